@@ -1,0 +1,42 @@
+//! Memory that vectors load from without crossing cache lines.
+
+use bytemuck::{Pod, Zeroable};
+use std::ops::{Deref, DerefMut};
+
+/// Channels and columns are padded to a multiple of this many floats: one cache line, the widest vector.
+/// The layout is the same on every tier.
+pub const LANE_GROUP: usize = 16;
+
+/// `n` rounded up to whole lane groups.
+pub const fn padded(n: usize) -> usize {
+    n.div_ceil(LANE_GROUP) * LANE_GROUP
+}
+
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C, align(64))]
+struct Line([f32; LANE_GROUP]);
+
+/// A zeroed, 64-byte-aligned slice of `f32` whose length is a multiple of [`LANE_GROUP`].
+#[derive(Clone)]
+pub struct AlignedBuffer(Vec<Line>);
+
+impl AlignedBuffer {
+    /// At least `len` zeros.
+    pub fn new(len: usize) -> AlignedBuffer {
+        AlignedBuffer(vec![Line::zeroed(); len.div_ceil(LANE_GROUP)])
+    }
+}
+
+impl Deref for AlignedBuffer {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        bytemuck::cast_slice(&self.0)
+    }
+}
+
+impl DerefMut for AlignedBuffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        bytemuck::cast_slice_mut(&mut self.0)
+    }
+}

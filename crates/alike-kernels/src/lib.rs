@@ -1,0 +1,30 @@
+//! The arithmetic of Alike: the only crate with unsafe code.
+//!
+//! Every kernel is a method of [`Tier`], the instruction set that the running machine was found to have. A kernel is
+//! written once, over the small vocabulary of [`simd`]; [`Tier`] picks its compiled form. Beside each stands the plain
+//! loop that it is tested against, on every tier that the machine has.
+//!
+//! # Shapes
+//!
+//! Matrices are row-major `f32`. Images are `h x w x c`, channels fastest. A [`Windows`] is a matrix whose rows are
+//! windows of a buffer, which is how a convolution becomes a matrix product without a copy; a [`Plane`] says where an
+//! image's channels lie in a buffer.
+
+mod buffer;
+mod tier;
+#[macro_use]
+mod simd;
+mod dots;
+mod matmul;
+mod norm;
+mod plane;
+mod pool;
+mod transposed;
+mod windows;
+
+pub use buffer::{AlignedBuffer, LANE_GROUP, padded};
+pub use norm::{Affine, AffineGradient, GroupStats};
+pub use plane::Plane;
+pub use pool::PoolWindow;
+pub use tier::{Tier, TierError};
+pub use windows::Windows;

@@ -1,0 +1,437 @@
+//! Group normalisation of one image, with or without a ReLU behind it (Wu and He 2018, <https://arxiv.org/abs/1803.08494>).
+
+use crate::simd::Simd;
+use crate::{LANE_GROUP, Plane, Tier};
+
+/// What a group of channels was normalised by.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[repr(C)]
+pub struct GroupStats {
+    /// The mean over the group's channels and all pixels.
+    pub mean: f32,
+    /// `1 / sqrt(variance + eps)`, with the variance of the population.
+    pub rstd: f32,
+}
+
+/// A layer's learned scale (gamma) and shift (beta), a channel each, and whether a ReLU follows.
+#[derive(Clone, Copy, Debug)]
+pub struct Affine<'a> {
+    /// Gamma.
+    pub scale: &'a [f32],
+    /// Beta.
+    pub shift: &'a [f32],
+    /// Whether negative results become zero.
+    pub relu: bool,
+}
+
+/// Gradients that the backward pass adds to.
+#[derive(Debug)]
+pub struct AffineGradient<'a> {
+    /// Of gamma.
+    pub scale: &'a mut [f32],
+    /// Of beta.
+    pub shift: &'a mut [f32],
+}
+
+impl Tier {
+    /// Mean and reciprocal standard deviation of each of `stats.len()` groups of neighbouring channels.
+    ///
+    /// # Panics
+    ///
+    /// If the groups do not divide the channels or the buffer is too short.
+    pub fn group_stats(self, x: &[f32], plane: Plane, eps: f32, stats: &mut [GroupStats]) {
+        assert!(!stats.is_empty() && plane.c.is_multiple_of(stats.len()), "group norm: groups divide channels");
+        assert!(plane.fits(x), "group norm: input too short");
+        dispatch!(self, stats_kernel(x: &[f32], plane: Plane, eps: f32, stats: &mut [GroupStats]));
+    }
+
+    /// `y = scale * (x - mean) * rstd + shift`, then the ReLU if asked.
+    ///
+    /// # Panics
+    ///
+    /// If shapes disagree or a buffer is too short.
+    pub fn group_norm(
+        self,
+        x: &[f32],
+        xp: Plane,
+        stats: &[GroupStats],
+        affine: Affine<'_>,
+        y: &mut [f32],
+        yp: Plane,
+    ) {
+        assert_eq!((xp.h, xp.w, xp.c, xp.stride), (yp.h, yp.w, yp.c, yp.stride), "group norm: shapes");
+        assert!(xp.fits(x) && yp.fits(y), "group norm: buffer too short");
+        dispatch!(
+            self,
+            forward_kernel(
+                x: &[f32], xp: Plane, stats: &[GroupStats], affine: Affine<'_>, y: &mut [f32], yp: Plane,
+            )
+        );
+    }
+
+    /// Adds the gradients of scale and shift, and writes the input's gradient to `dx` where one is wanted.
+    ///
+    /// # Panics
+    ///
+    /// If shapes disagree or a buffer is too short.
+    #[expect(clippy::too_many_arguments, reason = "the backward pass sees all that the forward pass saw, and gradients")]
+    pub fn group_norm_backward(
+        self,
+        x: &[f32],
+        xp: Plane,
+        stats: &[GroupStats],
+        affine: Affine<'_>,
+        dy: &[f32],
+        dyp: Plane,
+        gradient: AffineGradient<'_>,
+        dx: Option<(&mut [f32], Plane)>,
+    ) {
+        assert_eq!((xp.h, xp.w, xp.c, xp.stride), (dyp.h, dyp.w, dyp.c, dyp.stride), "group norm: shapes");
+        assert!(xp.fits(x) && dyp.fits(dy), "group norm: buffer too short");
+        if let Some((dx, dxp)) = &dx {
+            assert_eq!((xp.h, xp.w, xp.c, xp.stride), (dxp.h, dxp.w, dxp.c, dxp.stride), "group norm: shapes");
+            assert!(dxp.fits(dx), "group norm: buffer too short");
+        }
+        dispatch!(
+            self,
+            backward_kernel(
+                x: &[f32], xp: Plane, stats: &[GroupStats], affine: Affine<'_>, dy: &[f32], dyp: Plane,
+                gradient: AffineGradient<'_>, dx: Option<(&mut [f32], Plane)>,
+            )
+        );
+    }
+}
+
+/// Channels are walked in blocks of up to [`LANE_GROUP`], a vector at a time where the plane is in lanes.
+fn blocks(plane: Plane) -> impl Iterator<Item = (usize, usize)> {
+    let width = if plane.in_lanes() { LANE_GROUP } else { 1 };
+    (0..plane.c).step_by(width).map(move |first| (first, (plane.c - first).min(width)))
+}
+
+/// Calls `f` with the lanes of every pixel, `W` floats from channel `first` on.
+#[inline(always)]
+fn each<const W: usize>(data: &[f32], plane: Plane, first: usize, mut f: impl FnMut(&[f32; W])) {
+    for y in 0..plane.h {
+        let row = &data[plane.at(y, 0)..][..plane.w * plane.stride];
+        for pixel in row.chunks_exact(plane.stride) {
+            f(pixel[first..first + W].try_into().expect("a slice of W"));
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn stats_kernel<S: Simd>(x: &[f32], plane: Plane, eps: f32, stats: &mut [GroupStats]) {
+    let per_group = plane.c / stats.len();
+    let count = (plane.pixels() * per_group) as f64;
+    // Two passes, so that a mean far from zero does not cancel the variance.
+    for stage in 0..2 {
+        for s in stats.iter_mut() {
+            if stage == 0 { s.mean = 0.0 } else { s.rstd = 0.0 }
+        }
+        let mut group_sum = 0.0f64;
+        for (first, channels) in blocks(plane) {
+            let mut lanes = [0.0f32; LANE_GROUP];
+            let means: [f32; LANE_GROUP] = std::array::from_fn(|l| {
+                if stage == 0 || l >= channels { 0.0 } else { stats[(first + l) / per_group].mean }
+            });
+            if plane.in_lanes() {
+                each::<LANE_GROUP>(x, plane, first, |v| {
+                    for l in 0..LANE_GROUP {
+                        let d = v[l] - means[l];
+                        lanes[l] += if stage == 0 { d } else { d * d };
+                    }
+                });
+            } else {
+                each::<1>(x, plane, first, |v| {
+                    let d = v[0] - means[0];
+                    lanes[0] += if stage == 0 { d } else { d * d };
+                });
+            }
+            for (l, sum) in lanes.iter().enumerate().take(channels) {
+                group_sum += f64::from(*sum);
+                if (first + l + 1).is_multiple_of(per_group) {
+                    let s = &mut stats[(first + l) / per_group];
+                    if stage == 0 {
+                        s.mean = (group_sum / count) as f32;
+                    } else {
+                        s.rstd = (1.0 / (group_sum / count + f64::from(eps)).sqrt()) as f32;
+                    }
+                    group_sum = 0.0;
+                }
+            }
+        }
+    }
+}
+
+/// A block's normalisation as `x * a + b`, and its affine part; lanes beyond the channels are zero.
+struct Coefficients {
+    a: [f32; LANE_GROUP],
+    b: [f32; LANE_GROUP],
+    mean: [f32; LANE_GROUP],
+    rstd: [f32; LANE_GROUP],
+    scale: [f32; LANE_GROUP],
+}
+
+#[inline(always)]
+fn coefficients(
+    first: usize,
+    channels: usize,
+    per_group: usize,
+    stats: &[GroupStats],
+    affine: Affine<'_>,
+) -> Coefficients {
+    let zero = [0.0; LANE_GROUP];
+    let mut k = Coefficients { a: zero, b: zero, mean: zero, rstd: zero, scale: zero };
+    for l in 0..channels {
+        let s = stats[(first + l) / per_group];
+        let (scale, shift) = (affine.scale[first + l], affine.shift[first + l]);
+        k.mean[l] = s.mean;
+        k.rstd[l] = s.rstd;
+        k.scale[l] = scale;
+        k.a[l] = scale * s.rstd;
+        k.b[l] = shift - s.mean * k.a[l];
+    }
+    k
+}
+
+/// The ReLU as PyTorch's: a NaN stays one.
+#[inline(always)]
+fn rectify(v: f32) -> f32 {
+    if v < 0.0 { 0.0 } else { v }
+}
+
+#[inline(always)]
+unsafe fn forward_kernel<S: Simd>(
+    x: &[f32],
+    xp: Plane,
+    stats: &[GroupStats],
+    affine: Affine<'_>,
+    y: &mut [f32],
+    yp: Plane,
+) {
+    let per_group = xp.c / stats.len();
+    for (first, channels) in blocks(xp) {
+        let k = coefficients(first, channels, per_group, stats, affine);
+        for r in 0..xp.h {
+            let xr = x[xp.at(r, 0)..][..xp.w * xp.stride].chunks_exact(xp.stride);
+            let yr = y[yp.at(r, 0)..][..xp.w * xp.stride].chunks_exact_mut(xp.stride);
+            for (xs, ys) in xr.zip(yr) {
+                if xp.in_lanes() {
+                    let xs = &xs[first..first + LANE_GROUP];
+                    let ys = &mut ys[first..first + LANE_GROUP];
+                    for l in 0..LANE_GROUP {
+                        let v = xs[l] * k.a[l] + k.b[l];
+                        ys[l] = if affine.relu { rectify(v) } else { v };
+                    }
+                } else {
+                    let v = xs[first] * k.a[0] + k.b[0];
+                    ys[first] = if affine.relu { rectify(v) } else { v };
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "as the method that it serves")]
+unsafe fn backward_kernel<S: Simd>(
+    x: &[f32],
+    xp: Plane,
+    stats: &[GroupStats],
+    affine: Affine<'_>,
+    dy: &[f32],
+    dyp: Plane,
+    gradient: AffineGradient<'_>,
+    dx: Option<(&mut [f32], Plane)>,
+) {
+    let per_group = xp.c / stats.len();
+    let through = |v: f32, g: f32| if affine.relu && v <= 0.0 { 0.0 } else { g };
+    // Sums over pixels, a channel each: of the gradient, and of the gradient times the normalised input.
+    let mut sum_dy = [0.0f64; 2];
+    let mut means = vec![(0.0f32, 0.0f32); stats.len()];
+    let count = (xp.pixels() * per_group) as f64;
+    for (first, channels) in blocks(xp) {
+        let k = coefficients(first, channels, per_group, stats, affine);
+        let mut s1 = [0.0f32; LANE_GROUP];
+        let mut s2 = [0.0f32; LANE_GROUP];
+        for r in 0..xp.h {
+            let xr = x[xp.at(r, 0)..][..xp.w * xp.stride].chunks_exact(xp.stride);
+            let dr = dy[dyp.at(r, 0)..][..xp.w * xp.stride].chunks_exact(xp.stride);
+            for (xs, ds) in xr.zip(dr) {
+                if xp.in_lanes() {
+                    let xs = &xs[first..first + LANE_GROUP];
+                    let ds = &ds[first..first + LANE_GROUP];
+                    for l in 0..LANE_GROUP {
+                        let g = through(xs[l] * k.a[l] + k.b[l], ds[l]);
+                        s1[l] += g;
+                        s2[l] += g * ((xs[l] - k.mean[l]) * k.rstd[l]);
+                    }
+                } else {
+                    let g = through(xs[first] * k.a[0] + k.b[0], ds[first]);
+                    s1[0] += g;
+                    s2[0] += g * ((xs[first] - k.mean[0]) * k.rstd[0]);
+                }
+            }
+        }
+        for l in 0..channels {
+            let channel = first + l;
+            gradient.shift[channel] += s1[l];
+            gradient.scale[channel] += s2[l];
+            sum_dy[0] += f64::from(s1[l] * k.scale[l]);
+            sum_dy[1] += f64::from(s2[l] * k.scale[l]);
+            if (channel + 1).is_multiple_of(per_group) {
+                means[channel / per_group] = ((sum_dy[0] / count) as f32, (sum_dy[1] / count) as f32);
+                sum_dy = [0.0; 2];
+            }
+        }
+    }
+    let Some((dx, dxp)) = dx else { return };
+    for (first, channels) in blocks(xp) {
+        let k = coefficients(first, channels, per_group, stats, affine);
+        let mut m1 = [0.0f32; LANE_GROUP];
+        let mut m2 = [0.0f32; LANE_GROUP];
+        for l in 0..channels {
+            (m1[l], m2[l]) = means[(first + l) / per_group];
+        }
+        for r in 0..xp.h {
+            let xr = x[xp.at(r, 0)..][..xp.w * xp.stride].chunks_exact(xp.stride);
+            let dr = dy[dyp.at(r, 0)..][..xp.w * xp.stride].chunks_exact(xp.stride);
+            let or = dx[dxp.at(r, 0)..][..xp.w * xp.stride].chunks_exact_mut(xp.stride);
+            for ((xs, ds), os) in xr.zip(dr).zip(or) {
+                let width = if xp.in_lanes() { LANE_GROUP } else { 1 };
+                let xs = &xs[first..first + width];
+                let ds = &ds[first..first + width];
+                let os = &mut os[first..first + width];
+                for l in 0..width {
+                    let g = through(xs[l] * k.a[l] + k.b[l], ds[l]);
+                    let normal = (xs[l] - k.mean[l]) * k.rstd[l];
+                    os[l] = k.rstd[l] * (k.scale[l] * g - m1[l] - normal * m2[l]);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wave(n: usize, step: f32) -> Vec<f32> {
+        (0..n).map(|i| (i as f32 * step).sin()).collect()
+    }
+
+    /// An image of odd size in a buffer with a border, filled from a flat `h * w * c` list.
+    fn placed(plane: Plane, flat: &[f32]) -> Vec<f32> {
+        let mut data = vec![0.0; plane.buffer_len()];
+        for y in 0..plane.h {
+            for x in 0..plane.w {
+                let from = (y * plane.w + x) * plane.c;
+                data[plane.at(y, x)..][..plane.c].copy_from_slice(&flat[from..from + plane.c]);
+            }
+        }
+        data
+    }
+
+    fn flat(plane: Plane, data: &[f32]) -> Vec<f32> {
+        let mut out = Vec::new();
+        for y in 0..plane.h {
+            for x in 0..plane.w {
+                out.extend_from_slice(&data[plane.at(y, x)..][..plane.c]);
+            }
+        }
+        out
+    }
+
+    /// The definition in f64: group norm, then the ReLU.
+    fn plain(x: &[f64], c: usize, groups: usize, scale: &[f64], shift: &[f64], relu: bool) -> Vec<f64> {
+        let per = c / groups;
+        let mut y = vec![0.0; x.len()];
+        for g in 0..groups {
+            let members: Vec<usize> = (0..x.len()).filter(|i| i % c / per == g).collect();
+            let n = members.len() as f64;
+            let mean = members.iter().map(|&i| x[i]).sum::<f64>() / n;
+            let var = members.iter().map(|&i| (x[i] - mean).powi(2)).sum::<f64>() / n;
+            for i in members {
+                let v = (x[i] - mean) / (var + 1e-5).sqrt() * scale[i % c] + shift[i % c];
+                y[i] = if relu { v.max(0.0) } else { v };
+            }
+        }
+        y
+    }
+
+    #[track_caller]
+    fn close(fast: &[f32], plain: &[f64], what: &str) {
+        let norm = plain.iter().map(|v| v * v).sum::<f64>().sqrt().max(1e-3);
+        let error = fast.iter().zip(plain).map(|(a, b)| (f64::from(*a) - b).powi(2)).sum::<f64>().sqrt();
+        assert!(error / norm < 2e-5, "{what}: relative error {}", error / norm);
+    }
+
+    #[track_caller]
+    fn check(h: usize, w: usize, c: usize, groups: usize, relu: bool) {
+        let (xp, yp) = (Plane::new(h, w, c, 0), Plane::new(h, w, c, 2));
+        let n = h * w * c;
+        // Far from zero on purpose: a one-pass variance would cancel here.
+        let x: Vec<f32> = wave(n, 0.7).iter().map(|v| v + 30.0).collect();
+        let (scale, shift) = (wave(c, 1.3), wave(c, 2.1));
+        // Not centred on zero, so that no sum over pixels cancels down to its own rounding error.
+        let dy: Vec<f32> = wave(n, 0.37).iter().map(|v| v + 0.4).collect();
+        let affine = Affine { scale: &scale, shift: &shift, relu };
+        let wide = |v: &[f32]| -> Vec<f64> { v.iter().map(|v| f64::from(*v)).collect() };
+        let (x64, scale64, shift64) = (wide(&x), wide(&scale), wide(&shift));
+        let loss = |x: &[f64], scale: &[f64], shift: &[f64]| -> f64 {
+            plain(x, c, groups, scale, shift, relu).iter().zip(&dy).map(|(a, b)| a * f64::from(*b)).sum()
+        };
+        let numeric_x: Vec<f64> = (0..n)
+            .map(|i| {
+                let at = |e: f64| {
+                    let mut x = x64.clone();
+                    x[i] += e;
+                    loss(&x, &scale64, &shift64)
+                };
+                (at(1e-4) - at(-1e-4)) / 2e-4
+            })
+            .collect();
+        for tier in Tier::available() {
+            let what = format!("{tier:?} {h}x{w}x{c} in {groups}, relu {relu}");
+            let xs = placed(xp, &x);
+            let mut stats = vec![GroupStats::default(); groups];
+            tier.group_stats(&xs, xp, 1e-5, &mut stats);
+            let mut y = vec![0.0; yp.buffer_len()];
+            tier.group_norm(&xs, xp, &stats, affine, &mut y, yp);
+            close(&flat(yp, &y), &plain(&x64, c, groups, &scale64, &shift64, relu), &what);
+            assert!(y.iter().filter(|v| **v != 0.0).count() <= n, "{what}: the border stays zero");
+
+            let (mut gs, mut gb) = (vec![0.0; c], vec![0.0; c]);
+            let mut dx = vec![0.0; xp.buffer_len()];
+            let gradient = AffineGradient { scale: &mut gs, shift: &mut gb };
+            let dys = placed(yp, &dy);
+            tier.group_norm_backward(&xs, xp, &stats, affine, &dys, yp, gradient, Some((&mut dx, xp)));
+            close(&flat(xp, &dx), &numeric_x, &format!("{what}: dx"));
+            let numeric = |which: usize| -> Vec<f64> {
+                (0..c)
+                    .map(|i| {
+                        let at = |e: f64| {
+                            let (mut s, mut b) = (scale64.clone(), shift64.clone());
+                            if which == 0 { s[i] += e } else { b[i] += e }
+                            loss(&x64, &s, &b)
+                        };
+                        (at(1e-4) - at(-1e-4)) / 2e-4
+                    })
+                    .collect()
+            };
+            close(&gs, &numeric(0), &format!("{what}: scale"));
+            close(&gb, &numeric(1), &format!("{what}: shift"));
+        }
+    }
+
+    #[test]
+    fn group_norm_agrees_with_the_definition_and_with_finite_differences() {
+        check(5, 7, 1, 1, false);
+        check(5, 7, 1, 1, true);
+        check(3, 4, 3, 3, false);
+        check(2, 3, 32, 1, true);
+        check(3, 2, 24, 4, false);
+        check(3, 5, 48, 8, true);
+        check(1, 1, 16, 2, false);
+    }
+}

@@ -1,0 +1,261 @@
+//! Max-pooling with the place of each maximum, and global average pooling.
+
+use crate::simd::Simd;
+use crate::{LANE_GROUP, Plane, Tier};
+
+/// A square pooling window and its step, without padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolWindow {
+    /// Pixels along a side; at most 16, so that a place in the window fits a byte.
+    pub size: usize,
+    /// Pixels from one window to the next.
+    pub stride: usize,
+}
+
+impl PoolWindow {
+    /// Windows along a side of `n` pixels.
+    pub fn outputs(&self, n: usize) -> usize {
+        if n < self.size { 0 } else { (n - self.size) / self.stride + 1 }
+    }
+
+    fn check(&self, from: Plane, to: Plane) {
+        assert!(self.size <= 16 && self.stride > 0, "max-pool: window and stride");
+        assert_eq!((to.h, to.w), (self.outputs(from.h), self.outputs(from.w)), "max-pool: sizes");
+        assert_eq!((to.c, to.stride), (from.c, from.stride), "max-pool: channels");
+    }
+}
+
+impl Tier {
+    /// The maximum of every window, and its place `ky * size + kx` in `places` (`h * w * stride` of them, dense). The
+    /// first of equal maxima wins; a NaN wins over all, as in PyTorch.
+    ///
+    /// # Panics
+    ///
+    /// If shapes disagree or a buffer is too short.
+    pub fn max_pool(
+        self,
+        x: &[f32],
+        xp: Plane,
+        window: PoolWindow,
+        y: &mut [f32],
+        yp: Plane,
+        places: &mut [u8],
+    ) {
+        window.check(xp, yp);
+        assert!(xp.fits(x) && yp.fits(y), "max-pool: buffer too short");
+        assert!(places.len() >= yp.pixels() * yp.stride, "max-pool: too few places");
+        dispatch!(
+            self,
+            forward_kernel(x: &[f32], xp: Plane, window: PoolWindow, y: &mut [f32], yp: Plane, places: &mut [u8])
+        );
+    }
+
+    /// Writes the input's gradient: each output's gradient goes to the place of its maximum, all else is zero.
+    ///
+    /// # Panics
+    ///
+    /// If shapes disagree or a buffer is too short.
+    pub fn max_pool_backward(
+        self,
+        dy: &[f32],
+        dyp: Plane,
+        places: &[u8],
+        window: PoolWindow,
+        dx: &mut [f32],
+        dxp: Plane,
+    ) {
+        window.check(dxp, dyp);
+        for r in 0..dxp.h {
+            dx[dxp.at(r, 0)..][..dxp.w * dxp.stride].fill(0.0);
+        }
+        // A scatter has no vector form worth its name; windows may overlap, so it adds.
+        let per_row = dyp.w * dyp.stride;
+        let offsets: [usize; 256] =
+            std::array::from_fn(|k| (k / window.size) * dxp.pitch + (k % window.size) * dxp.stride);
+        for oy in 0..dyp.h {
+            for ox in 0..dyp.w {
+                let from = &dy[dyp.at(oy, ox)..][..dyp.c];
+                let at = &places[oy * per_row + ox * dyp.stride..][..dyp.c];
+                let base = dxp.at(oy * window.stride, ox * window.stride);
+                for (c, (g, place)) in from.iter().zip(at).enumerate() {
+                    dx[base + offsets[usize::from(*place)] + c] += g;
+                }
+            }
+        }
+    }
+
+    /// The mean over all pixels, a channel each, into the first `c` of `y`.
+    ///
+    /// # Panics
+    ///
+    /// If a buffer is too short.
+    pub fn average(self, x: &[f32], xp: Plane, y: &mut [f32]) {
+        assert!(xp.fits(x) && y.len() >= xp.c, "average: buffer too short");
+        y[..xp.c].fill(0.0);
+        for r in 0..xp.h {
+            for pixel in x[xp.at(r, 0)..][..xp.w * xp.stride].chunks_exact(xp.stride) {
+                for (sum, v) in y[..xp.c].iter_mut().zip(pixel) {
+                    *sum += v;
+                }
+            }
+        }
+        let scale = 1.0 / xp.pixels() as f32;
+        y[..xp.c].iter_mut().for_each(|v| *v *= scale);
+    }
+
+    /// Writes the input's gradient of [`Tier::average`].
+    ///
+    /// # Panics
+    ///
+    /// If a buffer is too short.
+    pub fn average_backward(self, dy: &[f32], dx: &mut [f32], dxp: Plane) {
+        let scale = 1.0 / dxp.pixels() as f32;
+        for r in 0..dxp.h {
+            for pixel in dx[dxp.at(r, 0)..][..dxp.w * dxp.stride].chunks_exact_mut(dxp.stride) {
+                for (v, g) in pixel.iter_mut().zip(&dy[..dxp.c]) {
+                    *v = g * scale;
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn forward_kernel<S: Simd>(
+    x: &[f32],
+    xp: Plane,
+    window: PoolWindow,
+    y: &mut [f32],
+    yp: Plane,
+    places: &mut [u8],
+) {
+    for oy in 0..yp.h {
+        for ox in 0..yp.w {
+            let base = xp.at(oy * window.stride, ox * window.stride);
+            let out = yp.at(oy, ox);
+            let at = (oy * yp.w + ox) * yp.stride;
+            if yp.in_lanes() {
+                for first in (0..yp.stride).step_by(LANE_GROUP) {
+                    block::<LANE_GROUP>(
+                        &x[base + first..],
+                        xp,
+                        window,
+                        &mut y[out + first..][..LANE_GROUP],
+                        &mut places[at + first..][..LANE_GROUP],
+                    );
+                }
+            } else {
+                for c in 0..yp.c {
+                    block::<1>(&x[base + c..], xp, window, &mut y[out + c..=out + c], &mut places[at + c..=at + c]);
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn block<const W: usize>(x: &[f32], xp: Plane, window: PoolWindow, y: &mut [f32], places: &mut [u8]) {
+    let mut best: [f32; W] = x[..W].try_into().expect("a slice of W");
+    let mut place = [0u32; W];
+    for ky in 0..window.size {
+        for kx in 0..window.size {
+            let k = (ky * window.size + kx) as u32;
+            let v: &[f32; W] = x[ky * xp.pitch + kx * xp.stride..][..W].try_into().expect("a slice of W");
+            for l in 0..W {
+                let wins = v[l] > best[l] || v[l].is_nan();
+                best[l] = if wins { v[l] } else { best[l] };
+                place[l] = if wins { k } else { place[l] };
+            }
+        }
+    }
+    y.copy_from_slice(&best);
+    for (to, from) in places.iter_mut().zip(place) {
+        *to = from as u8;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(h: usize, w: usize, c: usize, size: usize, stride: usize) {
+        let window = PoolWindow { size, stride };
+        let xp = Plane::new(h, w, c, 1);
+        let yp = Plane::new(window.outputs(h), window.outputs(w), c, 1);
+        let mut x = vec![0.0; xp.buffer_len()];
+        for i in 0..h * w * c {
+            // Repeats on purpose: ties must go to the first.
+            x[xp.at(i / c / w, i / c % w) + i % c] = ((i * 37) % 19) as f32 - 9.0;
+        }
+        let mut expected_dx = vec![0.0; xp.buffer_len()];
+        let mut dy = vec![0.0; yp.buffer_len()];
+        let mut expected = vec![0.0; yp.buffer_len()];
+        for oy in 0..yp.h {
+            for ox in 0..yp.w {
+                for ch in 0..c {
+                    let g = (oy * 3 + ox + ch) as f32;
+                    dy[yp.at(oy, ox) + ch] = g;
+                    let mut best = (f32::NEG_INFINITY, 0);
+                    for ky in 0..size {
+                        for kx in 0..size {
+                            let at = xp.at(oy * stride + ky, ox * stride + kx) + ch;
+                            if x[at] > best.0 {
+                                best = (x[at], at);
+                            }
+                        }
+                    }
+                    expected[yp.at(oy, ox) + ch] = best.0;
+                    expected_dx[best.1] += g;
+                }
+            }
+        }
+        for tier in Tier::available() {
+            let mut y = vec![0.0; yp.buffer_len()];
+            let mut places = vec![0; yp.pixels() * yp.stride];
+            tier.max_pool(&x, xp, window, &mut y, yp, &mut places);
+            assert_eq!(y, expected, "{tier:?}");
+            let mut dx = vec![0.0; xp.buffer_len()];
+            tier.max_pool_backward(&dy, yp, &places, window, &mut dx, xp);
+            assert_eq!(dx, expected_dx, "{tier:?}");
+        }
+    }
+
+    #[test]
+    fn max_pooling_equals_the_plain_loops_on_every_tier() {
+        check(28, 28, 32, 3, 2);
+        check(7, 10, 16, 3, 2);
+        check(5, 4, 3, 2, 2);
+        check(6, 9, 40, 4, 3);
+        check(3, 3, 1, 3, 1);
+    }
+
+    #[test]
+    fn a_nan_is_not_lost_in_a_maximum() {
+        let plane = Plane::new(1, 3, 1, 0);
+        let window = PoolWindow { size: 1, stride: 1 };
+        for tier in Tier::available() {
+            let mut y = [0.0; 3];
+            tier.max_pool(&[1.0, f32::NAN, 2.0], plane, window, &mut y, plane, &mut [0; 3]);
+            assert!(y[1].is_nan());
+        }
+    }
+
+    #[test]
+    fn the_average_and_its_gradient_are_those_of_the_definition() {
+        let plane = Plane::new(3, 5, 20, 1);
+        let mut x = vec![0.0; plane.buffer_len()];
+        for i in 0..15 * 20 {
+            x[plane.at(i / 20 / 5, i / 20 % 5) + i % 20] = (i / 20) as f32 + (i % 20) as f32;
+        }
+        let tier = Tier::available()[0];
+        let mut y = vec![0.0; 20];
+        tier.average(&x, plane, &mut y);
+        for (c, v) in y.iter().enumerate() {
+            assert!((v - (7.0 + c as f32)).abs() < 1e-5, "channel {c}: {v}");
+        }
+        let mut dx = vec![0.0; plane.buffer_len()];
+        tier.average_backward(&vec![15.0; 20], &mut dx, plane);
+        assert_eq!(dx.iter().sum::<f32>(), 15.0 * 20.0);
+    }
+}

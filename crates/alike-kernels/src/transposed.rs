@@ -1,0 +1,188 @@
+//! `C += Aᵀ D`: gradients of convolution weights, and covariances.
+
+use crate::simd::Simd;
+use crate::{LANE_GROUP, Tier, Windows};
+
+impl Tier {
+    /// `c += aᵀ d`: for every row, the outer product of A's row with D's.
+    ///
+    /// `d`'s rows are single runs whose length `n` is a multiple of [`LANE_GROUP`]; `c` is `a.columns() x n`.
+    ///
+    /// # Panics
+    ///
+    /// If shapes disagree or a buffer is too short.
+    pub fn transposed_matmul_add(self, a: &[f32], aw: Windows, d: &[f32], dw: Windows, c: &mut [f32]) {
+        self.transposed_columns_add(a, aw, d, dw, 0..dw.run_len, c);
+    }
+
+    /// As [`Tier::transposed_matmul_add`], for the given columns of D only, whose bounds are whole lane groups: half of a
+    /// symmetric product need not be computed.
+    pub fn transposed_columns_add(
+        self,
+        a: &[f32],
+        aw: Windows,
+        d: &[f32],
+        dw: Windows,
+        columns: std::ops::Range<usize>,
+        c: &mut [f32],
+    ) {
+        assert_eq!((aw.outer, aw.inner), (dw.outer, dw.inner), "transposed matmul: rows of A and of D");
+        assert_eq!(dw.runs, 1, "transposed matmul: rows of D are single runs");
+        assert!(dw.run_len.is_multiple_of(LANE_GROUP), "transposed matmul: the width is whole lane groups");
+        assert!(
+            columns.start.is_multiple_of(LANE_GROUP) && columns.end.is_multiple_of(LANE_GROUP),
+            "transposed matmul: the columns are whole lane groups"
+        );
+        assert!(columns.end <= dw.run_len, "transposed matmul: columns beyond D");
+        assert!(aw.end() <= a.len() && dw.end() <= d.len(), "transposed matmul: A or D is too short");
+        assert!(aw.columns() * dw.run_len <= c.len(), "transposed matmul: C is too short");
+        if aw.rows() == 0 {
+            return;
+        }
+        dispatch!(
+            self,
+            kernel(
+                a: &[f32], aw: Windows, d: &[f32], dw: Windows, columns: std::ops::Range<usize>, c: &mut [f32],
+            )
+        );
+    }
+}
+
+#[inline(always)]
+unsafe fn kernel<S: Simd>(
+    a: &[f32],
+    aw: Windows,
+    d: &[f32],
+    dw: Windows,
+    columns: std::ops::Range<usize>,
+    c: &mut [f32],
+) {
+    let n = dw.run_len;
+    // SAFETY: the caller checked all extents: A and D by `Windows::end`, C by its size.
+    unsafe {
+        let mut col = columns.start;
+        while col < columns.end {
+            let vectors = if columns.end - col >= 2 * S::LANES { 2 } else { 1 };
+            for r in 0..aw.runs {
+                let mut k = 0;
+                let mut tiles = aw.run_len.div_ceil(S::ROWS);
+                while k < aw.run_len {
+                    let rows = (aw.run_len - k).div_ceil(tiles);
+                    let t = Tile {
+                        a: a.as_ptr().add(aw.offset + r * aw.run_stride + k),
+                        d: d.as_ptr().add(dw.offset + col),
+                        c: c.as_mut_ptr().add((r * aw.run_len + k) * n + col),
+                        n,
+                        aw,
+                        dw,
+                    };
+                    if vectors == 2 { t.run::<S, 2>(rows) } else { t.run::<S, 1>(rows) }
+                    k += rows;
+                    tiles -= 1;
+                }
+            }
+            col += vectors * S::LANES;
+        }
+    }
+}
+
+struct Tile {
+    a: *const f32,
+    d: *const f32,
+    c: *mut f32,
+    n: usize,
+    aw: Windows,
+    dw: Windows,
+}
+
+impl Tile {
+    #[inline(always)]
+    unsafe fn run<S: Simd, const N: usize>(self, rows: usize) {
+        macro_rules! choose {
+            ($($t:literal)*) => {
+                // SAFETY: `rows` neighbouring floats of A's rows, and rows of C, are in bounds, by `kernel`.
+                unsafe { match rows { $($t if $t <= S::ROWS => self.exact::<S, $t, N>(),)* _ => unreachable!() } }
+            };
+        }
+        choose!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+    }
+
+    /// `T` columns of A against `N` vectors of D, kept in registers over all rows.
+    #[inline(always)]
+    unsafe fn exact<S: Simd, const T: usize, const N: usize>(self) {
+        // SAFETY: in bounds by `kernel`; the instructions are enabled by `dispatch!`.
+        unsafe {
+            let mut acc = [[S::splat(0.0); N]; T];
+            for (t, row) in acc.iter_mut().enumerate() {
+                for (v, x) in row.iter_mut().enumerate() {
+                    *x = S::load(self.c.add(t * self.n + v * S::LANES));
+                }
+            }
+            for i in 0..self.aw.outer {
+                let mut a = self.a.add(i * self.aw.outer_stride);
+                let mut d = self.d.add(i * self.dw.outer_stride);
+                for _ in 0..self.aw.inner {
+                    let mut dv = [S::splat(0.0); N];
+                    for (v, x) in dv.iter_mut().enumerate() {
+                        *x = S::load(d.add(v * S::LANES));
+                    }
+                    for (t, row) in acc.iter_mut().enumerate() {
+                        let x = S::splat(*a.add(t));
+                        for (y, w) in row.iter_mut().zip(dv) {
+                            *y = S::fma(x, w, *y);
+                        }
+                    }
+                    a = a.wrapping_add(self.aw.inner_stride);
+                    d = d.wrapping_add(self.dw.inner_stride);
+                }
+            }
+            for (t, row) in acc.iter().enumerate() {
+                for (v, x) in row.iter().enumerate() {
+                    S::store(self.c.add(t * self.n + v * S::LANES), *x);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn fast_transposed_products_equal_the_plain_ones_on_every_tier(
+            outer in 1usize..4, inner in 1usize..8, kernel in 1usize..4, channels in 1usize..20,
+            groups in 1usize..4, skip in 0usize..2,
+        ) {
+            let (h, w) = (outer + kernel - 1, inner + kernel - 1);
+            let n = groups * LANE_GROUP;
+            let aw = Windows {
+                offset: 0, outer, outer_stride: w * channels, inner, inner_stride: channels,
+                runs: kernel, run_len: kernel * channels, run_stride: w * channels,
+            };
+            let dw = Windows { outer, outer_stride: inner * n, inner, ..Windows::matrix(0, n, n) };
+            // Small whole numbers, so that every order of summation gives the same floats.
+            let a: Vec<f32> = (0..h * w * channels).map(|i| ((i * 7 + 3) % 11) as f32 - 5.0).collect();
+            let d: Vec<f32> = (0..outer * inner * n).map(|i| ((i * 5 + 1) % 7) as f32 - 3.0).collect();
+            let from = if groups > 1 { skip * LANE_GROUP } else { 0 };
+            let mut expected = vec![1.0; aw.columns() * n];
+            for i in 0..outer {
+                for j in 0..inner {
+                    for (k, x) in aw.row(&a, i, j).enumerate() {
+                        for col in from..n {
+                            expected[k * n + col] += x * d[(i * inner + j) * n + col];
+                        }
+                    }
+                }
+            }
+            for tier in Tier::available() {
+                let mut c = vec![1.0; aw.columns() * n];
+                tier.transposed_columns_add(&a, aw, &d, dw, from..n, &mut c);
+                prop_assert_eq!(&c, &expected, "{:?}", tier);
+            }
+        }
+    }
+}
