@@ -77,7 +77,11 @@ unsafe fn kernel<S: Simd>(a: &[f32], aw: Windows, b: &[f32], init: Init<'_>, c: 
                         c: c.as_mut_ptr().add(out.start(i, j) + col),
                         c_row: out.inner_stride,
                     };
-                    if vectors == 2 { t.run::<S, 2>(rows) } else { t.run::<S, 1>(rows) }
+                    if vectors == 2 {
+                        t.run::<S, 2>(rows)
+                    } else {
+                        t.run::<S, 1>(rows)
+                    }
                     j += rows;
                     tiles -= 1;
                 }
@@ -166,8 +170,11 @@ mod tests {
         for i in 0..aw.outer {
             for j in 0..aw.inner {
                 for col in 0..n {
-                    let sum: f64 =
-                        aw.row(a, i, j).enumerate().map(|(k, x)| f64::from(x) * f64::from(b[k * n + col])).sum();
+                    let sum: f64 = aw
+                        .row(a, i, j)
+                        .enumerate()
+                        .map(|(k, x)| f64::from(x) * f64::from(b[k * n + col]))
+                        .sum();
                     c[(i * aw.inner + j) * n + col] = sum + f64::from(init[col]);
                 }
             }

@@ -40,7 +40,10 @@ impl Tier {
     ///
     /// If the groups do not divide the channels or the buffer is too short.
     pub fn group_stats(self, x: &[f32], plane: Plane, eps: f32, stats: &mut [GroupStats]) {
-        assert!(!stats.is_empty() && plane.c.is_multiple_of(stats.len()), "group norm: groups divide channels");
+        assert!(
+            !stats.is_empty() && plane.c.is_multiple_of(stats.len()),
+            "group norm: groups divide channels"
+        );
         assert!(plane.fits(x), "group norm: input too short");
         dispatch!(self, stats_kernel(x: &[f32], plane: Plane, eps: f32, stats: &mut [GroupStats]));
     }
@@ -74,7 +77,10 @@ impl Tier {
     /// # Panics
     ///
     /// If shapes disagree or a buffer is too short.
-    #[expect(clippy::too_many_arguments, reason = "the backward pass sees all that the forward pass saw, and gradients")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the backward pass sees all that the forward pass saw, and gradients"
+    )]
     pub fn group_norm_backward(
         self,
         x: &[f32],
@@ -89,7 +95,11 @@ impl Tier {
         assert_eq!((xp.h, xp.w, xp.c, xp.stride), (dyp.h, dyp.w, dyp.c, dyp.stride), "group norm: shapes");
         assert!(xp.fits(x) && dyp.fits(dy), "group norm: buffer too short");
         if let Some((dx, dxp)) = &dx {
-            assert_eq!((xp.h, xp.w, xp.c, xp.stride), (dxp.h, dxp.w, dxp.c, dxp.stride), "group norm: shapes");
+            assert_eq!(
+                (xp.h, xp.w, xp.c, xp.stride),
+                (dxp.h, dxp.w, dxp.c, dxp.stride),
+                "group norm: shapes"
+            );
             assert!(dxp.fits(dx), "group norm: buffer too short");
         }
         dispatch!(
@@ -372,7 +382,8 @@ mod tests {
         let n = h * w * c;
         // Far from zero on purpose: a one-pass variance would cancel here.
         let x: Vec<f32> = wave(n, 0.7).iter().map(|v| v + 10.0).collect();
-        let (scale, shift) = (wave(c, 1.3), wave(c, 2.1));
+        // Off zero: where both are zero, the ReLU sits on its kink.
+        let (scale, shift) = (wave(c + 1, 1.3)[1..].to_vec(), wave(c + 1, 2.1)[1..].to_vec());
         // Not centred on zero, so that no sum over pixels cancels down to its own rounding error.
         let dy: Vec<f32> = wave(n, 0.37).iter().map(|v| v + 0.4).collect();
         let affine = Affine { scale: &scale, shift: &shift, relu };
@@ -412,7 +423,11 @@ mod tests {
                     .map(|i| {
                         let at = |e: f64| {
                             let (mut s, mut b) = (scale64.clone(), shift64.clone());
-                            if which == 0 { s[i] += e } else { b[i] += e }
+                            if which == 0 {
+                                s[i] += e
+                            } else {
+                                b[i] += e
+                            }
                             loss(&x64, &s, &b)
                         };
                         (at(1e-4) - at(-1e-4)) / 2e-4

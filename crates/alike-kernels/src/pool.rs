@@ -146,7 +146,13 @@ unsafe fn forward_kernel<S: Simd>(
                 }
             } else {
                 for c in 0..yp.c {
-                    block::<1>(&x[base + c..], xp, window, &mut y[out + c..=out + c], &mut places[at + c..=at + c]);
+                    block::<1>(
+                        &x[base + c..],
+                        xp,
+                        window,
+                        &mut y[out + c..=out + c],
+                        &mut places[at + c..=at + c],
+                    );
                 }
             }
         }

@@ -76,7 +76,11 @@ unsafe fn kernel<S: Simd>(
                         aw,
                         dw,
                     };
-                    if vectors == 2 { t.run::<S, 2>(rows) } else { t.run::<S, 1>(rows) }
+                    if vectors == 2 {
+                        t.run::<S, 2>(rows)
+                    } else {
+                        t.run::<S, 1>(rows)
+                    }
                     k += rows;
                     tiles -= 1;
                 }
