@@ -27,6 +27,12 @@ impl AlignedBuffer {
     }
 }
 
+impl std::fmt::Debug for AlignedBuffer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "AlignedBuffer of {} floats", self.len())
+    }
+}
+
 impl Deref for AlignedBuffer {
     type Target = [f32];
 

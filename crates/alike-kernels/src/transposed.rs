@@ -15,6 +15,17 @@ impl Tier {
         self.transposed_columns_add(a, aw, d, dw, 0..dw.run_len, c);
     }
 
+    /// `c += ` the sum of D's rows: the gradient of a bias.
+    ///
+    /// # Panics
+    ///
+    /// If a buffer is too short.
+    pub fn row_sum_add(self, d: &[f32], dw: Windows, c: &mut [f32]) {
+        assert_eq!(dw.runs, 1, "row sum: rows are single runs");
+        assert!(dw.end() <= d.len() && dw.run_len <= c.len(), "row sum: a buffer is too short");
+        dispatch!(self, sum_kernel(d: &[f32], dw: Windows, c: &mut [f32]));
+    }
+
     /// As [`Tier::transposed_matmul_add`], for the given columns of D only, whose bounds are whole lane groups: half of a
     /// symmetric product need not be computed.
     pub fn transposed_columns_add(
@@ -45,6 +56,31 @@ impl Tier {
                 a: &[f32], aw: Windows, d: &[f32], dw: Windows, columns: std::ops::Range<usize>, c: &mut [f32],
             )
         );
+    }
+}
+
+#[inline(always)]
+unsafe fn sum_kernel<S: Simd>(d: &[f32], dw: Windows, c: &mut [f32]) {
+    for first in (0..dw.run_len).step_by(LANE_GROUP) {
+        let lanes = (dw.run_len - first).min(LANE_GROUP);
+        let mut sums = [0.0f32; LANE_GROUP];
+        for i in 0..dw.outer {
+            for j in 0..dw.inner {
+                let row = &d[dw.start(i, j) + first..];
+                if let Some(row) = row.first_chunk::<LANE_GROUP>().filter(|_| lanes == LANE_GROUP) {
+                    for (s, v) in sums.iter_mut().zip(row) {
+                        *s += v;
+                    }
+                } else {
+                    for (s, v) in sums.iter_mut().zip(&row[..lanes]) {
+                        *s += v;
+                    }
+                }
+            }
+        }
+        for (to, s) in c[first..].iter_mut().zip(&sums[..lanes]) {
+            *to += s;
+        }
     }
 }
 
@@ -186,6 +222,11 @@ mod tests {
                 let mut c = vec![1.0; aw.columns() * n];
                 tier.transposed_columns_add(&a, aw, &d, dw, from..n, &mut c);
                 prop_assert_eq!(&c, &expected, "{:?}", tier);
+                let mut sum = vec![1.0; n];
+                tier.row_sum_add(&d, dw, &mut sum);
+                for col in 0..n {
+                    prop_assert_eq!(sum[col], 1.0 + d.iter().skip(col).step_by(n).sum::<f32>(), "{:?}", tier);
+                }
             }
         }
     }

@@ -1,1 +1,31 @@
-//! x
+//! Alike teaches a machine which images are alike.
+//!
+//! It trains an image embedding by metric learning, shows what the embedding learned, and puts it to use.
+//!
+//! Data flow one way, and the modules stand in that order; each uses only those before it:
+//!
+//! 1. [`images`], [`distance`], [`rng`], [`files`]: the shared vocabulary.
+//! 2. [`data`]: where images come from.
+//! 3. [`model`]: what a network is, and the files that hold one.
+//! 4. [`engine`]: runs a network forward and backward.
+//! 5. [`loss`]: formulas over distances.
+//! 6. [`train`]: the loop, its settings, its observers, the run folder.
+//!
+//! # Shapes
+//!
+//! Images are `n x h x w x c` bytes and embeddings `n x d` floats, row-major. Labels are `n` numbers, each an index into
+//! the class names. A distance is smaller when nearer. Accuracy, recall and their kin are fractions from 0 to 1.
+
+#![forbid(unsafe_code)]
+
+pub mod distance;
+pub mod files;
+pub mod images;
+pub mod rng;
+pub mod suggest;
+
+pub mod data;
+pub mod engine;
+pub mod loss;
+pub mod model;
+pub mod train;

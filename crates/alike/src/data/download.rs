@@ -1,0 +1,125 @@
+//! One file from one URL: streamed to a temporary name, checked, then renamed.
+
+use super::named::{Md5Writer, Sum};
+use crate::files;
+use flate2::read::MultiGzDecoder;
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// Told how a download goes.
+pub trait DownloadProgress {
+    /// A file begins, of so many bytes if the server says.
+    fn begin(&mut self, file: &str, total: Option<u64>);
+    /// So many more bytes have come.
+    fn advance(&mut self, bytes: u64);
+    /// The file is done, or has failed.
+    fn end(&mut self);
+}
+
+/// Tells nobody.
+#[derive(Debug)]
+pub struct Quiet;
+
+impl DownloadProgress for Quiet {
+    fn begin(&mut self, _: &str, _: Option<u64>) {}
+    fn advance(&mut self, _: u64) {}
+    fn end(&mut self) {}
+}
+
+/// Larger than any file of a named set: a server cannot fill the disk.
+const MOST_BYTES: u64 = 256 << 20;
+
+/// Why a mirror did not serve.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FetchError {
+    #[error("{url}: {why}")]
+    Http { url: String, why: String },
+    #[error("{url}: its MD5 is {got} rather than the published {expected}")]
+    Sum { url: String, got: String, expected: &'static str },
+    #[error(transparent)]
+    File(#[from] files::FileError),
+}
+
+/// Downloads `url` to `path`. Whatever stops it, `path` is either the whole checked file or as it was.
+pub(super) fn fetch(
+    url: &str,
+    path: &Path,
+    sum: Sum,
+    progress: &mut dyn DownloadProgress,
+) -> Result<(), FetchError> {
+    let http = |why: String| FetchError::Http { url: url.to_owned(), why };
+    sweep(path);
+    let agent = ureq::Agent::new_with_config(
+        ureq::Agent::config_builder()
+            .timeout_connect(Some(Duration::from_secs(15)))
+            .timeout_recv_response(Some(Duration::from_secs(30)))
+            .timeout_global(Some(Duration::from_secs(1800)))
+            .build(),
+    );
+    let mut response = agent.get(url).call().map_err(|e| http(e.to_string()))?;
+    let total = response.body().content_length();
+    progress.begin(&path.file_name().unwrap_or_default().to_string_lossy(), total);
+    let mut packed = Md5Writer::default();
+    let mut body = response.body_mut().with_config().limit(MOST_BYTES).reader();
+    let mut wrong = None;
+    let written = files::write_with(path, |out| {
+        let mut bytes = 0;
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            let n = body.read(&mut buffer)?;
+            if n == 0 {
+                break;
+            }
+            packed.write_all(&buffer[..n])?;
+            out.write_all(&buffer[..n])?;
+            bytes += n as u64;
+            progress.advance(n as u64);
+        }
+        if total.is_some_and(|total| total != bytes) {
+            return Err(io::Error::other("the connection ended before the file did"));
+        }
+        if let Sum::Packed(expected) = sum {
+            let got = std::mem::take(&mut packed).hex();
+            if got != expected {
+                wrong = Some((got, expected));
+                return Err(io::Error::other("checksum"));
+            }
+        }
+        Ok(())
+    });
+    progress.end();
+    if let Some((got, expected)) = wrong {
+        return Err(FetchError::Sum { url: url.to_owned(), got, expected });
+    }
+    written.map_err(|e| http(e.source.to_string()))?;
+    if let Sum::Content(expected) = sum {
+        let mut content = Md5Writer::default();
+        let file = std::fs::File::open(path).map_err(files::FileError::reading(path))?;
+        let unpacked =
+            io::copy(&mut MultiGzDecoder::new(io::BufReader::new(file)).take(MOST_BYTES), &mut content);
+        let got = content.hex();
+        if unpacked.is_err() || got != expected {
+            let _ = std::fs::remove_file(path);
+            return Err(FetchError::Sum { url: url.to_owned(), got, expected });
+        }
+    }
+    Ok(())
+}
+
+/// Removes what a killed download left behind; one that is still at work has touched its file within the hour.
+fn sweep(path: &Path) {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return };
+    let prefix = format!(".{}.", name.to_string_lossy());
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let file = entry.file_name();
+        let file = file.to_string_lossy();
+        let old = entry.metadata().and_then(|m| m.modified()).is_ok_and(|t| {
+            SystemTime::now().duration_since(t).is_ok_and(|age| age > Duration::from_secs(3600))
+        });
+        if file.starts_with(&prefix) && file.ends_with(".part") && old {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}

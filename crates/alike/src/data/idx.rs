@@ -1,0 +1,153 @@
+//! The IDX format of MNIST, plain or compressed with gzip.
+//!
+//! A file is two zero bytes, a type (8: bytes), the number of dimensions, each dimension as a big-endian `u32`, and the
+//! data (LeCun, Cortes and Burges, "The MNIST database", section "File formats").
+
+use super::DataError;
+use crate::files::FileError;
+use flate2::read::MultiGzDecoder;
+use std::fs::File;
+use std::io::{BufReader, Read, Seek};
+use std::path::Path;
+
+/// An array of bytes of any number of dimensions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idx {
+    /// The length of every dimension.
+    pub dims: Vec<usize>,
+    /// Row-major; as long as the product of the dimensions.
+    pub data: Vec<u8>,
+}
+
+/// No image set is larger; a header that claims more is wrong.
+const MOST_BYTES: u64 = 1 << 40;
+
+/// Reads a file. The header is believed only as far as the file bears it out: nothing is allocated by its word.
+pub fn read(path: &Path) -> Result<Idx, DataError> {
+    let wrong = |why: String| DataError::Idx { path: path.to_owned(), why };
+    let mut file = File::open(path).map_err(FileError::reading(path))?;
+    let length = file.metadata().map_err(FileError::reading(path))?.len();
+    let mut magic = [0; 2];
+    let gzip = length >= 2 && {
+        file.read_exact(&mut magic).map_err(FileError::reading(path))?;
+        file.rewind().map_err(FileError::reading(path))?;
+        magic == [0x1f, 0x8b]
+    };
+    let mut reader: Box<dyn Read> = if gzip {
+        Box::new(MultiGzDecoder::new(BufReader::new(file)))
+    } else {
+        Box::new(BufReader::new(file))
+    };
+    let broken = |e: std::io::Error| match e.kind() {
+        std::io::ErrorKind::UnexpectedEof => {
+            wrong("it ends before its own header says; fetch it again".into())
+        }
+        _ if gzip => wrong(format!("it cannot be decompressed ({e}); fetch it again")),
+        _ => DataError::File(FileError::reading(path)(e)),
+    };
+    if length == 0 {
+        return Err(wrong("it is empty; fetch it again".into()));
+    }
+    let mut head = [0; 4];
+    reader.read_exact(&mut head).map_err(broken)?;
+    if head[..2] != [0, 0] || !(1..=4).contains(&head[3]) {
+        return Err(wrong("it does not begin as an IDX file does".into()));
+    }
+    if head[2] != 8 {
+        return Err(wrong(format!("it holds values of type {:#04x}; only bytes (0x08) are read", head[2])));
+    }
+    let mut dims = Vec::new();
+    let mut expected = 1u64;
+    for _ in 0..head[3] {
+        let mut dim = [0; 4];
+        reader.read_exact(&mut dim).map_err(broken)?;
+        let dim = u64::from(u32::from_be_bytes(dim));
+        expected = expected
+            .checked_mul(dim)
+            .filter(|n| *n <= MOST_BYTES)
+            .ok_or_else(|| wrong("its header claims more than a terabyte; it is damaged".into()))?;
+        dims.push(dim as usize);
+    }
+    let header = 4 + 4 * dims.len() as u64;
+    if !gzip && length != header + expected {
+        return Err(wrong(format!(
+            "its header promises {expected} bytes of data, but {} are there; fetch it again",
+            length - header.min(length)
+        )));
+    }
+    // Compressed, the true length shows only on reading: the vector grows with what arrives, and stops one byte late.
+    let mut data = Vec::with_capacity(if gzip { 0 } else { expected as usize });
+    reader.by_ref().take(expected + 1).read_to_end(&mut data).map_err(broken)?;
+    if data.len() as u64 != expected {
+        let there = if data.len() as u64 > expected { "more".to_owned() } else { data.len().to_string() };
+        return Err(wrong(format!(
+            "its header promises {expected} bytes of data, but {there} are there; fetch it again"
+        )));
+    }
+    data.shrink_to_fit();
+    Ok(Idx { dims, data })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn file(bytes: &[u8]) -> tempfile::NamedTempFile {
+        let mut f = tempfile::NamedTempFile::new().unwrap();
+        f.write_all(bytes).unwrap();
+        f
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut e = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        e.write_all(bytes).unwrap();
+        e.finish().unwrap()
+    }
+
+    /// 2 images of 2 x 3.
+    const GOOD: &[u8] =
+        &[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+
+    #[test]
+    fn plain_and_compressed_files_hold_the_same() {
+        let expected = Idx { dims: vec![2, 2, 3], data: (1..=12).collect() };
+        assert_eq!(read(file(GOOD).path()).unwrap(), expected);
+        assert_eq!(read(file(&gzip(GOOD)).path()).unwrap(), expected);
+    }
+
+    #[track_caller]
+    fn check_refused(bytes: &[u8], because: &str) {
+        let f = file(bytes);
+        let message = read(f.path()).unwrap_err().to_string();
+        assert!(message.contains(because), "{message}");
+        assert!(message.contains(f.path().to_str().unwrap()), "{message}");
+    }
+
+    #[test]
+    fn damaged_files_are_refused_with_the_reason() {
+        check_refused(&[], "empty");
+        check_refused(&GOOD[..3], "ends before");
+        check_refused(&GOOD[..9], "ends before");
+        check_refused(&GOOD[..20], "promises 12 bytes of data, but 4 are there");
+        check_refused(&[GOOD, &[1]].concat(), "but 13 are there");
+        check_refused(&gzip(&GOOD[..20]), "promises 12 bytes of data, but 4 are there");
+        check_refused(&gzip(&[GOOD, &[1]].concat()), "but more are there");
+        check_refused(&gzip(GOOD)[..20], "ends before");
+        check_refused(b"%PDF-1.4 and so on", "does not begin");
+        check_refused(&[0, 0, 13, 1, 0, 0, 0, 1, 0], "type 0x0d");
+        let huge = [&[0, 0, 8, 4][..], &[255; 16]].concat();
+        check_refused(&huge, "terabyte");
+        check_refused(&gzip(&huge), "terabyte");
+        // A lying header within the limit must not allocate either: 300 GB promised, nothing there.
+        let lying = [&[0, 0, 8, 3][..], &[0, 4, 0, 0], &[0, 0, 4, 0], &[0, 0, 4, 0]].concat();
+        check_refused(&lying, "but 0 are there");
+        check_refused(&gzip(&lying), "but 0 are there");
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let message = read(Path::new("/nowhere/x.idx")).unwrap_err().to_string();
+        assert!(message.contains("/nowhere/x.idx"), "{message}");
+    }
+}

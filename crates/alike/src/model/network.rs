@@ -1,0 +1,220 @@
+//! A specification fitted to an input: every shape known, every parameter placed.
+
+use super::{Layer, Spec};
+use crate::images::Shape;
+
+/// What a parameter does, which decides how it is initialised and whether weight decay applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParameterKind {
+    /// A convolution's weights, `maps x channels x kernel x kernel`.
+    Weight,
+    /// A convolution's bias.
+    Bias,
+    /// A normalisation's scale.
+    Scale,
+    /// A normalisation's shift.
+    Shift,
+}
+
+/// One parameter tensor, as PyTorch would shape it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParameterInfo {
+    /// `layers.N.weight` or `layers.N.bias`, where `N` counts the specification's layers from 0.
+    pub name: String,
+    /// Its dimensions.
+    pub shape: Vec<usize>,
+    /// Where its values begin in the flat list of all parameters.
+    pub offset: usize,
+    /// What it does.
+    pub kind: ParameterKind,
+    /// Inputs that each output of its layer sums over.
+    pub fan_in: usize,
+}
+
+impl ParameterInfo {
+    /// How many values.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether it has no values.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Where its values lie in the flat list of all parameters.
+    pub fn range(&self) -> std::ops::Range<usize> {
+        self.offset..self.offset + self.len()
+    }
+}
+
+/// One layer with its shapes and cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LayerInfo {
+    /// What it is.
+    pub layer: Layer,
+    /// What it reads.
+    pub input: Shape,
+    /// What it writes.
+    pub output: Shape,
+    /// Its parameters: weight then bias, or none.
+    pub parameters: Vec<ParameterInfo>,
+    /// Floating-point operations for one image, forward, a multiplication and an addition counting two.
+    pub flop: u64,
+}
+
+/// A network for images of one shape.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Network {
+    spec: Spec,
+    input: Shape,
+    layers: Vec<LayerInfo>,
+    parameters: usize,
+}
+
+/// A specification does not fit the images.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("layer {number} of the network, {layer}, cannot take an input of {input}: {why}")]
+pub struct NetworkError {
+    /// Counted from 1.
+    pub number: usize,
+    /// As the specification prints it.
+    pub layer: String,
+    /// The shape that arrives.
+    pub input: Shape,
+    /// Why it does not fit, and what to do.
+    pub why: String,
+}
+
+impl Network {
+    /// Fits `spec` to images of shape `input`.
+    pub fn new(spec: Spec, input: Shape) -> Result<Network, NetworkError> {
+        let mut layers = Vec::new();
+        let mut shape = input;
+        let mut offset = 0;
+        let last = spec.layers.len() - 1;
+        for (i, &layer) in spec.layers.iter().enumerate() {
+            let fail =
+                |why: String| NetworkError { number: i + 1, layer: layer.to_string(), input: shape, why };
+            let mut parameters = Vec::new();
+            let mut add = |suffix: &str, dims: Vec<usize>, kind, fan_in| {
+                let p =
+                    ParameterInfo { name: format!("layers.{i}.{suffix}"), shape: dims, offset, kind, fan_in };
+                offset += p.len();
+                parameters.push(p);
+            };
+            let pixels = (shape.h * shape.w) as u64;
+            let (output, flop) = match layer {
+                Layer::Norm { groups, .. } => {
+                    if !shape.c.is_multiple_of(groups) {
+                        return Err(fail(format!("{groups} groups do not divide {} channels", shape.c)));
+                    }
+                    add("weight", vec![shape.c], ParameterKind::Scale, 1);
+                    add("bias", vec![shape.c], ParameterKind::Shift, 1);
+                    (shape, 7 * pixels * shape.c as u64)
+                }
+                Layer::Relu => (shape, pixels * shape.c as u64),
+                Layer::Conv { maps, kernel, pad } => {
+                    let (h, w) = (shape.h + 2 * pad, shape.w + 2 * pad);
+                    if h < kernel || w < kernel {
+                        return Err(fail(
+                            "it is smaller than the kernel; use a larger pad or fewer pools".into(),
+                        ));
+                    }
+                    let fan_in = shape.c * kernel * kernel;
+                    add("weight", vec![maps, shape.c, kernel, kernel], ParameterKind::Weight, fan_in);
+                    add("bias", vec![maps], ParameterKind::Bias, fan_in);
+                    let out = Shape { h: h + 1 - kernel, w: w + 1 - kernel, c: maps };
+                    (out, 2 * (out.len() * fan_in) as u64)
+                }
+                Layer::MaxPool { size, stride } => {
+                    if shape.h < size || shape.w < size {
+                        return Err(fail("it is smaller than the window; use fewer pools".into()));
+                    }
+                    let out = Shape {
+                        h: (shape.h - size) / stride + 1,
+                        w: (shape.w - size) / stride + 1,
+                        c: shape.c,
+                    };
+                    (out, (out.len() * size * size) as u64)
+                }
+                Layer::Gap => (Shape { h: 1, w: 1, c: shape.c }, shape.len() as u64),
+                Layer::L2 if i != last => return Err(fail("l2 must be the last layer".into())),
+                Layer::L2 => (shape, 3 * shape.len() as u64),
+            };
+            layers.push(LayerInfo { layer, input: shape, output, parameters, flop });
+            shape = output;
+        }
+        if shape.h * shape.w != 1 {
+            let why =
+                format!("the embedding would be {shape} rather than one pixel; end the network with gap");
+            let layer = spec.layers[last].to_string();
+            return Err(NetworkError { number: last + 1, layer, input: layers[last].input, why });
+        }
+        Ok(Network { spec, input, layers, parameters: offset })
+    }
+
+    /// The specification.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// The images' shape.
+    pub fn input(&self) -> Shape {
+        self.input
+    }
+
+    /// Layers in order, with shapes and cost.
+    pub fn layers(&self) -> &[LayerInfo] {
+        &self.layers
+    }
+
+    /// Floats of an embedding.
+    pub fn embedding(&self) -> usize {
+        self.layers.last().map_or(0, |l| l.output.c)
+    }
+
+    /// How many learned values.
+    pub fn parameter_count(&self) -> usize {
+        self.parameters
+    }
+
+    /// Every parameter tensor, in the order of the flat list.
+    pub fn parameters(&self) -> impl Iterator<Item = &ParameterInfo> {
+        self.layers.iter().flat_map(|l| &l.parameters)
+    }
+
+    /// Floating-point operations of one image, forward.
+    pub fn flop(&self) -> u64 {
+        self.layers.iter().map(|l| l.flop).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::SEED_SPEC;
+
+    fn fit(spec: &str, input: &str) -> Result<Network, NetworkError> {
+        Network::new(spec.parse().unwrap(), input.parse().unwrap())
+    }
+
+    #[test]
+    fn the_seeds_network_has_18946_parameters_and_32_numbers_an_image() {
+        let network = fit(SEED_SPEC, "28x28x1").unwrap();
+        assert_eq!((network.parameter_count(), network.embedding()), (18_946, 32));
+        let sizes: Vec<String> = network.layers().iter().map(|l| l.output.to_string()).collect();
+        assert_eq!(sizes[3], "13x13x32");
+        assert_eq!(sizes[7], "6x6x32");
+    }
+
+    #[test]
+    fn a_misfit_names_the_layer_and_what_arrives() {
+        let message = |spec, input| fit(spec, input).unwrap_err().to_string();
+        assert!(message("norm(3) conv(8) gap", "9x9x1").contains("3 groups do not divide 1 channels"));
+        assert!(message("conv(8) maxpool(9) gap", "8x9x1").contains("layer 2"));
+        assert!(message("conv(8)", "8x9x1").contains("8x9x8 rather than one pixel"));
+        assert!(message("gap l2 norm", "8x9x1").contains("last layer"));
+        assert!(message("conv(8, kernel=5, pad=0) gap", "4x9x1").contains("smaller than the kernel"));
+    }
+}

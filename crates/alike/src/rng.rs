@@ -1,0 +1,59 @@
+//! Random numbers that depend on what they are for, and never on what was drawn before.
+//!
+//! A stream is named by the run's seed, a purpose, and two numbers (an epoch and an image, say). Work can then be cut,
+//! resumed and run on any number of threads without a bit changing.
+
+pub use rand::RngExt;
+pub use rand::seq::SliceRandom;
+pub use rand_chacha::ChaCha8Rng as Rng;
+
+use rand::SeedableRng;
+
+/// What random numbers are drawn for: streams of different purposes are independent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Purpose {
+    /// Initial weights; `a` is the parameter's number.
+    Weights = 1,
+    /// The order of an epoch; `a` is the epoch.
+    Order = 2,
+    /// An anchor's triplet; `a` is the epoch, `b` the anchor.
+    Triplet = 3,
+    /// The images held back for validation.
+    Validation = 4,
+    /// A drawn digit; `a` is the split, `b` the image.
+    Digit = 5,
+    /// What a figure shows; `a` is the figure.
+    Figure = 6,
+}
+
+/// The stream of `purpose` number `(a, b)` under `seed`.
+pub fn stream(seed: u64, purpose: Purpose, a: u64, b: u64) -> Rng {
+    let mut key = [0; 32];
+    for (bytes, word) in key.chunks_exact_mut(8).zip([seed, purpose as u64, a, 0x616c_696b_6520_3031]) {
+        bytes.copy_from_slice(&word.to_le_bytes());
+    }
+    let mut rng = Rng::from_seed(key);
+    rng.set_stream(b);
+    rng
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_repeat_and_differ_by_each_of_their_names() {
+        let draw = |seed, purpose, a, b| stream(seed, purpose, a, b).random::<u64>();
+        let first = draw(1, Purpose::Order, 2, 3);
+        assert_eq!(first, draw(1, Purpose::Order, 2, 3));
+        for other in [
+            draw(2, Purpose::Order, 2, 3),
+            draw(1, Purpose::Triplet, 2, 3),
+            draw(1, Purpose::Order, 3, 3),
+            draw(1, Purpose::Order, 2, 4),
+        ] {
+            assert_ne!(first, other);
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! The run folder: all that is needed to continue, judge or show a run.
+//!
+//! | file | content |
+//! |---|---|
+//! | `config.toml` | the resolved settings, which `alike train --config` reads too |
+//! | `last.safetensors` | weights, optimiser and position after the last whole epoch, or where the run was stopped |
+//! | `best.safetensors` | the same after the epoch that validated best, if any did |
+//! | `metrics.jsonl` | one JSON object a line: a step now and then, and every epoch |
+
+use super::{EpochReport, Observer, Settings, StepReport, TrainError, Training, View};
+use crate::files::{self, FileError};
+use crate::model::{Checkpoint, CheckpointError};
+use serde::{Deserialize, Serialize};
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// A folder that holds a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    folder: PathBuf,
+}
+
+/// A run folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A file could not be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A checkpoint could not be read or written.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// Something is there already.
+    #[error("{} exists already; name another folder, or give --force to replace it, or --resume to continue it", .0.display())]
+    Exists(PathBuf),
+    /// There is no run there.
+    #[error("{} is not a run folder: it has no {file}{hint}", folder.display())]
+    NotARun {
+        /// The folder.
+        folder: PathBuf,
+        /// The file that is missing.
+        file: &'static str,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// A file of the run does not make sense.
+    #[error("{} cannot be read: {why}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+const CONFIG: &str = "config.toml";
+const LAST: &str = "last.safetensors";
+const BEST: &str = "best.safetensors";
+const METRICS: &str = "metrics.jsonl";
+
+impl Run {
+    /// Makes the folder of a new run, whose settings `config` states as TOML. What another run left there is removed if
+    /// `force` says so; a folder that holds anything else is never touched.
+    pub fn create(folder: &Path, config: &str, force: bool) -> Result<Run, RunError> {
+        let run = Run { folder: folder.to_owned() };
+        let occupied = folder.exists()
+            && !std::fs::read_dir(folder).map_err(FileError::reading(folder))?.next().is_none();
+        if occupied && (!force || !run.path(CONFIG).exists()) {
+            return Err(RunError::Exists(folder.to_owned()));
+        }
+        files::create_dir(folder)?;
+        for old in [LAST, BEST, METRICS] {
+            match std::fs::remove_file(run.path(old)) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(FileError::writing(&run.path(old))(e).into());
+                }
+                _ => {}
+            }
+        }
+        files::write(&run.path(CONFIG), config.as_bytes())?;
+        Ok(run)
+    }
+
+    /// A run that is there.
+    pub fn open(folder: &Path) -> Result<Run, RunError> {
+        let run = Run { folder: folder.to_owned() };
+        if run.path(CONFIG).is_file() {
+            return Ok(run);
+        }
+        Err(RunError::NotARun {
+            folder: folder.to_owned(),
+            file: CONFIG,
+            hint: "; give the --out of an alike train",
+        })
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.folder.join(file)
+    }
+
+    /// The text of `config.toml`.
+    pub fn config(&self) -> Result<String, RunError> {
+        Ok(files::read_text(&self.path(CONFIG))?)
+    }
+
+    /// The checkpoint to continue from.
+    pub fn last(&self) -> Result<Checkpoint, RunError> {
+        if !self.path(LAST).is_file() {
+            return Err(RunError::NotARun {
+                folder: self.folder.clone(),
+                file: LAST,
+                hint: "; its training was stopped before the first checkpoint, so train it anew with --force",
+            });
+        }
+        Ok(Checkpoint::load(&self.path(LAST))?)
+    }
+
+    /// The checkpoint to judge and use: the best validated, or the last where none was.
+    pub fn best(&self) -> Result<Checkpoint, RunError> {
+        let best = self.path(BEST);
+        if best.is_file() { Ok(Checkpoint::load(&best)?) } else { self.last() }
+    }
+
+    /// The file of metrics.
+    pub fn metrics(&self) -> PathBuf {
+        self.path(METRICS)
+    }
+}
+
+/// A line of `metrics.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Metric {
+    /// Means over the steps since the line before, or since the epoch began.
+    Step {
+        /// Counted from 1.
+        epoch: u64,
+        /// Steps since the run began.
+        step: u64,
+        /// The mean loss.
+        loss: f64,
+        /// The mean share of triplets whose loss is not zero.
+        active: f64,
+        /// The mean distance of anchor and positive.
+        d_ap: f64,
+        /// The mean distance of anchor and negative.
+        d_an: f64,
+        /// Images a second, forward and backward.
+        images_per_second: f64,
+    },
+    /// An epoch.
+    Epoch {
+        /// What it came to.
+        #[serde(flatten)]
+        report: EpochReport,
+        /// Since this session of the run began.
+        seconds: f64,
+    },
+}
+
+impl Metric {
+    fn step(&self) -> u64 {
+        match self {
+            Metric::Step { step, .. } => *step,
+            Metric::Epoch { report, .. } => report.step,
+        }
+    }
+}
+
+/// Reads the metrics of a run. A last line that a crash cut short is left out.
+pub fn read_metrics(path: &Path) -> Result<Vec<Metric>, RunError> {
+    let text = files::read_text(path)?;
+    let mut metrics = Vec::new();
+    let lines: Vec<&str> = text.lines().collect();
+    for (i, line) in lines.iter().enumerate() {
+        match serde_json::from_str(line) {
+            Ok(metric) => metrics.push(metric),
+            Err(_) if i + 1 == lines.len() && !text.ends_with('\n') => {}
+            Err(e) => {
+                return Err(RunError::Content { path: path.to_owned(), why: format!("line {}: {e}", i + 1) });
+            }
+        }
+    }
+    Ok(metrics)
+}
+
+/// Steps between two lines of metrics.
+const EVERY: u64 = 25;
+
+/// Writes checkpoints and metrics into a run folder.
+#[derive(Debug)]
+pub struct Recorder {
+    run: Run,
+    began: Instant,
+    window: Vec<StepReport>,
+    window_began: Instant,
+}
+
+impl Recorder {
+    /// A recorder for `training`, which begins or continues `run`: metrics after its position are dropped.
+    pub fn new(run: Run, training: &Training) -> Result<Recorder, RunError> {
+        let path = run.metrics();
+        let kept: Vec<Metric> = match read_metrics(&path) {
+            Ok(all) => all.into_iter().filter(|m| m.step() <= training.steps_done()).collect(),
+            Err(RunError::File(e)) if e.source.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(e) => return Err(e),
+        };
+        files::write_with(&path, |w| {
+            for metric in &kept {
+                writeln!(w, "{}", serde_json::to_string(metric).map_err(std::io::Error::other)?)?;
+            }
+            Ok(())
+        })?;
+        let now = Instant::now();
+        Ok(Recorder { run, began: now, window: Vec::new(), window_began: now })
+    }
+
+    fn append(&self, metric: &Metric) -> Result<(), RunError> {
+        let path = self.run.metrics();
+        let attempt = || -> std::io::Result<()> {
+            let line = format!("{}\n", serde_json::to_string(metric).map_err(std::io::Error::other)?);
+            OpenOptions::new().append(true).open(&path)?.write_all(line.as_bytes())
+        };
+        Ok(attempt().map_err(FileError::writing(&path))?)
+    }
+}
+
+impl Observer for Recorder {
+    fn step(&mut self, step: &StepReport) -> Result<(), TrainError> {
+        self.window.push(*step);
+        if step.step.is_multiple_of(EVERY) || step.step == step.steps {
+            let n = self.window.len() as f64;
+            let mean = |f: fn(&StepReport) -> f64| self.window.iter().map(f).sum::<f64>() / n;
+            let images: u64 = self.window.iter().map(|s| s.images).sum();
+            self.append(&Metric::Step {
+                epoch: step.epoch,
+                step: (step.epoch - 1) * step.steps + step.step,
+                loss: mean(|s| s.triplets.loss),
+                active: mean(|s| s.triplets.active),
+                d_ap: mean(|s| s.triplets.d_ap),
+                d_an: mean(|s| s.triplets.d_an),
+                images_per_second: images as f64 / self.window_began.elapsed().as_secs_f64(),
+            })?;
+            self.window.clear();
+            self.window_began = Instant::now();
+        }
+        Ok(())
+    }
+
+    fn pause(&mut self, view: &mut View<'_>) -> Result<(), TrainError> {
+        // Validation's verdict, from an observer before this one.
+        let is_best = view.notes.remove("is-best") == Some(true.into());
+        let mut checkpoint = view.training.checkpoint();
+        checkpoint.notes.append(&mut view.notes.clone());
+        if let Some(report) = view.epoch.as_deref() {
+            let seconds = self.began.elapsed().as_secs_f64();
+            self.append(&Metric::Epoch { report: *report, seconds })?;
+            if is_best {
+                checkpoint.save(&self.run.path(BEST)).map_err(RunError::from)?;
+            }
+        }
+        checkpoint.save(&self.run.path(LAST)).map_err(RunError::from)?;
+        self.window.clear();
+        self.window_began = Instant::now();
+        Ok(())
+    }
+}
+
+impl Run {
+    /// The settings in `config.toml`, given how to read its text.
+    pub fn settings(
+        &self,
+        parse: impl FnOnce(&str) -> Result<Settings, String>,
+    ) -> Result<Settings, RunError> {
+        parse(&self.config()?).map_err(|why| RunError::Content { path: self.path(CONFIG), why })
+    }
+}

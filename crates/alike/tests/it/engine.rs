@@ -1,0 +1,137 @@
+//! Whole networks against PyTorch: `fixtures/engine.py` made the numbers.
+
+use alike::distance::Distance;
+use alike::engine::Engine;
+use alike::images::Images;
+use alike::loss::{TripletMargin, mean_triplet_loss};
+use alike::model::Network;
+use alike_kernels::Tier;
+use safetensors::SafeTensors;
+
+struct Golden {
+    bytes: Vec<u8>,
+}
+
+impl Golden {
+    fn read(name: &str) -> Golden {
+        let path = format!("{}/../../fixtures/engine_{name}.safetensors", env!("CARGO_MANIFEST_DIR"));
+        Golden { bytes: std::fs::read(path).unwrap() }
+    }
+
+    fn note(&self, name: &str) -> String {
+        SafeTensors::read_metadata(&self.bytes).unwrap().1.metadata().as_ref().unwrap()[name].clone()
+    }
+
+    fn floats(&self, name: &str) -> Vec<f32> {
+        let tensors = SafeTensors::deserialize(&self.bytes).unwrap();
+        let view = tensors.tensor(name).unwrap();
+        view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+    }
+
+    fn parameters(&self, network: &Network, prefix: &str) -> Vec<f32> {
+        network.parameters().flat_map(|p| self.floats(&format!("{prefix}{}", p.name))).collect()
+    }
+}
+
+fn norm(v: &[f32]) -> f64 {
+    v.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt()
+}
+
+/// The norm of the difference over the norm of the golden, or over `floor` where that is larger.
+fn relative(ours: &[f32], golden: &[f32], floor: f64) -> f64 {
+    assert_eq!(ours.len(), golden.len());
+    let difference: Vec<f32> = ours.iter().zip(golden).map(|(a, b)| a - b).collect();
+    norm(&difference) / norm(golden).max(floor)
+}
+
+#[track_caller]
+fn check(name: &str) {
+    let golden = Golden::read(name);
+    let input: alike::images::Shape = golden.note("input").parse().unwrap();
+    let network = Network::new(golden.note("spec").parse().unwrap(), input).unwrap();
+    let parameters = golden.parameters(&network, "");
+    let tensors = SafeTensors::deserialize(&golden.bytes).unwrap();
+    let images = Images::new(input, tensors.tensor("images").unwrap().data().to_vec());
+    let distance: Distance = serde_json::from_value(golden.note("distance").into()).unwrap();
+    let margin = golden.note("margin").parse().unwrap();
+    let d = network.embedding();
+    for tier in Tier::available() {
+        let mut engine = Engine::with_tier(&network, tier);
+        let indices: Vec<usize> = (0..images.len()).collect();
+        let embeddings = engine.forward(&parameters, &images, &indices).to_vec();
+        let error = relative(&embeddings, &golden.floats("embeddings"), 0.0);
+        assert!(error < 1e-5, "{name}, {tier:?}: embeddings are off by {error:.1e}");
+        assert_eq!(engine.embed(&parameters, &images).data(), embeddings, "{tier:?}: both ways embed alike");
+
+        let mut slopes = vec![0.0; embeddings.len()];
+        let report = mean_triplet_loss(&TripletMargin { margin }, distance, &embeddings, d, &mut slopes);
+        let expected: f64 = golden.note("loss").parse().unwrap();
+        assert!(
+            expected > 0.0 && (report.loss - expected).abs() < 1e-5 * expected,
+            "{name}: loss {}",
+            report.loss
+        );
+        let mut gradient = vec![f32::NAN; network.parameter_count()];
+        engine.backward(&slopes, &mut gradient);
+        // A shift of all embeddings changes no distance, so the last bias has no gradient but rounding: what is truly
+        // zero is measured against the gradient as a whole.
+        let floor = 1e-3 * norm(&gradient);
+        for p in network.parameters() {
+            let expected = golden.floats(&format!("gradient.{}", p.name));
+            let error = relative(&gradient[p.range()], &expected, floor);
+            assert!(error < 1e-4, "{name}, {tier:?}: the gradient of {} is off by {error:.1e}", p.name);
+        }
+    }
+}
+
+#[test]
+fn the_seeds_network_agrees_with_pytorch() {
+    check("seed");
+}
+
+#[test]
+fn odd_kernels_pads_groups_and_a_normalised_embedding_agree_with_pytorch() {
+    check("odd");
+}
+
+#[test]
+fn colour_images_and_more_maps_than_vectors_agree_with_pytorch() {
+    check("colour");
+}
+
+#[test]
+fn embeddings_and_gradients_are_the_same_bits_at_any_number_of_threads() {
+    let golden = Golden::read("seed");
+    let input = golden.note("input").parse().unwrap();
+    let network = Network::new(golden.note("spec").parse().unwrap(), input).unwrap();
+    let parameters = golden.parameters(&network, "");
+    let tensors = SafeTensors::deserialize(&golden.bytes).unwrap();
+    let images = Images::new(input, tensors.tensor("images").unwrap().data().to_vec());
+    let run = |threads: usize| {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| {
+            let mut engine = Engine::new(&network).unwrap();
+            let indices: Vec<usize> = (0..50).map(|i| i * 5 % 12).collect();
+            let embeddings = engine.forward(&parameters, &images, &indices).to_vec();
+            let mut gradient = vec![0.0; parameters.len()];
+            engine.backward(&embeddings, &mut gradient);
+            let bits = |v: &[f32]| v.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            (bits(&embeddings), bits(&gradient))
+        })
+    };
+    let one = run(1);
+    for threads in [2, 3, 8] {
+        assert!(run(threads) == one, "{threads} threads");
+    }
+}
+
+#[test]
+fn an_empty_batch_has_no_gradient() {
+    let network = Network::new("norm conv(4) gap".parse().unwrap(), "5x5x1".parse().unwrap()).unwrap();
+    let images = Images::new(network.input(), vec![1; 25]);
+    let parameters = alike::model::initial(&network, 0);
+    let mut engine = Engine::new(&network).unwrap();
+    assert!(engine.forward(&parameters, &images, &[]).is_empty());
+    let mut gradient = vec![1.0; parameters.len()];
+    engine.backward(&[], &mut gradient);
+    assert!(gradient.iter().all(|g| *g == 0.0));
+}

@@ -1,0 +1,3 @@
+//! Everything that needs more than one room of the library.
+
+mod engine;
