@@ -26,6 +26,9 @@ pub mod suggest;
 
 pub mod data;
 pub mod engine;
+pub mod eval;
 pub mod loss;
 pub mod model;
+pub mod neighbours;
+pub mod projection;
 pub mod train;

@@ -1,0 +1,144 @@
+//! Classification by similarity: nearest class mean, and the vote of nearest neighbours.
+
+use crate::images::Vectors;
+use rayon::prelude::*;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What a rule answered for every query, against the truth.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Classification {
+    /// The share of right answers.
+    pub accuracy: f64,
+    /// The share of right answers among the queries of each class that has any, by the class's name.
+    pub recall: BTreeMap<String, f64>,
+    /// By query: the class that was answered.
+    #[serde(skip)]
+    pub predicted: Vec<u32>,
+}
+
+impl Classification {
+    /// Compares answers with the truth.
+    pub fn new(predicted: Vec<u32>, labels: &[u32], classes: &[String]) -> Classification {
+        let mut counts = vec![(0usize, 0usize); classes.len()];
+        for (p, l) in predicted.iter().zip(labels) {
+            counts[*l as usize].0 += usize::from(p == l);
+            counts[*l as usize].1 += 1;
+        }
+        let share = |(right, of): (usize, usize)| right as f64 / of.max(1) as f64;
+        let all = counts.iter().fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+        let recall = classes
+            .iter()
+            .zip(&counts)
+            .filter(|(_, c)| c.1 > 0)
+            .map(|(name, c)| (name.clone(), share(*c)))
+            .collect();
+        Classification { accuracy: share(all), recall, predicted }
+    }
+
+    /// How often a query of each class (row) was given each class (column).
+    pub fn confusion(&self, labels: &[u32], classes: usize) -> Vec<Vec<u32>> {
+        let mut matrix = vec![vec![0; classes]; classes];
+        for (p, l) in self.predicted.iter().zip(labels) {
+            matrix[*l as usize][*p as usize] += 1;
+        }
+        matrix
+    }
+}
+
+/// The majority class among `labels`, nearest first; a tie goes to the tied class whose nearest member is nearest.
+///
+/// # Panics
+///
+/// If `labels` is empty.
+pub fn vote(labels: &[u32]) -> u32 {
+    let votes = |class: u32| labels.iter().filter(|l| **l == class).count();
+    // The first of equal maxima: `max_by_key` would keep the last, so the order is reversed.
+    *labels.iter().rev().max_by_key(|l| votes(**l)).expect("a vote needs neighbours")
+}
+
+/// Each class's mean vector, scaled to length 1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClassMeans {
+    means: Vec<Option<Vec<f64>>>,
+}
+
+impl ClassMeans {
+    /// The means of a gallery's vectors, by label below `classes`.
+    pub fn new(gallery: Vectors<'_>, labels: &[u32], classes: usize) -> ClassMeans {
+        let mut sums = vec![(vec![0.0; gallery.d()], 0usize); classes];
+        let mut row = vec![0.0; gallery.d()];
+        for (i, l) in labels.iter().enumerate() {
+            gallery.read(i, &mut row);
+            let (sum, n) = &mut sums[*l as usize];
+            sum.iter_mut().zip(&row).for_each(|(s, v)| *s += f64::from(*v));
+            *n += 1;
+        }
+        let means = sums
+            .into_iter()
+            .map(|(mut sum, n)| {
+                normalize(&mut sum);
+                (n > 0).then_some(sum)
+            })
+            .collect();
+        ClassMeans { means }
+    }
+
+    /// The class of the nearest mean for every query, which is scaled to length 1 first.
+    pub fn classify(&self, queries: Vectors<'_>) -> Vec<u32> {
+        (0..queries.len())
+            .into_par_iter()
+            .map_init(
+                || (vec![0.0f32; queries.d()], vec![0.0f64; queries.d()]),
+                |(row, wide), i| {
+                    queries.read(i, row);
+                    wide.iter_mut().zip(&*row).for_each(|(w, v)| *w = f64::from(*v));
+                    normalize(wide);
+                    let distance =
+                        |mean: &Vec<f64>| mean.iter().zip(&*wide).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+                    let by_class =
+                        self.means.iter().enumerate().filter_map(|(c, m)| Some((c, distance(m.as_ref()?))));
+                    by_class.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(c, _)| c as u32)
+                },
+            )
+            .collect()
+    }
+}
+
+/// To length 1; the zero vector stays.
+fn normalize(v: &mut [f64]) {
+    let norm = v.iter().map(|x| x * x).sum::<f64>().sqrt();
+    if norm > 0.0 {
+        v.iter_mut().for_each(|x| *x /= norm);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::images::Features;
+
+    #[test]
+    fn the_majority_wins_and_a_tie_goes_to_the_nearest() {
+        assert_eq!(vote(&[3]), 3);
+        assert_eq!(vote(&[1, 2, 2]), 2);
+        assert_eq!(vote(&[2, 1, 1, 2]), 2);
+        assert_eq!(vote(&[5, 1, 2, 2, 1]), 1);
+    }
+
+    #[test]
+    fn the_nearest_mean_is_by_direction() {
+        let gallery = Features::new(2, vec![1.0, 0.0, 3.0, 0.0, 0.0, 2.0]);
+        let means = ClassMeans::new(Vectors::Features(&gallery), &[0, 0, 2], 3);
+        let queries = Features::new(2, vec![10.0, 1.0, 0.1, 0.2]);
+        assert_eq!(means.classify(Vectors::Features(&queries)), [0, 2]);
+    }
+
+    #[test]
+    fn recall_is_by_class_and_classes_without_queries_are_left_out() {
+        let classes: Vec<String> = ["a", "b", "c"].map(String::from).to_vec();
+        let c = Classification::new(vec![0, 1, 1, 2], &[0, 0, 1, 1], &classes);
+        assert_eq!((c.accuracy, c.recall["a"], c.recall["b"], c.recall.len()), (0.5, 0.5, 0.5, 2));
+        assert_eq!(c.confusion(&[0, 0, 1, 1], 3), [[1, 1, 0], [0, 1, 1], [0, 0, 0]]);
+    }
+}

@@ -1,0 +1,199 @@
+//! Image space against feature space: the training split is the gallery, the test split asks.
+
+use super::unseen::{ClassMeanRecall, KnnRecall};
+use super::{ClassMeans, Classification, Retrieval, Unseen, cluster_quality, rank_quality, vote};
+use crate::data::{Dataset, find_class};
+use crate::images::{Features, Vectors};
+use crate::neighbours::nearest;
+use alike_kernels::Tier;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The rules to judge by.
+#[derive(Clone, Debug)]
+pub struct Judge {
+    tier: Tier,
+    ks: Vec<usize>,
+}
+
+/// A space cannot be judged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EvalError {
+    /// A vote of more neighbours than there are.
+    #[error("k = {k} asks for more neighbours than the {gallery} images of the gallery; lower --k")]
+    KTooLarge {
+        /// What was asked for.
+        k: usize,
+        /// What is there.
+        gallery: usize,
+    },
+    /// A vote of none.
+    #[error("k = 0 asks for no neighbours; give --k 1 or more")]
+    KZero,
+    /// Nothing asks, or nothing answers.
+    #[error("{0} has no images to judge with")]
+    Empty(String),
+}
+
+/// How a space fares.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SpaceJudgement {
+    /// By the nearest class mean.
+    pub class_mean: Classification,
+    /// By `k`: the vote of the nearest neighbours.
+    pub knn: BTreeMap<usize, Classification>,
+    /// By query: its nearest neighbours in the gallery.
+    #[serde(skip)]
+    pub neighbours: Vec<Vec<usize>>,
+}
+
+/// Both spaces.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Spaces {
+    /// Raw pixels.
+    pub image: SpaceJudgement,
+    /// Embeddings.
+    pub feature: SpaceJudgement,
+}
+
+/// All that `alike eval --json` prints.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Judgement {
+    /// The data set's name.
+    pub dataset: String,
+    /// Images of the gallery.
+    pub n_gallery: usize,
+    /// Images that ask.
+    pub n_query: usize,
+    /// How both spaces fare.
+    pub spaces: Spaces,
+    /// How classes that were excluded from training fare, if any were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<Unseen>,
+}
+
+/// Neighbours that figures show, at least.
+const SHOWN: usize = 8;
+
+impl Judge {
+    /// A judge with votes of each of `ks` neighbours.
+    pub fn new(tier: Tier, ks: &[usize]) -> Judge {
+        Judge { tier, ks: ks.to_vec() }
+    }
+
+    /// Refuses what cannot be judged, before time is spent on it.
+    pub fn check(&self, data: &Dataset) -> Result<(), EvalError> {
+        if data.train.is_empty() || data.test.is_empty() {
+            return Err(EvalError::Empty(data.name.clone()));
+        }
+        let gallery = data.train.len();
+        match self.ks.iter().max() {
+            Some(&k) if k > gallery => Err(EvalError::KTooLarge { k, gallery }),
+            _ if self.ks.contains(&0) => Err(EvalError::KZero),
+            _ => Ok(()),
+        }
+    }
+
+    /// Judges one space, given the vectors of the gallery and of the queries.
+    pub fn space(
+        &self,
+        data: &Dataset,
+        gallery: Vectors<'_>,
+        queries: Vectors<'_>,
+    ) -> Result<SpaceJudgement, EvalError> {
+        self.check(data)?;
+        let (labels, truth) = (&data.train.labels, &data.test.labels);
+        let deepest = self.ks.iter().copied().max().unwrap_or(0).max(SHOWN);
+        let neighbours = nearest(self.tier, queries, gallery, deepest, false, |_, list| {
+            list.iter().map(|n| n.index).collect()
+        });
+        let votes = |k: usize| {
+            let predicted = neighbours
+                .iter()
+                .map(|list: &Vec<usize>| vote(&list.iter().take(k).map(|&i| labels[i]).collect::<Vec<_>>()))
+                .collect();
+            (k, Classification::new(predicted, truth, &data.classes))
+        };
+        let knn = self.ks.iter().map(|&k| votes(k)).collect();
+        let means = ClassMeans::new(gallery, labels, data.classes.len());
+        let class_mean = Classification::new(means.classify(queries), truth, &data.classes);
+        Ok(SpaceJudgement { class_mean, knn, neighbours })
+    }
+
+    /// How the classes called `excluded` fare in feature space; all classes are in gallery and queries.
+    pub fn unseen(
+        &self,
+        data: &Dataset,
+        excluded: &[String],
+        gallery: &Features,
+        queries: &Features,
+        judged: &SpaceJudgement,
+    ) -> Option<Unseen> {
+        let ids: Vec<u32> = excluded.iter().filter_map(|name| find_class(data, name).ok()).collect();
+        let asking: Vec<usize> =
+            (0..data.test.len()).filter(|&i| ids.contains(&data.test.labels[i])).collect();
+        if asking.is_empty() {
+            return None;
+        }
+        let recall = |c: &Classification| {
+            let right = asking.iter().filter(|&&i| c.predicted[i] == data.test.labels[i]).count();
+            let by_class = excluded.iter().filter_map(|n| Some((n.clone(), *c.recall.get(n)?))).collect();
+            (right as f64 / asking.len() as f64, by_class)
+        };
+        let (overall, recall_by_class) = recall(&judged.class_mean);
+        let class_mean = ClassMeanRecall { recall: overall, recall_by_class };
+        let knn = judged
+            .knn
+            .iter()
+            .map(|(&k, c)| {
+                let (recall, recall_by_class) = recall(c);
+                (k, KnnRecall { recall, recall_by_class })
+            })
+            .collect();
+        let mut unseen = Unseen {
+            classes: excluded.to_vec(),
+            class_mean,
+            knn,
+            precision_at_1: 0.0,
+            r_precision: 0.0,
+            map_at_r: 0.0,
+            lands_on: BTreeMap::new(),
+            purity: BTreeMap::new(),
+            silhouette: BTreeMap::new(),
+        };
+        // Queries with no match in the gallery cannot be ranked and are left out.
+        let mut ranked = Vec::new();
+        for (name, &class) in excluded.iter().zip(&ids) {
+            let members: Vec<usize> =
+                asking.iter().copied().filter(|&i| data.test.labels[i] == class).collect();
+            let r = data.train.labels.iter().filter(|l| **l == class).count();
+            if r > 0 {
+                let chosen = queries.select(&members);
+                ranked.extend(nearest(
+                    self.tier,
+                    Vectors::Features(&chosen),
+                    Vectors::Features(gallery),
+                    r,
+                    false,
+                    |_, list| rank_quality(list.iter().map(|n| data.train.labels[n.index] == class), r),
+                ));
+            }
+            let mut lands = BTreeMap::new();
+            for &i in &members {
+                if let Some(&nearest) = judged.neighbours[i].first() {
+                    let label = data.train.labels[nearest];
+                    if label != class {
+                        *lands.entry(data.classes[label as usize].clone()).or_insert(0.0) +=
+                            1.0 / members.len() as f64;
+                    }
+                }
+            }
+            unseen.lands_on.insert(name.clone(), lands);
+            let (purity, silhouette) = cluster_quality(queries, &data.test.labels, class);
+            unseen.purity.insert(name.clone(), purity);
+            unseen.silhouette.insert(name.clone(), silhouette);
+        }
+        unseen.set_retrieval(Retrieval::mean(&ranked));
+        Some(unseen)
+    }
+}

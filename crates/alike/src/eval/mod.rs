@@ -1,0 +1,15 @@
+//! Judging an embedding: raw pixels against what was learned, by the same rules.
+
+mod classification;
+mod judge;
+mod paired;
+mod retrieval;
+mod unseen;
+mod validator;
+
+pub use classification::{ClassMeans, Classification, vote};
+pub use judge::{EvalError, Judge, Judgement, SpaceJudgement, Spaces};
+pub use paired::{Paired, compare};
+pub use retrieval::{Retrieval, rank_quality};
+pub use unseen::{Unseen, cluster_quality};
+pub use validator::Validator;

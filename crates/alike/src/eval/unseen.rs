@@ -1,0 +1,147 @@
+//! Classes that training never saw: are they found, where do they land, do they gather?
+
+use super::Retrieval;
+use crate::images::Features;
+use rayon::prelude::*;
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// How the classes that were excluded from training fare, in feature space.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Unseen {
+    /// Their names.
+    pub classes: Vec<String>,
+    /// By the nearest class mean.
+    pub class_mean: ClassMeanRecall,
+    /// By `k`: the vote of the nearest neighbours.
+    pub knn: BTreeMap<usize, KnnRecall>,
+    /// The share of their queries whose nearest neighbour is of their class.
+    pub precision_at_1: f64,
+    /// The mean R-Precision of their queries.
+    pub r_precision: f64,
+    /// The mean MAP@R of their queries.
+    pub map_at_r: f64,
+    /// By class: the share of their queries that 1-NN gives to each other class.
+    pub lands_on: BTreeMap<String, BTreeMap<String, f64>>,
+    /// By class: see [`cluster_quality`].
+    pub purity: BTreeMap<String, f64>,
+    /// By class: see [`cluster_quality`].
+    pub silhouette: BTreeMap<String, f64>,
+}
+
+/// Recall by the class means.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClassMeanRecall {
+    /// Over all queries of unseen classes; `recall_by_class` tells them apart.
+    pub recall: f64,
+    /// By the class's name.
+    pub recall_by_class: BTreeMap<String, f64>,
+}
+
+/// Recall by a vote of neighbours.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct KnnRecall {
+    /// Over all queries of unseen classes.
+    pub recall: f64,
+    /// By the class's name.
+    pub recall_by_class: BTreeMap<String, f64>,
+}
+
+impl Unseen {
+    /// A table's row of the headline figures, by name.
+    pub fn headline(&self) -> Vec<(String, f64)> {
+        let mut rows = vec![("recall, class means".to_owned(), self.class_mean.recall)];
+        rows.extend(self.knn.iter().map(|(k, r)| (format!("recall, {k}-NN"), r.recall)));
+        rows.push(("R-Precision".to_owned(), self.r_precision));
+        rows.push(("MAP@R".to_owned(), self.map_at_r));
+        rows
+    }
+
+    pub(super) fn set_retrieval(&mut self, r: Retrieval) {
+        (self.precision_at_1, self.r_precision, self.map_at_r) =
+            (r.precision_at_1, r.r_precision, r.map_at_r);
+    }
+
+    /// As a JSON object.
+    pub fn to_json(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+/// The purity and the silhouette of class `class` among the vectors.
+///
+/// *Purity*: of the vectors nearest to the mean of the class's `n` vectors, the share of the first `n` that belong to it:
+/// 1 if a ball around the mean holds the class and nothing else.
+///
+/// *Silhouette*: the mean over its vectors of `(b - a) / max(a, b)`, `a` being the mean distance to the others of the
+/// class and `b` that to the nearest other class (Rousseeuw 1987; as `sklearn.metrics.silhouette_samples`).
+pub fn cluster_quality(vectors: &Features, labels: &[u32], class: u32) -> (f64, f64) {
+    let members: Vec<usize> = (0..labels.len()).filter(|&i| labels[i] == class).collect();
+    let n = members.len();
+    if n == 0 {
+        return (0.0, 0.0);
+    }
+    let mut centre = vec![0.0f64; vectors.d()];
+    for &i in &members {
+        centre.iter_mut().zip(vectors.row(i)).for_each(|(c, v)| *c += f64::from(*v) / n as f64);
+    }
+    let mut by_distance: Vec<(f64, bool)> = vectors
+        .rows()
+        .zip(labels)
+        .map(|(row, l)| {
+            (row.iter().zip(&centre).map(|(v, c)| (f64::from(*v) - c).powi(2)).sum(), *l == class)
+        })
+        .collect();
+    by_distance.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let purity = by_distance[..n].iter().filter(|x| x.1).count() as f64 / n as f64;
+
+    let classes = labels.iter().max().map_or(0, |m| *m as usize + 1);
+    let mut counts = vec![0usize; classes];
+    labels.iter().for_each(|l| counts[*l as usize] += 1);
+    let widths: Vec<f64> = members
+        .par_iter()
+        .map(|&i| {
+            let mut sums = vec![0.0; classes];
+            for (row, l) in vectors.rows().zip(labels) {
+                let square: f64 = row
+                    .iter()
+                    .zip(vectors.row(i))
+                    .map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2))
+                    .sum();
+                sums[*l as usize] += square.sqrt();
+            }
+            // A class of one vector has width zero by definition.
+            if n < 2 {
+                return 0.0;
+            }
+            let own = sums[class as usize] / (n - 1) as f64;
+            let other = (0..classes)
+                .filter(|c| *c != class as usize && counts[*c] > 0)
+                .map(|c| sums[c] / counts[c] as f64)
+                .fold(f64::INFINITY, f64::min);
+            let largest = own.max(other);
+            if other.is_finite() && largest > 0.0 { (other - own) / largest } else { 0.0 }
+        })
+        .collect();
+    (purity, widths.iter().sum::<f64>() / n as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `sklearn.metrics.silhouette_samples([[0],[1],[5],[7],[20]], [0,0,1,1,2])[:2].mean()` is
+    /// ((6 - 1) / 6 + (5 - 1) / 5) / 2.
+    #[test]
+    fn silhouettes_are_those_of_the_definition() {
+        let vectors = Features::new(1, vec![0.0, 1.0, 5.0, 7.0, 20.0]);
+        let labels = [0, 0, 1, 1, 2];
+        let (purity, silhouette) = cluster_quality(&vectors, &labels, 0);
+        assert_eq!(purity, 1.0);
+        assert!((silhouette - (5.0 / 6.0 + 4.0 / 5.0) / 2.0).abs() < 1e-12);
+        assert_eq!(cluster_quality(&vectors, &labels, 2).1, 0.0);
+        // A class around another: its ball holds the other's members.
+        assert_eq!(cluster_quality(&Features::new(1, vec![0.0, 4.0, 1.9, 2.1]), &[0, 0, 1, 1], 0).0, 0.0);
+    }
+}

@@ -1,0 +1,331 @@
+//! Exact search by matrix products, in bounded memory.
+//!
+//! `|q - g|^2 = |q|^2 - 2 q·g + |g|^2`, so a block of queries against a block of the gallery is one product in `f32`.
+//! Its rounding error is bounded, and every candidate within that bound of the k-th is kept and measured again in
+//! `f64`: the neighbours found are the true ones, and the same on every machine. Ties go to the lower index.
+
+use crate::images::Vectors;
+use alike_kernels::{AlignedBuffer, Tier, Windows, padded};
+use rayon::prelude::*;
+
+/// A member of the gallery, and how far it is from the query.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Neighbour {
+    /// Its index in the gallery.
+    pub index: usize,
+    /// The Euclidean distance.
+    pub distance: f64,
+}
+
+/// Queries that one task multiplies, and gallery members that are packed at a time.
+const QUERY_BLOCK: usize = 64;
+const GALLERY_BLOCK: usize = 1024;
+/// Columns that a panel of the packed gallery is wide: two of the widest vectors.
+const PANEL: usize = 32;
+/// Candidates held at a time, over all queries: what bounds the memory, however deep the ranking goes.
+const MOST_CANDIDATES: usize = 4 << 20;
+
+/// The `k` nearest members of the gallery of every query, nearest first, each list turned into a `T` as soon as it is
+/// complete. The result is in the queries' order. Lists are shorter where the gallery is.
+///
+/// With `leave_one_out`, queries and gallery are the same vectors and a query is not its own neighbour.
+///
+/// # Panics
+///
+/// If queries and gallery have vectors of different lengths.
+pub fn nearest<T: Send>(
+    tier: Tier,
+    queries: Vectors<'_>,
+    gallery: Vectors<'_>,
+    k: usize,
+    leave_one_out: bool,
+    read: impl Fn(usize, &[Neighbour]) -> T + Sync,
+) -> Vec<T> {
+    assert_eq!(queries.d(), gallery.d(), "nearest: vectors of different lengths");
+    let squares = square_norms(gallery);
+    let farthest = squares.iter().copied().fold(0.0, f64::max);
+    // At least two blocks a thread, so that all have work; at most what memory is meant for.
+    let at_once = (MOST_CANDIDATES / k.max(1)).clamp(QUERY_BLOCK * 4, 4096);
+    let mut results = Vec::with_capacity(queries.len());
+    let mut packed = Packed::new(gallery.d());
+    for first in (0..queries.len()).step_by(at_once) {
+        let count = at_once.min(queries.len() - first);
+        let mut blocks: Vec<QueryBlock> = (0..count)
+            .step_by(QUERY_BLOCK)
+            .map(|i| {
+                QueryBlock::new(queries, first + i, QUERY_BLOCK.min(count - i), k, farthest, leave_one_out)
+            })
+            .collect();
+        for start in (0..gallery.len()).step_by(GALLERY_BLOCK) {
+            packed.fill(gallery, start, GALLERY_BLOCK.min(gallery.len() - start), &squares);
+            blocks.par_iter_mut().for_each(|block| block.meet(tier, &packed));
+        }
+        let lists: Vec<Vec<T>> =
+            blocks.into_par_iter().map(|block| block.finish(queries, gallery, &read)).collect();
+        results.extend(lists.into_iter().flatten());
+    }
+    results
+}
+
+fn square_norms(vectors: Vectors<'_>) -> Vec<f64> {
+    let mut norms = vec![0.0; vectors.len()];
+    norms.par_chunks_mut(256).enumerate().for_each(|(chunk, norms)| {
+        let mut row = vec![0.0; vectors.d()];
+        for (i, norm) in norms.iter_mut().enumerate() {
+            vectors.read(chunk * 256 + i, &mut row);
+            *norm = row.iter().map(|v| f64::from(*v) * f64::from(*v)).sum();
+        }
+    });
+    norms
+}
+
+/// A block of the gallery as the product reads it: panels of [`PANEL`] columns, each column a vector times -2.
+struct Packed {
+    d: usize,
+    start: usize,
+    count: usize,
+    panels: AlignedBuffer,
+    /// Squared norms; infinite for columns beyond the gallery's end, which then never come near.
+    bias: AlignedBuffer,
+}
+
+impl Packed {
+    fn new(d: usize) -> Packed {
+        let panels = AlignedBuffer::new(GALLERY_BLOCK * d);
+        Packed { d, start: 0, count: 0, panels, bias: AlignedBuffer::new(GALLERY_BLOCK) }
+    }
+
+    fn fill(&mut self, gallery: Vectors<'_>, start: usize, count: usize, squares: &[f64]) {
+        (self.start, self.count) = (start, count);
+        let d = self.d;
+        self.panels
+            .par_chunks_exact_mut(PANEL * d)
+            .zip(self.bias.par_chunks_exact_mut(PANEL))
+            .enumerate()
+            .for_each(|(panel, (columns, bias))| {
+                let mut row = vec![0.0; d];
+                for (column, bias) in bias.iter_mut().enumerate() {
+                    let i = panel * PANEL + column;
+                    *bias = f32::INFINITY;
+                    if i < count {
+                        gallery.read(start + i, &mut row);
+                        *bias = squares[start + i] as f32;
+                    } else {
+                        row.fill(0.0);
+                    }
+                    for (to, v) in columns[column..].iter_mut().step_by(PANEL).zip(&row) {
+                        *to = -2.0 * v;
+                    }
+                }
+            });
+    }
+}
+
+struct QueryBlock {
+    first: usize,
+    rows: AlignedBuffer,
+    k: usize,
+    leave_one_out: bool,
+    candidates: Vec<Candidates>,
+}
+
+struct Candidates {
+    /// What the product gave, without the query's own norm, and the member's index.
+    near: Vec<(f32, u32)>,
+    /// Nothing above this can be among the k nearest.
+    limit: f32,
+    /// Twice the largest error that the product can make for this query.
+    slack: f32,
+    /// Compact when this many are held.
+    full: usize,
+}
+
+impl QueryBlock {
+    fn new(
+        queries: Vectors<'_>,
+        first: usize,
+        count: usize,
+        k: usize,
+        farthest: f64,
+        leave_one_out: bool,
+    ) -> QueryBlock {
+        let d = queries.d();
+        let mut rows = AlignedBuffer::new(count * d);
+        let candidates = (0..count)
+            .map(|i| {
+                let row = &mut rows[i * d..][..d];
+                queries.read(first + i, row);
+                let square: f64 = row.iter().map(|v| f64::from(*v) * f64::from(*v)).sum();
+                // d products and additions, each off by at most half a unit in the last place, over sums that
+                // Cauchy-Schwarz bounds by |q|^2 + |g|^2; and as much again for the bias.
+                let error = (d as f64 + 8.0) * f64::from(f32::EPSILON) * (square + farthest);
+                let slack = (2.0 * error) as f32;
+                Candidates { near: Vec::new(), limit: f32::INFINITY, slack, full: (2 * k).max(32) }
+            })
+            .collect();
+        QueryBlock { first, rows, k, leave_one_out, candidates }
+    }
+
+    fn meet(&mut self, tier: Tier, packed: &Packed) {
+        let (d, m) = (packed.d, self.candidates.len());
+        let width = packed.count.div_ceil(PANEL) * PANEL;
+        let mut products = AlignedBuffer::new(m * width);
+        for panel in 0..width / PANEL {
+            let out = Windows { offset: panel * PANEL, ..Windows::matrix(m, PANEL, width) };
+            tier.matmul(
+                &self.rows,
+                Windows::matrix(m, d, d),
+                &packed.panels[panel * PANEL * d..][..PANEL * d],
+                &packed.bias[panel * PANEL..][..PANEL],
+                &mut products,
+                out,
+            );
+        }
+        for (i, found) in self.candidates.iter_mut().enumerate() {
+            let own = if self.leave_one_out { self.first + i } else { usize::MAX };
+            for (chunk, values) in products[i * width..][..width].chunks_exact(PANEL).enumerate() {
+                // Almost always nothing is near enough, which one pass without branches finds out.
+                let mut any = false;
+                for v in values {
+                    any |= *v <= found.limit;
+                }
+                if !any {
+                    continue;
+                }
+                for (j, v) in values.iter().enumerate() {
+                    let index = packed.start + chunk * PANEL + j;
+                    // NaN is kept: what cannot be compared here is compared in f64.
+                    if !(*v > found.limit) && chunk * PANEL + j < packed.count && index != own {
+                        found.near.push((*v, index as u32));
+                    }
+                }
+                if found.near.len() >= found.full {
+                    found.compact(self.k);
+                }
+            }
+        }
+    }
+
+    fn finish<T>(
+        self,
+        queries: Vectors<'_>,
+        gallery: Vectors<'_>,
+        read: &impl Fn(usize, &[Neighbour]) -> T,
+    ) -> Vec<T> {
+        let d = queries.d();
+        let (mut q, mut g) = (vec![0.0; d], vec![0.0; d]);
+        let mut list = Vec::new();
+        let (first, k) = (self.first, self.k);
+        self.candidates
+            .into_iter()
+            .enumerate()
+            .map(|(i, mut found)| {
+                found.compact(k);
+                queries.read(first + i, &mut q);
+                list.clear();
+                list.extend(found.near.iter().map(|(_, index)| {
+                    let index = *index as usize;
+                    gallery.read(index, &mut g);
+                    let square: f64 =
+                        q.iter().zip(&g).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
+                    Neighbour { index, distance: square.sqrt() }
+                }));
+                list.sort_unstable_by(|a: &Neighbour, b| {
+                    a.distance.total_cmp(&b.distance).then(a.index.cmp(&b.index))
+                });
+                list.truncate(k);
+                read(first + i, &list)
+            })
+            .collect()
+    }
+}
+
+impl Candidates {
+    /// Drops what cannot be among the `k` nearest.
+    fn compact(&mut self, k: usize) {
+        if k == 0 {
+            self.near.clear();
+        } else if self.near.len() > k {
+            let kth = self.near.select_nth_unstable_by(k - 1, |a, b| a.0.total_cmp(&b.0)).1.0;
+            self.limit = kth + self.slack;
+            let limit = self.limit;
+            self.near.retain(|c| !(c.0 > limit));
+        }
+        // Many ties may all have to stay: then wait for as many more before looking again.
+        self.full = (2 * self.near.len()).max(2 * k).max(32);
+    }
+}
+
+const _: () =
+    assert!(padded(PANEL) == PANEL && GALLERY_BLOCK.is_multiple_of(PANEL), "blocks are whole panels");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::images::{Features, Images, Shape};
+    use proptest::prelude::*;
+
+    fn plain(
+        queries: Vectors<'_>,
+        gallery: Vectors<'_>,
+        k: usize,
+        leave_one_out: bool,
+    ) -> Vec<Vec<Neighbour>> {
+        let row = |v: Vectors<'_>, i| {
+            let mut row = vec![0.0; v.d()];
+            v.read(i, &mut row);
+            row
+        };
+        (0..queries.len())
+            .map(|q| {
+                let query = row(queries, q);
+                let mut all: Vec<Neighbour> = (0..gallery.len())
+                    .filter(|g| !leave_one_out || *g != q)
+                    .map(|index| {
+                        let square: f64 = query
+                            .iter()
+                            .zip(row(gallery, index))
+                            .map(|(a, b)| (f64::from(*a) - f64::from(b)).powi(2))
+                            .sum();
+                        Neighbour { index, distance: square.sqrt() }
+                    })
+                    .collect();
+                all.sort_by(|a, b| a.distance.total_cmp(&b.distance));
+                all.truncate(k);
+                all
+            })
+            .collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn neighbours_equal_those_of_a_plain_sort_on_every_tier(
+            n in 0usize..150, m in 1usize..2300, d in 1usize..20, k in 0usize..40, coarse in 1u32..40, one_out: bool,
+        ) {
+            // Coarse values make many exact ties, which must all be broken by index.
+            let value = |i: usize| ((i as u32).wrapping_mul(2_654_435_761) >> 20) % coarse;
+            let gallery = Features::new(d, (0..m * d).map(|i| value(i + 7) as f32 + 100.0).collect());
+            let queries = Features::new(d, (0..n * d).map(|i| value(i * 3) as f32 + 100.0).collect());
+            let g = Vectors::Features(&gallery);
+            let q = if one_out { g } else { Vectors::Features(&queries) };
+            let q_subset = gallery.select(&(0..m.min(200)).collect::<Vec<_>>());
+            let (q, g) = if one_out { (Vectors::Features(&q_subset), Vectors::Features(&q_subset)) } else { (q, g) };
+            let expected = plain(q, g, k, one_out);
+            for tier in Tier::available() {
+                let found = nearest(tier, q, g, k, one_out, |_, list| list.to_vec());
+                prop_assert_eq!(&found, &expected, "{:?}", tier);
+            }
+        }
+    }
+
+    #[test]
+    fn pixels_are_searched_as_they_are_stored() {
+        let shape = Shape { h: 3, w: 5, c: 1 };
+        let images = Images::new(shape, (0..15 * 90).map(|i| ((i * 97) % 251) as u8).collect());
+        let v = Vectors::Pixels(&images);
+        for tier in Tier::available() {
+            assert_eq!(nearest(tier, v, v, 7, true, |_, l| l.to_vec()), plain(v, v, 7, true));
+        }
+    }
+}

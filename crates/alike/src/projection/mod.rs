@@ -1,0 +1,5 @@
+//! From many dimensions to few.
+
+mod pca;
+
+pub use pca::Pca;

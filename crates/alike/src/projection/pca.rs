@@ -1,0 +1,255 @@
+//! Principal components.
+
+use crate::images::Vectors;
+use alike_kernels::{AlignedBuffer, Tier, Windows, padded};
+use nalgebra::{DMatrix, SymmetricEigen};
+use rayon::prelude::*;
+
+/// The directions of largest variance (Pearson 1901; as `sklearn.decomposition.PCA`, whose signs differ).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pca {
+    /// `d` means.
+    pub mean: Vec<f64>,
+    /// One unit vector of `d` a component, the largest variance first; its largest entry is positive.
+    pub components: Vec<Vec<f64>>,
+    /// The variance along each component (divided by `n - 1`).
+    pub variance: Vec<f64>,
+    /// The variance in all directions.
+    pub total_variance: f64,
+}
+
+/// Fixed, so that sums do not depend on the number of threads.
+const PARTS: usize = 16;
+/// Vectors that are centred and multiplied at a time.
+const BLOCK: usize = 256;
+/// Columns of one strip of the covariance.
+const STRIP: usize = 112;
+
+impl Pca {
+    /// The first `k` components of the vectors, or fewer where there are fewer dimensions.
+    ///
+    /// # Panics
+    ///
+    /// If there are no vectors.
+    pub fn fit(tier: Tier, vectors: Vectors<'_>, k: usize) -> Pca {
+        assert!(!vectors.is_empty(), "PCA of nothing");
+        let mean = mean(vectors);
+        let covariance = covariance(tier, vectors, &mean);
+        let total_variance = covariance.trace();
+        let (values, columns) = leading(&covariance, k.min(vectors.d()));
+        let components = columns
+            .into_iter()
+            .map(|mut v| {
+                let largest = v.iter().copied().fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
+                if largest < 0.0 {
+                    v.iter_mut().for_each(|x| *x = -*x);
+                }
+                v
+            })
+            .collect();
+        Pca { mean, components, variance: values, total_variance }
+    }
+
+    /// The share of the variance that each component explains.
+    pub fn explained(&self) -> Vec<f64> {
+        let total = if self.total_variance > 0.0 { self.total_variance } else { 1.0 };
+        self.variance.iter().map(|v| v / total).collect()
+    }
+
+    /// The coordinates of every vector along every component.
+    pub fn project(&self, vectors: Vectors<'_>) -> Vec<Vec<f64>> {
+        (0..vectors.len())
+            .into_par_iter()
+            .map_init(
+                || vec![0.0; vectors.d()],
+                |row, i| {
+                    vectors.read(i, row);
+                    let along = |c: &Vec<f64>| {
+                        row.iter().zip(&self.mean).zip(c).map(|((x, m), c)| (f64::from(*x) - m) * c).sum()
+                    };
+                    self.components.iter().map(along).collect()
+                },
+            )
+            .collect()
+    }
+}
+
+/// Ranges of vectors, one a part.
+fn parts(n: usize) -> impl IndexedParallelIterator<Item = std::ops::Range<usize>> {
+    (0..PARTS).into_par_iter().map(move |p| n * p / PARTS..n * (p + 1) / PARTS)
+}
+
+fn mean(vectors: Vectors<'_>) -> Vec<f64> {
+    let d = vectors.d();
+    let sums: Vec<Vec<f64>> = parts(vectors.len())
+        .map(|range| {
+            let (mut sum, mut row) = (vec![0.0; d], vec![0.0f32; d]);
+            for i in range {
+                vectors.read(i, &mut row);
+                for (s, v) in sum.iter_mut().zip(&row) {
+                    *s += f64::from(*v);
+                }
+            }
+            sum
+        })
+        .collect();
+    (0..d).map(|j| sums.iter().map(|s| s[j]).sum::<f64>() / vectors.len() as f64).collect()
+}
+
+fn covariance(tier: Tier, vectors: Vectors<'_>, mean: &[f64]) -> DMatrix<f64> {
+    let (n, d) = (vectors.len(), vectors.d());
+    let wide = padded(d);
+    let centre: Vec<f32> = mean.iter().map(|m| *m as f32).collect();
+    let sums: Vec<AlignedBuffer> = parts(n)
+        .map(|range| {
+            let mut sum = AlignedBuffer::new(d * wide);
+            let mut rows = AlignedBuffer::new(BLOCK * wide);
+            for first in range.clone().step_by(BLOCK) {
+                let count = BLOCK.min(range.end - first);
+                for i in 0..count {
+                    let row = &mut rows[i * wide..][..d];
+                    vectors.read(first + i, row);
+                    row.iter_mut().zip(&centre).for_each(|(v, m)| *v -= m);
+                }
+                let all = Windows::matrix(count, wide, wide);
+                // Symmetric: of each strip of rows, only the columns from the diagonal on.
+                for strip in (0..d).step_by(STRIP) {
+                    let strip_rows = STRIP.min(d - strip);
+                    let a = Windows { offset: strip, run_len: strip_rows, ..all };
+                    let from = strip / 16 * 16;
+                    let into = &mut sum[strip * wide..(strip + strip_rows) * wide];
+                    tier.transposed_columns_add(&rows, a, &rows, all, from..wide, into);
+                }
+            }
+            sum
+        })
+        .collect();
+    let scale = 1.0 / (n as f64 - 1.0).max(1.0);
+    DMatrix::from_fn(d, d, |i, j| {
+        let at = i.min(j) * wide + i.max(j);
+        sums.iter().map(|s| f64::from(s[at])).sum::<f64>() * scale
+    })
+}
+
+/// The `k` largest eigenvalues of a symmetric matrix with their vectors.
+fn leading(matrix: &DMatrix<f64>, k: usize) -> (Vec<f64>, Vec<Vec<f64>>) {
+    let d = matrix.nrows();
+    // A subspace somewhat larger than asked for converges at the ratio of far-apart eigenvalues.
+    let width = k + 8;
+    if d > 4 * width
+        && let Some(found) = subspace(matrix, k, width)
+    {
+        return found;
+    }
+    let eigen = SymmetricEigen::new(matrix.clone());
+    let mut order: Vec<usize> = (0..d).collect();
+    order.sort_by(|a, b| eigen.eigenvalues[*b].total_cmp(&eigen.eigenvalues[*a]));
+    order.truncate(k);
+    (
+        order.iter().map(|&i| eigen.eigenvalues[i]).collect(),
+        order.iter().map(|&i| eigen.eigenvectors.column(i).iter().copied().collect()).collect(),
+    )
+}
+
+/// Orthogonal iteration with Rayleigh-Ritz steps (Golub and Van Loan, "Matrix Computations", 4th ed., section 8.2.4);
+/// nothing if it has not converged after many rounds.
+fn subspace(matrix: &DMatrix<f64>, k: usize, width: usize) -> Option<(Vec<f64>, Vec<Vec<f64>>)> {
+    const ROUNDS: usize = 60;
+    const STEPS: usize = 4;
+    let d = matrix.nrows();
+    // Any start that is not orthogonal to the answer will do; this one always is the same.
+    let mut basis =
+        DMatrix::from_fn(d, width, |i, j| (((i * 31 + j * 17 + i * j) % 101) as f64 - 50.0) / 50.0);
+    for _ in 0..ROUNDS {
+        for _ in 0..STEPS {
+            basis = (matrix * &basis).qr().q();
+        }
+        let image = matrix * &basis;
+        let small = SymmetricEigen::new(basis.transpose() * &image);
+        let mut order: Vec<usize> = (0..width).collect();
+        order.sort_by(|a, b| small.eigenvalues[*b].total_cmp(&small.eigenvalues[*a]));
+        let largest = small.eigenvalues[order[0]].abs();
+        let mut found = (Vec::new(), Vec::new());
+        let converged = order.iter().take(k).all(|&i| {
+            let value = small.eigenvalues[i];
+            let turn = small.eigenvectors.column(i);
+            let vector = &basis * turn;
+            let residual = (&image * turn - &vector * value).norm();
+            found.0.push(value);
+            found.1.push(vector.iter().copied().collect());
+            residual <= 1e-10 * largest
+        });
+        if converged {
+            return Some(found);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::images::Features;
+
+    /// Points with known directions of variance: 9, 4 and a little, along turned axes.
+    fn cloud(n: usize, d: usize) -> Features {
+        let mut s = 1u64;
+        let mut draw = || {
+            s = s.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((s >> 33) as f64 / (1u64 << 31) as f64 - 0.5) * 12f64.sqrt()
+        };
+        let mut data = Vec::new();
+        for _ in 0..n {
+            let (a, b) = (3.0 * draw(), 2.0 * draw());
+            for j in 0..d {
+                let noise = 0.1 * draw();
+                let (x, y) = ((j as f64).cos(), (j as f64 * 2.0).sin());
+                data.push((a * x + b * y + noise + 5.0) as f32);
+            }
+        }
+        Features::new(d, data)
+    }
+
+    #[track_caller]
+    fn check(n: usize, d: usize) {
+        let features = cloud(n, d);
+        let vectors = Vectors::Features(&features);
+        let x = DMatrix::from_fn(n, d, |i, j| f64::from(features.row(i)[j]));
+        let mean = x.row_mean();
+        let centred = DMatrix::from_fn(n, d, |i, j| x[(i, j)] - mean[j]);
+        let plain = centred.transpose() * &centred / (n as f64 - 1.0);
+        let eigen = SymmetricEigen::new(plain.clone());
+        let mut values: Vec<f64> = eigen.eigenvalues.iter().copied().collect();
+        values.sort_by(|a, b| b.total_cmp(a));
+        for tier in Tier::available() {
+            let pca = Pca::fit(tier, vectors, 2);
+            assert!((pca.total_variance - plain.trace()).abs() < 1e-4 * plain.trace());
+            for c in 0..2 {
+                assert!(
+                    (pca.variance[c] - values[c]).abs() < 1e-4 * values[0],
+                    "{tier:?}: {:?} {values:?}",
+                    pca.variance
+                );
+                let v = DMatrix::from_column_slice(d, 1, &pca.components[c]);
+                assert!((&plain * &v - &v * values[c]).norm() < 1e-3 * values[0], "{tier:?}");
+            }
+            let projected = pca.project(vectors);
+            let spread = projected.iter().map(|p| p[0] * p[0]).sum::<f64>() / (n as f64 - 1.0);
+            assert!((spread - values[0]).abs() < 1e-3 * values[0]);
+        }
+    }
+
+    #[test]
+    fn components_are_those_of_the_plain_covariance() {
+        check(200, 5);
+        check(300, 150);
+        check(40, 64);
+    }
+
+    #[test]
+    fn equal_vectors_have_no_variance() {
+        let features = Features::new(3, vec![2.0; 12]);
+        let pca = Pca::fit(Tier::available()[0], Vectors::Features(&features), 2);
+        assert_eq!(pca.explained(), [0.0, 0.0]);
+    }
+}
