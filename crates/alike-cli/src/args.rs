@@ -1,0 +1,204 @@
+//! What can be typed.
+
+use alike::images::Shape;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+/// Teaches a machine which images are alike: trains an image embedding, judges it and puts it to use.
+#[derive(Debug, Parser)]
+#[command(name = "alike", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Examples:
+  alike train --data mnist --out runs/mnist       train the seed's network on MNIST
+  alike eval runs/mnist                           pixels against the embedding, by the same rules
+  alike train --data digits --exclude-class 0 --out runs/no-zeros
+  alike embed runs/mnist pictures/ -o out.npy     embed image files")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Threads to work with [default: all cores]
+    #[arg(long, global = true, value_name = "N", help_heading = "Global options")]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub(crate) quiet: bool,
+    /// Say more: the machine's instructions, where data come from
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub(crate) verbose: bool,
+    /// Print one JSON object to stdout instead of a table
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) json: bool,
+    /// A TOML file with a table per verb, whose keys are that verb's flags; flags win
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where data sets lie, a folder each [default: $ALIKE_DATA]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Never download anything
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) offline: bool,
+    /// A mirror to download data sets from before the public ones
+    #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
+    pub(crate) mirror: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Data sets: list them, fetch them
+    Data(DataArgs),
+    /// A network: its layers, shapes, parameters and cost
+    Model(ModelArgs),
+    /// Train an embedding
+    Train(Box<TrainArgs>),
+    /// Judge a run: image space against feature space
+    Eval(EvalArgs),
+    /// Embed images with a trained network
+    Embed(EmbedArgs),
+    /// Print a shell's completion script
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DataArgs {
+    #[command(subcommand)]
+    pub(crate) verb: DataVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataVerb {
+    /// Sets that can be had by name, and where they are
+    List,
+    /// Download a set, or check that it is here
+    Fetch {
+        /// mnist, fashion-mnist or kmnist
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelArgs {
+    #[command(subcommand)]
+    pub(crate) verb: ModelVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelVerb {
+    /// Print layers, shapes, parameters and MFLOP
+    Show {
+        /// A run's folder; without one, the network that --network describes
+        run: Option<PathBuf>,
+        #[command(flatten)]
+        network: NetworkArgs,
+        /// The images' size
+        #[arg(long, value_name = "HxWxC", default_value = "28x28x1")]
+        input: Shape,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NetworkArgs {
+    /// The network, as in "norm relu conv(32) maxpool(2) norm relu conv(32) gap", or @FILE to read it from
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) network: Option<String>,
+    /// Numbers an image becomes: the maps of the last convolution
+    #[arg(long, value_name = "N")]
+    pub(crate) embedding: Option<NonZeroUsize>,
+    /// Scale every embedding to length 1
+    #[arg(long)]
+    pub(crate) normalize: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DistanceArg {
+    Euclidean,
+    SquaredEuclidean,
+    Cosine,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike train --data mnist --recipe seed --out RUN --seed 7
+  alike train --data fashion-mnist --epochs 10 --validate --out RUN
+  alike train --resume RUN                        continue after Ctrl-C, to the same bits")]
+pub(crate) struct TrainArgs {
+    /// mnist, fashion-mnist, kmnist, digits, or a folder with the four IDX files
+    #[arg(long, required_unless_present = "resume", value_name = "NAME|DIR")]
+    pub(crate) data: Option<String>,
+    /// The folder to make
+    #[arg(long, short, required_unless_present = "resume", value_name = "RUN")]
+    pub(crate) out: Option<PathBuf>,
+    /// Continue a run that was stopped
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "out", "force"])]
+    pub(crate) resume: Option<PathBuf>,
+    /// Replace a run that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Where the other values begin
+    #[arg(long, default_value = "seed", value_parser = clap::builder::PossibleValuesParser::new(alike::train::RECIPES))]
+    pub(crate) recipe: String,
+    /// A class that is not trained on; may be given several times, or as a list
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) exclude_class: Vec<String>,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    /// Passes over the training images
+    #[arg(long)]
+    pub(crate) epochs: Option<u64>,
+    /// Triplets a step
+    #[arg(long)]
+    pub(crate) batch: Option<usize>,
+    /// How much farther than the positive the negative should be
+    #[arg(long)]
+    pub(crate) margin: Option<f64>,
+    /// What the loss measures by
+    #[arg(long, value_enum)]
+    pub(crate) distance: Option<DistanceArg>,
+    /// Adam's step size
+    #[arg(long)]
+    pub(crate) learning_rate: Option<f64>,
+    /// Hold out a share of the training images and judge by it after each epoch; the best epoch is kept
+    #[arg(long, value_name = "SHARE", num_args = 0..=1, default_missing_value = "0.1", require_equals = true)]
+    pub(crate) validate: Option<f64>,
+    /// Decides all that is random
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalArgs {
+    /// A run's folder
+    pub(crate) run: PathBuf,
+    /// Numbers of neighbours that vote
+    #[arg(long, value_delimiter = ',', default_value = "1,5")]
+    pub(crate) k: Vec<usize>,
+    /// Judge the last epoch even where another validated better
+    #[arg(long)]
+    pub(crate) last: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EmbedArgs {
+    /// A run's folder
+    pub(crate) run: PathBuf,
+    /// Image files, or folders of them
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// The .npy file to write; the paths go into a .csv beside it
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Replace files that are there
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Scale pictures of another size to the network's
+    #[arg(long)]
+    pub(crate) resize: bool,
+}

@@ -1,0 +1,39 @@
+//! One verb a file.
+
+pub(crate) mod completions;
+pub(crate) mod data;
+pub(crate) mod embed;
+pub(crate) mod eval;
+pub(crate) mod model;
+pub(crate) mod train;
+
+use crate::args::Global;
+use alike::data::Places;
+use alike::train::{Run, RunError, Settings};
+use toml::{Table, Value};
+
+/// Where data sets are looked for, as flags and environment say.
+fn places(global: &Global) -> Places {
+    Places {
+        data_dir: global.data_dir.clone().or_else(|| std::env::var_os("ALIKE_DATA").map(Into::into)),
+        cache: None,
+        mirror: global.mirror.clone(),
+        offline: global.offline,
+    }
+}
+
+/// A run's settings: the `[train]` table of its `config.toml`, or what stands there without a table.
+fn settings(run: &Run) -> Result<Settings, RunError> {
+    run.settings(|text| {
+        let mut table: Table = text.parse().map_err(|e: toml::de::Error| e.message().to_owned())?;
+        let train = table.remove("train").ok_or("it has no [train] table")?;
+        train.try_into().map_err(|e: toml::de::Error| e.message().to_owned())
+    })
+}
+
+/// Settings as a run's `config.toml`.
+fn settings_text(settings: &Settings) -> anyhow::Result<String> {
+    let table = Table::from_iter([("train".to_owned(), Value::try_from(settings)?)]);
+    let comment = "# The resolved settings of this run; `alike train --config` reads them too.\n";
+    Ok(format!("{comment}{}", toml::to_string(&table)?))
+}

@@ -1,0 +1,68 @@
+//! `alike model`.
+
+use crate::args::{Global, ModelArgs, ModelVerb, NetworkArgs};
+use crate::printer::line;
+use alike::model::{Network, SEED_SPEC, Spec};
+use alike::train::Run;
+use anyhow::Context;
+use serde_json::json;
+
+pub(crate) fn run(args: &ModelArgs, global: &Global) -> anyhow::Result<()> {
+    let ModelVerb::Show { run, network, input } = &args.verb;
+    let network = match run {
+        Some(folder) => Run::open(folder)?.best()?.network,
+        None => Network::new(spec(network, SEED_SPEC)?, *input)?,
+    };
+    show(&network, global)
+}
+
+/// The specification that flags describe, from `default` where they do not.
+pub(crate) fn spec(args: &NetworkArgs, default: &str) -> anyhow::Result<Spec> {
+    let text = match &args.network {
+        Some(text) => match text.strip_prefix('@') {
+            Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?,
+            None => text.clone(),
+        },
+        None => default.to_owned(),
+    };
+    let mut spec: Spec = text.parse()?;
+    if let Some(width) = args.embedding {
+        spec = spec.with_embedding(width.get());
+    }
+    Ok(if args.normalize { spec.normalized() } else { spec })
+}
+
+fn show(network: &Network, global: &Global) -> anyhow::Result<()> {
+    let mflop = |flop: u64| flop as f64 / 1e6;
+    if global.json {
+        let layers: Vec<_> = network
+            .layers()
+            .iter()
+            .map(|l| {
+                let parameters: usize = l.parameters.iter().map(alike::model::ParameterInfo::len).sum();
+                json!({ "layer": l.layer.to_string(), "input": l.input.to_string(), "output": l.output.to_string(),
+                        "parameters": parameters, "mflop": mflop(l.flop) })
+            })
+            .collect();
+        return line(
+            json!({ "network": network.spec().to_string(), "input": network.input().to_string(), "layers": layers,
+                    "parameters": network.parameter_count(), "embedding": network.embedding(),
+                    "mflop": mflop(network.flop()) })
+            .to_string(),
+        );
+    }
+    line(format!("{:24} {:>12} {:>12} {:>10}", "layer", "output", "parameters", "MFLOP"))?;
+    line(format!("{:24} {:>12} {:>12} {:>10}", "(image)", network.input().to_string(), "", ""))?;
+    for l in network.layers() {
+        let parameters: usize = l.parameters.iter().map(alike::model::ParameterInfo::len).sum();
+        let (name, output) = (l.layer.to_string(), l.output.to_string());
+        line(format!("{name:24} {output:>12} {parameters:>12} {:>10.3}", mflop(l.flop)))?;
+    }
+    line(format!(
+        "{:24} {:>12} {:>12} {:>10.3}",
+        "total",
+        "",
+        network.parameter_count(),
+        mflop(network.flop())
+    ))
+}

@@ -1,0 +1,128 @@
+//! What a person sees: results on stdout, everything else on stderr.
+
+use crate::args::Global;
+use alike::data::DownloadProgress;
+use alike::train::{Observer, StepReport, TrainError, View};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::Write;
+
+/// Writes a line to stdout; a closed pipe is an error that `main` forgives.
+pub(crate) fn line(text: impl AsRef<str>) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", text.as_ref())?;
+    out.flush()?;
+    Ok(())
+}
+
+/// A remark on stderr, unless the user wants quiet.
+pub(crate) fn note(global: &Global, text: impl AsRef<str>) {
+    if !global.quiet {
+        eprintln!("{}", text.as_ref());
+    }
+}
+
+/// A bar that is drawn only on a terminal, and never when the user wants quiet.
+fn bar(global: &Global, template: &str, len: u64) -> ProgressBar {
+    let target = if global.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let bar = ProgressBar::with_draw_target(Some(len), target);
+    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
+/// Downloads, a bar each.
+pub(crate) struct Downloads<'a> {
+    global: &'a Global,
+    bar: Option<ProgressBar>,
+}
+
+impl<'a> Downloads<'a> {
+    pub(crate) fn new(global: &'a Global) -> Downloads<'a> {
+        Downloads { global, bar: None }
+    }
+}
+
+impl DownloadProgress for Downloads<'_> {
+    fn begin(&mut self, file: &str, total: Option<u64>) {
+        let bar =
+            bar(self.global, "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}", total.unwrap_or(0));
+        bar.set_message(file.to_owned());
+        self.bar = Some(bar);
+    }
+
+    fn advance(&mut self, bytes: u64) {
+        if let Some(bar) = &self.bar {
+            bar.inc(bytes);
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Training, live: a bar, and a line an epoch.
+pub(crate) struct Live<'a> {
+    global: &'a Global,
+    bar: ProgressBar,
+    epochs: u64,
+}
+
+impl<'a> Live<'a> {
+    pub(crate) fn new(global: &'a Global, epochs: u64, steps: u64, done: u64) -> Live<'a> {
+        let template = "{msg} {bar:20} {pos}/{len} steps, {eta} left";
+        let bar = bar(global, template, epochs * steps);
+        bar.set_position(done);
+        bar.reset_eta();
+        Live { global, bar, epochs }
+    }
+}
+
+impl Observer for Live<'_> {
+    fn step(&mut self, s: &StepReport) -> Result<(), TrainError> {
+        self.bar.inc(1);
+        if s.step.is_multiple_of(10) {
+            let t = s.triplets;
+            self.bar.set_message(format!(
+                "epoch {}/{}  loss {:.3}  active {:3.0} %  d(a,p) {:.2}  d(a,n) {:.2}  {:.0} images/s",
+                s.epoch,
+                self.epochs,
+                t.loss,
+                100.0 * t.active,
+                t.d_ap,
+                t.d_an,
+                self.bar.per_sec() * s.images as f64,
+            ));
+        }
+        Ok(())
+    }
+
+    fn pause(&mut self, view: &mut View<'_>) -> Result<(), TrainError> {
+        if let Some(e) = view.epoch.as_deref() {
+            let validation =
+                e.validation.map_or(String::new(), |v| format!("  validation 1-NN {:.2} %", 100.0 * v));
+            self.bar.suspend(|| {
+                note(
+                    self.global,
+                    format!(
+                        "epoch {}/{}  loss {:.4}  active {:.1} %  d(a,p) {:.3}  d(a,n) {:.3}{validation}",
+                        e.epoch,
+                        self.epochs,
+                        e.loss,
+                        100.0 * e.active,
+                        e.d_ap,
+                        e.d_an
+                    ),
+                );
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Live<'_> {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
