@@ -1,7 +1,7 @@
 //! The arithmetic of Alike: the only crate with unsafe code.
 //!
 //! Every kernel is a method of [`Tier`], the instruction set that the running machine was found to have. A kernel is
-//! written once, over the small vocabulary of [`simd`]; [`Tier`] picks its compiled form. Beside each stands the plain
+//! written once, over the small vocabulary of `simd`; [`Tier`] picks its compiled form. Beside each stands the plain
 //! loop that it is tested against, on every tier that the machine has.
 //!
 //! # Shapes

@@ -78,9 +78,9 @@ unsafe fn kernel<S: Simd>(a: &[f32], aw: Windows, b: &[f32], init: Init<'_>, c: 
                         c_row: out.inner_stride,
                     };
                     if vectors == 2 {
-                        t.run::<S, 2>(rows)
+                        t.run::<S, 2>(rows);
                     } else {
-                        t.run::<S, 1>(rows)
+                        t.run::<S, 1>(rows);
                     }
                     j += rows;
                     tiles -= 1;

@@ -424,9 +424,9 @@ mod tests {
                         let at = |e: f64| {
                             let (mut s, mut b) = (scale64.clone(), shift64.clone());
                             if which == 0 {
-                                s[i] += e
+                                s[i] += e;
                             } else {
-                                b[i] += e
+                                b[i] += e;
                             }
                             loss(&x64, &s, &b)
                         };

@@ -261,7 +261,7 @@ mod tests {
             assert!((v - (7.0 + c as f32)).abs() < 1e-5, "channel {c}: {v}");
         }
         let mut dx = vec![0.0; plane.buffer_len()];
-        tier.average_backward(&vec![15.0; 20], &mut dx, plane);
+        tier.average_backward(&[15.0; 20], &mut dx, plane);
         assert_eq!(dx.iter().sum::<f32>(), 15.0 * 20.0);
     }
 }

@@ -113,9 +113,9 @@ unsafe fn kernel<S: Simd>(
                         dw,
                     };
                     if vectors == 2 {
-                        t.run::<S, 2>(rows)
+                        t.run::<S, 2>(rows);
                     } else {
-                        t.run::<S, 1>(rows)
+                        t.run::<S, 1>(rows);
                     }
                     k += rows;
                     tiles -= 1;
@@ -224,8 +224,8 @@ mod tests {
                 prop_assert_eq!(&c, &expected, "{:?}", tier);
                 let mut sum = vec![1.0; n];
                 tier.row_sum_add(&d, dw, &mut sum);
-                for col in 0..n {
-                    prop_assert_eq!(sum[col], 1.0 + d.iter().skip(col).step_by(n).sum::<f32>(), "{:?}", tier);
+                for (col, sum) in sum.iter().enumerate() {
+                    prop_assert_eq!(*sum, 1.0 + d.iter().skip(col).step_by(n).sum::<f32>(), "{:?}", tier);
                 }
             }
         }

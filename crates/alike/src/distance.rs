@@ -89,9 +89,9 @@ mod tests {
                 let moved = |side: usize, e: f32| {
                     let (mut a, mut b) = (a.clone(), b.clone());
                     if side == 0 {
-                        a[i] += e
+                        a[i] += e;
                     } else {
-                        b[i] += e
+                        b[i] += e;
                     }
                     1.5 * distance.between(&a, &b)
                 };

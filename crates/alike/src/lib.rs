@@ -4,12 +4,16 @@
 //!
 //! Data flow one way, and the modules stand in that order; each uses only those before it:
 //!
-//! 1. [`images`], [`distance`], [`rng`], [`files`]: the shared vocabulary.
+//! 1. [`images`], [`distance`], [`rng`], [`files`], [`suggest`]: the shared vocabulary.
 //! 2. [`data`]: where images come from.
 //! 3. [`model`]: what a network is, and the files that hold one.
 //! 4. [`engine`]: runs a network forward and backward.
-//! 5. [`loss`]: formulas over distances.
-//! 6. [`train`]: the loop, its settings, its observers, the run folder.
+//! 5. [`neighbours`]: who is nearest to whom, exactly.
+//! 6. [`loss`]: formulas over distances.
+//! 7. [`train`]: the loop, its settings, its observers, the run folder.
+//! 8. [`eval`]: how good an embedding is, by the field's own rules.
+//! 9. [`projection`]: two dimensions out of many.
+//! 10. [`report`]: figures and the page.
 //!
 //! # Shapes
 //!
@@ -25,10 +29,18 @@ pub mod rng;
 pub mod suggest;
 
 pub mod data;
-pub mod engine;
-pub mod eval;
-pub mod loss;
 pub mod model;
+
+pub mod engine;
+
 pub mod neighbours;
-pub mod projection;
+
+pub mod loss;
+
 pub mod train;
+
+pub mod eval;
+
+pub mod projection;
+
+pub mod report;

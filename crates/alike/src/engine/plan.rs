@@ -200,7 +200,8 @@ impl Builder {
                 self.border(x, pad);
                 // Outputs are written in whole lane groups, however few their channels.
                 let wide = padded(maps);
-                for plane in [&mut self.tensors[y]] {
+                {
+                    let plane = &mut self.tensors[y];
                     plane.plane.stride = wide;
                 }
                 let taps = kernel * kernel;

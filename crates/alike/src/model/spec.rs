@@ -256,7 +256,7 @@ impl<'a> Reader<'a> {
             match part.split_once('=') {
                 Some((key, value)) => arguments.by_name.push((value_at, key.trim(), value.trim())),
                 None if i == 0 && !part.trim().is_empty() => {
-                    arguments.by_place = Some((value_at, part.trim()))
+                    arguments.by_place = Some((value_at, part.trim()));
                 }
                 None => return Err(self.error(value_at, "write this argument as name=value".into())),
             }

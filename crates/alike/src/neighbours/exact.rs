@@ -187,15 +187,14 @@ impl QueryBlock {
                 // Almost always nothing is near enough, which one pass without branches finds out.
                 let mut any = false;
                 for v in values {
-                    any |= *v <= found.limit;
+                    any |= within(*v, found.limit);
                 }
                 if !any {
                     continue;
                 }
                 for (j, v) in values.iter().enumerate() {
                     let index = packed.start + chunk * PANEL + j;
-                    // NaN is kept: what cannot be compared here is compared in f64.
-                    if !(*v > found.limit) && chunk * PANEL + j < packed.count && index != own {
+                    if within(*v, found.limit) && chunk * PANEL + j < packed.count && index != own {
                         found.near.push((*v, index as u32));
                     }
                 }
@@ -240,6 +239,12 @@ impl QueryBlock {
     }
 }
 
+/// Whether a candidate may be among the nearest. A NaN may: what cannot be compared here is sorted last in the end.
+#[inline]
+fn within(v: f32, limit: f32) -> bool {
+    v <= limit || v.is_nan()
+}
+
 impl Candidates {
     /// Drops what cannot be among the `k` nearest.
     fn compact(&mut self, k: usize) {
@@ -249,7 +254,7 @@ impl Candidates {
             let kth = self.near.select_nth_unstable_by(k - 1, |a, b| a.0.total_cmp(&b.0)).1.0;
             self.limit = kth + self.slack;
             let limit = self.limit;
-            self.near.retain(|c| !(c.0 > limit));
+            self.near.retain(|c| within(c.0, limit));
         }
         // Many ties may all have to stay: then wait for as many more before looking again.
         self.full = (2 * self.near.len()).max(2 * k).max(32);

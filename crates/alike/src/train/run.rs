@@ -65,7 +65,7 @@ impl Run {
     pub fn create(folder: &Path, config: &str, force: bool) -> Result<Run, RunError> {
         let run = Run { folder: folder.to_owned() };
         let occupied = folder.exists()
-            && !std::fs::read_dir(folder).map_err(FileError::reading(folder))?.next().is_none();
+            && std::fs::read_dir(folder).map_err(FileError::reading(folder))?.next().is_some();
         if occupied && (!force || !run.path(CONFIG).exists()) {
             return Err(RunError::Exists(folder.to_owned()));
         }
