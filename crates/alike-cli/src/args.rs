@@ -9,8 +9,10 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "alike", version, propagate_version = true, arg_required_else_help = true)]
 #[command(after_help = "Examples:
+  alike demo                                      all of it, on MNIST or on drawn digits
   alike train --data mnist --out runs/mnist       train the seed's network on MNIST
   alike eval runs/mnist                           pixels against the embedding, by the same rules
+  alike report runs/mnist -o page.html            figures and a page that shows what was learned
   alike train --data digits --exclude-class 0 --out runs/no-zeros
   alike embed runs/mnist pictures/ -o out.npy     embed image files")]
 pub(crate) struct Cli {
@@ -25,6 +27,9 @@ pub(crate) struct Global {
     /// Threads to work with [default: all cores]
     #[arg(long, global = true, value_name = "N", help_heading = "Global options")]
     pub(crate) threads: Option<NonZeroUsize>,
+    /// Decides all that is random [default: 0]
+    #[arg(long, global = true, value_name = "N", help_heading = "Global options")]
+    pub(crate) seed: Option<u64>,
     /// Say nothing but results and errors
     #[arg(short, long, global = true, help_heading = "Global options")]
     pub(crate) quiet: bool,
@@ -50,7 +55,7 @@ pub(crate) struct Global {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Data sets: list them, fetch them
+    /// Data sets: list them, fetch them, look at them
     Data(DataArgs),
     /// A network: its layers, shapes, parameters and cost
     Model(ModelArgs),
@@ -58,8 +63,12 @@ pub(crate) enum Command {
     Train(Box<TrainArgs>),
     /// Judge a run: image space against feature space
     Eval(EvalArgs),
+    /// Draw a run: one HTML page, and its figures as SVG and PNG
+    Report(ReportArgs),
     /// Embed images with a trained network
     Embed(EmbedArgs),
+    /// Everything at once: train with and without a class, judge, and write the page
+    Demo(DemoArgs),
     /// Print a shell's completion script
     Completions {
         /// The shell
@@ -81,6 +90,18 @@ pub(crate) enum DataVerb {
     Fetch {
         /// mnist, fashion-mnist or kmnist
         name: String,
+    },
+    /// Count a set's images by class, and draw a contact sheet
+    Show {
+        /// mnist, fashion-mnist, kmnist, digits, or a folder with the four IDX files
+        #[arg(value_name = "NAME|DIR")]
+        data: String,
+        /// The .png or .svg file to write
+        #[arg(short, long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Replace a file that is there
+        #[arg(long)]
+        force: bool,
     },
 }
 
@@ -130,14 +151,15 @@ pub(crate) enum DistanceArg {
   alike train --data fashion-mnist --epochs 10 --validate --out RUN
   alike train --resume RUN                        continue after Ctrl-C, to the same bits")]
 pub(crate) struct TrainArgs {
-    /// mnist, fashion-mnist, kmnist, digits, or a folder with the four IDX files
+    /// mnist, fashion-mnist, kmnist, digits (or digits:train=N,test=N,seed=N), or a folder with the four IDX files
     #[arg(long, required_unless_present = "resume", value_name = "NAME|DIR")]
     pub(crate) data: Option<String>,
     /// The folder to make
     #[arg(long, short, required_unless_present = "resume", value_name = "RUN")]
     pub(crate) out: Option<PathBuf>,
     /// Continue a run that was stopped
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "out", "force"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "out", "force", "recipe", "exclude_class", "network",
+        "embedding", "normalize", "batch", "margin", "distance", "learning_rate", "validate", "seed"])]
     pub(crate) resume: Option<PathBuf>,
     /// Replace a run that is there
     #[arg(long)]
@@ -168,9 +190,6 @@ pub(crate) struct TrainArgs {
     /// Hold out a share of the training images and judge by it after each epoch; the best epoch is kept
     #[arg(long, value_name = "SHARE", num_args = 0..=1, default_missing_value = "0.1", require_equals = true)]
     pub(crate) validate: Option<f64>,
-    /// Decides all that is random
-    #[arg(long)]
-    pub(crate) seed: Option<u64>,
 }
 
 #[derive(Debug, Args)]
@@ -201,4 +220,35 @@ pub(crate) struct EmbedArgs {
     /// Scale pictures of another size to the network's
     #[arg(long)]
     pub(crate) resize: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// A run's folder
+    pub(crate) run: PathBuf,
+    /// The HTML file to write; figures go into a folder beside it [default: report.html in the run's folder]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// A run on the same data that excluded classes, to show what becomes of them
+    #[arg(long, value_name = "RUN")]
+    pub(crate) unseen: Option<PathBuf>,
+    /// Replace a page and figures that are there
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// The folder to make
+    #[arg(short, long, value_name = "DIR", default_value = "alike-demo")]
+    pub(crate) out: PathBuf,
+    /// Replace what an earlier demo left there
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// What to learn from [default: mnist if it can be had, else digits]
+    #[arg(long, value_name = "NAME|DIR")]
+    pub(crate) data: Option<String>,
+    /// Passes over the training images
+    #[arg(long)]
+    pub(crate) epochs: Option<u64>,
 }

@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod config;
+mod judged;
 mod printer;
 
 use args::{Cli, Command};
@@ -45,6 +46,8 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Model(model) => commands::model::run(model, &cli.global),
         Command::Train(train) => commands::train::run(train, &cli.global),
         Command::Eval(eval) => commands::eval::run(eval, &cli.global),
+        Command::Report(report) => commands::report::run(report, &cli.global),
+        Command::Demo(demo) => commands::demo::run(demo, &cli.global),
         Command::Embed(embed) => commands::embed::run(embed, &cli.global),
         Command::Completions { shell } => commands::completions::run(*shell),
     }

@@ -1,15 +1,19 @@
 //! `alike data`.
 
-use super::places;
+use super::{places, refuse_existing, report};
 use crate::args::{DataArgs, DataVerb, Global};
 use crate::printer::{Downloads, line};
-use alike::data::{DIGITS, NAMED, named};
+use alike::data::{DIGITS, NAMED, load, named};
+use alike::files;
+use alike::report::contact_sheet;
 use serde_json::json;
+use std::path::Path;
 
 pub(crate) fn run(args: &DataArgs, global: &Global) -> anyhow::Result<()> {
     match &args.verb {
         DataVerb::List => list(global),
         DataVerb::Fetch { name } => fetch(name, global),
+        DataVerb::Show { data, out, force } => show(data, out.as_deref(), *force, global),
     }
 }
 
@@ -57,4 +61,36 @@ fn fetch(name: &str, global: &Global) -> anyhow::Result<()> {
         data.test.len(),
         data.origin
     ))
+}
+
+fn show(what: &str, out: Option<&Path>, force: bool, global: &Global) -> anyhow::Result<()> {
+    if let Some(out) = out {
+        refuse_existing(&[out], force)?;
+    }
+    let data = load(what, &places(global), &mut Downloads::new(global))?;
+    if let Some(out) = out {
+        files::write(out, &report::draw(&contact_sheet(&data), out)?)?;
+    }
+    let count = |labels: &[u32], class: usize| labels.iter().filter(|l| **l as usize == class).count();
+    let rows = data
+        .classes
+        .iter()
+        .enumerate()
+        .map(|(i, name)| (name, count(&data.train.labels, i), count(&data.test.labels, i)));
+    if global.json {
+        let classes: Vec<_> =
+            rows.map(|(name, train, test)| json!({ "class": name, "train": train, "test": test })).collect();
+        let (train, test, shape) = (data.train.len(), data.test.len(), data.shape().to_string());
+        return line(
+            json!({ "name": data.name, "shape": shape, "train": train, "test": test, "classes": classes, "sheet": out })
+                .to_string(),
+        );
+    }
+    line(format!("{}: images of {}, {}", data.name, data.shape(), data.origin))?;
+    line(format!("{:20} {:>8} {:>8}", "class", "train", "test"))?;
+    for (name, train, test) in rows {
+        line(format!("{name:20} {train:>8} {test:>8}"))?;
+    }
+    line(format!("{:20} {:>8} {:>8}", "total", data.train.len(), data.test.len()))?;
+    out.map_or(Ok(()), |out| line(out.display().to_string()))
 }

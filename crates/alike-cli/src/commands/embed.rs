@@ -1,5 +1,6 @@
 //! `alike embed`.
 
+use super::refuse_existing;
 use crate::args::{EmbedArgs, Global};
 use crate::printer::{line, note};
 use alike::engine::Engine;
@@ -13,11 +14,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) fn run(args: &EmbedArgs, global: &Global) -> anyhow::Result<()> {
     let table = args.out.with_extension("csv");
-    for path in [&args.out, &table] {
-        if path.exists() && !args.force {
-            bail!("{} exists already; name another file or give --force", path.display());
-        }
-    }
+    refuse_existing(&[&args.out, &table], args.force)?;
     let checkpoint = Run::open(&args.run)?.best()?;
     let paths = expand(&args.paths)?;
     let shape = checkpoint.network.input();

@@ -2,14 +2,17 @@
 
 pub(crate) mod completions;
 pub(crate) mod data;
+pub(crate) mod demo;
 pub(crate) mod embed;
 pub(crate) mod eval;
 pub(crate) mod model;
+pub(crate) mod report;
 pub(crate) mod train;
 
 use crate::args::Global;
 use alike::data::Places;
 use alike::train::{Run, RunError, Settings};
+use std::path::Path;
 use toml::{Table, Value};
 
 /// Where data sets are looked for, as flags and environment say.
@@ -22,8 +25,18 @@ fn places(global: &Global) -> Places {
     }
 }
 
+/// Refuses to write over what is there, unless told to.
+fn refuse_existing(paths: &[&Path], force: bool) -> anyhow::Result<()> {
+    match paths.iter().find(|path| !force && path.exists()) {
+        Some(path) => {
+            anyhow::bail!("{} exists already; name another, or give --force to replace it", path.display())
+        }
+        None => Ok(()),
+    }
+}
+
 /// A run's settings: the `[train]` table of its `config.toml`, or what stands there without a table.
-fn settings(run: &Run) -> Result<Settings, RunError> {
+pub(crate) fn settings(run: &Run) -> Result<Settings, RunError> {
     run.settings(|text| {
         let mut table: Table = text.parse().map_err(|e: toml::de::Error| e.message().to_owned())?;
         let train = table.remove("train").ok_or("it has no [train] table")?;

@@ -10,7 +10,7 @@ use alike::train::{Observer, Outcome, Recorder, Run, Settings, Training};
 use alike_kernels::Tier;
 use serde_json::json;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -20,24 +20,13 @@ pub(crate) fn run(args: &TrainArgs, global: &Global) -> anyhow::Result<()> {
         Some(folder) => resume(folder, args, global)?,
         None => begin(args, global)?,
     };
-    let outcome = drive(&run, &data, training, global)?;
-    let folder = run.folder().display();
-    match outcome {
-        Outcome::Stopped => anyhow::bail!("stopped and saved; continue with: alike train --resume {folder}"),
-        Outcome::Finished if global.json => {
-            line(json!({ "run": folder.to_string(), "seconds": began.elapsed().as_secs_f64() }).to_string())
-        }
-        Outcome::Finished => {
-            note(
-                global,
-                format!(
-                    "trained in {:.1} s; judge it with: alike eval {folder}",
-                    began.elapsed().as_secs_f64()
-                ),
-            );
-            line(folder.to_string())
-        }
+    drive(&run, &data, training, global)?;
+    let (folder, seconds) = (run.folder().display(), began.elapsed().as_secs_f64());
+    if global.json {
+        return line(json!({ "run": folder.to_string(), "seconds": seconds }).to_string());
     }
+    note(global, format!("trained in {seconds:.1} s; judge it with: alike eval {folder}"));
+    line(folder.to_string())
 }
 
 fn begin(args: &TrainArgs, global: &Global) -> anyhow::Result<(Run, Dataset, Training)> {
@@ -45,13 +34,24 @@ fn begin(args: &TrainArgs, global: &Global) -> anyhow::Result<(Run, Dataset, Tra
     let (Some(what), Some(out)) = (&args.data, &args.out) else {
         anyhow::bail!("--data and --out are needed")
     };
-    let settings = resolve(args, what)?;
+    let settings = resolve(args, global, what)?;
     settings.check()?;
     let data = load(what, &places(global), &mut Downloads::new(global))?;
     describe(&data, global);
-    let training = Training::new(settings, &data)?;
-    let run = Run::create(out, &settings_text(training.settings())?, args.force)?;
+    let (run, training) = create(settings, &data, out, args.force)?;
     Ok((run, data, training))
+}
+
+/// A new run, whose folder is made only once nothing can be wrong with it.
+pub(super) fn create(
+    settings: Settings,
+    data: &Dataset,
+    out: &Path,
+    force: bool,
+) -> anyhow::Result<(Run, Training)> {
+    let training = Training::new(settings, data)?;
+    let run = Run::create(out, &settings_text(training.settings())?, force)?;
+    Ok((run, training))
 }
 
 fn resume(folder: &Path, args: &TrainArgs, global: &Global) -> anyhow::Result<(Run, Dataset, Training)> {
@@ -67,7 +67,7 @@ fn resume(folder: &Path, args: &TrainArgs, global: &Global) -> anyhow::Result<(R
 }
 
 /// Flags over the recipe. Every field is named, so that no flag is forgotten.
-fn resolve(args: &TrainArgs, data: &str) -> anyhow::Result<Settings> {
+fn resolve(args: &TrainArgs, global: &Global, data: &str) -> anyhow::Result<Settings> {
     let TrainArgs {
         data: _,
         out: _,
@@ -82,7 +82,6 @@ fn resolve(args: &TrainArgs, data: &str) -> anyhow::Result<Settings> {
         distance,
         learning_rate,
         validate,
-        seed,
     } = args;
     let recipe = Settings::seed_recipe(data);
     Ok(Settings {
@@ -99,7 +98,7 @@ fn resolve(args: &TrainArgs, data: &str) -> anyhow::Result<Settings> {
         },
         learning_rate: learning_rate.unwrap_or(recipe.learning_rate),
         validate: validate.unwrap_or(recipe.validate),
-        seed: seed.unwrap_or(recipe.seed),
+        seed: global.seed.unwrap_or(recipe.seed),
         ..recipe
     })
 }
@@ -114,15 +113,31 @@ fn describe(data: &Dataset, global: &Global) {
     }
 }
 
-fn drive(run: &Run, data: &Dataset, mut training: Training, global: &Global) -> anyhow::Result<Outcome> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let asked = stop.clone();
-    // A second Ctrl-C does not wait for the step.
-    ctrlc::set_handler(move || {
-        if asked.swap(true, Ordering::Relaxed) {
-            std::process::exit(1);
-        }
-    })?;
+/// Set by Ctrl-C, for as long as the program lives.
+fn stop() -> anyhow::Result<&'static AtomicBool> {
+    static STOP: AtomicBool = AtomicBool::new(false);
+    static HANDLER: Once = Once::new();
+    let mut set = Ok(());
+    HANDLER.call_once(|| {
+        set = ctrlc::set_handler(|| {
+            // A second Ctrl-C does not wait for the step.
+            if STOP.swap(true, Ordering::Relaxed) {
+                std::process::exit(130);
+            }
+        });
+    });
+    set?;
+    Ok(&STOP)
+}
+
+/// Trains to the end, watched by validation, the terminal and the run folder. An error if Ctrl-C stops it.
+pub(super) fn drive(
+    run: &Run,
+    data: &Dataset,
+    mut training: Training,
+    global: &Global,
+) -> anyhow::Result<()> {
+    let stop = stop()?;
     let tier = Tier::from_env()?;
     if global.verbose {
         note(global, format!("instructions: {}, threads: {}", tier.name(), rayon::current_num_threads()));
@@ -139,5 +154,10 @@ fn drive(run: &Run, data: &Dataset, mut training: Training, global: &Global) -> 
     }
     observers.push(&mut live);
     observers.push(&mut recorder);
-    Ok(training.run(data, &mut observers, &stop)?)
+    match training.run(data, &mut observers, stop)? {
+        Outcome::Finished => Ok(()),
+        Outcome::Stopped => {
+            anyhow::bail!("stopped and saved; continue with: alike train --resume {}", run.folder().display())
+        }
+    }
 }

@@ -3,9 +3,10 @@
 //! Each digit has several prototypes: strokes through a few points of the unit square. An image jitters the points,
 //! bends the plane smoothly, turns, shears, scales and shifts it, and draws with a pen of its own width and ink.
 
-use super::{Dataset, Split};
+use super::{DataError, Dataset, Split};
 use crate::images::{Images, Shape};
 use crate::rng::{Purpose, Rng, RngExt, stream};
+use crate::suggest::did_you_mean;
 use rayon::prelude::*;
 
 /// The name of this set.
@@ -25,6 +26,41 @@ pub struct DigitCounts {
 impl Default for DigitCounts {
     fn default() -> Self {
         DigitCounts { train: 20_000, test: 4_000 }
+    }
+}
+
+/// Half a gigabyte of pixels.
+const MOST: usize = 700_000;
+
+impl DigitCounts {
+    /// The counts and the seed of a set written as `digits` or `digits:train=N,test=N,seed=N`; nothing for other names.
+    pub fn parse(text: &str) -> Result<Option<(DigitCounts, u64)>, DataError> {
+        let refuse = |why: String| DataError::Digits { asked: text.to_owned(), why };
+        let (mut counts, mut seed) = (DigitCounts::default(), 0);
+        let parts = match text.split_once(':') {
+            Some((DIGITS, parts)) => parts,
+            None if text == DIGITS => return Ok(Some((counts, seed))),
+            _ => return Ok(None),
+        };
+        for part in parts.split(',') {
+            let (key, value) = part.split_once('=').unwrap_or((part, ""));
+            let number: u64 = value.parse().map_err(|_| refuse(format!("'{part}' is not KEY=NUMBER")))?;
+            match key {
+                "seed" => seed = number,
+                "train" | "test" => {
+                    let count = usize::try_from(number).ok().filter(|n| (1..=MOST).contains(n));
+                    let count = count.ok_or_else(|| refuse(format!("{key} is from 1 to {MOST}")))?;
+                    *(if key == "train" { &mut counts.train } else { &mut counts.test }) = count;
+                }
+                _ => {
+                    return Err(refuse(format!(
+                        "there is no '{key}'{}",
+                        did_you_mean(key, ["train", "test", "seed"])
+                    )));
+                }
+            }
+        }
+        Ok(Some((counts, seed)))
     }
 }
 

@@ -111,6 +111,16 @@ pub enum DataError {
         /// All names.
         known: String,
     },
+    /// The digits that were asked for cannot be drawn.
+    #[error(
+        "cannot draw '{asked}': {why}; write it as digits:train=20000,test=4000,seed=0, each part as you like"
+    )]
+    Digits {
+        /// What was asked for.
+        asked: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A folder without the four files.
     #[error("{} holds no data set: {why}", path.display())]
     Folder {
@@ -212,8 +222,8 @@ fn read_idx_pair(images: &Path, labels: &Path) -> Result<Split, DataError> {
 
 /// The data set that a user means: a name, or a folder with the four IDX files.
 pub fn load(what: &str, places: &Places, progress: &mut dyn DownloadProgress) -> Result<Dataset, DataError> {
-    if what == DIGITS {
-        return Ok(digits(DigitCounts::default(), 0));
+    if let Some((counts, seed)) = DigitCounts::parse(what)? {
+        return Ok(digits(counts, seed));
     }
     if let Some(set) = named(what) {
         return set.load(places, progress);

@@ -1,7 +1,9 @@
 //! Image space against feature space: the training split is the gallery, the test split asks.
 
 use super::unseen::{ClassMeanRecall, KnnRecall};
-use super::{ClassMeans, Classification, Retrieval, Unseen, cluster_quality, rank_quality, vote};
+use super::{
+    ClassMeans, Classification, Paired, Retrieval, Unseen, cluster_quality, compare, rank_quality, vote,
+};
 use crate::data::{Dataset, find_class};
 use crate::images::{Features, Vectors};
 use crate::neighbours::nearest;
@@ -67,13 +69,36 @@ pub struct Judgement {
     pub n_query: usize,
     /// How both spaces fare.
     pub spaces: Spaces,
+    /// By rule: whether the spaces differ.
+    pub comparison: Vec<Comparison>,
     /// How classes that were excluded from training fare, if any were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unseen: Option<Unseen>,
 }
 
+/// One rule's accuracy in both spaces, and whether the difference is real.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Comparison {
+    /// `class means`, `1-NN` and so on.
+    pub rule: String,
+    /// Accuracy in image space.
+    pub image: f64,
+    /// Accuracy in feature space.
+    pub feature: f64,
+    /// McNemar's test of the two, image space first.
+    pub paired: Paired,
+}
+
 /// Neighbours that figures show, at least.
 const SHOWN: usize = 8;
+
+impl SpaceJudgement {
+    /// Every rule's answers, by the rule's name: class means first, then votes by rising `k`.
+    pub fn rules(&self) -> Vec<(String, &Classification)> {
+        let votes = self.knn.iter().map(|(k, c)| (format!("{k}-NN"), c));
+        [("class means".to_owned(), &self.class_mean)].into_iter().chain(votes).collect()
+    }
+}
 
 impl Judge {
     /// A judge with votes of each of `ks` neighbours.
@@ -120,8 +145,48 @@ impl Judge {
         Ok(SpaceJudgement { class_mean, knn, neighbours })
     }
 
+    /// Judges raw pixels, which no training changes.
+    pub fn image_space(&self, data: &Dataset) -> Result<SpaceJudgement, EvalError> {
+        self.space(data, Vectors::Pixels(&data.train.images), Vectors::Pixels(&data.test.images))
+    }
+
+    /// Judges the embeddings of both splits, and sets them against image space.
+    pub fn judge(
+        &self,
+        data: &Dataset,
+        image: SpaceJudgement,
+        gallery: &Features,
+        queries: &Features,
+        excluded: &[String],
+    ) -> Result<Judgement, EvalError> {
+        let feature = self.space(data, Vectors::Features(gallery), Vectors::Features(queries))?;
+        let unseen = self.unseen(data, excluded, gallery, queries, &feature);
+        let right = |c: &Classification| -> Vec<bool> {
+            c.predicted.iter().zip(&data.test.labels).map(|(p, l)| p == l).collect()
+        };
+        let comparison = image
+            .rules()
+            .into_iter()
+            .zip(feature.rules())
+            .map(|((rule, i), (_, f))| Comparison {
+                rule,
+                image: i.accuracy,
+                feature: f.accuracy,
+                paired: compare(right(i).into_iter(), right(f).into_iter()),
+            })
+            .collect();
+        Ok(Judgement {
+            dataset: data.name.clone(),
+            n_gallery: data.train.len(),
+            n_query: data.test.len(),
+            spaces: Spaces { image, feature },
+            comparison,
+            unseen,
+        })
+    }
+
     /// How the classes called `excluded` fare in feature space; all classes are in gallery and queries.
-    pub fn unseen(
+    fn unseen(
         &self,
         data: &Dataset,
         excluded: &[String],

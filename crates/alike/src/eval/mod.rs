@@ -8,7 +8,7 @@ mod unseen;
 mod validator;
 
 pub use classification::{ClassMeans, Classification, vote};
-pub use judge::{EvalError, Judge, Judgement, SpaceJudgement, Spaces};
+pub use judge::{Comparison, EvalError, Judge, Judgement, SpaceJudgement, Spaces};
 pub use paired::{Paired, compare};
 pub use retrieval::{Retrieval, rank_quality};
 pub use unseen::{Unseen, cluster_quality};

@@ -13,6 +13,24 @@ pub struct Paired {
     pub p_value: f64,
 }
 
+impl Paired {
+    /// Whether chance is an unlikely explanation of the difference: `p < 0.01`.
+    pub fn is_real(&self) -> bool {
+        self.p_value < 0.01
+    }
+
+    /// The test's outcome in words.
+    pub fn verdict(&self) -> String {
+        let words = if self.is_real() { "real" } else { "may be chance" };
+        let p = match self.p_value {
+            p if p < 1e-4 => "< 0.0001".to_owned(),
+            p if p < 0.1 => format!("= {p:.4}"),
+            p => format!("= {p:.2}"),
+        };
+        format!("{words} (McNemar p {p})")
+    }
+}
+
 /// Compares two rules by which of their answers were right (McNemar 1947, "Note on the sampling error of the difference
 /// between correlated proportions", with the exact binomial probability).
 pub fn compare(first: impl Iterator<Item = bool>, second: impl Iterator<Item = bool>) -> Paired {

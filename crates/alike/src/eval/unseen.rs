@@ -4,7 +4,6 @@ use super::Retrieval;
 use crate::images::Features;
 use rayon::prelude::*;
 use serde::Serialize;
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// How the classes that were excluded from training fare, in feature space.
@@ -61,11 +60,6 @@ impl Unseen {
     pub(super) fn set_retrieval(&mut self, r: Retrieval) {
         (self.precision_at_1, self.r_precision, self.map_at_r) =
             (r.precision_at_1, r.r_precision, r.map_at_r);
-    }
-
-    /// As a JSON object.
-    pub fn to_json(&self) -> Value {
-        serde_json::to_value(self).unwrap_or_default()
     }
 }
 

@@ -1,1 +1,16 @@
-//! Figures and the page.
+//! Figures, and the page that shows them: one HTML file that needs no network, light and dark, on a phone or a wall.
+//!
+//! Figures are drawn here rather than by a plotting library, because most of them are not plots (triplets at their true
+//! distances, slabs, strips of pictures) and all of them follow the page's colours and the reader's finger.
+
+mod axes;
+mod evidence;
+mod figure;
+mod figures;
+mod page;
+mod theme;
+
+pub use evidence::Evidence;
+pub use figure::{Figure, FigureError};
+pub use figures::contact_sheet;
+pub use page::Report;

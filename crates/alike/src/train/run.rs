@@ -165,7 +165,8 @@ pub enum Metric {
 }
 
 impl Metric {
-    fn step(&self) -> u64 {
+    /// Steps since the run began.
+    pub fn step(&self) -> u64 {
         match self {
             Metric::Step { step, .. } => *step,
             Metric::Epoch { report, .. } => report.step,

@@ -1,0 +1,76 @@
+//! `alike demo`.
+
+use super::eval::{table, unseen};
+use super::report::{KS, figures_beside};
+use super::{places, refuse_existing, report, train};
+use crate::args::{DemoArgs, Global};
+use crate::judged::{Judged, Opened};
+use crate::printer::{Downloads, line, note};
+use alike::data::{DIGITS, Dataset, load};
+use alike::eval::{Judge, SpaceJudgement};
+use alike::train::Settings;
+use alike_kernels::Tier;
+use serde_json::json;
+use std::time::Instant;
+
+pub(crate) fn run(args: &DemoArgs, global: &Global) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let page = args.out.join("report.html");
+    let (all, without) = (args.out.join("run"), args.out.join("run-without"));
+    refuse_existing(&[&page, &figures_beside(&page)?, &all, &without], args.force)?;
+    let (name, data) = choose(args, global)?;
+    let judge = Judge::new(Tier::from_env()?, &KS);
+    judge.check(&data)?;
+    let last = data.classes.first().cloned().unwrap_or_default();
+
+    let settings = |excluded: &[String]| Settings {
+        exclude_class: excluded.to_vec(),
+        seed: global.seed.unwrap_or(0),
+        epochs: args.epochs.unwrap_or(Settings::seed_recipe(&name).epochs),
+        ..Settings::seed_recipe(&name)
+    };
+    let learn = |folder, excluded: &[String]| -> anyhow::Result<Opened> {
+        let (run, training) = train::create(settings(excluded), &data, folder, args.force)?;
+        train::drive(&run, &data, training, global)?;
+        Opened::new(&run, false)
+    };
+    note(global, format!("training on all {} classes of {}", data.classes.len(), data.name));
+    let seen = learn(&all, &[])?;
+    note(global, format!("training once more, without class '{last}'"));
+    let unseeing = learn(&without, std::slice::from_ref(&last))?;
+    note(global, "judging pixels and embeddings");
+    let image: SpaceJudgement = judge.image_space(&data)?;
+    let without = unseeing.judge(&judge, &data, image.clone())?;
+    let judged = seen.judge(&judge, &data, image)?;
+    report::write(&page, &judged.evidence(&data), Some(&without.evidence(&data)), global)?;
+    note(global, format!("all done in {:.0} s", began.elapsed().as_secs_f64()));
+    print(&judged, &without, &page.display().to_string(), global)
+}
+
+/// MNIST if it can be had; otherwise digits that need no file.
+fn choose(args: &DemoArgs, global: &Global) -> anyhow::Result<(String, Dataset)> {
+    let get = |name: &str| load(name, &places(global), &mut Downloads::new(global));
+    if let Some(name) = &args.data {
+        return Ok((name.clone(), get(name)?));
+    }
+    match get("mnist") {
+        Ok(data) => {
+            note(global, format!("data: MNIST, from {}", data.origin));
+            Ok(("mnist".to_owned(), data))
+        }
+        Err(e) => {
+            note(global, format!("data: digits drawn by the program, because {e}"));
+            Ok((DIGITS.to_owned(), get(DIGITS)?))
+        }
+    }
+}
+
+fn print(judged: &Judged, without: &Judged, page: &str, global: &Global) -> anyhow::Result<()> {
+    if global.json {
+        let both = json!({ "page": page, "all_classes": judged.judgement, "without": without.judgement });
+        return line(both.to_string());
+    }
+    table(&judged.judgement)?;
+    unseen(&without.judgement)?;
+    line(format!("\n{page}"))
+}

@@ -1,0 +1,102 @@
+//! `alike report`.
+
+use super::{places, refuse_existing};
+use crate::args::{Global, ReportArgs};
+use crate::judged::Opened;
+use crate::printer::{Downloads, line, note};
+use alike::data::load;
+use alike::eval::Judge;
+use alike::files;
+use alike::report::{Evidence, Figure, Report};
+use alike::train::Run;
+use alike_kernels::Tier;
+use anyhow::{Context, ensure};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Votes that the page shows.
+pub(super) const KS: [usize; 2] = [1, 5];
+/// Pixels a unit of a drawing, so that text is sharp on fine screens and on paper.
+const SCALE: f32 = 2.0;
+
+pub(crate) fn run(args: &ReportArgs, global: &Global) -> anyhow::Result<()> {
+    let run = Run::open(&args.run)?;
+    let page = args.out.clone().unwrap_or_else(|| run.folder().join("report.html"));
+    let beside = figures_beside(&page)?;
+    refuse_existing(&[&page, &beside], args.force)?;
+    let opened = Opened::new(&run, false)?;
+    let without = match &args.unseen {
+        None => None,
+        Some(folder) => {
+            let opened = Opened::new(&Run::open(folder)?, false)?;
+            ensure!(
+                !opened.settings.exclude_class.is_empty(),
+                "{} excluded no class; give --unseen a run trained with --exclude-class",
+                folder.display()
+            );
+            Some(opened)
+        }
+    };
+    let data = load(&opened.settings.data, &places(global), &mut Downloads::new(global))?;
+    for each in [Some(&opened), without.as_ref()].into_iter().flatten() {
+        ensure!(
+            each.settings.data == opened.settings.data,
+            "the two runs were trained on different data, {} and {}",
+            opened.settings.data,
+            each.settings.data
+        );
+        each.fits(&data)?;
+    }
+    // A small gallery may not have so many.
+    let ks: Vec<usize> = KS.into_iter().filter(|&k| k <= data.train.len()).collect();
+    let judge = Judge::new(Tier::from_env()?, &ks);
+    let image = judge.image_space(&data)?;
+    let without = without.map(|o| o.judge(&judge, &data, image.clone())).transpose()?;
+    let judged = opened.judge(&judge, &data, image)?;
+    let figures =
+        write(&page, &judged.evidence(&data), without.as_ref().map(|w| w.evidence(&data)).as_ref(), global)?;
+    if global.json {
+        return line(json!({ "page": page, "figures": figures }).to_string());
+    }
+    line(page.display().to_string())
+}
+
+/// The folder of a page's figures.
+pub(super) fn figures_beside(page: &Path) -> anyhow::Result<PathBuf> {
+    let stem = page.file_stem().with_context(|| format!("{} names no file", page.display()))?;
+    ensure!(!page.is_dir(), "{} is a folder; name a file, such as page.html", page.display());
+    Ok(page.with_file_name(format!("{}-figures", stem.to_string_lossy())))
+}
+
+/// Draws everything, then writes the figures, and the page last.
+pub(super) fn write(
+    page: &Path,
+    run: &Evidence<'_>,
+    without: Option<&Evidence<'_>>,
+    global: &Global,
+) -> anyhow::Result<Vec<PathBuf>> {
+    let report = Report::new(run, without);
+    let folder = figures_beside(page)?;
+    let mut drawn: Vec<(PathBuf, Vec<u8>)> = Vec::new();
+    for figure in report.figures() {
+        for ending in ["svg", "png"] {
+            let path = folder.join(format!("{}.{ending}", figure.name));
+            drawn.push((path.clone(), draw(figure, &path)?));
+        }
+    }
+    for (path, bytes) in &drawn {
+        files::write(path, bytes)?;
+    }
+    files::write(page, report.html().as_bytes())?;
+    note(global, format!("{} figures as SVG and PNG in {}", report.figures().len(), folder.display()));
+    Ok(drawn.into_iter().map(|(path, _)| path).collect())
+}
+
+/// A figure in the format that the path's ending asks for.
+pub(super) fn draw(figure: &Figure, path: &Path) -> anyhow::Result<Vec<u8>> {
+    match path.extension().and_then(|e| e.to_str()) {
+        Some("png") => Ok(figure.png(SCALE)?),
+        Some("svg") => Ok(figure.svg().into_bytes()),
+        _ => anyhow::bail!("{} ends in neither .png nor .svg", path.display()),
+    }
+}

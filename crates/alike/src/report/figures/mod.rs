@@ -1,0 +1,23 @@
+//! One figure a file.
+
+mod accuracy;
+mod architecture;
+mod concept;
+mod confusion;
+mod curves;
+mod loss;
+mod sheet;
+mod spaces;
+mod strips;
+mod unseen;
+
+pub(super) use accuracy::{accuracy, sentence};
+pub(super) use architecture::architecture;
+pub(super) use concept::concept;
+pub(super) use confusion::confusion;
+pub(super) use curves::curves;
+pub(super) use loss::loss;
+pub use sheet::contact_sheet;
+pub(super) use spaces::{Sample, spaces};
+pub(super) use strips::strips;
+pub(super) use unseen::unseen;

@@ -1,0 +1,74 @@
+//! A contact sheet: some images of every class.
+
+use crate::data::Dataset;
+use crate::report::evidence::thousands;
+use crate::report::figure::{Figure, HEAD, N, Panel, WIDTH, fitted, sprite};
+use maud::html;
+
+const SIDE: f64 = 26.0;
+const LEFT: f64 = 78.0;
+/// Classes that one sheet shows; a larger set shows its first.
+const MOST_CLASSES: usize = 200;
+
+/// The first images of every class of the training split, or of the test split where a class has none there.
+pub fn contact_sheet(data: &Dataset) -> Figure {
+    let across = ((WIDTH - LEFT) / SIDE) as usize;
+    let (w, h) = fitted(data.shape(), SIDE);
+    let shown = data.classes.len().min(MOST_CLASSES);
+    let rows = |class: usize| -> (Vec<String>, usize, usize) {
+        let of = |labels: &[u32]| -> Vec<usize> {
+            (0..labels.len()).filter(|&i| labels[i] as usize == class).collect()
+        };
+        let (train, test) = (of(&data.train.labels), of(&data.test.labels));
+        let (images, from) =
+            if train.is_empty() { (&data.test.images, &test) } else { (&data.train.images, &train) };
+        let lines = from.iter().take(2 * across).copied().collect::<Vec<_>>();
+        (lines.chunks(across).map(|line| sprite(images, line, line.len())).collect(), train.len(), test.len())
+    };
+    let strip = |class: usize| {
+        let (lines, train, test) = rows(class);
+        let height = (lines.len().max(1) as f64) * h;
+        let counts: Vec<usize> = {
+            let labels = if train == 0 { &data.test.labels } else { &data.train.labels };
+            let all = labels.iter().filter(|l| **l as usize == class).count().min(2 * across);
+            (0..lines.len()).map(|i| (all - i * across).min(across)).collect()
+        };
+        let name: String = data.classes[class].chars().take(12).collect();
+        let body = html! {
+            text class="b f-ink" x="0" y="14" { (name) }
+            text class="s f-faint" x="0" y="27" { (thousands(train)) " + " (thousands(test)) }
+            @for (i, (line, n)) in lines.iter().zip(&counts).enumerate() {
+                image x=(N(LEFT)) y=(N(i as f64 * h)) width=(N(w * *n as f64)) height=(N(h)) image-rendering="optimizeSpeed" href=(line) {}
+            }
+        };
+        (body, height.max(32.0) + 8.0)
+    };
+    // Classes are dealt to two panels, so that a sheet is not all too long.
+    let half = shown.div_ceil(2).max(1);
+    let panels = (0..shown)
+        .collect::<Vec<_>>()
+        .chunks(half)
+        .enumerate()
+        .map(|(i, classes)| {
+            let mut y = 0.0;
+            let mut body = html! {};
+            for &class in classes {
+                let (strip, height) = strip(class);
+                body.0.push_str(&html! { g transform=(format!("translate(0 {y:.1})")) { (strip) } }.0);
+                y += height;
+            }
+            let title = if i == 0 { format!("{}: {}", data.name, data.shape()) } else { String::new() };
+            Panel { title, height: y.max(HEAD), body }
+        })
+        .collect();
+    let caption = format!(
+        "{}: {} training and {} test images of {} in {} classes; {shown} classes shown. Beside a class: its training + \
+         test images.",
+        data.name,
+        thousands(data.train.len()),
+        thousands(data.test.len()),
+        data.shape(),
+        data.classes.len(),
+    );
+    Figure { name: "sheet", title: data.name.clone(), caption, panels, columns: 2 }
+}

@@ -1,0 +1,75 @@
+//! Classes that training never saw: where they lie, and whether they are found.
+
+use super::accuracy::{Row, chart};
+use super::spaces::{Plane, Sample};
+use crate::eval::{Classification, Unseen};
+use crate::images::Vectors;
+use crate::report::evidence::{Evidence, percent, thousands};
+use crate::report::figure::Figure;
+use crate::report::theme::class_colour;
+
+pub(in crate::report) fn unseen(e: &Evidence<'_>, unseen: &Unseen, sample: &Sample) -> Figure {
+    let is_unseen = |class: usize| unseen.classes.contains(&e.data.classes[class]);
+    let colour = |class: usize| {
+        let place = unseen.classes.iter().position(|c| *c == e.data.classes[class]);
+        place.map_or("quiet".to_owned(), |i| class_colour(2 + i))
+    };
+    let plane = Plane::of(e, Vectors::Features(e.gallery), Vectors::Features(e.queries), sample);
+    let scatter = plane.scatter("Feature space", e, sample, &colour, is_unseen);
+
+    // The same queries by pixels, for which no class is unseen.
+    let asked: Vec<usize> =
+        (0..e.data.test.len()).filter(|&i| is_unseen(e.data.test.labels[i] as usize)).collect();
+    let recall = |c: &Classification| {
+        let right = asked.iter().filter(|&&i| c.predicted[i] == e.data.test.labels[i]).count();
+        right as f64 / asked.len().max(1) as f64
+    };
+    let (image, feature) = (e.judgement.spaces.image.rules(), e.judgement.spaces.feature.rules());
+    let rows: Vec<Row> = image
+        .iter()
+        .zip(&feature)
+        .map(|((name, i), (_, f))| Row { name, image: recall(i), feature: recall(f), verdict: None })
+        .collect();
+    let names = unseen.classes.join(", ");
+    let quality: Vec<String> = unseen
+        .classes
+        .iter()
+        .filter_map(|c| {
+            let (purity, silhouette) = (unseen.purity.get(c)?, unseen.silhouette.get(c)?);
+            Some(format!("{c}: purity {}, silhouette {silhouette:.2}", percent(*purity)))
+        })
+        .collect();
+    let lands: Vec<String> = unseen
+        .classes
+        .iter()
+        .filter_map(|c| {
+            let mut on: Vec<(&String, &f64)> = unseen.lands_on.get(c)?.iter().collect();
+            on.sort_by(|a, b| b.1.total_cmp(a.1).then(a.0.cmp(b.0)));
+            let list: Vec<String> =
+                on.iter().take(3).map(|(n, s)| format!("{} to {n}", percent(**s))).collect();
+            (!list.is_empty()).then(|| format!("Of {c}, 1-NN gives {}.", list.join(", ")))
+        })
+        .collect();
+    let caption = format!(
+        "A network trained without a single image of {names}; gallery and queries hold all classes. Left, {} test \
+         images by the first two principal components of the gallery's embeddings: grey ones are of classes that were \
+         trained on. Right, the recall of the {} test images of {names}. Precision@1 {}, R-Precision {}, MAP@R {}. \
+         {}. Purity: of the test images nearest to the class's mean, as many as it has members, the share that belongs \
+         to it. Silhouette: from -1 to 1, above 0 where a class is nearer to itself than to the next. {}",
+        thousands(sample.indices.len()),
+        thousands(asked.len()),
+        percent(unseen.precision_at_1),
+        percent(unseen.r_precision),
+        percent(unseen.map_at_r),
+        quality.join("; "),
+        lands.join(" "),
+    );
+    let title = if unseen.classes.len() == 1 { "A class never seen" } else { "Classes never seen" };
+    Figure {
+        name: "unseen",
+        title: format!("{title}: {names}"),
+        caption,
+        panels: vec![scatter, chart("Recall of the unseen", &rows, 1.0)],
+        columns: 2,
+    }
+}

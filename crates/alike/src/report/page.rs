@@ -1,0 +1,198 @@
+//! The page.
+
+use super::evidence::{Evidence, Triplets, percent, thousands};
+use super::figure::{Figure, sprite};
+use super::figures::{
+    Sample, accuracy, architecture, concept, confusion, curves, loss, sentence, spaces, strips, unseen,
+};
+use super::theme;
+use crate::images::Shape;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+/// Everything that the page shows.
+#[derive(Clone, Debug)]
+pub struct Report {
+    figures: Vec<Figure>,
+    html: String,
+}
+
+impl Report {
+    /// Draws the page of `run`. What becomes of unseen classes is shown from `without`, a run that excluded some, or
+    /// from `run` itself if that did.
+    pub fn new(run: &Evidence<'_>, without: Option<&Evidence<'_>>) -> Report {
+        let sample = Sample::new(run.data.test.len());
+        let triplets = Triplets::draw(run);
+        let mut figures = Vec::new();
+        if let Some(triplets) = &triplets {
+            figures.extend(concept(run, triplets));
+            figures.push(loss(run, triplets));
+        }
+        figures.push(architecture(&run.checkpoint.network));
+        figures.extend(curves(run));
+        figures.push(spaces(run, &sample));
+        figures.push(accuracy(run));
+        let source = without.unwrap_or(run);
+        if let Some(of) = &source.judgement.unseen {
+            figures.push(unseen(source, of, &sample));
+        }
+        figures.extend(confusion(run));
+        figures.push(strips(run));
+        let html = page(run, without, &figures, &sample).into_string();
+        Report { figures, html }
+    }
+
+    /// The page's text.
+    pub fn html(&self) -> &str {
+        &self.html
+    }
+
+    /// The figures, in the page's order.
+    pub fn figures(&self) -> &[Figure] {
+        &self.figures
+    }
+}
+
+const SPRITE_COLUMNS: usize = 50;
+
+fn page(run: &Evidence<'_>, without: Option<&Evidence<'_>>, figures: &[Figure], sample: &Sample) -> Markup {
+    let title = format!("{}: what the embedding learned", run.data.name);
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width,initial-scale=1";
+                meta name="generator" content=(concat!("alike ", env!("CARGO_PKG_VERSION")));
+                title { (title) " · Alike" }
+                style { (PreEscaped(theme::for_page())) (PreEscaped(include_str!("page.css"))) }
+            }
+            body {
+                header {
+                    p.brand { "Alike" }
+                    button #theme type="button" aria-label="Switch between light and dark" { "◐" }
+                    h1 { (title) }
+                    (lead(run))
+                }
+                main {
+                    @for figure in figures {
+                        section id=(figure.name) {
+                            h2 { (figure.title) }
+                            @if figure.name == "spaces" { (classes(run)) }
+                            figure {
+                                div class=(format!("panels of{}", figure.columns)) {
+                                    @for panel in &figure.panels { (panel.inline()) }
+                                }
+                                figcaption { (figure.caption) }
+                            }
+                        }
+                    }
+                    (numbers(run, without))
+                    (provenance(run, without))
+                }
+                div #tip hidden {}
+                (hover(run, sample))
+                script { (PreEscaped(include_str!("page.js"))) }
+            }
+        }
+    }
+}
+
+/// What came of it, in sentences made from the numbers.
+fn lead(run: &Evidence<'_>) -> Markup {
+    html! {
+        p.lead {
+            "A network of " (thousands(run.checkpoint.network.parameter_count())) " parameters learned from "
+            (thousands(run.data.train.len())) " images of " (run.data.classes.len()) " classes to place alike images near each \
+            other. " (thousands(run.judgement.n_query)) " test images ask whether that space is better than raw pixels:"
+        }
+        ul.lead { @for c in &run.judgement.comparison { li { (sentence(c)) } } }
+    }
+}
+
+/// Buttons that show and hide classes.
+fn classes(run: &Evidence<'_>) -> Markup {
+    html! {
+        div.classes role="group" aria-label="Classes shown" {
+            @for (i, name) in run.data.classes.iter().enumerate() {
+                button type="button" data-k=(i) aria-pressed="true" {
+                    svg viewBox="0 0 10 10" aria-hidden="true" {
+                        circle class=(format!("f-{}", theme::class_colour(i))) cx="5" cy="5" r="5" {}
+                    }
+                    (name)
+                }
+            }
+            button type="button" data-all="on" { "all" }
+            button type="button" data-all="off" { "none" }
+        }
+        p.hint { "Point at a dot, or touch it, to see its image, and where it lies in the other space." }
+    }
+}
+
+/// What the script needs to show an image at a dot.
+fn hover(run: &Evidence<'_>, sample: &Sample) -> Markup {
+    let Shape { h, w, .. } = run.data.shape();
+    let labels: Vec<u32> = sample.indices.iter().map(|&i| run.data.test.labels[i]).collect();
+    let facts = serde_json::json!({
+        "w": w, "h": h, "columns": SPRITE_COLUMNS, "labels": labels, "classes": run.data.classes,
+        "sprite": sprite(&run.data.test.images, &sample.indices, SPRITE_COLUMNS),
+    });
+    // In a script element only `</` could end the text early.
+    html! { script #facts type="application/json" { (PreEscaped(facts.to_string().replace("</", "<\\/"))) } }
+}
+
+/// Every headline number as text.
+fn numbers(run: &Evidence<'_>, without: Option<&Evidence<'_>>) -> Markup {
+    let exact = |v: f64| format!("{:.2} %", 100.0 * v);
+    html! {
+        section #numbers {
+            h2 { "The numbers" }
+            div.scroll {
+                table {
+                    thead { tr { th scope="col" { "accuracy" } th scope="col" { "image space" } th scope="col" { "feature space" } th scope="col" { "difference" } } }
+                    tbody {
+                        @for c in &run.judgement.comparison {
+                            tr { th scope="row" { (c.rule) } td { (exact(c.image)) } td { (exact(c.feature)) }
+                                td { (format!("{:+.2} points, {}", 100.0 * (c.feature - c.image), c.paired.verdict())) } }
+                        }
+                    }
+                }
+            }
+            @if let Some(u) = &without.unwrap_or(run).judgement.unseen {
+                h3 { "Never seen in training: " (u.classes.join(", ")) }
+                div.scroll {
+                    table { tbody { @for (name, v) in u.headline() { tr { th scope="row" { (name) } td { (percent(v)) } } } } }
+                }
+            }
+        }
+    }
+}
+
+/// How to make this page again.
+fn provenance(run: &Evidence<'_>, without: Option<&Evidence<'_>>) -> Markup {
+    let command = |e: &Evidence<'_>, out: &str| {
+        let s = e.settings;
+        let mut line = format!(
+            "alike train --data {} --recipe {} --seed {} --epochs {}",
+            s.data, s.recipe, s.seed, s.epochs
+        );
+        for class in &s.exclude_class {
+            line.push_str(&format!(" --exclude-class {class}"));
+        }
+        format!("{line} --out {out}")
+    };
+    html! {
+        section #made {
+            h2 { "How this was made" }
+            p {
+                "By Alike " (env!("CARGO_PKG_VERSION")) ", with " (run.tier.name()) " instructions. The network:"
+            }
+            pre { (run.checkpoint.network.spec()) }
+            p { "Settings that differ from the recipe's stand in the run's " code { "config.toml" } "." }
+            pre {
+                (command(run, "RUN")) "\n"
+                @if let Some(e) = without { (command(e, "RUN2")) "\n" }
+                "alike report RUN " @if without.is_some() { "--unseen RUN2 " } "-o page.html"
+            }
+        }
+    }
+}
