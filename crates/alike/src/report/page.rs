@@ -20,7 +20,7 @@ impl Report {
     /// Draws the page of `run`. What becomes of unseen classes is shown from `without`, a run that excluded some, or
     /// from `run` itself if that did.
     pub fn new(run: &Evidence<'_>, without: Option<&Evidence<'_>>) -> Report {
-        let sample = Sample::new(run.data.test.len());
+        let sample = Sample::new(run.data.test.len(), run.settings.seed);
         let triplets = Triplets::draw(run);
         let mut figures = Vec::new();
         if let Some(triplets) = &triplets {

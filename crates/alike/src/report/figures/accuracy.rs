@@ -7,15 +7,13 @@ use maud::html;
 
 pub(in crate::report) fn accuracy(e: &Evidence<'_>) -> Figure {
     let j = e.judgement;
-    let verdicts: Vec<String> = j.comparison.iter().map(sentence).collect();
     let caption = format!(
         "{} test images classified by {} training images. Class means: the nearest of the classes' mean vectors, after \
          scaling means and queries to length 1. k-NN: the majority among the k nearest in Euclidean distance, ties to \
          the nearest. Image space is raw pixels. Whether a difference is real is judged by McNemar's exact test on the \
-         same queries, at p < 0.01. {}",
+         same queries, at p < 0.01.",
         thousands(j.n_query),
         thousands(j.n_gallery),
-        verdicts.join(" ")
     );
     let bars: Vec<Row> = j
         .comparison
@@ -73,13 +71,17 @@ pub(super) fn chart(title: &str, rows: &[Row<'_>], most: f64) -> Panel {
             @for (k, (colour, v, space)) in [("image", row.image, "pixels"), ("feature", row.feature, "learned")].into_iter().enumerate() {
                 @let top = y + 3.0 + k as f64 * 19.0;
                 rect class=(format!("f-{colour}")) x=(N(LEFT)) y=(N(top)) width=(N(long(v).max(0.5))) height="16" rx="2" {}
-                text class="s b f-ink" x=(N(LEFT + long(v) + 4.0)) y=(N(top + 12.0)) { (format!("{:.2} %", 100.0 * v)) }
-                @if long(v) > 60.0 {
+                @let inside = long(v) > 60.0;
+                text class="s f-ink" x=(N(LEFT + long(v) + 4.0)) y=(N(top + 12.0)) {
+                    tspan class="b" { (format!("{:.2} %", 100.0 * v)) }
+                    @if !inside { " " (space) }
+                }
+                @if inside {
                     text class="s b f-paper" x=(N(LEFT + 6.0)) y=(N(top + 11.5)) { (space) }
                 }
             }
             @if let Some(verdict) = &row.verdict {
-                text class="s f-faint" x=(N(LEFT)) y=(N(y + 52.0)) { (verdict) }
+                text class="s f-faint" x=(N(LEFT + 6.0)) y=(N(y + 52.0)) { (verdict) }
             }
         }
         line class="s-faint" x1=(N(LEFT)) x2=(N(LEFT)) y1="0" y2=(N(rows.len() as f64 * EACH - 8.0)) {}

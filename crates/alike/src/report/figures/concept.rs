@@ -22,7 +22,7 @@ pub(in crate::report) fn concept(e: &Evidence<'_>, triplets: &Triplets) -> Optio
     let nearer = |ap: f64, an: f64| an <= ap;
     let caption = format!(
         "An anchor, a positive (another image of its class) and a negative (an image of another class), all from the \
-         test split, drawn at their true Euclidean distances in the {}-dimensional embedding, each panel at its own \
+         test split: dots are their embeddings, at their true Euclidean distances in the {}-dimensional embedding, each panel at its own \
          scale. The circle passes through the positive: a negative inside it is nearer than the positive. This triplet \
          was chosen for its clarity. Over {} random test triplets, the negative is nearer in {} before training and in \
          {} after it.",
@@ -49,12 +49,12 @@ fn panel(title: &str, e: &Evidence<'_>, f: &Features, t: Triplet) -> Panel {
     let [a, p, n] = t.images;
     let (ap, an, pn) = (between(f, a, p), between(f, a, n), between(f, p, n));
     let longest = ap.max(an).max(f64::MIN_POSITIVE);
-    let scale = 118.0 / longest;
+    let scale = 88.0 / longest;
     // The law of cosines gives the angle at the anchor; the positive lies up and to the left, the negative turned from it.
     let cosine = if ap > 0.0 && an > 0.0 { (ap * ap + an * an - pn * pn) / (2.0 * ap * an) } else { 1.0 };
     let angle = cosine.clamp(-1.0, 1.0).acos();
     let towards_p = std::f64::consts::PI * 0.80;
-    // Thumbnails of near points would cover each other: they stand off, and a line leads to the point.
+    // Thumbnails would cover the points: they stand off, and a dotted line leads to each.
     let centre = (WIDTH / 2.0, HEIGHT / 2.0 + 4.0);
     let place = |turn: f64, d: f64| (centre.0 + scale * d * turn.cos(), centre.1 - scale * d * turn.sin());
     let (pos, neg) = (place(towards_p, ap), place(towards_p - angle, an));
@@ -70,14 +70,18 @@ fn panel(title: &str, e: &Evidence<'_>, f: &Features, t: Triplet) -> Panel {
     let body = html! {
         rect class="f-card" width=(N(WIDTH)) height=(N(HEIGHT)) rx="8" {}
         circle class="s-right" stroke-dasharray="3 3" cx=(N(centre.0)) cy=(N(centre.1)) r=(N(scale * ap)) {}
-        (edge("wrong", neg)) (edge("right", pos))
-        @for (role, colour, at, thumb, image) in parts {
-            line class=(format!("s-{colour}")) x1=(N(at.0)) y1=(N(at.1)) x2=(N(thumb.0)) y2=(N(thumb.1)) {}
-            circle class=(format!("f-{colour}")) cx=(N(at.0)) cy=(N(at.1)) r="4" {}
+        @for (_, colour, at, thumb, _) in parts {
+            line class=(format!("s-{colour}")) stroke-dasharray="1 2" x1=(N(at.0)) y1=(N(at.1)) x2=(N(thumb.0)) y2=(N(thumb.1)) {}
+        }
+        @for (role, colour, _, thumb, image) in parts {
             (picture(&e.data.test.images, image, thumb.0, thumb.1, SIDE))
             rect class=(format!("s-{colour}")) stroke-width="2" x=(N(thumb.0 - SIDE / 2.0)) y=(N(thumb.1 - SIDE / 2.0))
                 width=(N(SIDE)) height=(N(SIDE)) {}
             text class="s b f-ink" text-anchor="middle" x=(N(thumb.0)) y=(N(thumb.1 - SIDE / 2.0 - 4.0)) { (role) }
+        }
+        (edge("wrong", neg)) (edge("right", pos))
+        @for (_, colour, at, _, _) in parts {
+            circle class=(format!("f-{colour}")) cx=(N(at.0)) cy=(N(at.1)) r="5" {}
         }
         text class="b f-ink" x="8" y="16" { (format!("d(a,p) = {ap:.3}")) }
         text class="b f-ink" text-anchor="end" x=(N(WIDTH - 8.0)) y="16" { (format!("d(a,n) = {an:.3}")) }
@@ -88,21 +92,27 @@ fn panel(title: &str, e: &Evidence<'_>, f: &Features, t: Triplet) -> Panel {
     Panel { title: title.to_owned(), height: HEIGHT, body }
 }
 
-/// Moves thumbnails off each other and into the panel; points stay.
-fn apart(mut at: [(f64, f64); 3]) -> [(f64, f64); 3] {
-    let room = SIDE + 16.0;
-    for _ in 0..60 {
+/// Where the thumbnails of three points stand: outwards of the points, off each other, inside the panel.
+fn apart(points: [(f64, f64); 3]) -> [(f64, f64); 3] {
+    let middle = points.iter().fold((0.0, 0.0), |m, p| (m.0 + p.0 / 3.0, m.1 + p.1 / 3.0));
+    let room = SIDE + 18.0;
+    let mut at = [0, 1, 2].map(|i| {
+        let (dx, dy) = (points[i].0 - middle.0, points[i].1 - middle.1);
+        let d = dx.hypot(dy);
+        // Points at one place part along fixed directions.
+        let (ux, uy) = if d > 1.0 { (dx / d, dy / d) } else { [(0.0, 1.0), (-1.0, -0.3), (1.0, -0.3)][i] };
+        (points[i].0 + 40.0 * ux, points[i].1 + 40.0 * uy)
+    });
+    for _ in 0..80 {
         for i in 0..3 {
-            for j in 0..i {
-                let (dx, dy) = (at[i].0 - at[j].0, at[i].1 - at[j].1);
-                let d = dx.hypot(dy);
-                if d < room {
-                    // Points at one place part along their order.
-                    let (ux, uy) =
-                        if d > 1e-6 { (dx / d, dy / d) } else { (1.0, 0.4 * (i + j) as f64 - 0.5) };
-                    let push = (room - d) / 2.0;
-                    at[i] = (at[i].0 + push * ux, at[i].1 + push * uy);
-                    at[j] = (at[j].0 - push * ux, at[j].1 - push * uy);
+            for j in 0..3 {
+                // Off the other thumbnails, and off every point with its edges.
+                let (other, least) = if j < i { (at[j], room) } else { (points[j], 0.5 * room) };
+                let (dx, dy) = (at[i].0 - other.0, at[i].1 - other.1);
+                let d = dx.hypot(dy).max(1e-6);
+                if d < least {
+                    let push = (least - d) / d;
+                    at[i] = (at[i].0 + push * dx, at[i].1 + push * dy);
                 }
             }
         }

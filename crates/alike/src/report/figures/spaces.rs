@@ -5,6 +5,7 @@ use crate::projection::Pca;
 use crate::report::evidence::{Evidence, percent, thousands};
 use crate::report::figure::{Figure, N, Panel, WIDTH};
 use crate::report::theme::class_colour;
+use crate::rng::{Purpose, SliceRandom, stream};
 use maud::{Markup, PreEscaped, html};
 use std::fmt::Write;
 
@@ -17,9 +18,12 @@ pub(in crate::report) struct Sample {
 const SHOWN: usize = 2000;
 
 impl Sample {
-    pub(in crate::report) fn new(n: usize) -> Sample {
-        let shown = n.min(SHOWN);
-        Sample { indices: (0..shown).map(|i| i * n / shown).collect() }
+    /// A random sample: a regular one would fall in step with a split whose classes take turns.
+    pub(in crate::report) fn new(n: usize, seed: u64) -> Sample {
+        let mut indices: Vec<usize> = (0..n).collect();
+        indices.shuffle(&mut stream(seed, Purpose::Figure, 0, 0));
+        indices.truncate(SHOWN);
+        Sample { indices }
     }
 }
 
@@ -40,7 +44,7 @@ pub(in crate::report) fn spaces(e: &Evidence<'_>, sample: &Sample) -> Figure {
         })
         .collect();
     let caption = format!(
-        "The first two principal components, fitted on all {} training images, of {} test images. They hold {} of the \
+        "The first two principal components, fitted on all {} training images, of {} test images drawn at random. They hold {} of the \
          variance of pixels and {} of the variance of embeddings; what lies in other directions is not seen here. Both \
          axes of a plot have the same scale. Names stand at their class's median.",
         thousands(e.data.train.len()),
@@ -86,8 +90,10 @@ impl Plane {
         };
         let label = |i: usize| e.data.test.labels[sample.indices[i]] as usize;
         let mut marks = String::new();
-        for (i, p) in self.points.iter().enumerate() {
-            let (class, (x, y)) = (label(i), place(*p));
+        // What a figure is about lies on top.
+        let (above, below): (Vec<usize>, Vec<usize>) = (0..self.points.len()).partition(|&i| named(label(i)));
+        for i in below.into_iter().chain(above) {
+            let (class, (x, y)) = (label(i), place(self.points[i]));
             mark(&mut marks, i, class, &colour(class), x, y);
         }
         let names = (0..e.data.classes.len()).filter(|c| named(*c)).filter_map(|class| {
