@@ -136,8 +136,8 @@ fn hover(run: &Evidence<'_>, sample: &Sample) -> Markup {
         "w": w, "h": h, "columns": SPRITE_COLUMNS, "labels": labels, "classes": run.data.classes,
         "sprite": sprite(&run.data.test.images, &sample.indices, SPRITE_COLUMNS),
     });
-    // In a script element only `</` could end the text early.
-    html! { script #facts type="application/json" { (PreEscaped(facts.to_string().replace("</", "<\\/"))) } }
+    // In a script element text is not escaped, and a `<` could end it early.
+    html! { script #facts type="application/json" { (PreEscaped(facts.to_string().replace('<', "\\u003c"))) } }
 }
 
 /// Every headline number as text.

@@ -150,19 +150,23 @@ impl Training {
             }
             into.clone_from(moments);
         }
-        training.notes = checkpoint.notes;
-        let note = |name: &str| training.notes.get(name).and_then(Value::as_u64).ok_or(name.to_owned());
-        let whole = |name: &str| note(name).map_err(|n| refuse(&format!("it does not say '{n}'")));
+        // The position is taken out of the notes: what stays there belongs to observers.
+        let mut notes = checkpoint.notes;
+        let mut whole = |name: &str| {
+            let value = notes.remove(name).and_then(|v| v.as_u64());
+            value.ok_or_else(|| refuse(&format!("it does not say '{name}'")))
+        };
         training.epochs = whole("epochs")?;
         training.step = whole("step")?;
         training.adam.steps = whole("adam-steps")?;
-        let real = |name: &str| training.notes.get(name).and_then(Value::as_f64).unwrap_or(0.0);
+        let mut real = |name: &str| notes.remove(name).and_then(|v| v.as_f64()).unwrap_or(0.0);
         training.sums = TripletReport {
             loss: real("sum-loss"),
             active: real("sum-active"),
             d_ap: real("sum-d-ap"),
             d_an: real("sum-d-an"),
         };
+        training.notes = notes;
         if training.step >= training.steps_per_epoch() {
             return Err(refuse("its position is beyond an epoch's end; the data have changed since"));
         }

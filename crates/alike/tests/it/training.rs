@@ -1,0 +1,150 @@
+//! The loop as a whole: the same bits however it is run, and nothing that was excluded.
+
+use alike::data::{Dataset, DigitCounts, digits};
+use alike::eval::Validator;
+use alike::loss::TripletReport;
+use alike::train::{
+    Observer, Outcome, Recorder, Run, Settings, StepReport, TrainError, Training, read_metrics,
+};
+use alike_kernels::Tier;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+fn data() -> Dataset {
+    digits(DigitCounts { train: 300, test: 60 }, 5)
+}
+
+fn settings() -> Settings {
+    Settings {
+        network: "norm relu conv(20) maxpool(3, stride=2) norm(4) relu conv(17) gap".into(),
+        epochs: 2,
+        batch: 24,
+        seed: 3,
+        validate: 0.1,
+        ..Settings::seed_recipe("digits")
+    }
+}
+
+fn bits(training: &Training) -> Vec<u32> {
+    training.parameters().iter().map(|p| p.to_bits()).collect()
+}
+
+/// Asks to stop after so many steps.
+struct StopAfter<'a>(u64, &'a AtomicBool);
+
+impl Observer for StopAfter<'_> {
+    fn step(&mut self, _: &StepReport) -> Result<(), TrainError> {
+        self.0 -= 1;
+        self.1.store(self.0 == 0, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+fn trained() -> Training {
+    let data = data();
+    let mut training = Training::new(settings(), &data).unwrap();
+    assert_eq!(training.run(&data, &mut [], &AtomicBool::new(false)).unwrap(), Outcome::Finished);
+    training
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bits_at_any_number_of_threads() {
+    let expected = bits(&trained());
+    for threads in [1, 2, 3, 8] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        assert_eq!(pool.install(|| bits(&trained())), expected, "{threads} threads");
+    }
+    let mut other = settings();
+    other.seed = 4;
+    assert_ne!(
+        bits(&Training::new(other, &data()).unwrap()),
+        bits(&Training::new(settings(), &data()).unwrap())
+    );
+}
+
+#[test]
+fn a_resumed_run_has_the_bits_and_records_of_an_uninterrupted_one() {
+    let data = data();
+    let folder = tempfile::tempdir().unwrap();
+    let go = |name: &str, stops: &[u64]| {
+        let run = Run::create(&folder.path().join(name), "", false).unwrap();
+        let mut training = Training::new(settings(), &data).unwrap();
+        for after in stops.iter().copied().chain([u64::MAX]) {
+            let stop = AtomicBool::new(false);
+            let (trained, held_out) = training.parts();
+            let mut validator = Validator::new(&data, trained, held_out, Tier::from_env().unwrap());
+            let mut recorder = Recorder::new(run.clone(), &training).unwrap();
+            let mut stopper = StopAfter(after, &stop);
+            let outcome =
+                training.run(&data, &mut [&mut stopper, &mut validator, &mut recorder], &stop).unwrap();
+            assert_eq!(outcome == Outcome::Finished, after == u64::MAX);
+            if outcome == Outcome::Stopped {
+                training = Training::resume(settings(), &data, run.last().unwrap()).unwrap();
+            }
+        }
+        let epochs: Vec<_> = read_metrics(&run.metrics())
+            .unwrap()
+            .into_iter()
+            .filter_map(|m| match m {
+                alike::train::Metric::Epoch { report, .. } => Some(report),
+                alike::train::Metric::Step { .. } => None,
+            })
+            .collect();
+        (bits(&training), epochs, run.best().unwrap())
+    };
+    let whole = go("whole", &[]);
+    assert_eq!(whole.1.len(), 2);
+    // Within the first epoch, at its end, and within the second.
+    for stops in [&[3][..], &[11], &[4, 9]] {
+        let name = format!("{stops:?}");
+        let (bits, epochs, best) = go(&name, stops);
+        assert!(bits == whole.0, "stopped after {name}: other weights");
+        assert_eq!(epochs, whole.1, "stopped after {name}");
+        assert!(best == whole.2, "stopped after {name}: another best checkpoint {:?}", best.notes);
+    }
+}
+
+#[test]
+fn an_excluded_class_is_not_trained_on_and_an_unknown_one_is_refused() {
+    let data = data();
+    let mut s = settings();
+    s.exclude_class = vec!["3".into(), "7".into()];
+    let training = Training::new(s.clone(), &data).unwrap();
+    let (trained, held_out) = training.parts();
+    assert!(trained.iter().chain(held_out).all(|&i| ![3, 7].contains(&data.train.labels[i])));
+    assert_eq!(trained.len() + held_out.len(), 240);
+    s.exclude_class = vec!["three".into()];
+    let message = Training::new(s, &data).unwrap_err().to_string();
+    assert!(message.contains("no class 'three'"), "{message}");
+}
+
+#[test]
+fn a_loss_that_is_not_finite_stops_with_its_step_and_keeps_the_last_good_checkpoint() {
+    let data = data();
+    let folder = tempfile::tempdir().unwrap();
+    let run = Run::create(&folder.path().join("run"), "", false).unwrap();
+    let mut s = settings();
+    s.learning_rate = 1e36;
+    let mut training = Training::new(s, &data).unwrap();
+    let mut recorder = Recorder::new(run, &training).unwrap();
+    let error = training.run(&data, &mut [&mut recorder], &AtomicBool::new(false)).unwrap_err().to_string();
+    assert!(error.contains("epoch 1, step"), "{error}");
+}
+
+#[test]
+fn ready_batches_teach() {
+    struct Losses(Vec<TripletReport>);
+    impl Observer for Losses {
+        fn step(&mut self, s: &StepReport) -> Result<(), TrainError> {
+            self.0.push(s.triplets);
+            Ok(())
+        }
+    }
+    let data = digits(DigitCounts { train: 1500, test: 100 }, 1);
+    let s = Settings { batch: 32, epochs: 2, ..Settings::seed_recipe("digits") };
+    let mut training = Training::new(s, &data).unwrap();
+    let mut losses = Losses(Vec::new());
+    training.run(&data, &mut [&mut losses], &AtomicBool::new(false)).unwrap();
+    let mean = |r: &[TripletReport]| r.iter().map(|t| t.loss).sum::<f64>() / r.len() as f64;
+    let (first, last) = (mean(&losses.0[..8]), mean(&losses.0[losses.0.len() - 8..]));
+    assert!(last < 0.6 * first, "{first} -> {last}");
+}
