@@ -1,0 +1,39 @@
+//! The demonstration, without network or files.
+
+use crate::command::Scene;
+
+#[test]
+fn the_demo_falls_back_on_drawn_digits_and_says_why() {
+    let scene = Scene::new();
+    let ended = scene.alike("demo --out here --offline --epochs 1");
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert!(ended.stderr.contains("digits drawn by the program, because 'mnist'"), "{}", ended.stderr);
+    assert_eq!(ended.stdout.lines().last(), Some("here/report.html"));
+    assert!(ended.stdout.contains("1-NN") && ended.stdout.contains("never seen in training: 0"));
+    let page = std::fs::read_to_string(scene.path("here/report.html")).unwrap();
+    for section in [
+        "concept",
+        "loss",
+        "architecture",
+        "training",
+        "spaces",
+        "accuracy",
+        "unseen",
+        "confusion",
+        "neighbours",
+    ] {
+        assert!(page.contains(&format!("<section id=\"{section}\"")), "{section}");
+        for ending in ["svg", "png"] {
+            assert!(
+                scene.path(&format!("here/report-figures/{section}.{ending}")).is_file(),
+                "{section}.{ending}"
+            );
+        }
+    }
+    scene.refused("demo --out here --offline", 1, &["exists already", "--force"]);
+    scene.ok("report here/run --unseen here/run-without -o page.html");
+    assert!(
+        std::fs::read_to_string(scene.path("page.html")).unwrap() == page,
+        "the same runs make the same page"
+    );
+}

@@ -1,0 +1,8 @@
+//! The binary, as a user types it.
+
+mod bad_input;
+mod command;
+mod demo;
+mod download;
+mod licences;
+mod verbs;
