@@ -3,17 +3,18 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
 
 /// A file could not be read or written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {verb} {}: {source}", path.display())]
+#[error("cannot {verb} {}: {why}", path.display())]
 pub struct FileError {
     /// `read`, `write` or `create`.
     pub verb: &'static str,
     /// The file or folder.
     pub path: PathBuf,
-    /// What the system said.
-    pub source: io::Error,
+    /// What the system said. Not a `source`: the message holds it already.
+    pub why: io::Error,
 }
 
 impl FileError {
@@ -29,7 +30,7 @@ impl FileError {
 
     fn with(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileError {
         let path = path.to_owned();
-        move |source| FileError { verb, path, source }
+        move |why| FileError { verb, path, why }
     }
 }
 
@@ -48,32 +49,80 @@ pub fn create_dir(path: &Path) -> Result<(), FileError> {
     std::fs::create_dir_all(path).map_err(FileError::with("create", path))
 }
 
-/// Writes a file through a temporary name in the same folder: written, synced, renamed.
-pub fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), FileError> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    create_dir(folder)?;
-    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let attempt = || -> io::Result<()> {
-        let temporary = tempfile::Builder::new()
-            .prefix(&format!(".{name}."))
-            .suffix(".part")
-            .permissions_as_usual()
-            .tempfile_in(folder)?;
-        let mut writer = BufWriter::new(temporary);
-        fill(&mut writer)?;
-        let temporary = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
-        temporary.as_file().sync_all()?;
-        temporary.persist(path).map_err(|e| e.error)?;
-        // The rename itself lasts only once the folder is on disk; not every system can sync a folder.
-        if let Ok(folder) = File::open(folder) {
-            let _ = folder.sync_all();
+/// Files that appear together: each is written under a temporary name and synced, and all are renamed by
+/// [`Batch::commit`]. A batch that is dropped before leaves no file and no folder behind.
+#[derive(Debug, Default)]
+pub struct Batch {
+    staged: Vec<(NamedTempFile, PathBuf)>,
+    /// Folders that were made for files, outermost first.
+    made: Vec<PathBuf>,
+}
+
+impl Batch {
+    /// Writes what will be the file at `path`.
+    pub fn stage(
+        &mut self,
+        path: &Path,
+        fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), FileError> {
+        let folder = folder_of(path);
+        let missing = folder.ancestors().take_while(|f| !f.as_os_str().is_empty() && !f.exists());
+        let missing: Vec<PathBuf> = missing.map(Path::to_owned).collect();
+        create_dir(folder)?;
+        self.made.extend(missing.into_iter().rev());
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let attempt = || -> io::Result<NamedTempFile> {
+            let temporary = tempfile::Builder::new()
+                .prefix(&format!(".{name}."))
+                .suffix(".part")
+                .permissions_as_usual()
+                .tempfile_in(folder)
+                // The whole message would name the temporary file, which tells a reader nothing.
+                .map_err(|e| io::Error::from(e.kind()))?;
+            let mut writer = BufWriter::new(temporary.as_file());
+            fill(&mut writer)?;
+            writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+            Ok(temporary)
+        };
+        self.staged.push((attempt().map_err(FileError::writing(path))?, path.to_owned()));
+        Ok(())
+    }
+
+    /// Gives every file its name.
+    pub fn commit(mut self) -> Result<(), FileError> {
+        for (temporary, path) in self.staged.drain(..) {
+            temporary.persist(&path).map_err(|e| FileError::writing(&path)(e.error))?;
+            // The rename itself lasts only once the folder is on disk; not every system can sync a folder.
+            if let Ok(folder) = File::open(folder_of(&path)) {
+                let _ = folder.sync_all();
+            }
         }
         Ok(())
-    };
-    attempt().map_err(FileError::writing(path))
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        self.staged.clear();
+        // Only an empty folder can be removed: after a commit this does nothing.
+        for folder in self.made.iter().rev() {
+            let _ = std::fs::remove_dir(folder);
+        }
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Writes a file through a temporary name in the same folder: written, synced, renamed.
+pub fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), FileError> {
+    let mut batch = Batch::default();
+    batch.stage(path, fill)?;
+    batch.commit()
 }
 
 /// Writes `bytes` as [`write_with`] does.
@@ -114,5 +163,23 @@ mod tests {
         assert!(error.unwrap_err().to_string().contains("b.txt: no space"));
         assert_eq!(read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_batch_that_fails_leaves_no_file_and_no_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = (folder.path().join("a/b/one"), folder.path().join("two"));
+        let fill = |batch: &mut Batch, fail: bool| {
+            batch.stage(&first, |w| w.write_all(b"1")).unwrap();
+            batch.stage(&second, |w| if fail { Err(io::Error::other("no space")) } else { w.write_all(b"2") })
+        };
+        let mut batch = Batch::default();
+        assert!(fill(&mut batch, true).is_err());
+        drop(batch);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        let mut batch = Batch::default();
+        fill(&mut batch, false).unwrap();
+        batch.commit().unwrap();
+        assert_eq!((read(&first).unwrap(), read(&second).unwrap()), (b"1".to_vec(), b"2".to_vec()));
     }
 }

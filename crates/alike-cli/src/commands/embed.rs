@@ -4,7 +4,7 @@ use super::refuse_existing;
 use crate::args::{EmbedArgs, Global};
 use crate::printer::{line, note};
 use alike::engine::Engine;
-use alike::files;
+use alike::files::Batch;
 use alike::images::{Images, Shape};
 use alike::train::Run;
 use anyhow::{Context, bail};
@@ -24,13 +24,14 @@ pub(crate) fn run(args: &EmbedArgs, global: &Global) -> anyhow::Result<()> {
     }
     let mut engine = Engine::new(&checkpoint.network)?;
     let embeddings = engine.embed(&checkpoint.parameters, &Images::new(shape, data));
-    files::write_with(&args.out, |out| {
+    let mut batch = Batch::default();
+    batch.stage(&args.out, |out| {
         let dims = [embeddings.len() as u64, embeddings.d() as u64];
         let mut writer = npyz::WriteOptions::new().default_dtype().shape(&dims).writer(out).begin_nd()?;
         writer.extend(embeddings.data().iter().copied())?;
         writer.finish()
     })?;
-    files::write_with(&table, |out| {
+    batch.stage(&table, |out| {
         let mut csv = csv::Writer::from_writer(out);
         csv.write_record(["row", "path"])?;
         for (i, path) in paths.iter().enumerate() {
@@ -38,6 +39,7 @@ pub(crate) fn run(args: &EmbedArgs, global: &Global) -> anyhow::Result<()> {
         }
         csv.flush()
     })?;
+    batch.commit()?;
     note(
         global,
         format!(

@@ -6,7 +6,7 @@ use crate::judged::Opened;
 use crate::printer::{Downloads, line, note};
 use alike::data::load;
 use alike::eval::Judge;
-use alike::files;
+use alike::files::Batch;
 use alike::report::{Evidence, Figure, Report};
 use alike::train::Run;
 use alike_kernels::Tier;
@@ -68,7 +68,7 @@ pub(super) fn figures_beside(page: &Path) -> anyhow::Result<PathBuf> {
     Ok(page.with_file_name(format!("{}-figures", stem.to_string_lossy())))
 }
 
-/// Draws everything, then writes the figures, and the page last.
+/// Draws everything, then writes page and figures together.
 pub(super) fn write(
     page: &Path,
     run: &Evidence<'_>,
@@ -84,10 +84,12 @@ pub(super) fn write(
             drawn.push((path.clone(), draw(figure, &path)?));
         }
     }
+    let mut batch = Batch::default();
     for (path, bytes) in &drawn {
-        files::write(path, bytes)?;
+        batch.stage(path, |w| w.write_all(bytes))?;
     }
-    files::write(page, report.html().as_bytes())?;
+    batch.stage(page, |w| w.write_all(report.html().as_bytes()))?;
+    batch.commit()?;
     note(global, format!("{} figures as SVG and PNG in {}", report.figures().len(), folder.display()));
     Ok(drawn.into_iter().map(|(path, _)| path).collect())
 }

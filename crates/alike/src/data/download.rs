@@ -92,7 +92,7 @@ pub(super) fn fetch(
     if let Some((got, expected)) = wrong {
         return Err(FetchError::Sum { url: url.to_owned(), got, expected });
     }
-    written.map_err(|e| http(e.source.to_string()))?;
+    written.map_err(|e| http(e.why.to_string()))?;
     if let Sum::Content(expected) = sum {
         let mut content = Md5Writer::default();
         let file = std::fs::File::open(path).map_err(files::FileError::reading(path))?;

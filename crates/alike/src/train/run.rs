@@ -69,7 +69,6 @@ impl Run {
         if occupied && (!force || !run.path(CONFIG).exists()) {
             return Err(RunError::Exists(folder.to_owned()));
         }
-        files::create_dir(folder)?;
         for old in [LAST, BEST, METRICS] {
             match std::fs::remove_file(run.path(old)) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
@@ -209,7 +208,7 @@ impl Recorder {
         let path = run.metrics();
         let kept: Vec<Metric> = match read_metrics(&path) {
             Ok(all) => all.into_iter().filter(|m| m.step() <= training.steps_done()).collect(),
-            Err(RunError::File(e)) if e.source.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(RunError::File(e)) if e.why.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(e) => return Err(e),
         };
         files::write_with(&path, |w| {
