@@ -25,8 +25,8 @@ pub(crate) struct Cli {
 #[derive(Debug, Args)]
 pub(crate) struct Global {
     /// Threads to work with [default: all cores]
-    #[arg(long, global = true, value_name = "N", help_heading = "Global options")]
-    pub(crate) threads: Option<NonZeroUsize>,
+    #[arg(long, global = true, value_name = "N", value_parser = threads, help_heading = "Global options")]
+    pub(crate) threads: Option<usize>,
     /// Decides all that is random [default: 0]
     #[arg(long, global = true, value_name = "N", help_heading = "Global options")]
     pub(crate) seed: Option<u64>,
@@ -51,6 +51,12 @@ pub(crate) struct Global {
     /// A mirror to download data sets from before the public ones
     #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
     pub(crate) mirror: Option<String>,
+}
+
+/// More threads than any machine has cores would take minutes to start.
+fn threads(text: &str) -> Result<usize, String> {
+    let n = text.parse().ok().filter(|n| (1..=1024).contains(n));
+    n.ok_or_else(|| "give a whole number from 1 to 1024".to_owned())
 }
 
 #[derive(Debug, Subcommand)]

@@ -69,11 +69,18 @@ impl Settings {
         if self.epochs == 0 {
             return refuse("epochs", "0".into(), "nothing would be learned; give at least 1");
         }
+        if self.epochs > 1_000_000 {
+            return refuse("epochs", self.epochs.to_string(), "a million is the most");
+        }
+        // TOML has no larger whole numbers, and a run must be able to say how it was made.
+        if i64::try_from(self.seed).is_err() {
+            return refuse("seed", self.seed.to_string(), "9223372036854775807 is the most");
+        }
         if self.batch == 0 {
             return refuse("batch", "0".into(), "a step needs at least one triplet");
         }
-        if !(self.margin.is_finite() && self.margin >= 0.0) {
-            return refuse("margin", self.margin.to_string(), "it is a finite number, not below 0");
+        if !(0.0..=1e6).contains(&self.margin) {
+            return refuse("margin", self.margin.to_string(), "it is a number from 0 to a million");
         }
         if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
             return refuse("learning-rate", self.learning_rate.to_string(), "it is a finite number above 0");
@@ -98,6 +105,8 @@ mod tests {
         };
         assert!(Settings::seed_recipe("mnist").check().is_ok());
         assert!(refused(|s| s.epochs = 0).starts_with("epochs cannot be 0"));
+        assert!(refused(|s| s.epochs = u64::MAX).contains("a million"));
+        assert!(refused(|s| s.seed = u64::MAX).starts_with("seed cannot be"));
         assert!(refused(|s| s.batch = 0).starts_with("batch"));
         assert!(refused(|s| s.margin = f64::NAN).starts_with("margin cannot be NaN"));
         assert!(refused(|s| s.learning_rate = 0.0).starts_with("learning-rate"));

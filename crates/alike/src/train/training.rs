@@ -89,6 +89,15 @@ pub enum TrainError {
         /// Within the epoch, counted from 1.
         step: u64,
     },
+    /// The weights left the numbers, though the losses that led there did not.
+    #[error(
+        "weights became infinite or NaN in epoch {epoch}; the last good checkpoint is kept. Lower --learning-rate, or check \
+         the images for what is unlike the rest"
+    )]
+    WeightsNotFinite {
+        /// Counted from 1.
+        epoch: u64,
+    },
     /// A checkpoint is not one of this run.
     #[error("this checkpoint cannot be continued: {0}")]
     Resume(String),
@@ -297,6 +306,10 @@ impl Training {
         mut epoch: Option<&mut EpochReport>,
         observers: &mut [&mut dyn Observer],
     ) -> Result<(), TrainError> {
+        // A checkpoint that could not be read again must not replace one that can.
+        if self.parameters.iter().any(|p| !p.is_finite()) {
+            return Err(TrainError::WeightsNotFinite { epoch: self.epochs + u64::from(epoch.is_none()) });
+        }
         for observer in observers.iter_mut() {
             let mut notes = std::mem::take(&mut self.notes);
             let seen =

@@ -118,16 +118,20 @@ fn an_excluded_class_is_not_trained_on_and_an_unknown_one_is_refused() {
 }
 
 #[test]
-fn a_loss_that_is_not_finite_stops_with_its_step_and_keeps_the_last_good_checkpoint() {
+fn what_is_not_finite_stops_the_run_and_no_checkpoint_is_made_of_it() {
     let data = data();
     let folder = tempfile::tempdir().unwrap();
-    let run = Run::create(&folder.path().join("run"), "", false).unwrap();
-    let mut s = settings();
-    s.learning_rate = 1e36;
-    let mut training = Training::new(s, &data).unwrap();
-    let mut recorder = Recorder::new(run, &training).unwrap();
-    let error = training.run(&data, &mut [&mut recorder], &AtomicBool::new(false)).unwrap_err().to_string();
-    assert!(error.contains("epoch 1, step"), "{error}");
+    // One step an epoch: the loss is still finite when the first epoch ends with weights that are not.
+    for (batch, message) in [(24, "the loss became"), (270, "weights became infinite or NaN in epoch 1")] {
+        let run = Run::create(&folder.path().join(message), "", false).unwrap();
+        let s = Settings { learning_rate: 1e300, batch, ..settings() };
+        let mut training = Training::new(s, &data).unwrap();
+        let mut recorder = Recorder::new(run.clone(), &training).unwrap();
+        let error =
+            training.run(&data, &mut [&mut recorder], &AtomicBool::new(false)).unwrap_err().to_string();
+        assert!(error.contains(message) && error.contains("epoch 1"), "{error}");
+        assert!(run.last().is_err(), "a checkpoint was made");
+    }
 }
 
 #[test]
