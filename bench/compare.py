@@ -1,8 +1,9 @@
 """Alike beside its peers, in one run: python bench/compare.py [TASK...]
 
-Needs numpy, scikit-learn and faiss-cpu in a virtual environment outside the repository, and MNIST under $ALIKE_DATA.
-The two sides of a task take turns, after one turn each that is not counted; data are in memory on both sides. Prints a
-line a side: median, min and max seconds; then the ratio of the medians, above 1 where Alike is faster.
+Needs torch, numpy, scikit-learn and faiss-cpu in a virtual environment outside the repository, and MNIST under
+$ALIKE_DATA. The sides of a task take turns, after one turn each that is not counted. Data are in memory, batches chosen,
+and on PyTorch's side already float tensors, before a clock starts. Prints a line a side (median, min and max) and the
+ratio of the medians, above 1 where Alike is faster. TURNS sets the turns, THREADS the threads.
 """
 
 import gzip
@@ -19,21 +20,40 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TURNS = int(os.environ.get("TURNS", "7"))
 
 
-class Alike:
-    """The benchmark binary, asked for one task at a time."""
+class Process:
+    """A program that is asked for one task at a time and answers with seconds."""
 
-    def __init__(self):
-        build = ["cargo", "bench", "-q", "-p", "alike", "--bench", "peer", "--no-run", "--message-format=json"]
-        lines = subprocess.run(build, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
-        messages = [json.loads(line) for line in lines if line.startswith("{")]
-        (path,) = [m["executable"] for m in messages if m.get("executable") and m["target"]["name"] == "peer"]
-        self.process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        print(f"alike: {self.process.stdout.readline().removeprefix('ready ').strip()}")
+    def __init__(self, command, **variables):
+        environment = {**os.environ, **variables}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        self.process = subprocess.Popen(command, env=environment, text=True, **pipes)
+        self.about = self.process.stdout.readline().removeprefix("ready ").strip()
 
     def __call__(self, task):
         self.process.stdin.write(f"{task}\n")
         self.process.stdin.flush()
         return float(self.process.stdout.readline().split()[0])
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def alike(**variables):
+    build = ["cargo", "bench", "-q", "-p", "alike", "--bench", "peer", "--no-run", "--message-format=json"]
+    lines = subprocess.run(build, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+    messages = [json.loads(line) for line in lines if line.startswith("{")]
+    (path,) = [m["executable"] for m in messages if m.get("executable") and m["target"]["name"] == "peer"]
+    return Process([path], **variables)
+
+
+def torch(how, **variables):
+    return Process([sys.executable, os.path.join(ROOT, "bench", "torch_peer.py"), how], **variables)
+
+
+# Keeps the C library from giving memory back to the system between steps.
+TUNED = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "4294967296", "MALLOC_TOP_PAD_": "536870912"}
+AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 
 
 def images(split):
@@ -62,33 +82,107 @@ def pca(gallery):
     return lambda: timed(lambda: PCA(2).fit(gallery))
 
 
-def tasks():
-    train, test = (images(split).astype(np.float32) for split in ("train", "t10k"))
+def pixels():
+    return (images(split).astype(np.float32) for split in ("train", "t10k"))
+
+
+def small():
+    """faiss takes the same time for any vectors."""
     draw = np.random.default_rng(0)
-    yield "neighbours-784", "faiss IndexFlatL2", lambda: neighbours(train, test)
-    small = [draw.standard_normal((n, 32), dtype=np.float32) for n in (len(train), len(test))]
-    yield "neighbours-32", "faiss IndexFlatL2", lambda: neighbours(*small)
-    yield "pca", "scikit-learn PCA(2)", lambda: pca(train)
+    return (draw.standard_normal((n, 32), dtype=np.float32) for n in (60_000, 10_000))
+
+
+class Here:
+    """A peer within this process."""
+
+    about = ""
+
+    def __init__(self, work):
+        self.work = work
+
+    def __call__(self, _):
+        return self.work()
+
+    def end(self):
+        pass
+
+
+def network(task, images, flop):
+    """A task of networks: who takes part, how many images a turn has, MFLOP an image."""
+    sides = {
+        "alike": lambda: alike(),
+        "torch channels-last": lambda: torch("channels-last"),
+        "torch channels-last, tuned malloc": lambda: torch("channels-last", **TUNED),
+        "torch eager": lambda: torch("eager"),
+    }
+    if "embed" in task:
+        sides["torch compiled"] = lambda: torch("compiled")
+    return {"task": task, "sides": sides, "images": images * 20, "mflop": flop}
+
+
+def flat(task, name, peer):
+    return {"task": task, "sides": {"alike": lambda: alike(), name: peer}}
+
+
+TASKS = {
+    "neighbours-784": flat("neighbours-784", "faiss IndexFlatL2", lambda: Here(neighbours(*pixels()))),
+    "neighbours-32": flat("neighbours-32", "faiss IndexFlatL2", lambda: Here(neighbours(*small()))),
+    "pca": flat("pca", "scikit-learn PCA(2)", lambda: Here(pca(next(pixels())))),
+    "train-seed": network("train-seed", 192, 12.7),
+    "embed-seed": network("embed-seed", 256, 4.35),
+    "train-residual": network("train-residual", 128, 3 * 202),
+    "embed-residual": network("embed-residual", 128, 202),
+    "train-seed-avx2": {
+        **network("train-seed", 192, 12.7),
+        "sides": {
+            "alike, AVX2": lambda: alike(ALIKE_SIMD="avx2"),
+            "torch channels-last, AVX2": lambda: torch("channels-last", **AVX2),
+        },
+    },
+    "train-seed-portable": {
+        **network("train-seed", 192, 12.7),
+        "sides": {"alike, portable": lambda: alike(ALIKE_SIMD="portable"), "torch eager": lambda: torch("eager")},
+    },
+    "train-seed-threads": {
+        **network("train-seed", 192, 12.7),
+        "sides": {"alike, 2 threads": lambda: alike(THREADS="2"), "alike, 1 thread": lambda: alike(THREADS="1")},
+    },
+}
+
+
+def compare(name):
+    entry = TASKS[name]
+    sides = {side: start() for side, start in entry["sides"].items()}
+    times = {side: [] for side in sides}
+    for turn in range(TURNS + 1):
+        for side, ask in sides.items():
+            seconds = ask(entry["task"])
+            if turn:
+                times[side].append(seconds)
+    for side in sides.values():
+        side.end()
+    print(f"\n{name}, {TURNS} turns each")
+    ours = statistics.median(next(iter(times.values())))
+    for side, all_of in times.items():
+        median = statistics.median(all_of)
+        line = f"  {side:34} {median:8.4f} s   ({min(all_of):.4f} to {max(all_of):.4f})"
+        if "images" in entry:
+            rate = entry["images"] / median
+            line += f"  {rate:8.0f} images/s {rate * entry['mflop'] / 1e3:5.0f} GFLOP/s"
+        print(f"{line}   ratio {median / ours:.2f}", flush=True)
 
 
 def main():
-    alike = Alike()
-    wanted = sys.argv[1:]
-    for task, name, prepare in tasks():
-        if wanted and task not in wanted:
-            continue
-        peer = prepare()
-        times = {"alike": [], name: []}
-        for turn in range(TURNS + 1):
-            for side, once in (("alike", lambda: alike(task)), (name, peer)):
-                seconds = once()
-                if turn:
-                    times[side].append(seconds)
-        print(f"\n{task}, {TURNS} turns each")
-        for side, all_of in times.items():
-            print(f"  {side:22} {statistics.median(all_of):7.3f} s   ({min(all_of):.3f} to {max(all_of):.3f})")
-        ours, theirs = (statistics.median(all_of) for all_of in times.values())
-        print(f"  ratio {theirs / ours:.2f}")
+    wanted = sys.argv[1:] or list(TASKS)
+    unknown = [name for name in wanted if name not in TASKS]
+    if unknown:
+        sys.exit(f"there is no task {unknown[0]}; tasks: {', '.join(TASKS)}")
+    if any("-s" in name or "-r" in name for name in wanted):
+        ask = torch("eager")
+        print(f"{ask.about}; GEMM of 1024^3: {statistics.median(ask('peak') for _ in range(5)):.0f} GFLOP/s")
+        ask.end()
+    for name in wanted:
+        compare(name)
 
 
 if __name__ == "__main__":
