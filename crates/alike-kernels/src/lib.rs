@@ -19,6 +19,7 @@ mod matmul;
 mod norm;
 mod plane;
 mod pool;
+mod sparse;
 mod transposed;
 mod windows;
 
@@ -26,5 +27,6 @@ pub use buffer::{AlignedBuffer, LANE_GROUP, padded};
 pub use norm::{Affine, AffineGradient, GroupStats};
 pub use plane::Plane;
 pub use pool::PoolWindow;
+pub use sparse::SparseConv;
 pub use tier::{Tier, TierError};
 pub use windows::Windows;

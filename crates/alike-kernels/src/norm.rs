@@ -72,6 +72,37 @@ impl Tier {
         );
     }
 
+    /// What scale and shift are multiplied by: two channels of `y` for each of `x`, the normalised value and 1, or two
+    /// zeros where the ReLU lets nothing through. A layer's gradients by scale and shift are then those of a
+    /// convolution's weights, which saves the gradient of the layer's output where nothing before it learns.
+    ///
+    /// # Panics
+    ///
+    /// If shapes disagree, a buffer is too short, or `x` has more than four channels.
+    pub fn group_norm_parts(
+        self,
+        x: &[f32],
+        xp: Plane,
+        stats: &[GroupStats],
+        affine: Affine<'_>,
+        y: &mut [f32],
+        yp: Plane,
+    ) {
+        assert_eq!(
+            (xp.h, xp.w, 2 * xp.c, 2 * xp.stride),
+            (yp.h, yp.w, yp.c, yp.stride),
+            "norm parts: shapes"
+        );
+        assert!(xp.fits(x) && yp.fits(y), "norm parts: buffer too short");
+        assert!(is_narrow(xp), "norm parts: a picture's few channels");
+        dispatch!(
+            self,
+            parts_kernel(
+                x: &[f32], xp: Plane, stats: &[GroupStats], affine: Affine<'_>, y: &mut [f32], yp: Plane,
+            )
+        );
+    }
+
     /// Adds the gradients of scale and shift, and writes the input's gradient to `dx` where one is wanted.
     ///
     /// # Panics
@@ -118,6 +149,15 @@ fn blocks(plane: Plane) -> impl Iterator<Item = (usize, usize)> {
     (0..plane.c).step_by(width).map(move |first| (first, (plane.c - first).min(width)))
 }
 
+/// A narrow plane's channel counts, 1 to 4, all divide this: a row's floats then repeat their channels with this period,
+/// and are walked as vectors.
+const PERIOD: usize = 48;
+
+/// Whether a row is one run of floats whose channels repeat with [`PERIOD`].
+fn is_narrow(plane: Plane) -> bool {
+    plane.stride == plane.c && PERIOD.is_multiple_of(plane.c)
+}
+
 /// Calls `f` with the lanes of every pixel, `W` floats from channel `first` on.
 #[inline(always)]
 fn each<const W: usize>(data: &[f32], plane: Plane, first: usize, mut f: impl FnMut(&[f32; W])) {
@@ -133,6 +173,9 @@ fn each<const W: usize>(data: &[f32], plane: Plane, first: usize, mut f: impl Fn
 unsafe fn stats_kernel<S: Simd>(x: &[f32], plane: Plane, eps: f32, stats: &mut [GroupStats]) {
     let per_group = plane.c / stats.len();
     let count = (plane.pixels() * per_group) as f64;
+    if is_narrow(plane) {
+        return narrow_stats(x, plane, count, eps, stats);
+    }
     // Two passes, so that a mean far from zero does not cancel the variance.
     for stage in 0..2 {
         for s in stats.iter_mut() {
@@ -171,6 +214,55 @@ unsafe fn stats_kernel<S: Simd>(x: &[f32], plane: Plane, eps: f32, stats: &mut [
             }
         }
     }
+}
+
+/// Two passes again, over whole rows.
+#[inline(always)]
+fn narrow_stats(x: &[f32], plane: Plane, count: f64, eps: f32, stats: &mut [GroupStats]) {
+    let group = |l: usize| l % plane.c * stats.len() / plane.c;
+    let groups: [usize; PERIOD] = std::array::from_fn(group);
+    let pass = |means: &[f32; PERIOD], square: bool| -> Vec<f64> {
+        let mut lanes = [0.0f32; PERIOD];
+        for y in 0..plane.h {
+            for chunk in x[plane.at(y, 0)..][..plane.w * plane.c].chunks(PERIOD) {
+                let one = |v: f32, m: f32| if square { (v - m) * (v - m) } else { v - m };
+                if let Ok(whole) = <&[f32; PERIOD]>::try_from(chunk) {
+                    for l in 0..PERIOD {
+                        lanes[l] += one(whole[l], means[l]);
+                    }
+                } else {
+                    for (l, v) in chunk.iter().enumerate() {
+                        lanes[l] += one(*v, means[l]);
+                    }
+                }
+            }
+        }
+        let mut sums = vec![0.0f64; stats.len()];
+        for (l, v) in lanes.iter().enumerate() {
+            sums[groups[l]] += f64::from(*v);
+        }
+        sums
+    };
+    let means: Vec<f32> = pass(&[0.0; PERIOD], false).iter().map(|s| (s / count) as f32).collect();
+    let squares = pass(&std::array::from_fn(|l| means[groups[l]]), true);
+    for ((s, mean), square) in stats.iter_mut().zip(means).zip(squares) {
+        *s = GroupStats { mean, rstd: (1.0 / (square / count + f64::from(eps)).sqrt()) as f32 };
+    }
+}
+
+/// A narrow plane's coefficients, repeated with its channels.
+struct Narrow {
+    a: [f32; PERIOD],
+    b: [f32; PERIOD],
+    mean: [f32; PERIOD],
+    rstd: [f32; PERIOD],
+}
+
+#[inline(always)]
+fn narrow(c: usize, stats: &[GroupStats], affine: Affine<'_>) -> Narrow {
+    let of = |l: usize| coefficients(l % c, 1, c / stats.len(), stats, affine);
+    let pick = |f: fn(&Coefficients) -> f32| std::array::from_fn(|l| f(&of(l)));
+    Narrow { a: pick(|k| k.a[0]), b: pick(|k| k.b[0]), mean: pick(|k| k.mean[0]), rstd: pick(|k| k.rstd[0]) }
 }
 
 /// A block's normalisation as `x * a + b`, and its affine part; lanes beyond the channels are zero.
@@ -220,6 +312,20 @@ unsafe fn forward_kernel<S: Simd>(
     yp: Plane,
 ) {
     let per_group = xp.c / stats.len();
+    if is_narrow(xp) {
+        let k = narrow(xp.c, stats, affine);
+        for r in 0..xp.h {
+            let xr = x[xp.at(r, 0)..][..xp.w * xp.c].chunks(PERIOD);
+            let yr = y[yp.at(r, 0)..][..xp.w * xp.c].chunks_mut(PERIOD);
+            for (xs, ys) in xr.zip(yr) {
+                for (((x, y), a), b) in xs.iter().zip(ys).zip(&k.a).zip(&k.b) {
+                    let v = x * a + b;
+                    *y = if affine.relu { rectify(v) } else { v };
+                }
+            }
+        }
+        return;
+    }
     for (first, channels) in blocks(xp) {
         let k = coefficients(first, channels, per_group, stats, affine);
         for r in 0..xp.h {
@@ -237,6 +343,28 @@ unsafe fn forward_kernel<S: Simd>(
                     let v = xs[first] * k.a[0] + k.b[0];
                     ys[first] = if affine.relu { rectify(v) } else { v };
                 }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn parts_kernel<S: Simd>(
+    x: &[f32],
+    xp: Plane,
+    stats: &[GroupStats],
+    affine: Affine<'_>,
+    y: &mut [f32],
+    yp: Plane,
+) {
+    let k = narrow(xp.c, stats, affine);
+    for r in 0..xp.h {
+        let xr = x[xp.at(r, 0)..][..xp.w * xp.c].chunks(PERIOD);
+        let yr = y[yp.at(r, 0)..][..2 * xp.w * xp.c].chunks_mut(2 * PERIOD);
+        for (xs, ys) in xr.zip(yr) {
+            for (l, (v, out)) in xs.iter().zip(ys.as_chunks_mut::<2>().0).enumerate() {
+                let shut = affine.relu && v * k.a[l] + k.b[l] <= 0.0;
+                *out = if shut { [0.0; 2] } else { [(v - k.mean[l]) * k.rstd[l], 1.0] };
             }
         }
     }

@@ -26,8 +26,8 @@ impl PoolWindow {
 }
 
 impl Tier {
-    /// The maximum of every window, and its place `ky * size + kx` in `places` (`h * w * stride` of them, dense). The
-    /// first of equal maxima wins; a NaN wins over all, as in PyTorch.
+    /// The maximum of every window, and its place `ky * size + kx` in `places` (`h * w * stride` of them, dense), unless
+    /// no places are wanted. The first of equal maxima wins; a NaN wins over all, as in PyTorch.
     ///
     /// # Panics
     ///
@@ -39,15 +39,25 @@ impl Tier {
         window: PoolWindow,
         y: &mut [f32],
         yp: Plane,
-        places: &mut [u8],
+        places: Option<&mut [u8]>,
     ) {
         window.check(xp, yp);
         assert!(xp.fits(x) && yp.fits(y), "max-pool: buffer too short");
-        assert!(places.len() >= yp.pixels() * yp.stride, "max-pool: too few places");
-        dispatch!(
-            self,
-            forward_kernel(x: &[f32], xp: Plane, window: PoolWindow, y: &mut [f32], yp: Plane, places: &mut [u8])
-        );
+        match places {
+            Some(places) => {
+                assert!(places.len() >= yp.pixels() * yp.stride, "max-pool: too few places");
+                dispatch!(
+                    self,
+                    forward_kernel(
+                        x: &[f32], xp: Plane, window: PoolWindow, y: &mut [f32], yp: Plane, places: &mut [u8],
+                    )
+                );
+            }
+            None => dispatch!(
+                self,
+                maximum_kernel(x: &[f32], xp: Plane, window: PoolWindow, y: &mut [f32], yp: Plane)
+            ),
+        }
     }
 
     /// Writes the input's gradient: each output's gradient goes to the place of its maximum, all else is zero.
@@ -64,11 +74,37 @@ impl Tier {
         dx: &mut [f32],
         dxp: Plane,
     ) {
-        window.check(dxp, dyp);
         for r in 0..dxp.h {
             dx[dxp.at(r, 0)..][..dxp.w * dxp.stride].fill(0.0);
         }
-        // A scatter has no vector form worth its name; windows may overlap, so it adds.
+        self.max_pool_backward_add(dy, dyp, places, window, dx, dxp);
+    }
+
+    /// Adds the input's gradient; otherwise as [`Tier::max_pool_backward`].
+    ///
+    /// # Panics
+    ///
+    /// If shapes disagree or a buffer is too short.
+    pub fn max_pool_backward_add(
+        self,
+        dy: &[f32],
+        dyp: Plane,
+        places: &[u8],
+        window: PoolWindow,
+        dx: &mut [f32],
+        dxp: Plane,
+    ) {
+        window.check(dxp, dyp);
+        assert!(dxp.fits(dx) && dyp.fits(dy), "max-pool: buffer too short");
+        if dyp.in_lanes() {
+            dispatch!(
+                self,
+                scatter_kernel(
+                    dy: &[f32], dyp: Plane, places: &[u8], window: PoolWindow, dx: &mut [f32], dxp: Plane,
+                )
+            );
+            return;
+        }
         let per_row = dyp.w * dyp.stride;
         let offsets: [usize; 256] =
             std::array::from_fn(|k| (k / window.size) * dxp.pitch + (k % window.size) * dxp.stride);
@@ -159,6 +195,70 @@ unsafe fn forward_kernel<S: Simd>(
     }
 }
 
+/// The same without places, which makes it one comparison a value.
+#[inline(always)]
+unsafe fn maximum_kernel<S: Simd>(x: &[f32], xp: Plane, window: PoolWindow, y: &mut [f32], yp: Plane) {
+    let width = if yp.in_lanes() { LANE_GROUP } else { 1 };
+    for oy in 0..yp.h {
+        for ox in 0..yp.w {
+            let (base, out) = (xp.at(oy * window.stride, ox * window.stride), yp.at(oy, ox));
+            for first in (0..yp.stride).step_by(width) {
+                if yp.in_lanes() {
+                    maximum::<LANE_GROUP>(&x[base + first..], xp, window, &mut y[out + first..]);
+                } else {
+                    maximum::<1>(&x[base + first..], xp, window, &mut y[out + first..]);
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn maximum<const W: usize>(x: &[f32], xp: Plane, window: PoolWindow, y: &mut [f32]) {
+    let mut best: [f32; W] = x[..W].try_into().expect("a slice of W");
+    for ky in 0..window.size {
+        for kx in 0..window.size {
+            let v: &[f32; W] = x[ky * xp.pitch + kx * xp.stride..][..W].try_into().expect("a slice of W");
+            for l in 0..W {
+                best[l] = if v[l] > best[l] || v[l].is_nan() { v[l] } else { best[l] };
+            }
+        }
+    }
+    y[..W].copy_from_slice(&best);
+}
+
+/// A vector of gradients goes to every place of its windows, times one or times zero: cheaper than a scatter.
+#[inline(always)]
+unsafe fn scatter_kernel<S: Simd>(
+    dy: &[f32],
+    dyp: Plane,
+    places: &[u8],
+    window: PoolWindow,
+    dx: &mut [f32],
+    dxp: Plane,
+) {
+    for oy in 0..dyp.h {
+        for ox in 0..dyp.w {
+            let (from, base) = (dyp.at(oy, ox), dxp.at(oy * window.stride, ox * window.stride));
+            for first in (0..dyp.stride).step_by(LANE_GROUP) {
+                let g: &[f32; LANE_GROUP] = dy[from + first..].first_chunk().expect("a lane group");
+                let at = &places[(oy * dyp.w + ox) * dyp.stride + first..];
+                let at: [u32; LANE_GROUP] = std::array::from_fn(|l| u32::from(at[l]));
+                for ky in 0..window.size {
+                    for kx in 0..window.size {
+                        let k = (ky * window.size + kx) as u32;
+                        let to = &mut dx[base + first + ky * dxp.pitch + kx * dxp.stride..];
+                        let to: &mut [f32; LANE_GROUP] = to.first_chunk_mut().expect("a lane group");
+                        for l in 0..LANE_GROUP {
+                            to[l] += if at[l] == k { g[l] } else { 0.0 };
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[inline(always)]
 fn block<const W: usize>(x: &[f32], xp: Plane, window: PoolWindow, y: &mut [f32], places: &mut [u8]) {
     let mut best: [f32; W] = x[..W].try_into().expect("a slice of W");
@@ -219,8 +319,11 @@ mod tests {
         for tier in Tier::available() {
             let mut y = vec![0.0; yp.buffer_len()];
             let mut places = vec![0; yp.pixels() * yp.stride];
-            tier.max_pool(&x, xp, window, &mut y, yp, &mut places);
+            tier.max_pool(&x, xp, window, &mut y, yp, Some(&mut places));
             assert_eq!(y, expected, "{tier:?}");
+            let mut alone = vec![0.0; yp.buffer_len()];
+            tier.max_pool(&x, xp, window, &mut alone, yp, None);
+            assert_eq!(alone, expected, "{tier:?}, without places");
             let mut dx = vec![0.0; xp.buffer_len()];
             tier.max_pool_backward(&dy, yp, &places, window, &mut dx, xp);
             assert_eq!(dx, expected_dx, "{tier:?}");
@@ -242,8 +345,10 @@ mod tests {
         let window = PoolWindow { size: 1, stride: 1 };
         for tier in Tier::available() {
             let mut y = [0.0; 3];
-            tier.max_pool(&[1.0, f32::NAN, 2.0], plane, window, &mut y, plane, &mut [0; 3]);
-            assert!(y[1].is_nan());
+            for places in [Some(&mut [0; 3][..]), None] {
+                tier.max_pool(&[1.0, f32::NAN, 2.0], plane, window, &mut y, plane, places);
+                assert!(y[1].is_nan());
+            }
         }
     }
 

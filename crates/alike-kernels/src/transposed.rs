@@ -15,15 +15,24 @@ impl Tier {
         self.transposed_columns_add(a, aw, d, dw, 0..dw.run_len, c);
     }
 
-    /// `c += ` the sum of D's rows: the gradient of a bias.
+    /// `c += ` the sum of D's rows: the gradient of a bias, and the sum of all windows of an image.
     ///
     /// # Panics
     ///
     /// If a buffer is too short.
     pub fn row_sum_add(self, d: &[f32], dw: Windows, c: &mut [f32]) {
-        assert_eq!(dw.runs, 1, "row sum: rows are single runs");
-        assert!(dw.end() <= d.len() && dw.run_len <= c.len(), "row sum: a buffer is too short");
+        assert!(dw.end() <= d.len() && dw.columns() <= c.len(), "row sum: a buffer is too short");
         dispatch!(self, sum_kernel(d: &[f32], dw: Windows, c: &mut [f32]));
+    }
+
+    /// Adds `c` to every row of D: the gradient of [`Tier::row_sum_add`].
+    ///
+    /// # Panics
+    ///
+    /// If a buffer is too short.
+    pub fn row_spread_add(self, c: &[f32], d: &mut [f32], dw: Windows) {
+        assert!(dw.end() <= d.len() && dw.columns() <= c.len(), "row spread: a buffer is too short");
+        dispatch!(self, spread_kernel(c: &[f32], d: &mut [f32], dw: Windows));
     }
 
     /// As [`Tier::transposed_matmul_add`], for the given columns of D only, whose bounds are whole lane groups: half of a
@@ -59,14 +68,24 @@ impl Tier {
     }
 }
 
+/// Calls `f` for every lane group of a row's columns: where it begins in a run, and in the row as a whole; how long it is.
+#[inline(always)]
+fn lane_groups(dw: Windows, mut f: impl FnMut(usize, usize, usize)) {
+    for r in 0..dw.runs {
+        for first in (0..dw.run_len).step_by(LANE_GROUP) {
+            let lanes = (dw.run_len - first).min(LANE_GROUP);
+            f(r * dw.run_stride + first, r * dw.run_len + first, lanes);
+        }
+    }
+}
+
 #[inline(always)]
 unsafe fn sum_kernel<S: Simd>(d: &[f32], dw: Windows, c: &mut [f32]) {
-    for first in (0..dw.run_len).step_by(LANE_GROUP) {
-        let lanes = (dw.run_len - first).min(LANE_GROUP);
+    lane_groups(dw, |offset, column, lanes| {
         let mut sums = [0.0f32; LANE_GROUP];
         for i in 0..dw.outer {
             for j in 0..dw.inner {
-                let row = &d[dw.start(i, j) + first..];
+                let row = &d[dw.start(i, j) + offset..];
                 if let Some(row) = row.first_chunk::<LANE_GROUP>().filter(|_| lanes == LANE_GROUP) {
                     for (s, v) in sums.iter_mut().zip(row) {
                         *s += v;
@@ -78,10 +97,32 @@ unsafe fn sum_kernel<S: Simd>(d: &[f32], dw: Windows, c: &mut [f32]) {
                 }
             }
         }
-        for (to, s) in c[first..].iter_mut().zip(&sums[..lanes]) {
+        for (to, s) in c[column..].iter_mut().zip(&sums[..lanes]) {
             *to += s;
         }
-    }
+    });
+}
+
+#[inline(always)]
+unsafe fn spread_kernel<S: Simd>(c: &[f32], d: &mut [f32], dw: Windows) {
+    lane_groups(dw, |offset, column, lanes| {
+        let mut values = [0.0f32; LANE_GROUP];
+        values[..lanes].copy_from_slice(&c[column..][..lanes]);
+        for i in 0..dw.outer {
+            for j in 0..dw.inner {
+                let row = &mut d[dw.start(i, j) + offset..];
+                if let Some(row) = row.first_chunk_mut::<LANE_GROUP>().filter(|_| lanes == LANE_GROUP) {
+                    for (to, v) in row.iter_mut().zip(&values) {
+                        *to += v;
+                    }
+                } else {
+                    for (to, v) in row[..lanes].iter_mut().zip(&values) {
+                        *to += v;
+                    }
+                }
+            }
+        }
+    });
 }
 
 #[inline(always)]
@@ -222,6 +263,25 @@ mod tests {
                 let mut c = vec![1.0; aw.columns() * n];
                 tier.transposed_columns_add(&a, aw, &d, dw, from..n, &mut c);
                 prop_assert_eq!(&c, &expected, "{:?}", tier);
+                let mut sum = vec![1.0; aw.columns()];
+                tier.row_sum_add(&a, aw, &mut sum);
+                let mut spread = a.clone();
+                tier.row_spread_add(&sum, &mut spread, aw);
+                let (mut plain_sum, mut plain_spread) = (vec![1.0; aw.columns()], a.clone());
+                for i in 0..outer {
+                    for j in 0..inner {
+                        aw.row(&a, i, j).zip(&mut plain_sum).for_each(|(v, s)| *s += v);
+                    }
+                }
+                for i in 0..outer {
+                    for j in 0..inner {
+                        for (k, s) in plain_sum.iter().enumerate() {
+                            plain_spread[aw.start(i, j) + k / aw.run_len * aw.run_stride + k % aw.run_len] += s;
+                        }
+                    }
+                }
+                prop_assert_eq!(&sum, &plain_sum, "{:?}", tier);
+                prop_assert_eq!(&spread, &plain_spread, "{:?}", tier);
                 let mut sum = vec![1.0; n];
                 tier.row_sum_add(&d, dw, &mut sum);
                 for (col, sum) in sum.iter().enumerate() {

@@ -90,7 +90,8 @@ impl Peer {
 
     /// Does a task; returns the seconds that it took.
     fn run(&mut self, task: &str) -> Option<f64> {
-        let (train, test) = (Vectors::Pixels(&self.data.train.images), Vectors::Pixels(&self.data.test.images));
+        let (train, test) =
+            (Vectors::Pixels(&self.data.train.images), Vectors::Pixels(&self.data.test.images));
         let began = Instant::now();
         let result = match task {
             "neighbours-784" => self.search(test, train) as f64,

@@ -4,18 +4,24 @@
 //! into [`PARTS`] contiguous parts; the images of a part are summed in order, and parts are reduced in order, so results
 //! do not depend on the number of threads.
 
-mod execute;
-mod pack;
 mod plan;
 
+mod build;
+mod workspace;
+
+mod backward;
+mod forward;
+mod pack;
+
+pub use build::Rewrites;
 pub use plan::Plan;
 
 use crate::images::{Features, Images};
 use crate::model::Network;
 use alike_kernels::{AlignedBuffer, GroupStats, Tier, TierError};
-use execute::{Tape, Workspace};
 use rayon::prelude::*;
 use std::sync::{Mutex, PoisonError};
+use workspace::{Tape, Workspace};
 
 /// Into how many parts a batch is cut, at most. More threads than this have nothing to do.
 pub const PARTS: usize = 16;
@@ -46,7 +52,11 @@ impl Engine {
 
     /// Plans the network for the given instructions.
     pub fn with_tier(network: &Network, tier: Tier) -> Engine {
-        let plan = Plan::new(network);
+        Engine::with_plan(Plan::new(network), tier)
+    }
+
+    /// Makes a plan ready to run with the given instructions.
+    pub fn with_plan(plan: Plan, tier: Tier) -> Engine {
         let workspaces =
             (0..rayon::current_num_threads()).map(|_| Mutex::new(Workspace::new(&plan))).collect();
         Engine {
@@ -87,9 +97,9 @@ impl Engine {
         // Small runs of images, so that threads end together; each image stands alone, so the cut does not matter.
         out.par_chunks_mut(d * 32).enumerate().for_each(|(run, out)| {
             let mut workspace = lock(workspaces);
-            let Workspace { run: buffers, tape, .. } = &mut *workspace;
             for (i, out) in out.chunks_exact_mut(d).enumerate() {
-                plan.forward(tier, packed, images.image(run * 32 + i), tape.borrow(), buffers, out);
+                let (tape, buffers) = workspace.own_tape();
+                plan.forward(tier, packed, images.image(run * 32 + i), tape, buffers, out);
             }
         });
         Features::new(d, out)
@@ -106,7 +116,7 @@ impl Engine {
         let (n, d) = (indices.len(), self.plan.embedding);
         self.batch.clear();
         self.batch.extend_from_slice(indices);
-        let sizes = self.plan.tape_sizes();
+        let sizes = self.plan.tape;
         if self.floats.len() < n * sizes.floats {
             self.floats = AlignedBuffer::new(n * sizes.floats);
         }
@@ -147,7 +157,7 @@ impl Engine {
     pub fn backward(&mut self, embedding_gradients: &[f32], gradient: &mut [f32]) {
         let (n, d) = (self.batch.len(), self.plan.embedding);
         assert_eq!(embedding_gradients.len(), n * d, "engine: a gradient for each embedding");
-        let sizes = self.plan.tape_sizes();
+        let sizes = self.plan.tape;
         let (plan, tier, packed, workspaces) = (&self.plan, self.tier, &*self.packed, &self.workspaces);
         let per = n.div_ceil(PARTS).max(1);
         let parts = n.div_ceil(per);
@@ -180,7 +190,7 @@ impl Engine {
                 *sum += v;
             }
         }
-        pack::unpack_gradient(&self.plan, &first[0], gradient);
+        pack::unpack_gradient(&self.plan, &self.packed, &first[0], gradient);
     }
 }
 

@@ -1,12 +1,11 @@
 //! Parameters between PyTorch's layout, which everybody else sees, and the kernels'.
 
-use super::plan::{OpKind, Plan};
-use alike_kernels::padded;
+use super::plan::{BackLayout, Conv, GradientLayout, OpKind, Plan};
 
-/// A convolution's sizes: taps along a side, input channels and their stride, maps and their stride.
+/// A convolution's sizes: taps, input channels and their stride, maps and their stride.
 #[derive(Clone, Copy)]
 struct Sizes {
-    kernel: usize,
+    taps: usize,
     c: usize,
     stride: usize,
     maps: usize,
@@ -14,79 +13,97 @@ struct Sizes {
 }
 
 impl Sizes {
-    fn taps(self) -> usize {
-        self.kernel * self.kernel
+    fn of(plan: &Plan, op: &super::plan::Op, conv: &Conv) -> Sizes {
+        let (x, y) = (plan.tensors[op.x].plane, plan.tensors[op.y].plane);
+        Sizes { taps: conv.kernel * conv.kernel, c: x.c, stride: x.stride, maps: y.c, wide: y.stride }
     }
 
     /// Calls `f(tap, channel, map, index in PyTorch's maps x channels x kernel x kernel)`.
     fn each(self, mut f: impl FnMut(usize, usize, usize, usize)) {
         for map in 0..self.maps {
             for channel in 0..self.c {
-                for tap in 0..self.taps() {
-                    f(tap, channel, map, (map * self.c + channel) * self.taps() + tap);
+                for tap in 0..self.taps {
+                    f(tap, channel, map, (map * self.c + channel) * self.taps + tap);
                 }
             }
         }
     }
+
+    /// Where a weight lies for the forward pass: `[tap][channel][map]`.
+    fn forward(self, tap: usize, channel: usize, map: usize) -> usize {
+        (tap * self.stride + channel) * self.wide + map
+    }
+
+    fn by_map(self, tap: usize, channel: usize, map: usize) -> usize {
+        (map * self.taps + tap) * self.stride + channel
+    }
 }
 
-fn sizes(plan: &Plan, op: &super::plan::Op, kernel: usize) -> Sizes {
-    let (x, y) = (plan.tensors[op.x].plane, plan.tensors[op.y].plane);
-    Sizes { kernel, c: x.c, stride: x.stride, maps: y.c, wide: y.stride }
-}
-
-/// Weights become `[tap][channel][map]`, maps padded with zeros. For the input's gradient they are packed once more,
-/// turned by 180 degrees: `[tap][map][channel]`, or `[channel][tap][map]` where channels are too few for vectors.
+/// Copies parameters to where the kernels read them; padding stays zero.
 pub(super) fn pack(plan: &Plan, flat: &[f32], packed: &mut [f32]) {
     for op in &plan.ops {
-        match &op.kind {
-            OpKind::Norm { scale, shift, .. } => {
-                packed[scale.packed_range()].copy_from_slice(&flat[scale.flat.clone()]);
-                packed[shift.packed_range()].copy_from_slice(&flat[shift.flat.clone()]);
-            }
-            OpKind::Conv { kernel, weight, bias, flipped, .. } => {
-                let s = sizes(plan, op, *kernel);
-                packed[bias.packed..][..s.maps].copy_from_slice(&flat[bias.flat.clone()]);
-                let values = &flat[weight.flat.clone()];
-                let into = &mut packed[weight.packed_range()];
-                s.each(|tap, channel, map, i| into[(tap * s.stride + channel) * s.wide + map] = values[i]);
-                if plan.tensors[op.x].needs_gradient {
-                    let lanes = plan.tensors[op.x].plane.in_lanes();
-                    let columns = if lanes { s.stride } else { s.c };
-                    let into = &mut packed[*flipped..][..s.taps() * s.wide * columns];
-                    s.each(|tap, channel, map, i| {
-                        let turned = s.taps() - 1 - tap;
-                        let at = if lanes {
-                            (turned * s.wide + map) * columns + channel
-                        } else {
-                            (channel * s.taps() + turned) * s.wide + map
-                        };
-                        into[at] = values[i];
-                    });
-                }
-            }
-            OpKind::Relu | OpKind::MaxPool { .. } | OpKind::Gap | OpKind::L2 => {}
+        if let OpKind::Norm(norm) = &op.kind {
+            packed[norm.scale.packed_range()].copy_from_slice(&flat[norm.scale.flat.clone()]);
+            packed[norm.shift.packed_range()].copy_from_slice(&flat[norm.shift.flat.clone()]);
         }
+        let Some(conv) = op.kind.conv() else { continue };
+        let s = Sizes::of(plan, op, conv);
+        packed[conv.bias.packed..][..s.maps].copy_from_slice(&flat[conv.bias.flat.clone()]);
+        let values = &flat[conv.weight.flat.clone()];
+        let into = &mut packed[conv.weight.packed_range()];
+        s.each(|tap, channel, map, i| into[s.forward(tap, channel, map)] = values[i]);
+        let Some(back) = conv.back else { continue };
+        let into = &mut packed[back.start..];
+        s.each(|tap, channel, map, i| {
+            let turned = s.taps - 1 - tap;
+            let at = match back.layout {
+                BackLayout::Turned => (turned * s.wide + map) * s.stride + channel,
+                BackLayout::TurnedByChannel => (channel * s.taps + turned) * s.wide + map,
+                BackLayout::ByMap => s.by_map(tap, channel, map),
+            };
+            into[at] = values[i];
+        });
     }
-    debug_assert!(packed.len() >= padded(plan.packed_len), "the buffer holds every parameter");
 }
 
-/// The way back, for gradients.
-pub(super) fn unpack_gradient(plan: &Plan, packed: &[f32], flat: &mut [f32]) {
+/// The way back, for gradients. `packed` holds the parameters that they belong to.
+pub(super) fn unpack_gradient(plan: &Plan, packed: &[f32], sum: &[f32], flat: &mut [f32]) {
     for op in &plan.ops {
-        match &op.kind {
-            OpKind::Norm { scale, shift, .. } => {
-                flat[scale.flat.clone()].copy_from_slice(&packed[scale.gradient_range()]);
-                flat[shift.flat.clone()].copy_from_slice(&packed[shift.gradient_range()]);
+        if let OpKind::Norm(norm) = &op.kind
+            && !norm.folded
+        {
+            flat[norm.scale.flat.clone()].copy_from_slice(&sum[norm.scale.gradient_range()]);
+            flat[norm.shift.flat.clone()].copy_from_slice(&sum[norm.shift.gradient_range()]);
+        }
+        let Some(conv) = op.kind.conv() else { continue };
+        let s = Sizes::of(plan, op, conv);
+        flat[conv.bias.flat.clone()].copy_from_slice(&sum[conv.bias.gradient..][..s.maps]);
+        let from = &sum[conv.weight.gradient_range()];
+        let start = conv.weight.flat.start;
+        match &conv.gradient {
+            GradientLayout::AsWeights => {
+                s.each(|tap, channel, map, i| flat[start + i] = from[s.forward(tap, channel, map)]);
             }
-            OpKind::Conv { kernel, weight, bias, .. } => {
-                let s = sizes(plan, op, *kernel);
-                flat[bias.flat.clone()].copy_from_slice(&packed[bias.gradient..][..s.maps]);
-                let values = &mut flat[weight.flat.clone()];
-                let from = &packed[weight.gradient_range()];
-                s.each(|tap, channel, map, i| values[i] = from[(tap * s.stride + channel) * s.wide + map]);
+            GradientLayout::ByMap => {
+                s.each(|tap, channel, map, i| flat[start + i] = from[s.by_map(tap, channel, map)]);
             }
-            OpKind::Relu | OpKind::MaxPool { .. } | OpKind::Gap | OpKind::L2 => {}
+            GradientLayout::Parts { norm, .. } => {
+                let OpKind::Norm(norm) = &plan.ops[*norm].kind else { unreachable!("parts are a norm's") };
+                let weights = &packed[conv.weight.packed_range()];
+                let (scale, shift) = (&packed[norm.scale.packed_range()], &packed[norm.shift.packed_range()]);
+                let (mut by_scale, mut by_shift) = (vec![0.0f64; s.c], vec![0.0f64; s.c]);
+                s.each(|tap, channel, map, i| {
+                    let part = |p: usize| from[(tap * 2 * s.c + 2 * channel + p) * s.wide + map];
+                    let weight = f64::from(weights[s.forward(tap, channel, map)]);
+                    flat[start + i] = scale[channel] * part(0) + shift[channel] * part(1);
+                    by_scale[channel] += weight * f64::from(part(0));
+                    by_shift[channel] += weight * f64::from(part(1));
+                });
+                for channel in 0..s.c {
+                    flat[norm.scale.flat.start + channel] = by_scale[channel] as f32;
+                    flat[norm.shift.flat.start + channel] = by_shift[channel] as f32;
+                }
+            }
         }
     }
 }

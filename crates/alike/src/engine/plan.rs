@@ -1,8 +1,8 @@
 //! What is to be done for an image, as pure data: tensors placed in buffers, and operations over them.
 
 use crate::images::Shape;
-use crate::model::{Layer, Network, ParameterInfo};
-use alike_kernels::{Plane, PoolWindow, padded};
+use alike_kernels::{Plane, PoolWindow};
+use std::fmt;
 use std::ops::Range;
 
 /// The operations that embed one image, and where everything lies.
@@ -14,10 +14,8 @@ pub struct Plan {
     pub(super) ops: Vec<Op>,
     /// Floats, places and statistics that an image keeps for the backward pass.
     pub(super) tape: TapeSizes,
-    /// Floats of activations that the backward pass does not need; one buffer a thread.
-    pub(super) scratch_len: usize,
-    /// Floats of the gradients of all tensors; one buffer a thread.
-    pub(super) flow_len: usize,
+    /// What a thread needs besides.
+    pub(super) run: RunSizes,
     /// Floats of the parameters in the kernels' layout.
     pub(super) packed_len: usize,
     /// Floats of the parameters' gradients in the kernels' layout.
@@ -31,6 +29,16 @@ pub(super) struct TapeSizes {
     pub(super) stats: usize,
 }
 
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct RunSizes {
+    /// Floats of activations that the backward pass does not need, and of its strips and parts.
+    pub(super) scratch: usize,
+    /// Floats of the gradients of all tensors.
+    pub(super) flow: usize,
+    /// Entries of a sparse gradient, at most.
+    pub(super) entries: usize,
+}
+
 /// An activation: its plane, and where its buffer lies.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Tensor {
@@ -41,7 +49,7 @@ pub(super) struct Tensor {
     /// The plane of its gradient, whose border is that which the convolution before it needs.
     pub(super) flow: Plane,
     pub(super) flow_start: usize,
-    /// Whether any parameter lies before it.
+    /// Whether any parameter lies before it whose gradient comes by way of its own.
     pub(super) needs_gradient: bool,
 }
 
@@ -65,22 +73,23 @@ pub(super) struct Op {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum OpKind {
-    /// Normalisation, with the ReLU behind it where there is one.
-    Norm {
-        groups: usize,
-        eps: f32,
-        relu: bool,
-        stats: Range<usize>,
-        scale: Slot,
-        shift: Slot,
-    },
+    Norm(Norm),
     Relu,
-    Conv {
-        kernel: usize,
-        pad: usize,
-        weight: Slot,
-        bias: Slot,
-        flipped: usize,
+    Conv(Conv),
+    /// A convolution whose outputs are pooled row by row, never all in memory.
+    ConvPool {
+        conv: Conv,
+        window: PoolWindow,
+        places: Range<usize>,
+        /// As many rows of the convolution as a window is high.
+        strip: Tensor,
+        backward: PoolBackward,
+    },
+    /// A convolution whose outputs are averaged over all pixels: one product with the sum of all windows.
+    ConvGap {
+        conv: Conv,
+        /// The tensor of the windows' mean, which is all that the backward pass needs.
+        sums: usize,
     },
     MaxPool {
         window: PoolWindow,
@@ -90,13 +99,80 @@ pub(super) enum OpKind {
     L2,
 }
 
+/// Normalisation, with the ReLU behind it where there is one.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Norm {
+    pub(super) eps: f32,
+    pub(super) relu: bool,
+    pub(super) stats: Range<usize>,
+    pub(super) scale: Slot,
+    pub(super) shift: Slot,
+    /// Whether the convolution behind it finds the gradients of scale and shift.
+    pub(super) folded: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Conv {
+    pub(super) kernel: usize,
+    pub(super) pad: usize,
+    pub(super) weight: Slot,
+    pub(super) bias: Slot,
+    /// Where the weights lie once more, as the input's gradient reads them; nothing where that is not wanted.
+    pub(super) back: Option<BackWeights>,
+    pub(super) gradient: GradientLayout,
+}
+
+/// Weights for the gradient of a convolution's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BackWeights {
+    pub(super) start: usize,
+    pub(super) layout: BackLayout,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BackLayout {
+    /// Turned by 180 degrees, `[tap][map][channel]`: a convolution of the output's gradient.
+    Turned,
+    /// Turned, `[channel][tap][map]`, where channels are too few for vectors.
+    TurnedByChannel,
+    /// `[map][tap][channel]`: a map's gradient spreads over its window.
+    ByMap,
+}
+
+/// How a convolution's weight gradient is summed.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum GradientLayout {
+    /// `[tap][channel][map]`, as the forward pass reads weights.
+    AsWeights,
+    /// `[map][tap][channel]`.
+    ByMap,
+    /// `[tap][channel, two parts][map]`: by the two parts of the normalisation before it (see
+    /// [`alike_kernels::Tier::group_norm_parts`]).
+    Parts {
+        /// The normalisation's operation.
+        norm: usize,
+        /// Where a thread keeps an image's parts.
+        parts: Tensor,
+    },
+}
+
+/// How the backward pass of a pooled convolution goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PoolBackward {
+    /// By the winners of each window alone.
+    Sparse,
+    /// By rows of the convolution, one window high.
+    Rows,
+}
+
 /// A parameter tensor: where it lies in the flat list, among the packed ones, and among the packed gradients.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Slot {
     pub(super) flat: Range<usize>,
     pub(super) packed: usize,
-    pub(super) gradient: usize,
     pub(super) packed_len: usize,
+    pub(super) gradient: usize,
+    pub(super) gradient_len: usize,
 }
 
 impl Slot {
@@ -105,173 +181,49 @@ impl Slot {
     }
 
     pub(super) fn gradient_range(&self) -> Range<usize> {
-        self.gradient..self.gradient + self.packed_len
+        self.gradient..self.gradient + self.gradient_len
     }
 }
 
-/// Adds lengths up, whole lane groups at a time, so that every range begins on a cache line.
-#[derive(Default)]
-struct Allocator(usize);
-
-impl Allocator {
-    fn take(&mut self, len: usize) -> usize {
-        let start = self.0;
-        self.0 += padded(len);
-        start
-    }
-}
-
-impl Plan {
-    /// Plans a network.
-    pub fn new(network: &Network) -> Plan {
-        let mut builder = Builder::default();
-        builder.tensor(network.input(), false);
-        let layers = network.layers();
-        let mut i = 0;
-        while i < layers.len() {
-            let info = &layers[i];
-            let relu = matches!(info.layer, Layer::Norm { .. })
-                && layers.get(i + 1).is_some_and(|l| l.layer == Layer::Relu);
-            builder.op(info.layer, info.output, &info.parameters, relu);
-            i += 1 + usize::from(relu);
-        }
-        builder.finish(network.input(), network.embedding())
-    }
-
-    pub(super) fn tape_sizes(&self) -> TapeSizes {
-        self.tape
-    }
-}
-
-#[derive(Default)]
-struct Builder {
-    tensors: Vec<Tensor>,
-    shapes: Vec<Shape>,
-    ops: Vec<Op>,
-    packed: Allocator,
-    gradient: Allocator,
-    places: usize,
-    stats: usize,
-}
-
-impl Builder {
-    fn tensor(&mut self, shape: Shape, needs_gradient: bool) -> usize {
-        let plane = Plane::new(shape.h, shape.w, shape.c, 0);
-        self.tensors.push(Tensor {
-            plane,
-            kept: false,
-            start: 0,
-            flow: plane,
-            flow_start: 0,
-            needs_gradient,
-        });
-        self.shapes.push(shape);
-        self.tensors.len() - 1
-    }
-
-    fn slot(&mut self, p: &ParameterInfo, packed_len: usize) -> Slot {
-        Slot {
-            flat: p.range(),
-            packed: self.packed.take(packed_len),
-            gradient: self.gradient.take(packed_len),
-            packed_len,
+impl OpKind {
+    pub(super) fn conv(&self) -> Option<&Conv> {
+        match self {
+            OpKind::Conv(conv) | OpKind::ConvPool { conv, .. } | OpKind::ConvGap { conv, .. } => Some(conv),
+            _ => None,
         }
     }
+}
 
-    fn op(&mut self, layer: Layer, output: Shape, parameters: &[ParameterInfo], relu: bool) {
-        let x = self.tensors.len() - 1;
-        let needs_gradient = self.tensors[x].needs_gradient || !parameters.is_empty();
-        let y = self.tensor(output, needs_gradient);
-        let kind = match layer {
-            Layer::Norm { groups, eps } => {
-                self.tensors[x].kept = true;
-                let c = output.c;
-                let stats = self.stats..self.stats + groups;
-                self.stats = stats.end;
-                let (scale, shift) = (self.slot(&parameters[0], c), self.slot(&parameters[1], c));
-                OpKind::Norm { groups, eps, relu, stats, scale, shift }
-            }
-            Layer::Relu => {
-                self.tensors[y].kept = true;
-                OpKind::Relu
-            }
-            Layer::Conv { maps, kernel, pad } => {
-                self.tensors[x].kept = true;
-                self.border(x, pad);
-                // Outputs are written in whole lane groups, however few their channels.
-                let wide = padded(maps);
-                {
-                    let plane = &mut self.tensors[y];
-                    plane.plane.stride = wide;
+/// A line an operation: what it does to which shape, and how its gradient goes.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for op in &self.ops {
+            let (x, y) = (self.tensors[op.x].plane, self.tensors[op.y].plane);
+            let shapes = format!("{}x{}x{} -> {}x{}x{}", x.h, x.w, x.c, y.h, y.w, y.c);
+            let (what, how) = match &op.kind {
+                OpKind::Norm(n) => (
+                    if n.relu { "norm + relu" } else { "norm" },
+                    if n.folded { "gradient by the convolution behind it" } else { "" },
+                ),
+                OpKind::Relu => ("relu", ""),
+                OpKind::Conv(_) => ("conv", ""),
+                OpKind::ConvPool { backward: PoolBackward::Sparse, .. } => {
+                    ("conv + maxpool", "by strips; sparse gradient")
                 }
-                let taps = kernel * kernel;
-                let input = self.tensors[x].plane;
-                let weight = self.slot(&parameters[0], taps * input.stride * wide);
-                let bias = self.slot(&parameters[1], wide);
-                let flipped = if self.tensors[x].needs_gradient {
-                    self.tensors[y].flow.border = kernel - 1 - pad;
-                    let inputs = if input.in_lanes() { input.stride } else { input.c };
-                    self.packed.take(taps * wide * inputs)
-                } else {
-                    0
-                };
-                OpKind::Conv { kernel, pad, weight, bias, flipped }
-            }
-            Layer::MaxPool { size, stride } => {
-                let window = PoolWindow { size, stride };
-                self.inherit_stride(x, y);
-                let len = output.h * output.w * self.tensors[y].plane.stride;
-                let places = self.places..self.places + len;
-                self.places = places.end;
-                OpKind::MaxPool { window, places }
-            }
-            Layer::Gap => OpKind::Gap,
-            Layer::L2 => {
-                self.tensors[x].kept = true;
-                OpKind::L2
-            }
-        };
-        if !matches!(kind, OpKind::Conv { .. }) {
-            self.inherit_stride(x, y);
-        }
-        self.ops.push(Op { x, y, kind });
-    }
-
-    fn inherit_stride(&mut self, x: usize, y: usize) {
-        self.tensors[y].plane.stride = self.tensors[x].plane.stride;
-    }
-
-    fn border(&mut self, t: usize, pad: usize) {
-        let border = &mut self.tensors[t].plane.border;
-        *border = (*border).max(pad);
-    }
-
-    fn finish(mut self, input: Shape, embedding: usize) -> Plan {
-        let (mut tape, mut scratch, mut flow) =
-            (Allocator::default(), Allocator::default(), Allocator::default());
-        for t in &mut self.tensors {
-            let place = |p: Plane| {
-                let pitch = (p.w + 2 * p.border) * p.stride;
-                Plane { pitch, offset: p.border * (pitch + p.stride), ..p }
+                OpKind::ConvPool { .. } => ("conv + maxpool", "by strips"),
+                OpKind::ConvGap { .. } => ("conv + gap", "one product with the mean window"),
+                OpKind::MaxPool { .. } => ("maxpool", ""),
+                OpKind::Gap => ("gap", ""),
+                OpKind::L2 => ("l2", ""),
             };
-            t.flow.stride = t.plane.stride;
-            t.plane = place(t.plane);
-            t.flow = place(t.flow);
-            t.start =
-                if t.kept { tape.take(t.plane.buffer_len()) } else { scratch.take(t.plane.buffer_len()) };
-            t.flow_start = flow.take(t.flow.buffer_len());
+            writeln!(f, "{}", format!("{what:16} {shapes:28} {how}").trim_end())?;
         }
-        Plan {
-            input,
-            embedding,
-            tensors: self.tensors,
-            ops: self.ops,
-            // Never empty, so that a batch can always be cut by images.
-            tape: TapeSizes { floats: tape.0.max(1), places: self.places.max(1), stats: self.stats.max(1) },
-            scratch_len: scratch.0,
-            flow_len: flow.0,
-            packed_len: self.packed.0,
-            gradient_len: self.gradient.0,
-        }
+        let (tape, run) = (self.tape, self.run);
+        write!(
+            f,
+            "kept an image: {:.1} KB; a thread's workspace: {:.1} KB",
+            (4 * tape.floats + tape.places) as f64 / 1024.0,
+            4.0 * (run.scratch + run.flow + tape.floats) as f64 / 1024.0,
+        )
     }
 }

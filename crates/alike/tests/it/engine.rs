@@ -1,7 +1,7 @@
 //! Whole networks against PyTorch: `fixtures/engine.py` made the numbers.
 
 use alike::distance::Distance;
-use alike::engine::Engine;
+use alike::engine::{Engine, Plan, Rewrites};
 use alike::images::Images;
 use alike::loss::{TripletMargin, mean_triplet_loss};
 use alike::model::Network;
@@ -44,6 +44,18 @@ fn relative(ours: &[f32], golden: &[f32], floor: f64) -> f64 {
     norm(&difference) / norm(golden).max(floor)
 }
 
+/// All, none, each alone, and all but each.
+fn rewrites() -> Vec<Rewrites> {
+    let mut list = vec![Rewrites::ALL, Rewrites::NONE];
+    for (base, on) in [(Rewrites::NONE, true), (Rewrites::ALL, false)] {
+        list.push(Rewrites { norm_relu: on, ..base });
+        list.push(Rewrites { conv_pool: on, ..base });
+        list.push(Rewrites { conv_gap: on, ..base });
+        list.push(Rewrites { fold_norm: on, ..base });
+    }
+    list
+}
+
 #[track_caller]
 fn check(name: &str) {
     let golden = Golden::read(name);
@@ -55,8 +67,10 @@ fn check(name: &str) {
     let distance: Distance = serde_json::from_value(golden.note("distance").into()).unwrap();
     let margin = golden.note("margin").parse().unwrap();
     let d = network.embedding();
-    for tier in Tier::available() {
-        let mut engine = Engine::with_tier(&network, tier);
+    let plans = rewrites().into_iter().flat_map(|r| Tier::available().into_iter().map(move |t| (r, t)));
+    for (rewrites, tier) in plans {
+        let mut engine = Engine::with_plan(Plan::with(&network, rewrites), tier);
+        let name = format!("{name} with {rewrites:?}");
         let indices: Vec<usize> = (0..images.len()).collect();
         let embeddings = engine.forward(&parameters, &images, &indices).to_vec();
         let error = relative(&embeddings, &golden.floats("embeddings"), 0.0);

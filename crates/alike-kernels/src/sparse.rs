@@ -1,0 +1,234 @@
+//! A convolution's gradients where few of its outputs have any: behind a max-pool, whose losers have none.
+//!
+//! Each map has a list of the pixels where its gradient is not zero. A pixel then costs a multiplication for every
+//! weight of its window, and the windows of all other pixels cost nothing.
+
+use crate::simd::Simd;
+use crate::{LANE_GROUP, Tier};
+
+/// A convolution as its sparse gradients see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SparseConv {
+    /// Pixels along a side of the window: 1, 3 or 5.
+    pub kernel: usize,
+    /// Input channels, in whole lane groups.
+    pub channels: usize,
+    /// Floats from one input row to the next.
+    pub pitch: usize,
+    /// Output maps.
+    pub maps: usize,
+    /// Pixels of each map that have a gradient.
+    pub pixels: usize,
+}
+
+impl SparseConv {
+    /// Whether there are kernels for windows of this size.
+    pub fn supports(kernel: usize) -> bool {
+        matches!(kernel, 1 | 3 | 5)
+    }
+
+    fn weights(&self) -> usize {
+        self.kernel * self.kernel * self.channels
+    }
+
+    fn check(&self, at: &[u32], dy: &[f32], weights: &[f32], image: &[f32]) {
+        assert!(SparseConv::supports(self.kernel), "sparse gradients: no kernel of this size");
+        assert!(self.channels.is_multiple_of(LANE_GROUP), "sparse gradients: channels are whole lane groups");
+        let entries = self.maps * self.pixels;
+        assert!(at.len() == entries && dy.len() == entries, "sparse gradients: an entry a map and pixel");
+        assert!(weights.len() >= self.maps * self.weights(), "sparse gradients: too few weights");
+        let reach = (self.kernel - 1) * self.pitch + self.kernel * self.channels;
+        let farthest = at.iter().copied().max().map_or(0, |a| a as usize + reach);
+        assert!(farthest <= image.len(), "sparse gradients: the image is too short");
+    }
+}
+
+impl Tier {
+    /// Adds the gradient of the weights. `dy[map][pixel]` is a gradient, and `at[map][pixel]` where its window begins in
+    /// `x`; weights are `[map][ky][kx][channel]`.
+    ///
+    /// # Panics
+    ///
+    /// If shapes disagree or a buffer is too short.
+    pub fn sparse_weights_add(self, conv: SparseConv, at: &[u32], dy: &[f32], x: &[f32], dw: &mut [f32]) {
+        conv.check(at, dy, dw, x);
+        dispatch!(
+            self,
+            weights_kernel(conv: SparseConv, at: &[u32], dy: &[f32], x: &[f32], dw: &mut [f32])
+        );
+    }
+
+    /// Adds the gradient of the input to `dx`, which lies as the input does; otherwise as
+    /// [`Tier::sparse_weights_add`]. What falls on the input's border is added there.
+    ///
+    /// # Panics
+    ///
+    /// If shapes disagree or a buffer is too short.
+    pub fn sparse_input_add(self, conv: SparseConv, at: &[u32], dy: &[f32], w: &[f32], dx: &mut [f32]) {
+        conv.check(at, dy, w, dx);
+        dispatch!(
+            self,
+            input_kernel(conv: SparseConv, at: &[u32], dy: &[f32], w: &[f32], dx: &mut [f32])
+        );
+    }
+}
+
+/// Calls `$go::<S, KERNEL, VECTORS>` for every block of channels: as many accumulators as there are registers.
+macro_rules! for_blocks {
+    ($conv:expr, $go:ident($($arg:expr),*)) => {{
+        let mut first = 0;
+        while first < $conv.channels {
+            // 3 x 3 taps of two vectors leave room in 32 registers, but not in 16.
+            let two = $conv.kernel < 5 && S::LANES == 16 && $conv.channels - first >= 2 * S::LANES;
+            match ($conv.kernel, two) {
+                (1, false) => $go::<S, 1, 1>(first, $($arg),*),
+                (1, true) => $go::<S, 1, 2>(first, $($arg),*),
+                (3, false) => $go::<S, 3, 1>(first, $($arg),*),
+                (3, true) => $go::<S, 3, 2>(first, $($arg),*),
+                _ => $go::<S, 5, 1>(first, $($arg),*),
+            }
+            first += S::LANES * if two { 2 } else { 1 };
+        }
+    }};
+}
+
+#[inline(always)]
+unsafe fn weights_kernel<S: Simd>(conv: SparseConv, at: &[u32], dy: &[f32], x: &[f32], dw: &mut [f32]) {
+    // SAFETY: `SparseConv::check` holds for these arguments.
+    unsafe { for_blocks!(conv, weights_block(conv, at, dy, x, dw)) }
+}
+
+#[inline(always)]
+unsafe fn input_kernel<S: Simd>(conv: SparseConv, at: &[u32], dy: &[f32], w: &[f32], dx: &mut [f32]) {
+    // SAFETY: `SparseConv::check` holds for these arguments.
+    unsafe { for_blocks!(conv, input_block(conv, at, dy, w, dx)) }
+}
+
+#[inline(always)]
+unsafe fn weights_block<S: Simd, const K: usize, const V: usize>(
+    first: usize,
+    conv: SparseConv,
+    at: &[u32],
+    dy: &[f32],
+    x: &[f32],
+    dw: &mut [f32],
+) {
+    // SAFETY: every window that begins at an entry of `at` lies in `x`, and the weights in `dw`, by `check`.
+    unsafe {
+        for map in 0..conv.maps {
+            let to = dw.as_mut_ptr().add(map * conv.weights() + first);
+            let mut acc = [[[S::splat(0.0); V]; K]; K];
+            for entry in map * conv.pixels..(map + 1) * conv.pixels {
+                let from = x.as_ptr().add(*at.get_unchecked(entry) as usize + first);
+                let g = S::splat(*dy.get_unchecked(entry));
+                for (ky, row) in acc.iter_mut().enumerate() {
+                    for (kx, tap) in row.iter_mut().enumerate() {
+                        for (v, sum) in tap.iter_mut().enumerate() {
+                            let p = from.add(ky * conv.pitch + kx * conv.channels + v * S::LANES);
+                            *sum = S::fma(g, S::load(p), *sum);
+                        }
+                    }
+                }
+            }
+            for (tap, sums) in acc.as_flattened().iter().enumerate() {
+                for (v, sum) in sums.iter().enumerate() {
+                    let p = to.add(tap * conv.channels + v * S::LANES);
+                    S::store(p, S::fma(S::splat(1.0), *sum, S::load(p)));
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn input_block<S: Simd, const K: usize, const V: usize>(
+    first: usize,
+    conv: SparseConv,
+    at: &[u32],
+    dy: &[f32],
+    w: &[f32],
+    dx: &mut [f32],
+) {
+    // SAFETY: every window that begins at an entry of `at` lies in `dx`, and the weights in `w`, by `check`.
+    unsafe {
+        for map in 0..conv.maps {
+            let from = w.as_ptr().add(map * conv.weights() + first);
+            let mut weights = [[[S::splat(0.0); V]; K]; K];
+            for (tap, values) in weights.as_flattened_mut().iter_mut().enumerate() {
+                for (v, value) in values.iter_mut().enumerate() {
+                    *value = S::load(from.add(tap * conv.channels + v * S::LANES));
+                }
+            }
+            for entry in map * conv.pixels..(map + 1) * conv.pixels {
+                let to = dx.as_mut_ptr().add(*at.get_unchecked(entry) as usize + first);
+                let g = S::splat(*dy.get_unchecked(entry));
+                for (ky, row) in weights.iter().enumerate() {
+                    for (kx, tap) in row.iter().enumerate() {
+                        for (v, weight) in tap.iter().enumerate() {
+                            let p = to.add(ky * conv.pitch + kx * conv.channels + v * S::LANES);
+                            S::store(p, S::fma(g, *weight, S::load(p)));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn whole(n: usize, seed: usize) -> Vec<f32> {
+        (0..n).map(|i| ((i * 7 + seed * 3 + i * i) % 9) as f32 - 4.0).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn sparse_gradients_equal_the_plain_ones_on_every_tier(
+            kernel in prop::sample::select(vec![1usize, 3, 5]), groups in 1usize..4, maps in 1usize..5,
+            pixels in 0usize..7, h in 5usize..9, w in 5usize..8, seed in 0usize..99,
+        ) {
+            let channels = groups * LANE_GROUP;
+            let pitch = w * channels;
+            let conv = SparseConv { kernel, channels, pitch, maps, pixels };
+            let at: Vec<u32> = (0..maps * pixels)
+                .map(|i| {
+                    let (y, x) = ((i * 5 + seed) % (h + 1 - kernel), (i * 3 + seed) % (w + 1 - kernel));
+                    (y * pitch + x * channels) as u32
+                })
+                .collect();
+            let (dy, x, weights) =
+                (whole(at.len(), 1), whole(h * pitch, seed), whole(maps * conv.weights(), seed + 1));
+            let (mut dw, mut dx) = (weights.clone(), x.clone());
+            for (entry, begin) in at.iter().enumerate() {
+                for tap in 0..kernel * kernel {
+                    for c in 0..channels {
+                        let pixel = *begin as usize + tap / kernel * pitch + tap % kernel * channels + c;
+                        let weight = entry / pixels * conv.weights() + tap * channels + c;
+                        dw[weight] += dy[entry] * x[pixel];
+                        dx[pixel] += dy[entry] * weights[weight];
+                    }
+                }
+            }
+            for tier in Tier::available() {
+                // Small whole numbers: every order of summation gives the same floats.
+                let mut fast = weights.clone();
+                tier.sparse_weights_add(conv, &at, &dy, &x, &mut fast);
+                prop_assert_eq!(&fast, &dw, "{:?}", tier);
+                let mut fast = x.clone();
+                tier.sparse_input_add(conv, &at, &dy, &weights, &mut fast);
+                prop_assert_eq!(&fast, &dx, "{:?}", tier);
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "the image is too short")]
+    fn a_window_beyond_the_image_is_refused() {
+        let conv = SparseConv { kernel: 3, channels: 16, pitch: 48, maps: 1, pixels: 1 };
+        Tier::available()[0].sparse_weights_add(conv, &[1], &[1.0], &[0.0; 144], &mut [0.0; 144]);
+    }
+}

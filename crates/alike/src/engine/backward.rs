@@ -1,0 +1,262 @@
+//! One image's gradient, back through the plan.
+
+use super::forward::{L2_EPS, length, reached, rows_of};
+use super::plan::{BackLayout, Conv, GradientLayout, Op, OpKind, Plan, PoolBackward, Tensor};
+use super::workspace::{Memory, Run, Tape};
+use alike_kernels::{AffineGradient, Plane, PoolWindow, SparseConv, Tier, Windows, padded};
+
+impl Plan {
+    /// Adds the parameters' gradients to `sum`, given that of the embedding.
+    pub(super) fn backward(
+        &self,
+        tier: Tier,
+        packed: &[f32],
+        tape: Tape<'_>,
+        run: &mut Run,
+        embedding_gradient: &[f32],
+        sum: &mut [f32],
+    ) {
+        let Tape { floats, places, stats } = tape;
+        let Run { scratch, flow, at, values, column } = run;
+        let mut memory = Memory { floats, scratch };
+        let last = &self.tensors[self.tensors.len() - 1];
+        flow[last.flow_start + last.flow.offset..][..embedding_gradient.len()]
+            .copy_from_slice(embedding_gradient);
+        for op in self.ops.iter().rev() {
+            let (tx, ty) = (&self.tensors[op.x], &self.tensors[op.y]);
+            if !ty.needs_gradient {
+                break;
+            }
+            let (before, after) = flow.split_at_mut(ty.flow_start);
+            let dy = &after[..ty.flow.buffer_len()];
+            let (dxp, dyp) = (tx.flow, ty.flow);
+            let wanted = tx.needs_gradient;
+            let dx = &mut before[tx.flow_range()];
+            match &op.kind {
+                OpKind::Norm(norm) => {
+                    // Slots are taken scale first, so one split reaches both.
+                    let (low, high) = sum.split_at_mut(norm.shift.gradient);
+                    let gradient = AffineGradient {
+                        scale: &mut low[norm.scale.gradient_range()],
+                        shift: &mut high[..norm.shift.gradient_len],
+                    };
+                    let (x, stats) = (memory.read(tx), &stats[norm.stats.clone()]);
+                    let dx = wanted.then_some((dx, dxp));
+                    let affine = norm.affine(packed);
+                    tier.group_norm_backward(x, tx.plane, stats, affine, dy, dyp, gradient, dx);
+                }
+                OpKind::Relu => relu_backward(ty.plane, memory.read(ty), dyp, dy, dxp, dx),
+                OpKind::Conv(conv) => {
+                    let rows = dyp.as_rows();
+                    tier.row_sum_add(dy, rows, &mut sum[conv.bias.gradient_range()]);
+                    let input = self.conv_input(tier, packed, op, conv, &mut memory, stats);
+                    let windows = input.plane.windows(conv.kernel, conv.pad);
+                    let into = &mut sum[conv.weight.gradient_range()];
+                    tier.transposed_matmul_add(memory.read(input), windows, dy, rows, into);
+                    if wanted {
+                        conv.input_gradient(tier, packed, dy, dyp, dx, dxp);
+                    }
+                }
+                OpKind::ConvPool { conv, window, places: range, strip, backward } => {
+                    tier.row_sum_add(dy, dyp.as_rows(), &mut sum[conv.bias.gradient_range()]);
+                    let places = &places[range.clone()];
+                    if *backward == PoolBackward::Sparse {
+                        let list = winners(tx, dyp, dy, conv, *window, places, at, values);
+                        let into = &mut sum[conv.weight.gradient_range()];
+                        tier.sparse_weights_add(list.conv, list.at, list.values, memory.read(tx), into);
+                        if wanted {
+                            dx.fill(0.0);
+                            tier.sparse_input_add(
+                                list.conv,
+                                list.at,
+                                list.values,
+                                conv.weights_back(packed),
+                                dx,
+                            );
+                            clear_border(dx, dxp);
+                        }
+                    } else {
+                        let input = self.conv_input(tier, packed, op, conv, &mut memory, stats);
+                        let (x, own) = memory.pair(input, strip);
+                        let into = &mut sum[conv.weight.gradient_range()];
+                        let (x, own) = ((x, input.plane), (own, strip.plane));
+                        rows_backward(tier, conv, *window, places, x, (dy, dyp), own, into);
+                    }
+                }
+                OpKind::ConvGap { conv, sums } => {
+                    let rows = dyp.as_rows();
+                    tier.row_sum_add(dy, rows, &mut sum[conv.bias.gradient_range()]);
+                    let columns = conv.kernel * conv.kernel * tx.plane.stride;
+                    let row = Windows::matrix(1, columns, columns);
+                    let into = &mut sum[conv.weight.gradient_range()];
+                    tier.transposed_matmul_add(memory.read(&self.tensors[*sums]), row, dy, rows, into);
+                    if wanted {
+                        let windows = dxp.windows(conv.kernel, conv.pad);
+                        let column = &mut column[..columns];
+                        column.fill(0.0);
+                        let out = Windows::matrix(1, columns, columns);
+                        tier.matmul_add(dy, rows, conv.weights_back(packed), column, out);
+                        let scale = 1.0 / windows.rows() as f32;
+                        column.iter_mut().for_each(|v| *v *= scale);
+                        dx.fill(0.0);
+                        tier.row_spread_add(column, dx, windows);
+                        clear_border(dx, dxp);
+                    }
+                }
+                OpKind::MaxPool { window, places: range } if wanted => {
+                    tier.max_pool_backward(dy, dyp, &places[range.clone()], *window, dx, dxp);
+                }
+                OpKind::Gap if wanted => tier.average_backward(&dy[dyp.offset..], dx, dxp),
+                OpKind::L2 if wanted => {
+                    let x = &memory.read(tx)[tx.plane.offset..][..tx.plane.c];
+                    let dy = &dy[dyp.offset..][..dyp.c];
+                    let norm = length(x);
+                    let dot: f32 = x.iter().zip(dy).map(|(a, b)| a * b).sum();
+                    // Below the floor the divisor is a constant.
+                    let pull = if norm > L2_EPS { dot / (norm * norm) } else { 0.0 };
+                    for ((out, v), g) in dx[dxp.offset..].iter_mut().zip(x).zip(dy) {
+                        *out = (g - v * pull) / norm.max(L2_EPS);
+                    }
+                }
+                OpKind::MaxPool { .. } | OpKind::Gap | OpKind::L2 => {}
+            }
+        }
+    }
+
+    /// What a convolution's weight gradient is summed over: its input, or the parts of the normalisation before it.
+    fn conv_input<'a>(
+        &'a self,
+        tier: Tier,
+        packed: &[f32],
+        op: &Op,
+        conv: &'a Conv,
+        memory: &mut Memory<'_>,
+        stats: &[alike_kernels::GroupStats],
+    ) -> &'a Tensor {
+        let GradientLayout::Parts { norm, parts } = &conv.gradient else { return &self.tensors[op.x] };
+        let before = &self.tensors[self.ops[*norm].x];
+        let OpKind::Norm(norm) = &self.ops[*norm].kind else { unreachable!("parts are a norm's") };
+        let (x, y) = memory.pair(before, parts);
+        let stats = &stats[norm.stats.clone()];
+        tier.group_norm_parts(x, before.plane, stats, norm.affine(packed), y, parts.plane);
+        parts
+    }
+}
+
+impl Conv {
+    fn weights_back<'a>(&self, packed: &'a [f32]) -> &'a [f32] {
+        self.back.map_or(&[], |back| &packed[back.start..])
+    }
+
+    /// The input's gradient: a convolution of the output's gradient with the turned weights.
+    fn input_gradient(&self, tier: Tier, packed: &[f32], dy: &[f32], dyp: Plane, dx: &mut [f32], dxp: Plane) {
+        let windows = dyp.windows(self.kernel, self.kernel - 1 - self.pad);
+        let depth = windows.columns();
+        let weights = self.weights_back(packed);
+        if self.back.is_some_and(|b| b.layout == BackLayout::Turned) {
+            const NO_BIAS: [f32; 4096] = [0.0; 4096];
+            let weights = &weights[..depth * dxp.stride];
+            tier.matmul(dy, windows, weights, &NO_BIAS[..dxp.stride], dx, dxp.as_rows());
+        } else {
+            // A picture's few channels: an inner product each. Their plane is dense where it has no border.
+            assert_eq!(dxp.border, 0, "the gradient of a narrow tensor has no border");
+            for channel in 0..dxp.c {
+                tier.dots(dy, windows, &weights[channel * depth..][..depth], &mut dx[channel..], dxp.stride);
+            }
+        }
+    }
+}
+
+/// The winners of all windows: where the windows of the convolution's input begin, and the gradients.
+struct Winners<'a> {
+    conv: SparseConv,
+    at: &'a [u32],
+    values: &'a [f32],
+}
+
+#[expect(clippy::too_many_arguments, reason = "two operations at once see what both see")]
+fn winners<'a>(
+    tx: &Tensor,
+    dyp: Plane,
+    dy: &[f32],
+    conv: &Conv,
+    window: PoolWindow,
+    places: &[u8],
+    at: &'a mut [u32],
+    values: &'a mut [f32],
+) -> Winners<'a> {
+    let xp = tx.plane;
+    let (maps, pixels) = (dyp.c, dyp.pixels());
+    let corner = xp.offset - conv.pad * (xp.pitch + xp.stride);
+    let steps: [u32; 256] =
+        std::array::from_fn(|k| (k / window.size * xp.pitch + k % window.size * xp.stride) as u32);
+    for y in 0..dyp.h {
+        for x in 0..dyp.w {
+            let pixel = y * dyp.w + x;
+            let base = (corner + y * window.stride * xp.pitch + x * window.stride * xp.stride) as u32;
+            let g = &dy[dyp.at(y, x)..][..maps];
+            let places = &places[pixel * dyp.stride..][..maps];
+            for (map, (g, place)) in g.iter().zip(places).enumerate() {
+                at[map * pixels + pixel] = base + steps[usize::from(*place)];
+                values[map * pixels + pixel] = *g;
+            }
+        }
+    }
+    let conv = SparseConv { kernel: conv.kernel, channels: xp.stride, pitch: xp.pitch, maps, pixels };
+    Winners { conv, at: &at[..maps * pixels], values: &values[..maps * pixels] }
+}
+
+/// The weight gradient of a pooled convolution by strips: a strip is done once no later window reaches it.
+#[expect(clippy::too_many_arguments, reason = "two operations at once see what both see")]
+fn rows_backward(
+    tier: Tier,
+    conv: &Conv,
+    window: PoolWindow,
+    places: &[u8],
+    (x, xp): (&[f32], Plane),
+    (dy, dyp): (&[f32], Plane),
+    (own, strip): (&mut [f32], Plane),
+    into: &mut [f32],
+) {
+    let windows = xp.windows(conv.kernel, conv.pad);
+    let shared = window.size.saturating_sub(window.stride);
+    let per_row = dyp.w * dyp.stride;
+    for row in 0..dyp.h {
+        let kept = if row == 0 { 0 } else { shared };
+        if kept > 0 {
+            own.copy_within(strip.at(window.size - kept, 0)..strip.at(window.size, 0), strip.at(0, 0));
+        }
+        own[strip.at(kept, 0)..strip.at(window.size, 0)].fill(0.0);
+        let places = &places[row * per_row..][..per_row];
+        tier.max_pool_backward_add(dy, rows_of(dyp, row, 1), places, window, own, strip);
+        let done = if row + 1 == dyp.h { window.size } else { window.size - shared };
+        let from = reached(windows, strip, row * window.stride, done);
+        tier.transposed_matmul_add(x, from, own, rows_of(strip, 0, done).as_rows(), into);
+    }
+}
+
+/// Zeroes what was added to the border: a convolution before it reads zeros there.
+fn clear_border(dx: &mut [f32], p: Plane) {
+    if p.border == 0 {
+        return;
+    }
+    let side = p.border * p.stride;
+    dx[..p.border * p.pitch].fill(0.0);
+    for row in 0..p.h {
+        let begin = (p.border + row) * p.pitch;
+        dx[begin..begin + side].fill(0.0);
+        dx[begin + p.pitch - side..begin + p.pitch].fill(0.0);
+    }
+    dx[(p.border + p.h) * p.pitch..p.buffer_len()].fill(0.0);
+}
+
+fn relu_backward(yp: Plane, y: &[f32], dyp: Plane, dy: &[f32], dxp: Plane, dx: &mut [f32]) {
+    for r in 0..yp.h {
+        let y = &y[yp.at(r, 0)..][..yp.w * yp.stride];
+        for ((v, g), out) in y.iter().zip(&dy[dyp.at(r, 0)..]).zip(&mut dx[dxp.at(r, 0)..]) {
+            *out = if *v <= 0.0 { 0.0 } else { *g };
+        }
+    }
+}
+
+const _: () = assert!(padded(4096) == 4096, "the widest layer is whole lane groups");

@@ -1,0 +1,341 @@
+//! From a network to a plan, with the rewrites that make it fast.
+
+use super::plan::{
+    BackLayout, BackWeights, Conv, GradientLayout, Norm, Op, OpKind, Plan, PoolBackward, RunSizes, Slot,
+    TapeSizes, Tensor,
+};
+use crate::images::Shape;
+use crate::model::{Layer, LayerInfo, Network, ParameterInfo};
+use alike_kernels::{Plane, PoolWindow, SparseConv, padded};
+
+/// Which rewrites a plan may use. Each gives the numbers of the plain path, up to rounding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rewrites {
+    /// A ReLU is applied by the normalisation before it.
+    pub norm_relu: bool,
+    /// A convolution and the max-pool behind it run strip by strip, and its gradient by the pool's winners alone; rows and
+    /// columns that no window reaches are not computed.
+    pub conv_pool: bool,
+    /// A convolution and the global average behind it are one product with the mean window.
+    pub conv_gap: bool,
+    /// The gradients of a first normalisation are found together with those of the convolution behind it.
+    pub fold_norm: bool,
+}
+
+impl Rewrites {
+    /// Every rewrite.
+    pub const ALL: Rewrites = Rewrites { norm_relu: true, conv_pool: true, conv_gap: true, fold_norm: true };
+    /// The plain path.
+    pub const NONE: Rewrites =
+        Rewrites { norm_relu: false, conv_pool: false, conv_gap: false, fold_norm: false };
+}
+
+/// Adds lengths up, whole lane groups at a time, so that every range begins on a cache line.
+#[derive(Default)]
+struct Allocator(usize);
+
+impl Allocator {
+    fn take(&mut self, len: usize) -> usize {
+        let start = self.0;
+        self.0 += padded(len);
+        start
+    }
+}
+
+impl Plan {
+    /// Plans a network with every rewrite.
+    pub fn new(network: &Network) -> Plan {
+        Plan::with(network, Rewrites::ALL)
+    }
+
+    /// Plans a network with the given rewrites.
+    pub fn with(network: &Network, rewrites: Rewrites) -> Plan {
+        let mut builder = Builder::default();
+        builder.tensor(network.input(), false);
+        let layers = network.layers();
+        let mut i = 0;
+        while i < layers.len() {
+            i += builder.layer(&layers[i], layers.get(i + 1), rewrites);
+        }
+        builder.finish(network.input(), network.embedding())
+    }
+}
+
+#[derive(Default)]
+struct Builder {
+    tensors: Vec<Tensor>,
+    ops: Vec<Op>,
+    packed: Allocator,
+    gradient: Allocator,
+    places: usize,
+    stats: usize,
+    entries: usize,
+}
+
+fn tensor(shape: Shape, border: usize, needs_gradient: bool) -> Tensor {
+    let plane = Plane::new(shape.h, shape.w, shape.c, border);
+    Tensor { plane, kept: false, start: 0, flow: plane, flow_start: 0, needs_gradient }
+}
+
+impl Builder {
+    fn tensor(&mut self, shape: Shape, needs_gradient: bool) -> usize {
+        self.tensors.push(tensor(shape, 0, needs_gradient));
+        self.tensors.len() - 1
+    }
+
+    fn slot(&mut self, p: &ParameterInfo, packed_len: usize, gradient_len: usize) -> Slot {
+        Slot {
+            flat: p.range(),
+            packed: self.packed.take(packed_len),
+            packed_len,
+            gradient: self.gradient.take(gradient_len),
+            gradient_len,
+        }
+    }
+
+    /// Plans a layer, and the one behind it where both are done together; returns how many.
+    fn layer(&mut self, info: &LayerInfo, next: Option<&LayerInfo>, rewrites: Rewrites) -> usize {
+        let x = self.tensors.len() - 1;
+        let needs_gradient = self.tensors[x].needs_gradient || !info.parameters.is_empty();
+        let behind = next.map(|n| n.layer);
+        let stride = self.tensors[x].plane.stride;
+        match info.layer {
+            Layer::Norm { groups, eps } => {
+                let relu = rewrites.norm_relu && behind == Some(Layer::Relu);
+                self.tensors[x].kept = true;
+                let c = info.output.c;
+                let stats = self.stats..self.stats + groups;
+                self.stats = stats.end;
+                let (scale, shift) =
+                    (self.slot(&info.parameters[0], c, c), self.slot(&info.parameters[1], c, c));
+                let norm = Norm { eps, relu, stats, scale, shift, folded: false };
+                let y = self.output(info.output, stride, needs_gradient);
+                self.ops.push(Op { x, y, kind: OpKind::Norm(norm) });
+                1 + usize::from(relu)
+            }
+            Layer::Relu => {
+                let y = self.output(info.output, stride, needs_gradient);
+                self.tensors[y].kept = true;
+                self.ops.push(Op { x, y, kind: OpKind::Relu });
+                1
+            }
+            Layer::Conv { maps, kernel, pad } => self.conv(info, next, rewrites, maps, kernel, pad),
+            Layer::MaxPool { size, stride: step } => {
+                let y = self.output(info.output, stride, needs_gradient);
+                let places = self.take_places(y);
+                let window = PoolWindow { size, stride: step };
+                self.ops.push(Op { x, y, kind: OpKind::MaxPool { window, places } });
+                1
+            }
+            Layer::Gap => {
+                let y = self.output(info.output, stride, needs_gradient);
+                self.ops.push(Op { x, y, kind: OpKind::Gap });
+                1
+            }
+            Layer::L2 => {
+                self.tensors[x].kept = true;
+                let y = self.output(info.output, stride, needs_gradient);
+                self.ops.push(Op { x, y, kind: OpKind::L2 });
+                1
+            }
+        }
+    }
+
+    fn output(&mut self, shape: Shape, stride: usize, needs_gradient: bool) -> usize {
+        let y = self.tensor(shape, needs_gradient);
+        self.tensors[y].plane.stride = stride;
+        y
+    }
+
+    fn take_places(&mut self, y: usize) -> std::ops::Range<usize> {
+        let plane = self.tensors[y].plane;
+        let places = self.places..self.places + plane.pixels() * plane.stride;
+        self.places = places.end;
+        places
+    }
+
+    fn conv(
+        &mut self,
+        info: &LayerInfo,
+        next: Option<&LayerInfo>,
+        rewrites: Rewrites,
+        maps: usize,
+        kernel: usize,
+        pad: usize,
+    ) -> usize {
+        let x = self.tensors.len() - 1;
+        let input = self.tensors[x].plane;
+        let norm = rewrites.fold_norm.then(|| self.foldable(x)).flatten();
+        if norm.is_some() {
+            // Nothing before this convolution asks for the gradient of its input any more.
+            self.tensors[x].needs_gradient = false;
+        }
+        let wanted = self.tensors[x].needs_gradient;
+        let fused = next.and_then(|n| fusion(n, info, input, kernel, wanted, rewrites));
+        // Outputs are written in whole lane groups, however few their channels.
+        let (wide, taps) = (padded(maps), kernel * kernel);
+        let size = taps * input.stride * wide;
+        let gradient = match (norm, fused) {
+            (Some(norm), _) => {
+                let shape = Shape { h: input.h, w: input.w, c: 2 * input.c };
+                let mut parts = tensor(shape, pad, false);
+                // A channel's two parts are neighbours, however many channels there are.
+                parts.plane.stride = 2 * input.c;
+                GradientLayout::Parts { norm, parts }
+            }
+            (None, Some(Fusion::Pool(_, PoolBackward::Sparse))) => GradientLayout::ByMap,
+            _ => GradientLayout::AsWeights,
+        };
+        let doubled = if norm.is_some() { 2 } else { 1 };
+        let weight = self.slot(&info.parameters[0], size, doubled * size);
+        let bias = self.slot(&info.parameters[1], wide, wide);
+        let layout = match fused {
+            Some(Fusion::Gap | Fusion::Pool(_, PoolBackward::Sparse)) => BackLayout::ByMap,
+            _ if input.in_lanes() => BackLayout::Turned,
+            _ => BackLayout::TurnedByChannel,
+        };
+        let columns = if layout == BackLayout::TurnedByChannel { input.c } else { input.stride };
+        let back = wanted.then(|| BackWeights { start: self.packed.take(taps * wide * columns), layout });
+        let conv = Conv { kernel, pad, weight, bias, back, gradient };
+        self.border(x, pad);
+        match fused {
+            None => {
+                self.tensors[x].kept |= norm.is_none();
+                let y = self.output(info.output, wide, true);
+                if wanted {
+                    self.tensors[y].flow.border = kernel - 1 - pad;
+                }
+                self.ops.push(Op { x, y, kind: OpKind::Conv(conv) });
+                1
+            }
+            Some(Fusion::Gap) => {
+                // Gradients are added to windows that reach into the border.
+                self.flow_border(x, pad);
+                let columns = Shape { h: 1, w: 1, c: taps * input.stride };
+                let sums = self.tensor(columns, false);
+                self.tensors[sums].kept = true;
+                let y = self.output(Shape { h: 1, w: 1, c: maps }, wide, true);
+                self.ops.push(Op { x, y, kind: OpKind::ConvGap { conv, sums } });
+                2
+            }
+            Some(Fusion::Pool(window, backward)) => {
+                self.tensors[x].kept |= norm.is_none();
+                let shape = next.map_or(info.output, |n| n.output);
+                let y = self.output(shape, wide, true);
+                let places = self.take_places(y);
+                let reached = (shape.w - 1) * window.stride + window.size;
+                let mut strip = tensor(Shape { h: window.size, w: reached, c: maps }, 0, false);
+                strip.plane.stride = wide;
+                if backward == PoolBackward::Sparse {
+                    self.flow_border(x, pad);
+                    self.entries = self.entries.max(shape.h * shape.w * maps);
+                }
+                self.ops.push(Op { x, y, kind: OpKind::ConvPool { conv, window, places, strip, backward } });
+                2
+            }
+        }
+    }
+
+    /// The operation that makes tensor `x`, if it is a normalisation of a picture that nothing before learns from.
+    fn foldable(&mut self, x: usize) -> Option<usize> {
+        let at = self.ops.iter().position(|op| op.y == x)?;
+        let before = &self.tensors[self.ops[at].x];
+        let narrow = !before.plane.in_lanes() && before.plane.c <= 4;
+        let fits = narrow && !before.needs_gradient;
+        match &mut self.ops[at].kind {
+            OpKind::Norm(norm) if fits => {
+                norm.folded = true;
+                Some(at)
+            }
+            _ => None,
+        }
+    }
+
+    fn border(&mut self, t: usize, pad: usize) {
+        let border = &mut self.tensors[t].plane.border;
+        *border = (*border).max(pad);
+    }
+
+    /// Gives a gradient its tensor's own border, so that both have the same offsets.
+    fn flow_border(&mut self, t: usize, pad: usize) {
+        let t = &mut self.tensors[t];
+        let border = t.plane.border.max(t.flow.border).max(pad);
+        (t.plane.border, t.flow.border) = (border, border);
+    }
+
+    fn finish(mut self, input: Shape, embedding: usize) -> Plan {
+        let (mut tape, mut scratch, mut flow) =
+            (Allocator::default(), Allocator::default(), Allocator::default());
+        let settle = |p: Plane| {
+            let pitch = (p.w + 2 * p.border) * p.stride;
+            Plane { pitch, offset: p.border * (pitch + p.stride), ..p }
+        };
+        for t in &mut self.tensors {
+            t.flow.stride = t.plane.stride;
+            t.plane = settle(t.plane);
+            t.flow = settle(t.flow);
+            t.start =
+                if t.kept { tape.take(t.plane.buffer_len()) } else { scratch.take(t.plane.buffer_len()) };
+            t.flow_start = flow.take(t.flow.buffer_len());
+        }
+        // Behind all tensors, so that an operation's input, output and own memory are always three ranges in order.
+        for op in &mut self.ops {
+            let mut own = |t: &mut Tensor| {
+                t.plane = settle(t.plane);
+                t.start = scratch.take(t.plane.buffer_len());
+            };
+            // Parts first: they are read while a strip is written.
+            if let OpKind::Conv(conv) | OpKind::ConvPool { conv, .. } = &mut op.kind
+                && let GradientLayout::Parts { parts, .. } = &mut conv.gradient
+            {
+                own(parts);
+            }
+            if let OpKind::ConvPool { strip, .. } = &mut op.kind {
+                own(strip);
+            }
+        }
+        Plan {
+            input,
+            embedding,
+            tensors: self.tensors,
+            ops: self.ops,
+            // Never empty, so that a batch can always be cut by images.
+            tape: TapeSizes { floats: tape.0.max(1), places: self.places.max(1), stats: self.stats.max(1) },
+            run: RunSizes { scratch: scratch.0, flow: flow.0, entries: self.entries },
+            packed_len: self.packed.0,
+            gradient_len: self.gradient.0,
+        }
+    }
+}
+
+/// What a convolution is done together with.
+#[derive(Clone, Copy)]
+enum Fusion {
+    Pool(PoolWindow, PoolBackward),
+    Gap,
+}
+
+fn fusion(
+    next: &LayerInfo,
+    conv: &LayerInfo,
+    input: Plane,
+    kernel: usize,
+    wanted: bool,
+    rewrites: Rewrites,
+) -> Option<Fusion> {
+    match next.layer {
+        Layer::MaxPool { size, stride } if rewrites.conv_pool => {
+            let window = PoolWindow { size, stride };
+            let (all, winners) = (conv.output.h * conv.output.w, next.output.h * next.output.w);
+            // A winner costs about twice as much as a pixel of the dense gradient.
+            let sparse = input.in_lanes() && SparseConv::supports(kernel) && 2 * winners <= all;
+            match (sparse, wanted) {
+                (true, _) => Some(Fusion::Pool(window, PoolBackward::Sparse)),
+                (false, false) => Some(Fusion::Pool(window, PoolBackward::Rows)),
+                (false, true) => None,
+            }
+        }
+        Layer::Gap if rewrites.conv_gap && input.in_lanes() => Some(Fusion::Gap),
+        _ => None,
+    }
+}

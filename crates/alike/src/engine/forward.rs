@@ -1,0 +1,166 @@
+//! One image through the plan.
+
+use super::plan::{Conv, Norm, OpKind, Plan};
+use super::workspace::{Memory, Run, Tape};
+use alike_kernels::{Affine, Plane, PoolWindow, Tier, Windows};
+
+/// A norm of at least this divides an embedding, as in `torch.nn.functional.normalize`.
+pub(super) const L2_EPS: f32 = 1e-12;
+
+impl Norm {
+    pub(super) fn affine<'a>(&self, packed: &'a [f32]) -> Affine<'a> {
+        Affine {
+            scale: &packed[self.scale.packed_range()],
+            shift: &packed[self.shift.packed_range()],
+            relu: self.relu,
+        }
+    }
+}
+
+impl Plan {
+    pub(super) fn forward(
+        &self,
+        tier: Tier,
+        packed: &[f32],
+        image: &[u8],
+        tape: Tape<'_>,
+        run: &mut Run,
+        embedding: &mut [f32],
+    ) {
+        let Tape { floats, places, stats } = tape;
+        let mut memory = Memory { floats, scratch: &mut run.scratch };
+        let keep = !places.is_empty();
+        read_image(image, self.tensors[0].plane, memory.write(&self.tensors[0]));
+        for op in &self.ops {
+            let (tx, ty) = (&self.tensors[op.x], &self.tensors[op.y]);
+            let (xp, yp) = (tx.plane, ty.plane);
+            match &op.kind {
+                OpKind::Norm(norm) => {
+                    let (x, y) = memory.pair(tx, ty);
+                    let stats = &mut stats[norm.stats.clone()];
+                    tier.group_stats(x, xp, norm.eps, stats);
+                    tier.group_norm(x, xp, stats, norm.affine(packed), y, yp);
+                }
+                OpKind::Relu => {
+                    // As PyTorch's: a NaN stays one.
+                    let (x, y) = memory.pair(tx, ty);
+                    rows(xp, x, yp, y, |v, out| *out = if v < 0.0 { 0.0 } else { v });
+                }
+                OpKind::Conv(conv) => {
+                    let (x, y) = memory.pair(tx, ty);
+                    conv.run(tier, packed, x, xp.windows(conv.kernel, conv.pad), y, yp.as_rows());
+                }
+                OpKind::ConvPool { conv, window, places: at, strip, .. } => {
+                    let (x, y, own) = memory.triple(tx, ty, strip);
+                    let places = keep.then(|| &mut places[at.clone()]);
+                    conv_pool(tier, packed, conv, *window, (x, xp), (y, yp), (own, strip.plane), places);
+                }
+                OpKind::ConvGap { conv, sums } => {
+                    let sums = &self.tensors[*sums];
+                    let (x, mean) = memory.pair(tx, sums);
+                    let windows = xp.windows(conv.kernel, conv.pad);
+                    let mean = &mut mean[..windows.columns()];
+                    mean.fill(0.0);
+                    tier.row_sum_add(x, windows, mean);
+                    let scale = 1.0 / windows.rows() as f32;
+                    mean.iter_mut().for_each(|v| *v *= scale);
+                    let (mean, y) = memory.pair(sums, ty);
+                    let row = Windows::matrix(1, windows.columns(), windows.columns());
+                    conv.run(tier, packed, mean, row, y, yp.as_rows());
+                }
+                OpKind::MaxPool { window, places: at } => {
+                    let (x, y) = memory.pair(tx, ty);
+                    tier.max_pool(x, xp, *window, y, yp, keep.then(|| &mut places[at.clone()]));
+                }
+                OpKind::Gap => {
+                    let (x, y) = memory.pair(tx, ty);
+                    tier.average(x, xp, &mut y[yp.offset..]);
+                }
+                OpKind::L2 => {
+                    let (x, y) = memory.pair(tx, ty);
+                    let x = &x[xp.offset..][..xp.c];
+                    let norm = length(x).max(L2_EPS);
+                    for (out, v) in y[yp.offset..].iter_mut().zip(x) {
+                        *out = v / norm;
+                    }
+                }
+            }
+        }
+        let last = &self.tensors[self.tensors.len() - 1];
+        embedding.copy_from_slice(&memory.read(last)[last.plane.offset..][..embedding.len()]);
+    }
+}
+
+impl Conv {
+    fn run(&self, tier: Tier, packed: &[f32], x: &[f32], windows: Windows, y: &mut [f32], out: Windows) {
+        let (weight, bias) = (&packed[self.weight.packed_range()], &packed[self.bias.packed_range()]);
+        tier.matmul(x, windows, weight, bias, y, out);
+    }
+}
+
+/// Rows `first..first + n` of a pooled convolution that windows reach, as far to the right as they do.
+pub(super) fn reached(windows: Windows, strip: Plane, first: usize, n: usize) -> Windows {
+    Windows { offset: windows.offset + first * windows.outer_stride, outer: n, inner: strip.w, ..windows }
+}
+
+/// Rows `first..first + n` of a plane, as a plane.
+pub(super) fn rows_of(plane: Plane, first: usize, n: usize) -> Plane {
+    Plane { offset: plane.at(first, 0), h: n, ..plane }
+}
+
+/// Pooled rows in turn: the strip keeps what two windows share, gets the rows that are new, and is pooled.
+#[expect(clippy::too_many_arguments, reason = "two operations at once see what both see")]
+fn conv_pool(
+    tier: Tier,
+    packed: &[f32],
+    conv: &Conv,
+    window: PoolWindow,
+    (x, xp): (&[f32], Plane),
+    (y, yp): (&mut [f32], Plane),
+    (own, strip): (&mut [f32], Plane),
+    mut places: Option<&mut [u8]>,
+) {
+    let windows = xp.windows(conv.kernel, conv.pad);
+    let shared = window.size.saturating_sub(window.stride);
+    for row in 0..yp.h {
+        let kept = if row == 0 { 0 } else { shared };
+        if kept > 0 {
+            own.copy_within(strip.at(window.size - kept, 0)..strip.at(window.size, 0), strip.at(0, 0));
+        }
+        let new = reached(windows, strip, row * window.stride + kept, window.size - kept);
+        conv.run(tier, packed, x, new, own, rows_of(strip, kept, window.size - kept).as_rows());
+        let per_row = yp.w * yp.stride;
+        let places = places.as_deref_mut().map(|p| &mut p[row * per_row..][..per_row]);
+        tier.max_pool(own, strip, window, y, rows_of(yp, row, 1), places);
+    }
+}
+
+/// Bytes become numbers from 0 to 1.
+fn read_image(image: &[u8], p: Plane, buffer: &mut [f32]) {
+    for (y, row) in image.chunks_exact(p.w * p.c).enumerate() {
+        if p.stride == p.c {
+            for (to, from) in buffer[p.at(y, 0)..].iter_mut().zip(row) {
+                *to = f32::from(*from) * (1.0 / 255.0);
+            }
+        } else {
+            for (x, pixel) in row.chunks_exact(p.c).enumerate() {
+                for (to, from) in buffer[p.at(y, x)..].iter_mut().zip(pixel) {
+                    *to = f32::from(*from) * (1.0 / 255.0);
+                }
+            }
+        }
+    }
+}
+
+fn rows(xp: Plane, x: &[f32], yp: Plane, y: &mut [f32], f: impl Fn(f32, &mut f32)) {
+    for r in 0..xp.h {
+        let from = &x[xp.at(r, 0)..][..xp.w * xp.stride];
+        for (v, out) in from.iter().zip(&mut y[yp.at(r, 0)..]) {
+            f(*v, out);
+        }
+    }
+}
+
+pub(super) fn length(v: &[f32]) -> f32 {
+    v.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt() as f32
+}

@@ -1,0 +1,104 @@
+//! The memory of an image, and of a thread.
+
+use super::plan::{Plan, Tensor};
+use alike_kernels::{AlignedBuffer, GroupStats};
+
+/// What an image keeps from its forward pass.
+pub(super) struct Tape<'a> {
+    pub(super) floats: &'a mut [f32],
+    /// Places of maxima; empty where no backward pass will ask for them.
+    pub(super) places: &'a mut [u8],
+    pub(super) stats: &'a mut [GroupStats],
+}
+
+/// The memory of one thread. Borders are zero from the start, and whoever writes to one clears it again.
+#[derive(Debug)]
+pub(super) struct Workspace {
+    pub(super) run: Run,
+    /// A tape for images that need no backward pass.
+    floats: AlignedBuffer,
+    stats: Vec<GroupStats>,
+}
+
+/// What passes through a thread while an image does: activations that nobody needs later, and gradients.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) scratch: AlignedBuffer,
+    pub(super) flow: AlignedBuffer,
+    /// Where the windows of a sparse gradient begin, and its values.
+    pub(super) at: Vec<u32>,
+    pub(super) values: Vec<f32>,
+    /// A window's worth of floats.
+    pub(super) column: Vec<f32>,
+}
+
+impl Workspace {
+    pub(super) fn new(plan: &Plan) -> Workspace {
+        let sizes = plan.run;
+        let columns = plan.tensors.iter().map(|t| if t.plane.pixels() == 1 { t.plane.stride } else { 0 });
+        Workspace {
+            run: Run {
+                scratch: AlignedBuffer::new(sizes.scratch),
+                flow: AlignedBuffer::new(sizes.flow),
+                at: vec![0; sizes.entries],
+                values: vec![0.0; sizes.entries],
+                column: vec![0.0; columns.max().unwrap_or(0)],
+            },
+            floats: AlignedBuffer::new(plan.tape.floats),
+            stats: vec![GroupStats::default(); plan.tape.stats],
+        }
+    }
+
+    /// The thread's own tape, without places, and the rest of its memory.
+    pub(super) fn own_tape(&mut self) -> (Tape<'_>, &mut Run) {
+        (Tape { floats: &mut self.floats, places: &mut [], stats: &mut self.stats }, &mut self.run)
+    }
+}
+
+/// Where the tensors of an image lie: kept ones in the tape, others in the scratch.
+pub(super) struct Memory<'a> {
+    pub(super) floats: &'a mut [f32],
+    pub(super) scratch: &'a mut [f32],
+}
+
+impl Memory<'_> {
+    pub(super) fn read(&self, t: &Tensor) -> &[f32] {
+        if t.kept { &self.floats[t.range()] } else { &self.scratch[t.range()] }
+    }
+
+    pub(super) fn write(&mut self, t: &Tensor) -> &mut [f32] {
+        if t.kept { &mut self.floats[t.range()] } else { &mut self.scratch[t.range()] }
+    }
+
+    /// An operation's input and output, whichever of the two memories each lies in.
+    pub(super) fn pair(&mut self, x: &Tensor, y: &Tensor) -> (&[f32], &mut [f32]) {
+        match (x.kept, y.kept) {
+            (true, false) => (&self.floats[x.range()], &mut self.scratch[y.range()]),
+            (false, true) => (&self.scratch[x.range()], &mut self.floats[y.range()]),
+            (both, _) => split(if both { self.floats } else { self.scratch }, x, y),
+        }
+    }
+
+    /// Input, output, and an operation's own memory in the scratch, which lies behind all tensors.
+    pub(super) fn triple(
+        &mut self,
+        x: &Tensor,
+        y: &Tensor,
+        own: &Tensor,
+    ) -> (&[f32], &mut [f32], &mut [f32]) {
+        let (scratch, after) = self.scratch.split_at_mut(own.start);
+        let own = &mut after[..own.plane.buffer_len()];
+        let (x, y) = match (x.kept, y.kept) {
+            (true, false) => (&self.floats[x.range()], &mut scratch[y.range()]),
+            (false, true) => (&scratch[x.range()], &mut self.floats[y.range()]),
+            (both, _) => split(if both { self.floats } else { scratch }, x, y),
+        };
+        (x, y, own)
+    }
+}
+
+/// Two ranges of one memory, `x` before `y`.
+fn split<'a>(memory: &'a mut [f32], x: &Tensor, y: &Tensor) -> (&'a [f32], &'a mut [f32]) {
+    let (before, after) = memory.split_at_mut(y.start);
+    (&before[x.range()], &mut after[..y.plane.buffer_len()])
+}
