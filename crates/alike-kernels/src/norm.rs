@@ -188,12 +188,8 @@ unsafe fn stats_kernel<S: Simd>(x: &[f32], plane: Plane, eps: f32, stats: &mut [
                 if stage == 0 || l >= channels { 0.0 } else { stats[(first + l) / per_group].mean }
             });
             if plane.in_lanes() {
-                each::<LANE_GROUP>(x, plane, first, |v| {
-                    for l in 0..LANE_GROUP {
-                        let d = v[l] - means[l];
-                        lanes[l] += if stage == 0 { d } else { d * d };
-                    }
-                });
+                // SAFETY: `group_stats` checked that the plane fits the buffer.
+                unsafe { sums::<S>(&x[plane.offset + first..], plane, &means, stage == 1, &mut lanes) }
             } else {
                 each::<1>(x, plane, first, |v| {
                     let d = v[0] - means[0];
@@ -216,38 +212,82 @@ unsafe fn stats_kernel<S: Simd>(x: &[f32], plane: Plane, eps: f32, stats: &mut [
     }
 }
 
+/// Sums over all pixels, lane by lane, of the distances from the means, or of their squares.
+#[inline(always)]
+unsafe fn sums<S: Simd>(
+    x: &[f32],
+    plane: Plane,
+    means: &[f32; LANE_GROUP],
+    square: bool,
+    lanes: &mut [f32; LANE_GROUP],
+) {
+    // SAFETY: a lane group of every pixel lies in `x`, by `group_stats`.
+    unsafe {
+        for lane in (0..LANE_GROUP).step_by(S::LANES) {
+            let mean = S::load(means.as_ptr().add(lane));
+            // Rows take turns with two sums, so that additions need not wait for each other.
+            let mut sums = [S::splat(0.0); 2];
+            for r in 0..plane.h {
+                for p in 0..plane.w {
+                    let v = S::load(x.as_ptr().add(r * plane.pitch + p * plane.stride + lane));
+                    let d = S::sub(v, mean);
+                    let sum = &mut sums[p % 2];
+                    *sum = if square { S::fma(d, d, *sum) } else { S::add(d, *sum) };
+                }
+            }
+            S::store(lanes.as_mut_ptr().add(lane), S::add(sums[0], sums[1]));
+        }
+    }
+}
+
 /// Two passes again, over whole rows.
 #[inline(always)]
 fn narrow_stats(x: &[f32], plane: Plane, count: f64, eps: f32, stats: &mut [GroupStats]) {
-    let group = |l: usize| l % plane.c * stats.len() / plane.c;
-    let groups: [usize; PERIOD] = std::array::from_fn(group);
-    let pass = |means: &[f32; PERIOD], square: bool| -> Vec<f64> {
-        let mut lanes = [0.0f32; PERIOD];
-        for y in 0..plane.h {
-            for chunk in x[plane.at(y, 0)..][..plane.w * plane.c].chunks(PERIOD) {
-                let one = |v: f32, m: f32| if square { (v - m) * (v - m) } else { v - m };
-                if let Ok(whole) = <&[f32; PERIOD]>::try_from(chunk) {
-                    for l in 0..PERIOD {
-                        lanes[l] += one(whole[l], means[l]);
-                    }
-                } else {
-                    for (l, v) in chunk.iter().enumerate() {
-                        lanes[l] += one(*v, means[l]);
-                    }
-                }
+    stats.fill(GroupStats::default());
+    for square in [false, true] {
+        let mut means = [0.0; PERIOD];
+        for l in 0..PERIOD {
+            means[l] = stats[group(l, plane, stats)].mean;
+        }
+        let sums = narrow_sums(x, plane, &means, square);
+        for g in 0..stats.len() {
+            let members = (0..PERIOD).filter(|&l| group(l, plane, stats) == g);
+            let mean = members.map(|l| f64::from(sums[l])).sum::<f64>() / count;
+            if square {
+                stats[g].rstd = (1.0 / (mean + f64::from(eps)).sqrt()) as f32;
+            } else {
+                stats[g].mean = mean as f32;
             }
         }
-        let mut sums = vec![0.0f64; stats.len()];
-        for (l, v) in lanes.iter().enumerate() {
-            sums[groups[l]] += f64::from(*v);
-        }
-        sums
-    };
-    let means: Vec<f32> = pass(&[0.0; PERIOD], false).iter().map(|s| (s / count) as f32).collect();
-    let squares = pass(&std::array::from_fn(|l| means[groups[l]]), true);
-    for ((s, mean), square) in stats.iter_mut().zip(means).zip(squares) {
-        *s = GroupStats { mean, rstd: (1.0 / (square / count + f64::from(eps)).sqrt()) as f32 };
     }
+}
+
+/// The group of a row's float `l`.
+fn group(l: usize, plane: Plane, stats: &[GroupStats]) -> usize {
+    l % plane.c * stats.len() / plane.c
+}
+
+/// Sums over all rows, lane by lane, of the distances from the means, or of their squares.
+#[inline(always)]
+fn narrow_sums(x: &[f32], plane: Plane, means: &[f32; PERIOD], square: bool) -> [f32; PERIOD] {
+    let mut lanes = [0.0f32; PERIOD];
+    // Without a border all rows are one.
+    let row = plane.w * plane.c;
+    let (rows, len) = if plane.pitch == row { (1, plane.h * row) } else { (plane.h, row) };
+    for y in 0..rows {
+        let (whole, rest) = x[plane.at(y, 0)..][..len].as_chunks::<PERIOD>();
+        for chunk in whole {
+            for l in 0..PERIOD {
+                let d = chunk[l] - means[l];
+                lanes[l] += if square { d * d } else { d };
+            }
+        }
+        for (l, v) in rest.iter().enumerate() {
+            let d = v - means[l];
+            lanes[l] += if square { d * d } else { d };
+        }
+    }
+    lanes
 }
 
 /// A narrow plane's coefficients, repeated with its channels.
@@ -260,9 +300,15 @@ struct Narrow {
 
 #[inline(always)]
 fn narrow(c: usize, stats: &[GroupStats], affine: Affine<'_>) -> Narrow {
-    let of = |l: usize| coefficients(l % c, 1, c / stats.len(), stats, affine);
-    let pick = |f: fn(&Coefficients) -> f32| std::array::from_fn(|l| f(&of(l)));
-    Narrow { a: pick(|k| k.a[0]), b: pick(|k| k.b[0]), mean: pick(|k| k.mean[0]), rstd: pick(|k| k.rstd[0]) }
+    let zero = [0.0; PERIOD];
+    let mut k = Narrow { a: zero, b: zero, mean: zero, rstd: zero };
+    for channel in 0..c {
+        let one = coefficients(channel, 1, c / stats.len(), stats, affine);
+        for l in (channel..PERIOD).step_by(c) {
+            (k.a[l], k.b[l], k.mean[l], k.rstd[l]) = (one.a[0], one.b[0], one.mean[0], one.rstd[0]);
+        }
+    }
+    k
 }
 
 /// A block's normalisation as `x * a + b`, and its affine part; lanes beyond the channels are zero.
@@ -329,19 +375,21 @@ unsafe fn forward_kernel<S: Simd>(
     for (first, channels) in blocks(xp) {
         let k = coefficients(first, channels, per_group, stats, affine);
         for r in 0..xp.h {
-            let xr = x[xp.at(r, 0)..][..xp.w * xp.stride].chunks_exact(xp.stride);
-            let yr = y[yp.at(r, 0)..][..xp.w * xp.stride].chunks_exact_mut(xp.stride);
-            for (xs, ys) in xr.zip(yr) {
-                if xp.in_lanes() {
-                    let xs = &xs[first..first + LANE_GROUP];
-                    let ys = &mut ys[first..first + LANE_GROUP];
-                    for l in 0..LANE_GROUP {
-                        let v = xs[l] * k.a[l] + k.b[l];
-                        ys[l] = if affine.relu { rectify(v) } else { v };
+            for p in 0..xp.w {
+                let (from, to) = (xp.at(r, p) + first, yp.at(r, p) + first);
+                if !xp.in_lanes() {
+                    let v = x[from] * k.a[0] + k.b[0];
+                    y[to] = if affine.relu { rectify(v) } else { v };
+                    continue;
+                }
+                // SAFETY: `group_norm` checked that both planes fit their buffers.
+                unsafe {
+                    for l in (0..LANE_GROUP).step_by(S::LANES) {
+                        let (a, b) = (S::load(k.a.as_ptr().add(l)), S::load(k.b.as_ptr().add(l)));
+                        let v = S::fma(S::load(x.as_ptr().add(from + l)), a, b);
+                        let v = if affine.relu { S::max(S::splat(0.0), v) } else { v };
+                        S::store(y.as_mut_ptr().add(to + l), v);
                     }
-                } else {
-                    let v = xs[first] * k.a[0] + k.b[0];
-                    ys[first] = if affine.relu { rectify(v) } else { v };
                 }
             }
         }
@@ -392,22 +440,19 @@ unsafe fn backward_kernel<S: Simd>(
         let k = coefficients(first, channels, per_group, stats, affine);
         let mut s1 = [0.0f32; LANE_GROUP];
         let mut s2 = [0.0f32; LANE_GROUP];
-        for r in 0..xp.h {
-            let xr = x[xp.at(r, 0)..][..xp.w * xp.stride].chunks_exact(xp.stride);
-            let dr = dy[dyp.at(r, 0)..][..xp.w * xp.stride].chunks_exact(xp.stride);
-            for (xs, ds) in xr.zip(dr) {
-                if xp.in_lanes() {
-                    let xs = &xs[first..first + LANE_GROUP];
-                    let ds = &ds[first..first + LANE_GROUP];
-                    for l in 0..LANE_GROUP {
-                        let g = through(xs[l] * k.a[l] + k.b[l], ds[l]);
-                        s1[l] += g;
-                        s2[l] += g * ((xs[l] - k.mean[l]) * k.rstd[l]);
-                    }
-                } else {
-                    let g = through(xs[first] * k.a[0] + k.b[0], ds[first]);
+        if xp.in_lanes() {
+            // SAFETY: `group_norm_backward` checked that both planes fit their buffers.
+            unsafe {
+                let (x, dy) = (&x[xp.offset + first..], &dy[dyp.offset + first..]);
+                gradient_sums::<S>(x, xp, dy, dyp, &k, affine.relu, &mut s1, &mut s2);
+            }
+        } else {
+            for r in 0..xp.h {
+                for p in 0..xp.w {
+                    let (v, g) = (x[xp.at(r, p) + first], dy[dyp.at(r, p) + first]);
+                    let g = through(v * k.a[0] + k.b[0], g);
                     s1[0] += g;
-                    s2[0] += g * ((xs[first] - k.mean[0]) * k.rstd[0]);
+                    s2[0] += g * ((v - k.mean[0]) * k.rstd[0]);
                 }
             }
         }
@@ -431,21 +476,72 @@ unsafe fn backward_kernel<S: Simd>(
         for l in 0..channels {
             (m1[l], m2[l]) = means[(first + l) / per_group];
         }
-        for r in 0..xp.h {
-            let xr = x[xp.at(r, 0)..][..xp.w * xp.stride].chunks_exact(xp.stride);
-            let dr = dy[dyp.at(r, 0)..][..xp.w * xp.stride].chunks_exact(xp.stride);
-            let or = dx[dxp.at(r, 0)..][..xp.w * xp.stride].chunks_exact_mut(xp.stride);
-            for ((xs, ds), os) in xr.zip(dr).zip(or) {
-                let width = if xp.in_lanes() { LANE_GROUP } else { 1 };
-                let xs = &xs[first..first + width];
-                let ds = &ds[first..first + width];
-                let os = &mut os[first..first + width];
-                for l in 0..width {
-                    let g = through(xs[l] * k.a[l] + k.b[l], ds[l]);
-                    let normal = (xs[l] - k.mean[l]) * k.rstd[l];
-                    os[l] = k.rstd[l] * (k.scale[l] * g - m1[l] - normal * m2[l]);
+        if xp.in_lanes() {
+            // dx = rstd (scale g - m1 - normal m2), as a sum of two products.
+            let by_g: [f32; LANE_GROUP] = std::array::from_fn(|l| k.rstd[l] * k.scale[l]);
+            let by_normal: [f32; LANE_GROUP] = std::array::from_fn(|l| -k.rstd[l] * m2[l]);
+            let fixed: [f32; LANE_GROUP] = std::array::from_fn(|l| -k.rstd[l] * m1[l]);
+            for l in (0..LANE_GROUP).step_by(S::LANES) {
+                // SAFETY: `group_norm_backward` checked that all planes fit their buffers.
+                unsafe {
+                    let lanes = |v: &[f32; LANE_GROUP]| S::load(v.as_ptr().add(l));
+                    let (a, b, mean, rstd) = (lanes(&k.a), lanes(&k.b), lanes(&k.mean), lanes(&k.rstd));
+                    let (by_g, by_normal, fixed) = (lanes(&by_g), lanes(&by_normal), lanes(&fixed));
+                    for r in 0..xp.h {
+                        for p in 0..xp.w {
+                            let v = S::load(x.as_ptr().add(xp.at(r, p) + first + l));
+                            let g = S::load(dy.as_ptr().add(dyp.at(r, p) + first + l));
+                            let g = if affine.relu { S::where_open(S::fma(v, a, b), g) } else { g };
+                            let normal = S::mul(S::sub(v, mean), rstd);
+                            let out = S::fma(g, by_g, S::fma(normal, by_normal, fixed));
+                            S::store(dx.as_mut_ptr().add(dxp.at(r, p) + first + l), out);
+                        }
+                    }
                 }
             }
+            continue;
+        }
+        for r in 0..xp.h {
+            for p in 0..xp.w {
+                let (v, g) = (x[xp.at(r, p) + first], dy[dyp.at(r, p) + first]);
+                let g = through(v * k.a[0] + k.b[0], g);
+                let normal = (v - k.mean[0]) * k.rstd[0];
+                dx[dxp.at(r, p) + first] = k.rstd[0] * (k.scale[0] * g - m1[0] - normal * m2[0]);
+            }
+        }
+    }
+}
+
+/// Sums over all pixels, lane by lane: of the gradient, and of the gradient times the normalised input.
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "a part of the kernel above")]
+unsafe fn gradient_sums<S: Simd>(
+    x: &[f32],
+    xp: Plane,
+    dy: &[f32],
+    dyp: Plane,
+    k: &Coefficients,
+    relu: bool,
+    s1: &mut [f32; LANE_GROUP],
+    s2: &mut [f32; LANE_GROUP],
+) {
+    // SAFETY: a lane group of every pixel lies in both buffers, by the caller.
+    unsafe {
+        for l in (0..LANE_GROUP).step_by(S::LANES) {
+            let (a, b) = (S::load(k.a.as_ptr().add(l)), S::load(k.b.as_ptr().add(l)));
+            let (mean, rstd) = (S::load(k.mean.as_ptr().add(l)), S::load(k.rstd.as_ptr().add(l)));
+            let (mut sum1, mut sum2) = (S::splat(0.0), S::splat(0.0));
+            for r in 0..xp.h {
+                for p in 0..xp.w {
+                    let v = S::load(x.as_ptr().add(r * xp.pitch + p * xp.stride + l));
+                    let g = S::load(dy.as_ptr().add(r * dyp.pitch + p * dyp.stride + l));
+                    let g = if relu { S::where_open(S::fma(v, a, b), g) } else { g };
+                    sum1 = S::add(sum1, g);
+                    sum2 = S::fma(g, S::mul(S::sub(v, mean), rstd), sum2);
+                }
+            }
+            S::store(s1.as_mut_ptr().add(l), sum1);
+            S::store(s2.as_mut_ptr().add(l), sum2);
         }
     }
 }

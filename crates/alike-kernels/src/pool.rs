@@ -1,7 +1,7 @@
 //! Max-pooling with the place of each maximum, and global average pooling.
 
 use crate::simd::Simd;
-use crate::{LANE_GROUP, Plane, Tier};
+use crate::{Plane, Tier};
 
 /// A square pooling window and its step, without padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,21 +43,15 @@ impl Tier {
     ) {
         window.check(xp, yp);
         assert!(xp.fits(x) && yp.fits(y), "max-pool: buffer too short");
-        match places {
-            Some(places) => {
-                assert!(places.len() >= yp.pixels() * yp.stride, "max-pool: too few places");
-                dispatch!(
-                    self,
-                    forward_kernel(
-                        x: &[f32], xp: Plane, window: PoolWindow, y: &mut [f32], yp: Plane, places: &mut [u8],
-                    )
-                );
-            }
-            None => dispatch!(
-                self,
-                maximum_kernel(x: &[f32], xp: Plane, window: PoolWindow, y: &mut [f32], yp: Plane)
-            ),
+        if let Some(places) = &places {
+            assert!(places.len() >= yp.pixels() * yp.stride, "max-pool: too few places");
         }
+        dispatch!(
+            self,
+            forward_kernel(
+                x: &[f32], xp: Plane, window: PoolWindow, y: &mut [f32], yp: Plane, places: Option<&mut [u8]>,
+            )
+        );
     }
 
     /// Writes the input's gradient: each output's gradient goes to the place of its maximum, all else is zero.
@@ -96,6 +90,7 @@ impl Tier {
     ) {
         window.check(dxp, dyp);
         assert!(dxp.fits(dx) && dyp.fits(dy), "max-pool: buffer too short");
+        assert!(places.len() >= dyp.pixels() * dyp.stride, "max-pool: too few places");
         if dyp.in_lanes() {
             dispatch!(
                 self,
@@ -163,68 +158,95 @@ unsafe fn forward_kernel<S: Simd>(
     window: PoolWindow,
     y: &mut [f32],
     yp: Plane,
-    places: &mut [u8],
+    mut places: Option<&mut [u8]>,
 ) {
     for oy in 0..yp.h {
         for ox in 0..yp.w {
-            let base = xp.at(oy * window.stride, ox * window.stride);
-            let out = yp.at(oy, ox);
-            let at = (oy * yp.w + ox) * yp.stride;
-            if yp.in_lanes() {
-                for first in (0..yp.stride).step_by(LANE_GROUP) {
-                    block::<LANE_GROUP>(
-                        &x[base + first..],
-                        xp,
-                        window,
-                        &mut y[out + first..][..LANE_GROUP],
-                        &mut places[at + first..][..LANE_GROUP],
-                    );
-                }
-            } else {
-                for c in 0..yp.c {
-                    block::<1>(
-                        &x[base + c..],
-                        xp,
-                        window,
-                        &mut y[out + c..=out + c],
-                        &mut places[at + c..=at + c],
-                    );
-                }
-            }
-        }
-    }
-}
-
-/// The same without places, which makes it one comparison a value.
-#[inline(always)]
-unsafe fn maximum_kernel<S: Simd>(x: &[f32], xp: Plane, window: PoolWindow, y: &mut [f32], yp: Plane) {
-    let width = if yp.in_lanes() { LANE_GROUP } else { 1 };
-    for oy in 0..yp.h {
-        for ox in 0..yp.w {
             let (base, out) = (xp.at(oy * window.stride, ox * window.stride), yp.at(oy, ox));
-            for first in (0..yp.stride).step_by(width) {
-                if yp.in_lanes() {
-                    maximum::<LANE_GROUP>(&x[base + first..], xp, window, &mut y[out + first..]);
-                } else {
-                    maximum::<1>(&x[base + first..], xp, window, &mut y[out + first..]);
+            let at = (oy * yp.w + ox) * yp.stride;
+            if !yp.in_lanes() {
+                for c in 0..yp.c {
+                    let (value, place) = maximum(&x[base + c..], xp, window);
+                    y[out + c] = value;
+                    if let Some(places) = places.as_deref_mut() {
+                        places[at + c] = place;
+                    }
+                }
+                continue;
+            }
+            for first in (0..yp.stride).step_by(S::LANES) {
+                let places = places.as_deref_mut().map(|p| &mut p[at + first..][..S::LANES]);
+                let (x, y) = (&x[base + first..], &mut y[out + first..][..S::LANES]);
+                // SAFETY: `max_pool` checked both planes and the window's reach.
+                unsafe {
+                    // Loops of known length are worth three copies.
+                    match window.size {
+                        2 => maxima::<S, 2>(x, xp, window, y, places),
+                        3 => maxima::<S, 3>(x, xp, window, y, places),
+                        _ => maxima::<S, 0>(x, xp, window, y, places),
+                    }
                 }
             }
         }
     }
 }
 
+/// A vector of channels.
 #[inline(always)]
-fn maximum<const W: usize>(x: &[f32], xp: Plane, window: PoolWindow, y: &mut [f32]) {
-    let mut best: [f32; W] = x[..W].try_into().expect("a slice of W");
+unsafe fn maxima<S: Simd>(
+    x: &[f32],
+    xp: Plane,
+    window: PoolWindow,
+    y: &mut [f32],
+    places: Option<&mut [u8]>,
+) {
+    // SAFETY: the window's reach was checked; `y` and `places` are a vector long.
+    unsafe {
+        let mut best = S::load(x.as_ptr());
+        let mut place = S::no_places();
+        // A NaN makes the sum of all values one, and so do two infinities, which only costs time.
+        let mut sum = S::splat(0.0);
+        for ky in 0..size {
+            for kx in 0..size {
+                let v = S::load(x.as_ptr().add(ky * xp.pitch + kx * xp.stride));
+                sum = S::add(sum, v);
+                if places.is_some() {
+                    (best, place) = S::larger(best, place, v, (ky * size + kx) as u32);
+                } else {
+                    best = S::max(v, best);
+                }
+            }
+        }
+        S::store(y.as_mut_ptr(), best);
+        let nan = S::has_nan(sum);
+        let mut places = places;
+        if let Some(places) = places.as_deref_mut() {
+            S::store_places(places.as_mut_ptr(), place);
+        }
+        if nan {
+            for (l, y) in y.iter_mut().enumerate() {
+                let (value, place) = maximum(&x[l..], xp, window);
+                *y = value;
+                if let Some(places) = places.as_deref_mut() {
+                    places[l] = place;
+                }
+            }
+        }
+    }
+}
+
+/// One channel's maximum and its place: the plain definition.
+fn maximum(x: &[f32], xp: Plane, window: PoolWindow) -> (f32, u8) {
+    let (mut best, mut place) = (x[0], 0);
     for ky in 0..window.size {
         for kx in 0..window.size {
-            let v: &[f32; W] = x[ky * xp.pitch + kx * xp.stride..][..W].try_into().expect("a slice of W");
-            for l in 0..W {
-                best[l] = if v[l] > best[l] || v[l].is_nan() { v[l] } else { best[l] };
+            let v = x[ky * xp.pitch + kx * xp.stride];
+            if v > best || v.is_nan() {
+                (best, place) = (v, (ky * window.size + kx) as u8);
             }
         }
     }
-    y[..W].copy_from_slice(&best);
+    (best, place)
 }
 
 /// A vector of gradients goes to every place of its windows, times one or times zero: cheaper than a scatter.
@@ -237,21 +259,20 @@ unsafe fn scatter_kernel<S: Simd>(
     dx: &mut [f32],
     dxp: Plane,
 ) {
+    let per_row = dyp.w * dyp.stride;
     for oy in 0..dyp.h {
         for ox in 0..dyp.w {
             let (from, base) = (dyp.at(oy, ox), dxp.at(oy * window.stride, ox * window.stride));
-            for first in (0..dyp.stride).step_by(LANE_GROUP) {
-                let g: &[f32; LANE_GROUP] = dy[from + first..].first_chunk().expect("a lane group");
-                let at = &places[(oy * dyp.w + ox) * dyp.stride + first..];
-                let at: [u32; LANE_GROUP] = std::array::from_fn(|l| u32::from(at[l]));
-                for ky in 0..window.size {
-                    for kx in 0..window.size {
-                        let k = (ky * window.size + kx) as u32;
-                        let to = &mut dx[base + first + ky * dxp.pitch + kx * dxp.stride..];
-                        let to: &mut [f32; LANE_GROUP] = to.first_chunk_mut().expect("a lane group");
-                        for l in 0..LANE_GROUP {
-                            to[l] += if at[l] == k { g[l] } else { 0.0 };
-                        }
+            // SAFETY: `max_pool_backward_add` checked both planes, the window's reach, and the places.
+            unsafe {
+                for first in (0..dyp.stride).step_by(S::LANES) {
+                    let g = S::load(dy.as_ptr().add(from + first));
+                    let at = S::load_places(places.as_ptr().add(oy * per_row + ox * dyp.stride + first));
+                    let to = dx.as_mut_ptr().add(base + first);
+                    match window.size {
+                        2 => scatter::<S, 2>(to, dxp, 2, at, g),
+                        3 => scatter::<S, 3>(to, dxp, 3, at, g),
+                        size => scatter::<S, 0>(to, dxp, size, at, g),
                     }
                 }
             }
@@ -259,24 +280,19 @@ unsafe fn scatter_kernel<S: Simd>(
     }
 }
 
+/// `K` is the window's size, or 0 for any.
 #[inline(always)]
-fn block<const W: usize>(x: &[f32], xp: Plane, window: PoolWindow, y: &mut [f32], places: &mut [u8]) {
-    let mut best: [f32; W] = x[..W].try_into().expect("a slice of W");
-    let mut place = [0u32; W];
-    for ky in 0..window.size {
-        for kx in 0..window.size {
-            let k = (ky * window.size + kx) as u32;
-            let v: &[f32; W] = x[ky * xp.pitch + kx * xp.stride..][..W].try_into().expect("a slice of W");
-            for l in 0..W {
-                let wins = v[l] > best[l] || v[l].is_nan();
-                best[l] = if wins { v[l] } else { best[l] };
-                place[l] = if wins { k } else { place[l] };
+unsafe fn scatter<S: Simd, const K: usize>(to: *mut f32, dxp: Plane, size: usize, at: S::I, g: S::V) {
+    let size = if K > 0 { K } else { size };
+    for ky in 0..size {
+        for kx in 0..size {
+            // SAFETY: the window lies in the buffer, by `scatter_kernel`.
+            unsafe {
+                let to = to.add(ky * dxp.pitch + kx * dxp.stride);
+                let hit = S::at_place(at, (ky * size + kx) as u32, g);
+                S::store(to, S::add(S::load(to), hit));
             }
         }
-    }
-    y.copy_from_slice(&best);
-    for (to, from) in places.iter_mut().zip(place) {
-        *to = from as u8;
     }
 }
 

@@ -17,6 +17,26 @@ pub(crate) trait Simd {
     unsafe fn store(p: *mut f32, v: Self::V);
     /// `a * b + c`, fused where the machine can.
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
+    /// `a` where it is larger, else `b`: a NaN in `b` stays, one in `a` is lost.
+    unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
+    /// `v` where `by` is above zero or NaN, else zero.
+    unsafe fn where_open(by: Self::V, v: Self::V) -> Self::V;
+    /// Whether any lane is NaN.
+    unsafe fn has_nan(v: Self::V) -> bool;
+
+    /// Small whole numbers, one a lane: places in a pooling window.
+    type I: Copy;
+    /// Place zero in every lane.
+    unsafe fn no_places() -> Self::I;
+    unsafe fn load_places(p: *const u8) -> Self::I;
+    unsafe fn store_places(p: *mut u8, places: Self::I);
+    /// `v` where a lane's place is `k`, else zero.
+    unsafe fn at_place(places: Self::I, k: u32, v: Self::V) -> Self::V;
+    /// The larger of `best` and `v`, and `k` for the place where that is `v`. NaNs are for the caller to find.
+    unsafe fn larger(best: Self::V, places: Self::I, v: Self::V, k: u32) -> (Self::V, Self::I);
 }
 
 /// Any machine: arrays of four, which compilers turn into the vectors that every 64-bit target has.
@@ -48,6 +68,69 @@ impl Simd for Portable {
     unsafe fn fma(a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] {
         // Not `mul_add`: without the instruction that is a slow call into the C library.
         std::array::from_fn(|i| a[i] * b[i] + c[i])
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| a[i] + b[i])
+    }
+
+    #[inline(always)]
+    unsafe fn sub(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| a[i] - b[i])
+    }
+
+    #[inline(always)]
+    unsafe fn mul(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| a[i] * b[i])
+    }
+
+    #[inline(always)]
+    unsafe fn max(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| if a[i] > b[i] { a[i] } else { b[i] })
+    }
+
+    #[inline(always)]
+    unsafe fn where_open(by: [f32; 4], v: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| if by[i] <= 0.0 { 0.0 } else { v[i] })
+    }
+
+    #[inline(always)]
+    unsafe fn has_nan(v: [f32; 4]) -> bool {
+        v[0].is_nan() | v[1].is_nan() | v[2].is_nan() | v[3].is_nan()
+    }
+
+    type I = [u32; 4];
+
+    #[inline(always)]
+    unsafe fn no_places() -> [u32; 4] {
+        [0; 4]
+    }
+
+    #[inline(always)]
+    unsafe fn load_places(p: *const u8) -> [u32; 4] {
+        // SAFETY: the caller vouches for four bytes at `p`.
+        unsafe { p.cast::<[u8; 4]>().read_unaligned() }.map(u32::from)
+    }
+
+    #[inline(always)]
+    unsafe fn store_places(p: *mut u8, places: [u32; 4]) {
+        // SAFETY: the caller vouches for four bytes at `p`.
+        unsafe { p.cast::<[u8; 4]>().write_unaligned(places.map(|k| k as u8)) }
+    }
+
+    #[inline(always)]
+    unsafe fn at_place(places: [u32; 4], k: u32, v: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| if places[i] == k { v[i] } else { 0.0 })
+    }
+
+    #[inline(always)]
+    unsafe fn larger(best: [f32; 4], places: [u32; 4], v: [f32; 4], k: u32) -> ([f32; 4], [u32; 4]) {
+        let wins: [bool; 4] = std::array::from_fn(|i| v[i] > best[i]);
+        (
+            std::array::from_fn(|i| if wins[i] { v[i] } else { best[i] }),
+            std::array::from_fn(|i| if wins[i] { k } else { places[i] }),
+        )
     }
 }
 
@@ -87,6 +170,86 @@ mod x86 {
             // SAFETY: see above.
             unsafe { _mm256_fmadd_ps(a, b, c) }
         }
+
+        #[inline(always)]
+        unsafe fn add(a: __m256, b: __m256) -> __m256 {
+            // SAFETY: see above.
+            unsafe { _mm256_add_ps(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn sub(a: __m256, b: __m256) -> __m256 {
+            // SAFETY: see above.
+            unsafe { _mm256_sub_ps(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn mul(a: __m256, b: __m256) -> __m256 {
+            // SAFETY: see above.
+            unsafe { _mm256_mul_ps(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn max(a: __m256, b: __m256) -> __m256 {
+            // SAFETY: see above.
+            unsafe { _mm256_max_ps(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn where_open(by: __m256, v: __m256) -> __m256 {
+            // SAFETY: see above.
+            unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(by, _mm256_setzero_ps()), v) }
+        }
+
+        #[inline(always)]
+        unsafe fn has_nan(v: __m256) -> bool {
+            // SAFETY: see above.
+            unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_UNORD_Q>(v, v)) != 0 }
+        }
+
+        type I = __m256i;
+
+        #[inline(always)]
+        unsafe fn no_places() -> __m256i {
+            // SAFETY: see above.
+            unsafe { _mm256_setzero_si256() }
+        }
+
+        #[inline(always)]
+        unsafe fn load_places(p: *const u8) -> __m256i {
+            // SAFETY: see above; eight bytes.
+            unsafe { _mm256_cvtepu8_epi32(_mm_loadl_epi64(p.cast())) }
+        }
+
+        #[inline(always)]
+        unsafe fn store_places(p: *mut u8, places: __m256i) {
+            // SAFETY: see above; eight bytes.
+            unsafe {
+                let words =
+                    _mm_packus_epi32(_mm256_castsi256_si128(places), _mm256_extracti128_si256::<1>(places));
+                _mm_storel_epi64(p.cast(), _mm_packus_epi16(words, words));
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn larger(best: __m256, places: __m256i, v: __m256, k: u32) -> (__m256, __m256i) {
+            // SAFETY: see above.
+            unsafe {
+                let wins = _mm256_cmp_ps::<_CMP_GT_OQ>(v, best);
+                let k = _mm256_castsi256_ps(_mm256_set1_epi32(k as i32));
+                let places = _mm256_blendv_ps(_mm256_castsi256_ps(places), k, wins);
+                (_mm256_blendv_ps(best, v, wins), _mm256_castps_si256(places))
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn at_place(places: __m256i, k: u32, v: __m256) -> __m256 {
+            // SAFETY: see above.
+            unsafe {
+                let equal = _mm256_cmpeq_epi32(places, _mm256_set1_epi32(k as i32));
+                _mm256_and_ps(_mm256_castsi256_ps(equal), v)
+            }
+        }
     }
 
     pub(crate) struct Avx512;
@@ -119,6 +282,81 @@ mod x86 {
         unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
             // SAFETY: see above.
             unsafe { _mm512_fmadd_ps(a, b, c) }
+        }
+
+        #[inline(always)]
+        unsafe fn add(a: __m512, b: __m512) -> __m512 {
+            // SAFETY: see above.
+            unsafe { _mm512_add_ps(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn sub(a: __m512, b: __m512) -> __m512 {
+            // SAFETY: see above.
+            unsafe { _mm512_sub_ps(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn mul(a: __m512, b: __m512) -> __m512 {
+            // SAFETY: see above.
+            unsafe { _mm512_mul_ps(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn max(a: __m512, b: __m512) -> __m512 {
+            // SAFETY: see above.
+            unsafe { _mm512_max_ps(a, b) }
+        }
+
+        #[inline(always)]
+        unsafe fn where_open(by: __m512, v: __m512) -> __m512 {
+            // SAFETY: see above.
+            unsafe { _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(by, _mm512_setzero_ps()), v) }
+        }
+
+        #[inline(always)]
+        unsafe fn has_nan(v: __m512) -> bool {
+            // SAFETY: see above.
+            unsafe { _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(v, v) != 0 }
+        }
+
+        type I = __m512i;
+
+        #[inline(always)]
+        unsafe fn no_places() -> __m512i {
+            // SAFETY: see above.
+            unsafe { _mm512_setzero_si512() }
+        }
+
+        #[inline(always)]
+        unsafe fn load_places(p: *const u8) -> __m512i {
+            // SAFETY: see above; sixteen bytes.
+            unsafe { _mm512_cvtepu8_epi32(_mm_loadu_si128(p.cast())) }
+        }
+
+        #[inline(always)]
+        unsafe fn store_places(p: *mut u8, places: __m512i) {
+            // SAFETY: see above; sixteen bytes.
+            unsafe { _mm_storeu_si128(p.cast(), _mm512_cvtepi32_epi8(places)) }
+        }
+
+        #[inline(always)]
+        unsafe fn larger(best: __m512, places: __m512i, v: __m512, k: u32) -> (__m512, __m512i) {
+            // SAFETY: see above.
+            unsafe {
+                let wins =
+                    _mm512_cmp_ps_mask::<_CMP_GT_OQ>(v, best) | _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(v, v);
+                (_mm512_mask_mov_ps(best, wins, v), _mm512_mask_set1_epi32(places, wins, k as i32))
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn at_place(places: __m512i, k: u32, v: __m512) -> __m512 {
+            // SAFETY: see above.
+            unsafe {
+                let equal = _mm512_cmpeq_epi32_mask(places, _mm512_set1_epi32(k as i32));
+                _mm512_maskz_mov_ps(equal, v)
+            }
         }
     }
 }

@@ -68,61 +68,78 @@ impl Tier {
     }
 }
 
-/// Calls `f` for every lane group of a row's columns: where it begins in a run, and in the row as a whole; how long it is.
+/// Adds the sum of all rows to `c`, a few vectors of columns at a time.
 #[inline(always)]
-fn lane_groups(dw: Windows, mut f: impl FnMut(usize, usize, usize)) {
+unsafe fn sum_kernel<S: Simd>(d: &[f32], dw: Windows, c: &mut [f32]) {
     for r in 0..dw.runs {
-        for first in (0..dw.run_len).step_by(LANE_GROUP) {
-            let lanes = (dw.run_len - first).min(LANE_GROUP);
-            f(r * dw.run_stride + first, r * dw.run_len + first, lanes);
+        let mut first = 0;
+        while first < dw.run_len {
+            let (offset, column) = (r * dw.run_stride + first, r * dw.run_len + first);
+            let left = dw.run_len - first;
+            // SAFETY: the caller checked that every run of every row lies in `d`, and every column in `c`.
+            unsafe {
+                let (from, to) = (d.as_ptr().add(offset), c.as_mut_ptr().add(column));
+                first += if left >= 2 * S::LANES {
+                    sum_block::<S, 2>(from, dw, to)
+                } else if left >= S::LANES {
+                    sum_block::<S, 1>(from, dw, to)
+                } else {
+                    for i in 0..dw.outer {
+                        for j in 0..dw.inner {
+                            *to += *from.add(dw.start(i, j));
+                        }
+                    }
+                    1
+                };
+            }
         }
     }
 }
 
 #[inline(always)]
-unsafe fn sum_kernel<S: Simd>(d: &[f32], dw: Windows, c: &mut [f32]) {
-    lane_groups(dw, |offset, column, lanes| {
-        let mut sums = [0.0f32; LANE_GROUP];
+unsafe fn sum_block<S: Simd, const N: usize>(from: *const f32, dw: Windows, to: *mut f32) -> usize {
+    // SAFETY: by `sum_kernel`.
+    unsafe {
+        let mut sums = [S::splat(0.0); N];
         for i in 0..dw.outer {
             for j in 0..dw.inner {
-                let row = &d[dw.start(i, j) + offset..];
-                if let Some(row) = row.first_chunk::<LANE_GROUP>().filter(|_| lanes == LANE_GROUP) {
-                    for (s, v) in sums.iter_mut().zip(row) {
-                        *s += v;
-                    }
-                } else {
-                    for (s, v) in sums.iter_mut().zip(&row[..lanes]) {
-                        *s += v;
-                    }
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    *sum = S::add(*sum, S::load(from.add(dw.start(i, j) + v * S::LANES)));
                 }
             }
         }
-        for (to, s) in c[column..].iter_mut().zip(&sums[..lanes]) {
-            *to += s;
+        for (v, sum) in sums.iter().enumerate() {
+            let p = to.add(v * S::LANES);
+            S::store(p, S::add(S::load(p), *sum));
         }
-    });
+    }
+    N * S::LANES
 }
 
 #[inline(always)]
 unsafe fn spread_kernel<S: Simd>(c: &[f32], d: &mut [f32], dw: Windows) {
-    lane_groups(dw, |offset, column, lanes| {
-        let mut values = [0.0f32; LANE_GROUP];
-        values[..lanes].copy_from_slice(&c[column..][..lanes]);
-        for i in 0..dw.outer {
-            for j in 0..dw.inner {
-                let row = &mut d[dw.start(i, j) + offset..];
-                if let Some(row) = row.first_chunk_mut::<LANE_GROUP>().filter(|_| lanes == LANE_GROUP) {
-                    for (to, v) in row.iter_mut().zip(&values) {
-                        *to += v;
-                    }
-                } else {
-                    for (to, v) in row[..lanes].iter_mut().zip(&values) {
-                        *to += v;
+    for r in 0..dw.runs {
+        let mut first = 0;
+        while first < dw.run_len {
+            let (offset, column) = (r * dw.run_stride + first, r * dw.run_len + first);
+            let whole = dw.run_len - first >= S::LANES;
+            // SAFETY: the caller checked that every run of every row lies in `d`, and every column in `c`.
+            unsafe {
+                let (from, to) = (c.as_ptr().add(column), d.as_mut_ptr().add(offset));
+                for i in 0..dw.outer {
+                    for j in 0..dw.inner {
+                        let to = to.add(dw.start(i, j));
+                        if whole {
+                            S::store(to, S::add(S::load(to), S::load(from)));
+                        } else {
+                            *to += *from;
+                        }
                     }
                 }
             }
+            first += if whole { S::LANES } else { 1 };
         }
-    });
+    }
 }
 
 #[inline(always)]
