@@ -191,15 +191,16 @@ unsafe fn forward_kernel<S: Simd>(
     }
 }
 
-/// A vector of channels.
+/// A vector of channels. `K` is the window's size, or 0 for any.
 #[inline(always)]
-unsafe fn maxima<S: Simd>(
+unsafe fn maxima<S: Simd, const K: usize>(
     x: &[f32],
     xp: Plane,
     window: PoolWindow,
     y: &mut [f32],
     places: Option<&mut [u8]>,
 ) {
+    let size = if K > 0 { K } else { window.size };
     // SAFETY: the window's reach was checked; `y` and `places` are a vector long.
     unsafe {
         let mut best = S::load(x.as_ptr());
