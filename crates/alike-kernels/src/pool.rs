@@ -160,76 +160,105 @@ unsafe fn forward_kernel<S: Simd>(
     yp: Plane,
     mut places: Option<&mut [u8]>,
 ) {
-    for oy in 0..yp.h {
-        for ox in 0..yp.w {
-            let (base, out) = (xp.at(oy * window.stride, ox * window.stride), yp.at(oy, ox));
-            let at = (oy * yp.w + ox) * yp.stride;
-            if !yp.in_lanes() {
-                for c in 0..yp.c {
-                    let (value, place) = maximum(&x[base + c..], xp, window);
-                    y[out + c] = value;
-                    if let Some(places) = places.as_deref_mut() {
-                        places[at + c] = place;
-                    }
-                }
-                continue;
+    if yp.in_lanes() {
+        let (x, y) = (x.as_ptr(), y.as_mut_ptr());
+        // SAFETY: `max_pool` checked both planes, the window's reach, and the places.
+        let nan = unsafe {
+            match &mut places {
+                Some(places) => sized::<S, true>(x, xp, window, y, yp, places.as_mut_ptr()),
+                None => sized::<S, false>(x, xp, window, y, yp, std::ptr::null_mut()),
             }
-            for first in (0..yp.stride).step_by(S::LANES) {
-                let places = places.as_deref_mut().map(|p| &mut p[at + first..][..S::LANES]);
-                let (x, y) = (&x[base + first..], &mut y[out + first..][..S::LANES]);
-                // SAFETY: `max_pool` checked both planes and the window's reach.
-                unsafe {
-                    // Loops of known length are worth three copies.
-                    match window.size {
-                        2 => maxima::<S, 2>(x, xp, window, y, places),
-                        3 => maxima::<S, 3>(x, xp, window, y, places),
-                        _ => maxima::<S, 0>(x, xp, window, y, places),
-                    }
-                }
-            }
+        };
+        if !nan {
+            return;
+        }
+    }
+    plain(x, xp, window, y, yp, places);
+}
+
+/// Loops of known length are worth three copies.
+#[inline(always)]
+unsafe fn sized<S: Simd, const PLACES: bool>(
+    x: *const f32,
+    xp: Plane,
+    window: PoolWindow,
+    y: *mut f32,
+    yp: Plane,
+    places: *mut u8,
+) -> bool {
+    // SAFETY: as for `lanes`.
+    unsafe {
+        match window.size {
+            2 => lanes::<S, PLACES, 2>(x, xp, window, y, yp, places),
+            3 => lanes::<S, PLACES, 3>(x, xp, window, y, yp, places),
+            _ => lanes::<S, PLACES, 0>(x, xp, window, y, yp, places),
         }
     }
 }
 
-/// A vector of channels. `K` is the window's size, or 0 for any.
+/// All maxima by vectors of channels; whether there may be a NaN among the values, for which this is not made. `K` is the
+/// window's size, or 0 for any.
 #[inline(always)]
-unsafe fn maxima<S: Simd, const K: usize>(
-    x: &[f32],
+unsafe fn lanes<S: Simd, const PLACES: bool, const K: usize>(
+    x: *const f32,
     xp: Plane,
     window: PoolWindow,
-    y: &mut [f32],
-    places: Option<&mut [u8]>,
-) {
+    y: *mut f32,
+    yp: Plane,
+    places: *mut u8,
+) -> bool {
     let size = if K > 0 { K } else { window.size };
-    // SAFETY: the window's reach was checked; `y` and `places` are a vector long.
+    // SAFETY: `forward_kernel`'s caller checked both planes, the window's reach, and the places.
     unsafe {
-        let mut best = S::load(x.as_ptr());
-        let mut place = S::no_places();
-        // A NaN makes the sum of all values one, and so do two infinities, which only costs time.
+        // A NaN makes a sum of values one, and so do two infinities, which then only costs time.
         let mut sum = S::splat(0.0);
-        for ky in 0..size {
-            for kx in 0..size {
-                let v = S::load(x.as_ptr().add(ky * xp.pitch + kx * xp.stride));
-                sum = S::add(sum, v);
-                if places.is_some() {
-                    (best, place) = S::larger(best, place, v, (ky * size + kx) as u32);
-                } else {
-                    best = S::max(v, best);
+        let mut places = places;
+        for oy in 0..yp.h {
+            for ox in 0..yp.w {
+                let from = x.add(xp.at(oy * window.stride, ox * window.stride));
+                let to = y.add(yp.at(oy, ox));
+                let mut first = 0;
+                while first < yp.stride {
+                    let mut best = S::load(from.add(first));
+                    let mut place = S::no_places();
+                    // A sum of its own, so that one window need not wait for the other.
+                    let mut values = S::splat(0.0);
+                    for ky in 0..size {
+                        for kx in 0..size {
+                            let v = S::load(from.add(ky * xp.pitch + kx * xp.stride + first));
+                            values = S::add(values, v);
+                            if PLACES {
+                                (best, place) = S::larger(best, place, v, (ky * size + kx) as u32);
+                            } else {
+                                best = S::max(v, best);
+                            }
+                        }
+                    }
+                    sum = S::add(sum, values);
+                    S::store(to.add(first), best);
+                    if PLACES {
+                        S::store_places(places, place);
+                        places = places.add(S::LANES);
+                    }
+                    first += S::LANES;
                 }
             }
         }
-        S::store(y.as_mut_ptr(), best);
-        let nan = S::has_nan(sum);
-        let mut places = places;
-        if let Some(places) = places.as_deref_mut() {
-            S::store_places(places.as_mut_ptr(), place);
-        }
-        if nan {
-            for (l, y) in y.iter_mut().enumerate() {
-                let (value, place) = maximum(&x[l..], xp, window);
-                *y = value;
+        S::has_nan(sum)
+    }
+}
+
+/// The plain loops: narrow planes, and NaNs wherever they are.
+#[inline(never)]
+fn plain(x: &[f32], xp: Plane, window: PoolWindow, y: &mut [f32], yp: Plane, mut places: Option<&mut [u8]>) {
+    for oy in 0..yp.h {
+        for ox in 0..yp.w {
+            let (base, out) = (xp.at(oy * window.stride, ox * window.stride), yp.at(oy, ox));
+            for c in 0..yp.c {
+                let (value, place) = maximum(&x[base + c..], xp, window);
+                y[out + c] = value;
                 if let Some(places) = places.as_deref_mut() {
-                    places[l] = place;
+                    places[(oy * yp.w + ox) * yp.stride + c] = place;
                 }
             }
         }
@@ -358,13 +387,21 @@ mod tests {
 
     #[test]
     fn a_nan_is_not_lost_in_a_maximum() {
-        let plane = Plane::new(1, 3, 1, 0);
-        let window = PoolWindow { size: 1, stride: 1 };
-        for tier in Tier::available() {
-            let mut y = [0.0; 3];
-            for places in [Some(&mut [0; 3][..]), None] {
-                tier.max_pool(&[1.0, f32::NAN, 2.0], plane, window, &mut y, plane, places);
-                assert!(y[1].is_nan());
+        let window = PoolWindow { size: 2, stride: 1 };
+        for c in [1, 32] {
+            let (xp, yp) = (Plane::new(2, 4, c, 0), Plane::new(1, 3, c, 0));
+            let mut x = vec![1.0; 8 * c];
+            // In channel 0, wherever a window meets it; the other channels are as if it were not there.
+            x[c] = f32::NAN;
+            for tier in Tier::available() {
+                let mut y = vec![0.0; 3 * c];
+                let mut places = vec![9; 3 * c];
+                tier.max_pool(&x, xp, window, &mut y, yp, Some(&mut places));
+                assert!(y[0].is_nan() && y[c].is_nan() && y[2 * c] == 1.0, "{tier:?}");
+                assert_eq!((places[0], places[c], places[2 * c]), (1, 0, 0), "{tier:?}");
+                assert!(y.iter().filter(|v| v.is_nan()).count() == 2, "{tier:?}");
+                tier.max_pool(&x, xp, window, &mut y, yp, None);
+                assert!(y[0].is_nan() && y[c].is_nan() && y[2 * c] == 1.0, "{tier:?}");
             }
         }
     }

@@ -346,7 +346,10 @@ mod x86 {
             unsafe {
                 let wins =
                     _mm512_cmp_ps_mask::<_CMP_GT_OQ>(v, best) | _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(v, v);
-                (_mm512_mask_mov_ps(best, wins, v), _mm512_mask_set1_epi32(places, wins, k as i32))
+                (
+                    _mm512_mask_mov_ps(best, wins, v),
+                    _mm512_mask_mov_epi32(places, wins, _mm512_set1_epi32(k as i32)),
+                )
             }
         }
 

@@ -38,8 +38,8 @@ impl SparseConv {
         assert!(at.len() == entries && dy.len() == entries, "sparse gradients: an entry a map and pixel");
         assert!(weights.len() >= self.maps * self.weights(), "sparse gradients: too few weights");
         let reach = (self.kernel - 1) * self.pitch + self.kernel * self.channels;
-        let farthest = at.iter().copied().max().map_or(0, |a| a as usize + reach);
-        assert!(farthest <= image.len(), "sparse gradients: the image is too short");
+        let farthest = at.iter().fold(0, |most, a| most.max(*a)) as usize;
+        assert!(entries == 0 || farthest + reach <= image.len(), "sparse gradients: the image is too short");
     }
 }
 

@@ -188,8 +188,10 @@ fn winners<'a>(
     let xp = tx.plane;
     let (maps, pixels) = (dyp.c, dyp.pixels());
     let corner = xp.offset - conv.pad * (xp.pitch + xp.stride);
-    let steps: [u32; 256] =
-        std::array::from_fn(|k| (k / window.size * xp.pitch + k % window.size * xp.stride) as u32);
+    let mut steps = [0u32; 256];
+    for (k, step) in steps.iter_mut().enumerate().take(window.size * window.size) {
+        *step = (k / window.size * xp.pitch + k % window.size * xp.stride) as u32;
+    }
     for y in 0..dyp.h {
         for x in 0..dyp.w {
             let pixel = y * dyp.w + x;
