@@ -53,7 +53,7 @@ mod tests {
     fn rows_times_a_vector_equal_the_plain_sums_on_every_tier() {
         let plane = Plane::new(5, 4, 20, 2);
         let a: Vec<f32> = (0..plane.buffer_len()).map(|i| ((i * 7) % 13) as f32 - 6.0).collect();
-        let aw = plane.windows(3, 1);
+        let aw = plane.windows(crate::Sliding { h: 3, w: 3, pad: 1, stride: 1 });
         let v: Vec<f32> = (0..aw.columns()).map(|i| ((i * 5) % 7) as f32 - 3.0).collect();
         let mut expected = Vec::new();
         for i in 0..aw.outer {

@@ -25,7 +25,7 @@ mod windows;
 
 pub use buffer::{AlignedBuffer, LANE_GROUP, padded};
 pub use norm::{Affine, AffineGradient, GroupStats};
-pub use plane::Plane;
+pub use plane::{Plane, Sliding};
 pub use pool::PoolWindow;
 pub use sparse::SparseConv;
 pub use tier::{Tier, TierError};

@@ -71,24 +71,44 @@ impl Plane {
         }
     }
 
-    /// One row for every position of a `kernel x kernel` window that slides by one over the image and `pad` pixels of
-    /// its border.
+    /// One row for every position of a window that slides over the image and its border.
     ///
     /// # Panics
     ///
-    /// If the border is narrower than `pad`, or the padded image smaller than the window.
-    pub fn windows(&self, kernel: usize, pad: usize) -> Windows {
-        assert!(pad <= self.border, "windows: a pad of {pad} needs as wide a border");
-        assert!(self.h + 2 * pad >= kernel && self.w + 2 * pad >= kernel, "windows: smaller than the kernel");
+    /// If the border is narrower than the window's pad, or the padded image smaller than the window.
+    pub fn windows(&self, s: Sliding) -> Windows {
+        assert!(s.pad <= self.border, "windows: a pad of {} needs as wide a border", s.pad);
+        let (h, w) = (self.h + 2 * s.pad, self.w + 2 * s.pad);
+        assert!(h >= s.h && w >= s.w && s.stride > 0, "windows: smaller than the kernel");
         Windows {
-            offset: self.offset - pad * (self.pitch + self.stride),
-            outer: self.h + 2 * pad + 1 - kernel,
-            outer_stride: self.pitch,
-            inner: self.w + 2 * pad + 1 - kernel,
-            inner_stride: self.stride,
-            runs: kernel,
-            run_len: kernel * self.stride,
+            offset: self.offset - s.pad * (self.pitch + self.stride),
+            outer: (h - s.h) / s.stride + 1,
+            outer_stride: s.stride * self.pitch,
+            inner: (w - s.w) / s.stride + 1,
+            inner_stride: s.stride * self.stride,
+            runs: s.h,
+            run_len: s.w * self.stride,
             run_stride: self.pitch,
         }
+    }
+}
+
+/// How a window slides over a plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sliding {
+    /// Rows of the window.
+    pub h: usize,
+    /// Columns of the window.
+    pub w: usize,
+    /// Zero pixels around the image.
+    pub pad: usize,
+    /// Pixels from one window to the next, both ways.
+    pub stride: usize,
+}
+
+impl Sliding {
+    /// Pixels of a window.
+    pub fn taps(&self) -> usize {
+        self.h * self.w
     }
 }

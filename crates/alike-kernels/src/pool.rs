@@ -115,6 +115,44 @@ impl Tier {
         }
     }
 
+    /// The mean of every window.
+    ///
+    /// # Panics
+    ///
+    /// If shapes disagree or a buffer is too short.
+    pub fn average_pool(self, x: &[f32], xp: Plane, window: PoolWindow, y: &mut [f32], yp: Plane) {
+        window.check(xp, yp);
+        assert!(xp.fits(x) && yp.fits(y), "average-pool: buffer too short");
+        dispatch!(
+            self,
+            average_kernel(x: &[f32], xp: Plane, window: PoolWindow, y: &mut [f32], yp: Plane)
+        );
+    }
+
+    /// Writes the input's gradient of [`Tier::average_pool`].
+    ///
+    /// # Panics
+    ///
+    /// If shapes disagree or a buffer is too short.
+    pub fn average_pool_backward(
+        self,
+        dy: &[f32],
+        dyp: Plane,
+        window: PoolWindow,
+        dx: &mut [f32],
+        dxp: Plane,
+    ) {
+        window.check(dxp, dyp);
+        assert!(dxp.fits(dx) && dyp.fits(dy), "average-pool: buffer too short");
+        for r in 0..dxp.h {
+            dx[dxp.at(r, 0)..][..dxp.w * dxp.stride].fill(0.0);
+        }
+        dispatch!(
+            self,
+            average_back_kernel(dy: &[f32], dyp: Plane, window: PoolWindow, dx: &mut [f32], dxp: Plane)
+        );
+    }
+
     /// The mean over all pixels, a channel each, into the first `c` of `y`.
     ///
     /// # Panics
@@ -279,6 +317,52 @@ fn maximum(x: &[f32], xp: Plane, window: PoolWindow) -> (f32, u8) {
     (best, place)
 }
 
+/// Calls `$body` for every window and every pixel of it, with where the window's result and the pixel lie.
+macro_rules! each_pixel {
+    ($window:expr, $of:expr, $to:expr, |$out:ident, $pixel:ident| $body:block) => {
+        for oy in 0..$to.h {
+            for ox in 0..$to.w {
+                let $out = $to.at(oy, ox);
+                for ky in 0..$window.size {
+                    for kx in 0..$window.size {
+                        let $pixel = $of.at(oy * $window.stride + ky, ox * $window.stride + kx);
+                        $body
+                    }
+                }
+            }
+        }
+    };
+}
+
+#[inline(always)]
+unsafe fn average_kernel<S: Simd>(x: &[f32], xp: Plane, window: PoolWindow, y: &mut [f32], yp: Plane) {
+    let scale = 1.0 / (window.size * window.size) as f32;
+    for r in 0..yp.h {
+        y[yp.at(r, 0)..][..yp.w * yp.stride].fill(0.0);
+    }
+    each_pixel!(window, xp, yp, |out, pixel| {
+        for (to, v) in y[out..][..yp.stride].iter_mut().zip(&x[pixel..][..yp.stride]) {
+            *to += v * scale;
+        }
+    });
+}
+
+#[inline(always)]
+unsafe fn average_back_kernel<S: Simd>(
+    dy: &[f32],
+    dyp: Plane,
+    window: PoolWindow,
+    dx: &mut [f32],
+    dxp: Plane,
+) {
+    let scale = 1.0 / (window.size * window.size) as f32;
+    each_pixel!(window, dxp, dyp, |out, pixel| {
+        for (to, v) in dx[pixel..][..dyp.stride].iter_mut().zip(&dy[out..][..dyp.stride]) {
+            *to += v * scale;
+        }
+    });
+}
+
 /// A vector of gradients goes to every place of its windows, times one or times zero: cheaper than a scatter.
 #[inline(always)]
 unsafe fn scatter_kernel<S: Simd>(
@@ -362,7 +446,19 @@ mod tests {
                 }
             }
         }
+        let (mut mean, mut spread) = (vec![0.0; yp.buffer_len()], vec![0.0; xp.buffer_len()]);
+        each_pixel!(window, xp, yp, |out, pixel| {
+            for ch in 0..c {
+                mean[out + ch] += x[pixel + ch] / (size * size) as f32;
+                spread[pixel + ch] += dy[out + ch] / (size * size) as f32;
+            }
+        });
+        let close = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-4);
         for tier in Tier::available() {
+            let (mut y, mut dx) = (vec![0.0; yp.buffer_len()], vec![0.0; xp.buffer_len()]);
+            tier.average_pool(&x, xp, window, &mut y, yp);
+            tier.average_pool_backward(&dy, yp, window, &mut dx, xp);
+            assert!(close(&y, &mean) && close(&dx, &spread), "{tier:?}");
             let mut y = vec![0.0; yp.buffer_len()];
             let mut places = vec![0; yp.pixels() * yp.stride];
             tier.max_pool(&x, xp, window, &mut y, yp, Some(&mut places));

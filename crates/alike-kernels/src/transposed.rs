@@ -35,6 +35,18 @@ impl Tier {
         dispatch!(self, spread_kernel(c: &[f32], d: &mut [f32], dw: Windows));
     }
 
+    /// Adds a row of its own to every row of D: row `i` of `c`, whose rows lie `pitch` floats apart. Where rows of D
+    /// overlap, all that falls on a float is added.
+    ///
+    /// # Panics
+    ///
+    /// If a buffer is too short.
+    pub fn rows_add(self, c: &[f32], pitch: usize, d: &mut [f32], dw: Windows) {
+        let fits = dw.rows() == 0 || (dw.rows() - 1) * pitch + dw.columns() <= c.len();
+        assert!(dw.end() <= d.len() && fits, "rows add: a buffer is too short");
+        dispatch!(self, rows_kernel(c: &[f32], pitch: usize, d: &mut [f32], dw: Windows));
+    }
+
     /// As [`Tier::transposed_matmul_add`], for the given columns of D only, whose bounds are whole lane groups: half of a
     /// symmetric product need not be computed.
     pub fn transposed_columns_add(
@@ -138,6 +150,21 @@ unsafe fn spread_kernel<S: Simd>(c: &[f32], d: &mut [f32], dw: Windows) {
                 }
             }
             first += if whole { S::LANES } else { 1 };
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn rows_kernel<S: Simd>(c: &[f32], pitch: usize, d: &mut [f32], dw: Windows) {
+    for i in 0..dw.outer {
+        for j in 0..dw.inner {
+            for r in 0..dw.runs {
+                let from = &c[(i * dw.inner + j) * pitch + r * dw.run_len..][..dw.run_len];
+                let to = &mut d[dw.start(i, j) + r * dw.run_stride..][..dw.run_len];
+                for (to, v) in to.iter_mut().zip(from) {
+                    *to += v;
+                }
+            }
         }
     }
 }
@@ -297,6 +324,18 @@ mod tests {
                         }
                     }
                 }
+                let own: Vec<f32> = (0..aw.rows() * (aw.columns() + 3)).map(|i| (i % 13) as f32).collect();
+                let (mut rows, mut plain_rows) = (a.clone(), a.clone());
+                tier.rows_add(&own, aw.columns() + 3, &mut rows, aw);
+                for i in 0..outer {
+                    for j in 0..inner {
+                        for k in 0..aw.columns() {
+                            let at = aw.start(i, j) + k / aw.run_len * aw.run_stride + k % aw.run_len;
+                            plain_rows[at] += own[(i * inner + j) * (aw.columns() + 3) + k];
+                        }
+                    }
+                }
+                prop_assert_eq!(&rows, &plain_rows, "{:?}", tier);
                 prop_assert_eq!(&sum, &plain_sum, "{:?}", tier);
                 prop_assert_eq!(&spread, &plain_spread, "{:?}", tier);
                 let mut sum = vec![1.0; n];

@@ -40,7 +40,7 @@ fn show(network: &Network, global: &Global) -> anyhow::Result<()> {
             .iter()
             .map(|l| {
                 let parameters: usize = l.parameters.iter().map(alike::model::ParameterInfo::len).sum();
-                json!({ "layer": l.layer.to_string(), "input": l.input.to_string(), "output": l.output.to_string(),
+                json!({ "layer": l.layer.title(), "input": l.input.to_string(), "output": l.output.to_string(),
                         "parameters": parameters, "mflop": mflop(l.flop) })
             })
             .collect();
@@ -55,7 +55,7 @@ fn show(network: &Network, global: &Global) -> anyhow::Result<()> {
     line(format!("{:24} {:>12} {:>12} {:>10}", "(image)", network.input().to_string(), "", ""))?;
     for l in network.layers() {
         let parameters: usize = l.parameters.iter().map(alike::model::ParameterInfo::len).sum();
-        let (name, output) = (l.layer.to_string(), l.output.to_string());
+        let (name, output) = (l.layer.title(), l.output.to_string());
         line(format!("{name:24} {output:>12} {parameters:>12} {:>10.3}", mflop(l.flop)))?;
     }
     line(format!(

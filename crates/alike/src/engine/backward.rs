@@ -1,9 +1,9 @@
 //! One image's gradient, back through the plan.
 
-use super::forward::{L2_EPS, length, reached, rows_of};
+use super::forward::{L2_EPS, add, copy, length, reached, rows_of};
 use super::plan::{BackLayout, Conv, GradientLayout, Op, OpKind, Plan, PoolBackward, Tensor};
 use super::workspace::{Memory, Run, Tape};
-use alike_kernels::{AffineGradient, Plane, PoolWindow, SparseConv, Tier, Windows, padded};
+use alike_kernels::{AffineGradient, Plane, PoolWindow, Sliding, SparseConv, Tier, Windows, padded};
 
 impl Plan {
     /// Adds the parameters' gradients to `sum`, given that of the embedding.
@@ -17,7 +17,7 @@ impl Plan {
         sum: &mut [f32],
     ) {
         let Tape { floats, places, stats } = tape;
-        let Run { scratch, flow, at, values, column } = run;
+        let Run { scratch, flow, at, values, columns } = run;
         let mut memory = Memory { floats, scratch };
         let last = &self.tensors[self.tensors.len() - 1];
         flow[last.flow_start + last.flow.offset..][..embedding_gradient.len()]
@@ -50,11 +50,11 @@ impl Plan {
                     let rows = dyp.as_rows();
                     tier.row_sum_add(dy, rows, &mut sum[conv.bias.gradient_range()]);
                     let input = self.conv_input(tier, packed, op, conv, &mut memory, stats);
-                    let windows = input.plane.windows(conv.kernel, conv.pad);
+                    let windows = input.plane.windows(conv.window);
                     let into = &mut sum[conv.weight.gradient_range()];
                     tier.transposed_matmul_add(memory.read(input), windows, dy, rows, into);
                     if wanted {
-                        conv.input_gradient(tier, packed, dy, dyp, dx, dxp);
+                        conv.input_gradient(tier, packed, (dy, dyp), (dx, dxp), columns);
                     }
                 }
                 OpKind::ConvPool { conv, window, places: range, strip, backward } => {
@@ -86,16 +86,15 @@ impl Plan {
                 OpKind::ConvGap { conv, sums } => {
                     let rows = dyp.as_rows();
                     tier.row_sum_add(dy, rows, &mut sum[conv.bias.gradient_range()]);
-                    let columns = conv.kernel * conv.kernel * tx.plane.stride;
-                    let row = Windows::matrix(1, columns, columns);
+                    let width = conv.window.taps() * tx.plane.stride;
+                    let row = Windows::matrix(1, width, width);
                     let into = &mut sum[conv.weight.gradient_range()];
                     tier.transposed_matmul_add(memory.read(&self.tensors[*sums]), row, dy, rows, into);
                     if wanted {
-                        let windows = dxp.windows(conv.kernel, conv.pad);
-                        let column = &mut column[..columns];
+                        let windows = dxp.windows(conv.window);
+                        let column = &mut columns[..width];
                         column.fill(0.0);
-                        let out = Windows::matrix(1, columns, columns);
-                        tier.matmul_add(dy, rows, conv.weights_back(packed), column, out);
+                        tier.matmul_add(dy, rows, conv.weights_back(packed), column, row);
                         let scale = 1.0 / windows.rows() as f32;
                         column.iter_mut().for_each(|v| *v *= scale);
                         dx.fill(0.0);
@@ -105,6 +104,16 @@ impl Plan {
                 }
                 OpKind::MaxPool { window, places: range } if wanted => {
                     tier.max_pool_backward(dy, dyp, &places[range.clone()], *window, dx, dxp);
+                }
+                OpKind::AvgPool { window } if wanted => {
+                    tier.average_pool_backward(dy, dyp, *window, dx, dxp);
+                }
+                OpKind::Fork => add(dy, dyp, dx, dxp),
+                OpKind::Add { skip } => {
+                    copy(dy, dyp, dx, dxp);
+                    // The unit's own part of this gradient is added when its fork is reached.
+                    let skip = &self.tensors[*skip];
+                    copy(dy, dyp, &mut before[skip.flow_range()], skip.flow);
                 }
                 OpKind::Gap if wanted => tier.average_backward(&dy[dyp.offset..], dx, dxp),
                 OpKind::L2 if wanted => {
@@ -118,7 +127,7 @@ impl Plan {
                         *out = (g - v * pull) / norm.max(L2_EPS);
                     }
                 }
-                OpKind::MaxPool { .. } | OpKind::Gap | OpKind::L2 => {}
+                OpKind::MaxPool { .. } | OpKind::AvgPool { .. } | OpKind::Gap | OpKind::L2 => {}
             }
         }
     }
@@ -148,13 +157,38 @@ impl Conv {
         self.back.map_or(&[], |back| &packed[back.start..])
     }
 
-    /// The input's gradient: a convolution of the output's gradient with the turned weights.
-    fn input_gradient(&self, tier: Tier, packed: &[f32], dy: &[f32], dyp: Plane, dx: &mut [f32], dxp: Plane) {
-        let windows = dyp.windows(self.kernel, self.kernel - 1 - self.pad);
+    /// The input's gradient: a convolution of the output's gradient with the turned weights, or every pixel's gradient
+    /// times the weights, added to its window.
+    fn input_gradient(
+        &self,
+        tier: Tier,
+        packed: &[f32],
+        (dy, dyp): (&[f32], Plane),
+        (dx, dxp): (&mut [f32], Plane),
+        columns: &mut [f32],
+    ) {
+        const NO_BIAS: [f32; 4096] = [0.0; 4096];
+        let Some(back) = self.back else { return };
+        let weights = &packed[back.start..];
+        if back.layout == BackLayout::ByMap {
+            let windows = dxp.windows(self.window);
+            let width = padded(windows.columns());
+            dx.fill(0.0);
+            let columns = &mut columns[..dyp.w * width];
+            for row in 0..dyp.h {
+                columns.fill(0.0);
+                let out = Windows::matrix(dyp.w, width, width);
+                tier.matmul_add(dy, rows_of(dyp, row, 1).as_rows(), weights, columns, out);
+                let begin = windows.offset + row * windows.outer_stride;
+                tier.rows_add(columns, width, dx, Windows { offset: begin, outer: 1, ..windows });
+            }
+            return clear_border(dx, dxp);
+        }
+        let side = self.window.h;
+        let turned = Sliding { h: side, w: side, pad: side - 1 - self.window.pad, stride: 1 };
+        let windows = dyp.windows(turned);
         let depth = windows.columns();
-        let weights = self.weights_back(packed);
-        if self.back.is_some_and(|b| b.layout == BackLayout::Turned) {
-            const NO_BIAS: [f32; 4096] = [0.0; 4096];
+        if back.layout == BackLayout::Turned {
             let weights = &weights[..depth * dxp.stride];
             tier.matmul(dy, windows, weights, &NO_BIAS[..dxp.stride], dx, dxp.as_rows());
         } else {
@@ -187,15 +221,17 @@ fn winners<'a>(
 ) -> Winners<'a> {
     let xp = tx.plane;
     let (maps, pixels) = (dyp.c, dyp.pixels());
-    let corner = xp.offset - conv.pad * (xp.pitch + xp.stride);
+    let corner = xp.offset - conv.window.pad * (xp.pitch + xp.stride);
+    // From one output of the convolution to the next, in its input.
+    let (down, right) = (conv.window.stride * xp.pitch, conv.window.stride * xp.stride);
     let mut steps = [0u32; 256];
     for (k, step) in steps.iter_mut().enumerate().take(window.size * window.size) {
-        *step = (k / window.size * xp.pitch + k % window.size * xp.stride) as u32;
+        *step = (k / window.size * down + k % window.size * right) as u32;
     }
     for y in 0..dyp.h {
         for x in 0..dyp.w {
             let pixel = y * dyp.w + x;
-            let base = (corner + y * window.stride * xp.pitch + x * window.stride * xp.stride) as u32;
+            let base = (corner + y * window.stride * down + x * window.stride * right) as u32;
             let g = &dy[dyp.at(y, x)..][..maps];
             let places = &places[pixel * dyp.stride..][..maps];
             for (map, (g, place)) in g.iter().zip(places).enumerate() {
@@ -204,7 +240,7 @@ fn winners<'a>(
             }
         }
     }
-    let conv = SparseConv { kernel: conv.kernel, channels: xp.stride, pitch: xp.pitch, maps, pixels };
+    let conv = SparseConv { kernel: conv.window.h, channels: xp.stride, pitch: xp.pitch, maps, pixels };
     Winners { conv, at: &at[..maps * pixels], values: &values[..maps * pixels] }
 }
 
@@ -220,7 +256,7 @@ fn rows_backward(
     (own, strip): (&mut [f32], Plane),
     into: &mut [f32],
 ) {
-    let windows = xp.windows(conv.kernel, conv.pad);
+    let windows = xp.windows(conv.window);
     let shared = window.size.saturating_sub(window.stride);
     let per_row = dyp.w * dyp.stride;
     for row in 0..dyp.h {

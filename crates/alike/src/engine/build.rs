@@ -6,7 +6,7 @@ use super::plan::{
 };
 use crate::images::Shape;
 use crate::model::{Layer, LayerInfo, Network, ParameterInfo};
-use alike_kernels::{Plane, PoolWindow, SparseConv, padded};
+use alike_kernels::{Plane, PoolWindow, Sliding, SparseConv, padded};
 
 /// Which rewrites a plan may use. Each gives the numbers of the plain path, up to rounding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,11 +70,23 @@ struct Builder {
     places: usize,
     stats: usize,
     entries: usize,
+    columns: usize,
+    /// Inputs of residual units that are open.
+    forks: Vec<usize>,
 }
 
 fn tensor(shape: Shape, border: usize, needs_gradient: bool) -> Tensor {
     let plane = Plane::new(shape.h, shape.w, shape.c, border);
-    Tensor { plane, kept: false, start: 0, flow: plane, flow_start: 0, needs_gradient }
+    Tensor {
+        plane,
+        kept: false,
+        start: 0,
+        flow: plane,
+        flow_start: 0,
+        needs_gradient,
+        same_offsets: false,
+        alias: None,
+    }
 }
 
 impl Builder {
@@ -119,7 +131,35 @@ impl Builder {
                 self.ops.push(Op { x, y, kind: OpKind::Relu });
                 1
             }
-            Layer::Conv { maps, kernel, pad } => self.conv(info, next, rewrites, maps, kernel, pad),
+            Layer::Conv { maps, kernel, pad, stride } => {
+                self.conv(info, next, rewrites, maps, Sliding { h: kernel, w: kernel, pad, stride })
+            }
+            Layer::Linear { width } => {
+                let window = Sliding { h: info.input.h, w: info.input.w, pad: 0, stride: 1 };
+                self.conv(info, None, rewrites, width, window)
+            }
+            Layer::Fork => {
+                let y = self.output(info.output, stride, needs_gradient);
+                let root = self.tensors[x].alias.unwrap_or(x);
+                self.tensors[y].alias = Some(root);
+                self.forks.push(x);
+                self.ops.push(Op { x, y, kind: OpKind::Fork });
+                1
+            }
+            Layer::Add => {
+                // A specification's forks and additions are paired.
+                let skip = self.forks.pop().unwrap_or(x);
+                let needs_gradient = needs_gradient || self.tensors[skip].needs_gradient;
+                let y = self.output(info.output, stride, needs_gradient);
+                self.ops.push(Op { x, y, kind: OpKind::Add { skip } });
+                1
+            }
+            Layer::AvgPool { size, stride: step } => {
+                let y = self.output(info.output, stride, needs_gradient);
+                let window = PoolWindow { size, stride: step };
+                self.ops.push(Op { x, y, kind: OpKind::AvgPool { window } });
+                1
+            }
             Layer::MaxPool { size, stride: step } => {
                 let y = self.output(info.output, stride, needs_gradient);
                 let places = self.take_places(y);
@@ -160,9 +200,9 @@ impl Builder {
         next: Option<&LayerInfo>,
         rewrites: Rewrites,
         maps: usize,
-        kernel: usize,
-        pad: usize,
+        window: Sliding,
     ) -> usize {
+        let pad = window.pad;
         let x = self.tensors.len() - 1;
         let input = self.tensors[x].plane;
         let norm = rewrites.fold_norm.then(|| self.foldable(x)).flatten();
@@ -171,9 +211,9 @@ impl Builder {
             self.tensors[x].needs_gradient = false;
         }
         let wanted = self.tensors[x].needs_gradient;
-        let fused = next.and_then(|n| fusion(n, info, input, kernel, wanted, rewrites));
+        let fused = next.and_then(|n| fusion(n, info, input, window, wanted, rewrites));
         // Outputs are written in whole lane groups, however few their channels.
-        let (wide, taps) = (padded(maps), kernel * kernel);
+        let (wide, taps) = (padded(maps), window.taps());
         let size = taps * input.stride * wide;
         let gradient = match (norm, fused) {
             (Some(norm), _) => {
@@ -191,19 +231,31 @@ impl Builder {
         let bias = self.slot(&info.parameters[1], wide, wide);
         let layout = match fused {
             Some(Fusion::Gap | Fusion::Pool(_, PoolBackward::Sparse)) => BackLayout::ByMap,
+            // A gradient that slides back needs a step of one, and a window that reaches into the image everywhere.
+            _ if window.stride > 1 || pad >= window.h.min(window.w) || window.h != window.w => {
+                BackLayout::ByMap
+            }
             _ if input.in_lanes() => BackLayout::Turned,
             _ => BackLayout::TurnedByChannel,
         };
-        let columns = if layout == BackLayout::TurnedByChannel { input.c } else { input.stride };
-        let back = wanted.then(|| BackWeights { start: self.packed.take(taps * wide * columns), layout });
-        let conv = Conv { kernel, pad, weight, bias, back, gradient };
+        let columns = padded(taps * input.stride);
+        let size = match layout {
+            BackLayout::Turned => taps * wide * input.stride,
+            BackLayout::TurnedByChannel => taps * wide * input.c,
+            BackLayout::ByMap => wide * columns,
+        };
+        let back = wanted.then(|| BackWeights { start: self.packed.take(size), layout });
+        let conv = Conv { window, weight, bias, back, gradient };
         self.border(x, pad);
         match fused {
             None => {
                 self.tensors[x].kept |= norm.is_none();
                 let y = self.output(info.output, wide, true);
-                if wanted {
-                    self.tensors[y].flow.border = kernel - 1 - pad;
+                if wanted && layout == BackLayout::ByMap {
+                    self.flow_border(x, pad);
+                    self.columns = self.columns.max(info.output.w * columns);
+                } else if wanted {
+                    self.tensors[y].flow.border = window.h - 1 - pad;
                 }
                 self.ops.push(Op { x, y, kind: OpKind::Conv(conv) });
                 1
@@ -211,26 +263,30 @@ impl Builder {
             Some(Fusion::Gap) => {
                 // Gradients are added to windows that reach into the border.
                 self.flow_border(x, pad);
-                let columns = Shape { h: 1, w: 1, c: taps * input.stride };
-                let sums = self.tensor(columns, false);
+                self.columns = self.columns.max(columns);
+                let sums = self.tensor(Shape { h: 1, w: 1, c: taps * input.stride }, false);
                 self.tensors[sums].kept = true;
                 let y = self.output(Shape { h: 1, w: 1, c: maps }, wide, true);
                 self.ops.push(Op { x, y, kind: OpKind::ConvGap { conv, sums } });
                 2
             }
-            Some(Fusion::Pool(window, backward)) => {
+            Some(Fusion::Pool(pool, backward)) => {
                 self.tensors[x].kept |= norm.is_none();
                 let shape = next.map_or(info.output, |n| n.output);
                 let y = self.output(shape, wide, true);
                 let places = self.take_places(y);
-                let reached = (shape.w - 1) * window.stride + window.size;
-                let mut strip = tensor(Shape { h: window.size, w: reached, c: maps }, 0, false);
+                let reached = (shape.w - 1) * pool.stride + pool.size;
+                let mut strip = tensor(Shape { h: pool.size, w: reached, c: maps }, 0, false);
                 strip.plane.stride = wide;
                 if backward == PoolBackward::Sparse {
                     self.flow_border(x, pad);
                     self.entries = self.entries.max(shape.h * shape.w * maps);
                 }
-                self.ops.push(Op { x, y, kind: OpKind::ConvPool { conv, window, places, strip, backward } });
+                self.ops.push(Op {
+                    x,
+                    y,
+                    kind: OpKind::ConvPool { conv, window: pool, places, strip, backward },
+                });
                 2
             }
         }
@@ -261,6 +317,7 @@ impl Builder {
         let t = &mut self.tensors[t];
         let border = t.plane.border.max(t.flow.border).max(pad);
         (t.plane.border, t.flow.border) = (border, border);
+        t.same_offsets = true;
     }
 
     fn finish(mut self, input: Shape, embedding: usize) -> Plan {
@@ -270,13 +327,39 @@ impl Builder {
             let pitch = (p.w + 2 * p.border) * p.stride;
             Plane { pitch, offset: p.border * (pitch + p.stride), ..p }
         };
-        for t in &mut self.tensors {
+        // What is asked of a tensor under another name is asked of the tensor.
+        for i in 0..self.tensors.len() {
+            if let Some(root) = self.tensors[i].alias {
+                let (kept, border) = (self.tensors[i].kept, self.tensors[i].plane.border);
+                self.tensors[root].kept |= kept;
+                self.border(root, border);
+            }
+        }
+        for i in 0..self.tensors.len() {
+            if let Some(root) = self.tensors[i].alias {
+                self.tensors[i].plane.border = self.tensors[root].plane.border;
+            }
+        }
+        for i in 0..self.tensors.len() {
+            let place = self.tensors[i].alias.map(|root| {
+                let root = &self.tensors[root];
+                (root.plane, root.kept, root.start)
+            });
+            let t = &mut self.tensors[i];
             t.flow.stride = t.plane.stride;
-            t.plane = settle(t.plane);
+            // A gradient that is added to windows has the offsets of its tensor, whose border may have grown.
+            if t.same_offsets {
+                t.flow.border = t.plane.border;
+            }
             t.flow = settle(t.flow);
-            t.start =
-                if t.kept { tape.take(t.plane.buffer_len()) } else { scratch.take(t.plane.buffer_len()) };
             t.flow_start = flow.take(t.flow.buffer_len());
+            if let Some(place) = place {
+                (t.plane, t.kept, t.start) = place;
+                continue;
+            }
+            t.plane = settle(t.plane);
+            let memory = if t.kept { &mut tape } else { &mut scratch };
+            t.start = memory.take(t.plane.buffer_len());
         }
         // Behind all tensors, so that an operation's input, output and own memory are always three ranges in order.
         for op in &mut self.ops {
@@ -301,7 +384,7 @@ impl Builder {
             ops: self.ops,
             // Never empty, so that a batch can always be cut by images.
             tape: TapeSizes { floats: tape.0.max(1), places: self.places.max(1), stats: self.stats.max(1) },
-            run: RunSizes { scratch: scratch.0, flow: flow.0, entries: self.entries },
+            run: RunSizes { scratch: scratch.0, flow: flow.0, entries: self.entries, columns: self.columns },
             packed_len: self.packed.0,
             gradient_len: self.gradient.0,
         }
@@ -319,7 +402,7 @@ fn fusion(
     next: &LayerInfo,
     conv: &LayerInfo,
     input: Plane,
-    kernel: usize,
+    sliding: Sliding,
     wanted: bool,
     rewrites: Rewrites,
 ) -> Option<Fusion> {
@@ -328,7 +411,7 @@ fn fusion(
             let window = PoolWindow { size, stride };
             let (all, winners) = (conv.output.h * conv.output.w, next.output.h * next.output.w);
             // A winner costs about twice as much as a pixel of the dense gradient.
-            let sparse = input.in_lanes() && SparseConv::supports(kernel) && 2 * winners <= all;
+            let sparse = input.in_lanes() && SparseConv::supports(sliding.h) && 2 * winners <= all;
             match (sparse, wanted) {
                 (true, _) => Some(Fusion::Pool(window, PoolBackward::Sparse)),
                 (false, false) => Some(Fusion::Pool(window, PoolBackward::Rows)),

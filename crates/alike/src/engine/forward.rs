@@ -48,7 +48,7 @@ impl Plan {
                 }
                 OpKind::Conv(conv) => {
                     let (x, y) = memory.pair(tx, ty);
-                    conv.run(tier, packed, x, xp.windows(conv.kernel, conv.pad), y, yp.as_rows());
+                    conv.run(tier, packed, x, xp.windows(conv.window), y, yp.as_rows());
                 }
                 OpKind::ConvPool { conv, window, places: at, strip, .. } => {
                     let (x, y, own) = memory.triple(tx, ty, strip);
@@ -58,7 +58,7 @@ impl Plan {
                 OpKind::ConvGap { conv, sums } => {
                     let sums = &self.tensors[*sums];
                     let (x, mean) = memory.pair(tx, sums);
-                    let windows = xp.windows(conv.kernel, conv.pad);
+                    let windows = xp.windows(conv.window);
                     let mean = &mut mean[..windows.columns()];
                     mean.fill(0.0);
                     tier.row_sum_add(x, windows, mean);
@@ -71,6 +71,18 @@ impl Plan {
                 OpKind::MaxPool { window, places: at } => {
                     let (x, y) = memory.pair(tx, ty);
                     tier.max_pool(x, xp, *window, y, yp, keep.then(|| &mut places[at.clone()]));
+                }
+                OpKind::AvgPool { window } => {
+                    let (x, y) = memory.pair(tx, ty);
+                    tier.average_pool(x, xp, *window, y, yp);
+                }
+                OpKind::Fork => {}
+                OpKind::Add { skip } => {
+                    let skip = &self.tensors[*skip];
+                    let (x, y) = memory.pair(tx, ty);
+                    copy(x, xp, y, yp);
+                    let (skipped, y) = memory.pair(skip, ty);
+                    add(skipped, skip.plane, y, yp);
                 }
                 OpKind::Gap => {
                     let (x, y) = memory.pair(tx, ty);
@@ -120,7 +132,7 @@ fn conv_pool(
     (own, strip): (&mut [f32], Plane),
     mut places: Option<&mut [u8]>,
 ) {
-    let windows = xp.windows(conv.kernel, conv.pad);
+    let windows = xp.windows(conv.window);
     let shared = window.size.saturating_sub(window.stride);
     for row in 0..yp.h {
         let kept = if row == 0 { 0 } else { shared };
@@ -150,6 +162,32 @@ fn read_image(image: &[u8], p: Plane, buffer: &mut [f32]) {
             }
         }
     }
+}
+
+/// Every channel of every pixel, from one plane to another that may be laid out otherwise.
+fn each(from: &[f32], fp: Plane, to: &mut [f32], tp: Plane, f: impl Fn(&mut f32, f32)) {
+    for r in 0..fp.h {
+        if fp.stride == tp.stride {
+            let row = &from[fp.at(r, 0)..][..fp.w * fp.stride];
+            for (to, from) in to[tp.at(r, 0)..].iter_mut().zip(row) {
+                f(to, *from);
+            }
+            continue;
+        }
+        for p in 0..fp.w {
+            for (to, from) in to[tp.at(r, p)..].iter_mut().zip(&from[fp.at(r, p)..][..fp.c]) {
+                f(to, *from);
+            }
+        }
+    }
+}
+
+pub(super) fn copy(from: &[f32], fp: Plane, to: &mut [f32], tp: Plane) {
+    each(from, fp, to, tp, |to, from| *to = from);
+}
+
+pub(super) fn add(from: &[f32], fp: Plane, to: &mut [f32], tp: Plane) {
+    each(from, fp, to, tp, |to, from| *to += from);
 }
 
 fn rows(xp: Plane, x: &[f32], yp: Plane, y: &mut [f32], f: impl Fn(f32, &mut f32)) {

@@ -1,6 +1,7 @@
 //! Parameters between PyTorch's layout, which everybody else sees, and the kernels'.
 
 use super::plan::{BackLayout, Conv, GradientLayout, OpKind, Plan};
+use alike_kernels::padded;
 
 /// A convolution's sizes: taps, input channels and their stride, maps and their stride.
 #[derive(Clone, Copy)]
@@ -15,7 +16,7 @@ struct Sizes {
 impl Sizes {
     fn of(plan: &Plan, op: &super::plan::Op, conv: &Conv) -> Sizes {
         let (x, y) = (plan.tensors[op.x].plane, plan.tensors[op.y].plane);
-        Sizes { taps: conv.kernel * conv.kernel, c: x.c, stride: x.stride, maps: y.c, wide: y.stride }
+        Sizes { taps: conv.window.taps(), c: x.c, stride: x.stride, maps: y.c, wide: y.stride }
     }
 
     /// Calls `f(tap, channel, map, index in PyTorch's maps x channels x kernel x kernel)`.
@@ -35,7 +36,7 @@ impl Sizes {
     }
 
     fn by_map(self, tap: usize, channel: usize, map: usize) -> usize {
-        (map * self.taps + tap) * self.stride + channel
+        map * padded(self.taps * self.stride) + tap * self.stride + channel
     }
 }
 

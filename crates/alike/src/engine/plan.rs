@@ -1,7 +1,7 @@
 //! What is to be done for an image, as pure data: tensors placed in buffers, and operations over them.
 
 use crate::images::Shape;
-use alike_kernels::{Plane, PoolWindow};
+use alike_kernels::{Plane, PoolWindow, Sliding};
 use std::fmt;
 use std::ops::Range;
 
@@ -37,6 +37,8 @@ pub(super) struct RunSizes {
     pub(super) flow: usize,
     /// Entries of a sparse gradient, at most.
     pub(super) entries: usize,
+    /// Floats of windows on their way back into an image, at most.
+    pub(super) columns: usize,
 }
 
 /// An activation: its plane, and where its buffer lies.
@@ -51,6 +53,10 @@ pub(super) struct Tensor {
     pub(super) flow_start: usize,
     /// Whether any parameter lies before it whose gradient comes by way of its own.
     pub(super) needs_gradient: bool,
+    /// Whether its gradient must lie as it does itself.
+    pub(super) same_offsets: bool,
+    /// The tensor whose values these are, with a gradient of their own: what a residual unit sees of its input.
+    pub(super) alias: Option<usize>,
 }
 
 impl Tensor {
@@ -95,7 +101,16 @@ pub(super) enum OpKind {
         window: PoolWindow,
         places: Range<usize>,
     },
+    AvgPool {
+        window: PoolWindow,
+    },
     Gap,
+    /// `y` is `x` under another name.
+    Fork,
+    /// `y = x + skip`.
+    Add {
+        skip: usize,
+    },
     L2,
 }
 
@@ -113,8 +128,8 @@ pub(super) struct Norm {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Conv {
-    pub(super) kernel: usize,
-    pub(super) pad: usize,
+    /// A linear layer's window is all of its input.
+    pub(super) window: Sliding,
     pub(super) weight: Slot,
     pub(super) bias: Slot,
     /// Where the weights lie once more, as the input's gradient reads them; nothing where that is not wanted.
@@ -135,7 +150,7 @@ pub(super) enum BackLayout {
     Turned,
     /// Turned, `[channel][tap][map]`, where channels are too few for vectors.
     TurnedByChannel,
-    /// `[map][tap][channel]`: a map's gradient spreads over its window.
+    /// `[map][tap][channel]`, whole lane groups a map: a map's gradient spreads over its window.
     ByMap,
 }
 
@@ -213,7 +228,10 @@ impl fmt::Display for Plan {
                 OpKind::ConvPool { .. } => ("conv + maxpool", "by strips"),
                 OpKind::ConvGap { .. } => ("conv + gap", "one product with the mean window"),
                 OpKind::MaxPool { .. } => ("maxpool", ""),
+                OpKind::AvgPool { .. } => ("avgpool", ""),
                 OpKind::Gap => ("gap", ""),
+                OpKind::Fork => ("residual", "the same values, a gradient of their own"),
+                OpKind::Add { .. } => ("add", ""),
                 OpKind::L2 => ("l2", ""),
             };
             writeln!(f, "{}", format!("{what:16} {shapes:28} {how}").trim_end())?;

@@ -28,21 +28,20 @@ pub(super) struct Run {
     /// Where the windows of a sparse gradient begin, and its values.
     pub(super) at: Vec<u32>,
     pub(super) values: Vec<f32>,
-    /// A window's worth of floats.
-    pub(super) column: Vec<f32>,
+    /// Windows on their way back into an image.
+    pub(super) columns: AlignedBuffer,
 }
 
 impl Workspace {
     pub(super) fn new(plan: &Plan) -> Workspace {
         let sizes = plan.run;
-        let columns = plan.tensors.iter().map(|t| if t.plane.pixels() == 1 { t.plane.stride } else { 0 });
         Workspace {
             run: Run {
                 scratch: AlignedBuffer::new(sizes.scratch),
                 flow: AlignedBuffer::new(sizes.flow),
                 at: vec![0; sizes.entries],
                 values: vec![0.0; sizes.entries],
-                column: vec![0.0; columns.max().unwrap_or(0)],
+                columns: AlignedBuffer::new(sizes.columns),
             },
             floats: AlignedBuffer::new(plan.tape.floats),
             stats: vec![GroupStats::default(); plan.tape.stats],

@@ -93,9 +93,9 @@ impl Network {
         let mut shape = input;
         let mut offset = 0;
         let last = spec.layers.len() - 1;
+        let mut forks = Vec::new();
         for (i, &layer) in spec.layers.iter().enumerate() {
-            let fail =
-                |why: String| NetworkError { number: i + 1, layer: layer.to_string(), input: shape, why };
+            let fail = |why: String| NetworkError { number: i + 1, layer: layer.title(), input: shape, why };
             let mut parameters = Vec::new();
             let mut add = |suffix: &str, dims: Vec<usize>, kind, fan_in| {
                 let p =
@@ -114,7 +114,7 @@ impl Network {
                     (shape, 7 * pixels * shape.c as u64)
                 }
                 Layer::Relu => (shape, pixels * shape.c as u64),
-                Layer::Conv { maps, kernel, pad } => {
+                Layer::Conv { maps, kernel, pad, stride } => {
                     let (h, w) = (shape.h + 2 * pad, shape.w + 2 * pad);
                     if h < kernel || w < kernel {
                         return Err(fail(
@@ -124,10 +124,26 @@ impl Network {
                     let fan_in = shape.c * kernel * kernel;
                     add("weight", vec![maps, shape.c, kernel, kernel], ParameterKind::Weight, fan_in);
                     add("bias", vec![maps], ParameterKind::Bias, fan_in);
-                    let out = Shape { h: h + 1 - kernel, w: w + 1 - kernel, c: maps };
+                    let out = Shape { h: (h - kernel) / stride + 1, w: (w - kernel) / stride + 1, c: maps };
                     (out, 2 * (out.len() * fan_in) as u64)
                 }
-                Layer::MaxPool { size, stride } => {
+                Layer::Linear { width } => {
+                    add("weight", vec![width, shape.len()], ParameterKind::Weight, shape.len());
+                    add("bias", vec![width], ParameterKind::Bias, shape.len());
+                    (Shape { h: 1, w: 1, c: width }, 2 * (width * shape.len()) as u64)
+                }
+                Layer::Fork => {
+                    forks.push(shape);
+                    (shape, 0)
+                }
+                Layer::Add => {
+                    let kept = forks.pop().unwrap_or(shape);
+                    if kept != shape {
+                        return Err(fail(format!("the residual unit began with {kept}; both must be equal")));
+                    }
+                    (shape, shape.len() as u64)
+                }
+                Layer::MaxPool { size, stride } | Layer::AvgPool { size, stride } => {
                     if shape.h < size || shape.w < size {
                         return Err(fail("it is smaller than the window; use fewer pools".into()));
                     }

@@ -13,9 +13,12 @@
 //! |---|---|---|
 //! | `norm(groups=1, eps=1e-5)` | group normalisation with a learned scale and shift | |
 //! | `relu` | negative values become zero | |
-//! | `conv(maps, kernel=3, pad=kernel/2)` | convolution with a bias, stride 1 | |
+//! | `conv(maps, kernel=3, pad=kernel/2, stride=1)` | convolution with a bias | |
 //! | `maxpool(size, stride=size)` | maximum of each window, no padding | size at most 16 |
+//! | `avgpool(size, stride=size)` | average of each window, no padding | size at most 16 |
 //! | `gap` | global average pooling | |
+//! | `linear(width)` | every output sees every input | |
+//! | `residual(layers)` | what the layers inside make of their input, added to it | shapes must agree |
 //! | `l2` | each embedding is scaled to length 1; the last layer | |
 //!
 //! A specification prints as it would be written, defaults left out; a checkpoint keeps that text.
@@ -35,7 +38,7 @@ pub enum Layer {
     },
     /// Rectification.
     Relu,
-    /// Convolution with stride 1 and a bias.
+    /// Convolution with a bias.
     Conv {
         /// Output channels.
         maps: usize,
@@ -43,6 +46,8 @@ pub enum Layer {
         kernel: usize,
         /// Zero pixels around the input.
         pad: usize,
+        /// Pixels from one window to the next.
+        stride: usize,
     },
     /// Max-pooling without padding.
     MaxPool {
@@ -51,8 +56,24 @@ pub enum Layer {
         /// Pixels from one window to the next.
         stride: usize,
     },
+    /// Average-pooling without padding.
+    AvgPool {
+        /// Pixels along a side of the window.
+        size: usize,
+        /// Pixels from one window to the next.
+        stride: usize,
+    },
     /// Global average pooling.
     Gap,
+    /// A full connection with a bias: one pixel comes out.
+    Linear {
+        /// Its channels.
+        width: usize,
+    },
+    /// Where a residual unit begins: what comes in is also kept for its [`Layer::Add`].
+    Fork,
+    /// Where the residual unit that began last ends: what its [`Layer::Fork`] kept is added.
+    Add,
     /// Division by the Euclidean norm.
     L2,
 }
@@ -76,16 +97,17 @@ pub struct SpecError {
     pub why: String,
 }
 
-const NAMES: [&str; 6] = ["norm", "relu", "conv", "maxpool", "gap", "l2"];
+const NAMES: [&str; 9] = ["norm", "relu", "conv", "maxpool", "avgpool", "gap", "linear", "residual", "l2"];
 const DEFAULT_EPS: f32 = 1e-5;
 
 impl Spec {
-    /// The same network with another width of embedding: the last convolution's maps.
-    pub fn with_embedding(mut self, width: usize) -> Spec {
-        if let Some(Layer::Conv { maps, .. }) =
-            self.layers.iter_mut().rfind(|l| matches!(l, Layer::Conv { .. }))
-        {
-            *maps = width;
+    /// The same network with another width of embedding: that of the last convolution or linear layer.
+    pub fn with_embedding(mut self, embedding: usize) -> Spec {
+        for layer in self.layers.iter_mut().rev() {
+            if let Layer::Conv { maps: width, .. } | Layer::Linear { width } = layer {
+                *width = embedding;
+                break;
+            }
         }
         self
     }
@@ -99,6 +121,17 @@ impl Spec {
     }
 }
 
+impl Layer {
+    /// The layer in a list of layers, where the two ends of a residual unit stand apart.
+    pub fn title(&self) -> String {
+        match self {
+            Layer::Fork => "residual unit".to_owned(),
+            Layer::Add => "add the unit's input".to_owned(),
+            layer => layer.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
@@ -106,7 +139,7 @@ impl fmt::Display for Layer {
             Layer::Norm { groups, eps: DEFAULT_EPS } => write!(f, "norm({groups})"),
             Layer::Norm { groups, eps } => write!(f, "norm({groups}, eps={eps:e})"),
             Layer::Relu => write!(f, "relu"),
-            Layer::Conv { maps, kernel, pad } => {
+            Layer::Conv { maps, kernel, pad, stride } => {
                 write!(f, "conv({maps}")?;
                 if kernel != 3 {
                     write!(f, ", kernel={kernel}")?;
@@ -114,11 +147,19 @@ impl fmt::Display for Layer {
                 if pad != kernel / 2 {
                     write!(f, ", pad={pad}")?;
                 }
+                if stride != 1 {
+                    write!(f, ", stride={stride}")?;
+                }
                 write!(f, ")")
             }
             Layer::MaxPool { size, stride } if size == stride => write!(f, "maxpool({size})"),
             Layer::MaxPool { size, stride } => write!(f, "maxpool({size}, stride={stride})"),
+            Layer::AvgPool { size, stride } if size == stride => write!(f, "avgpool({size})"),
+            Layer::AvgPool { size, stride } => write!(f, "avgpool({size}, stride={stride})"),
             Layer::Gap => write!(f, "gap"),
+            Layer::Linear { width } => write!(f, "linear({width})"),
+            Layer::Fork => write!(f, "residual("),
+            Layer::Add => write!(f, ")"),
             Layer::L2 => write!(f, "l2"),
         }
     }
@@ -126,8 +167,11 @@ impl fmt::Display for Layer {
 
 impl fmt::Display for Spec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, layer) in self.layers.iter().enumerate() {
-            write!(f, "{}{layer}", if i > 0 { " " } else { "" })?;
+        let mut before = None;
+        for layer in &self.layers {
+            let tight = matches!(before, None | Some(Layer::Fork)) || *layer == Layer::Add;
+            write!(f, "{}{layer}", if tight { "" } else { " " })?;
+            before = Some(*layer);
         }
         Ok(())
     }
@@ -139,8 +183,23 @@ impl FromStr for Spec {
     fn from_str(text: &str) -> Result<Spec, SpecError> {
         let mut reader = Reader { text, at: 0 };
         let mut layers = Vec::new();
+        let mut open = Vec::new();
         while let Some(start) = reader.next_layer() {
-            layers.push(reader.layer(start)?);
+            let layer = reader.layer(start)?;
+            match layer {
+                Layer::Fork => open.push(start),
+                Layer::Add if open.pop().is_none() => {
+                    return Err(reader.error(start, "this parenthesis closes nothing".into()));
+                }
+                Layer::Add if layers.last() == Some(&Layer::Fork) => {
+                    return Err(reader.error(start, "this residual unit has no layers".into()));
+                }
+                _ => {}
+            }
+            layers.push(layer);
+        }
+        if let Some(start) = open.pop() {
+            return Err(reader.error(start, "this residual unit is never closed".into()));
         }
         if layers.is_empty() {
             return Err(reader.error(0, "it has no layers".into()));
@@ -190,8 +249,21 @@ impl<'a> Reader<'a> {
 
     fn layer(&mut self, start: usize) -> Result<Layer, SpecError> {
         let rest = self.rest();
+        if rest.starts_with(')') {
+            self.at += 1;
+            return Ok(Layer::Add);
+        }
         let name = &rest[..rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len())];
         self.at += name.len();
+        if name == "residual" {
+            if !self.rest().starts_with('(') {
+                return Err(
+                    self.error(start, "residual needs its layers, as in residual(norm relu conv(32))".into())
+                );
+            }
+            self.at += 1;
+            return Ok(Layer::Fork);
+        }
         let arguments = self.arguments()?;
         let numbers = |names: &[&str], of: &str| self.numbers(&arguments, names, of);
         match name {
@@ -208,26 +280,31 @@ impl<'a> Reader<'a> {
                 Ok(Layer::Norm { groups: self.whole(groups, "groups", 1..=4096)?.unwrap_or(1), eps })
             }
             "conv" => {
-                let [maps, kernel, pad] = numbers(&["maps", "kernel", "pad"], name)?[..] else {
-                    unreachable!()
-                };
+                let names = ["maps", "kernel", "pad", "stride"];
+                let [maps, kernel, pad, stride] = numbers(&names, name)?[..] else { unreachable!() };
                 let maps = self.whole(maps, "maps", 1..=4096)?.ok_or_else(|| {
                     self.error(start, "conv needs its number of maps, as in conv(32)".into())
                 })?;
                 let kernel = self.whole(kernel, "kernel", 1..=15)?.unwrap_or(3);
-                let at = pad.map_or(start, |p| p.0);
-                let pad = self.whole(pad, "pad", 0..=14)?.unwrap_or(kernel / 2);
-                if pad >= kernel {
-                    return Err(self.error(at, format!("a pad of {pad} needs a kernel larger than {kernel}")));
-                }
-                Ok(Layer::Conv { maps, kernel, pad })
+                let pad = self.whole(pad, "pad", 0..=64)?.unwrap_or(kernel / 2);
+                let stride = self.whole(stride, "stride", 1..=16)?.unwrap_or(1);
+                Ok(Layer::Conv { maps, kernel, pad, stride })
             }
-            "maxpool" => {
+            "maxpool" | "avgpool" => {
                 let [size, stride] = numbers(&["size", "stride"], name)?[..] else { unreachable!() };
                 let size = self.whole(size, "size", 1..=16)?.ok_or_else(|| {
-                    self.error(start, "maxpool needs its window's size, as in maxpool(2)".into())
+                    self.error(start, format!("{name} needs its window's size, as in {name}(2)"))
                 })?;
-                Ok(Layer::MaxPool { size, stride: self.whole(stride, "stride", 1..=16)?.unwrap_or(size) })
+                let stride = self.whole(stride, "stride", 1..=16)?.unwrap_or(size);
+                let max = name == "maxpool";
+                Ok(if max { Layer::MaxPool { size, stride } } else { Layer::AvgPool { size, stride } })
+            }
+            "linear" => {
+                let [width] = numbers(&["width"], name)?[..] else { unreachable!() };
+                let width = self.whole(width, "width", 1..=4096)?.ok_or_else(|| {
+                    self.error(start, "linear needs its number of outputs, as in linear(64)".into())
+                })?;
+                Ok(Layer::Linear { width })
             }
             "relu" => numbers(&[], name).map(|_| Layer::Relu),
             "gap" => numbers(&[], name).map(|_| Layer::Gap),
@@ -332,6 +409,14 @@ mod tests {
         check("norm(groups=4,eps=1e-3) conv( 8 , kernel=1 )", "norm(4, eps=1e-3) conv(8, kernel=1)");
         check("conv(8, pad=0) # why\n gap # end", "conv(8, pad=0) gap");
         check("maxpool(2, stride=2) l2", "maxpool(2) l2");
+        check(
+            "avgpool(3,stride=1) conv(4,stride=2) linear(8)",
+            "avgpool(3, stride=1) conv(4, stride=2) linear(8)",
+        );
+        check(
+            "conv(8) residual( norm relu residual(relu )conv(8) ) gap",
+            "conv(8) residual(norm relu residual(relu) conv(8)) gap",
+        );
     }
 
     #[test]
@@ -349,7 +434,10 @@ mod tests {
         check_refused("conv(3, 5)", "write this argument as name=value");
         check_refused("conv(3", "never closed");
         check_refused("relu(2)", "relu takes no arguments");
-        check_refused("conv(3, kernel=3, pad=3)", "a pad of 3 needs a kernel larger than 3");
+        check_refused("conv(8) residual(relu", "column 9: this residual unit is never closed");
+        check_refused("conv(8) residual()", "this residual unit has no layers");
+        check_refused("conv(8)) gap", "column 8: this parenthesis closes nothing");
+        check_refused("residual conv(8)", "residual needs its layers");
         check_refused("norm(2, groups=2)", "'groups' is given twice");
         check_refused("", "no layers");
         check_refused("conv(8) >", "expected a layer");

@@ -109,6 +109,16 @@ fn odd_kernels_pads_groups_and_a_normalised_embedding_agree_with_pytorch() {
 }
 
 #[test]
+fn residual_units_within_residual_units_and_linear_layers_agree_with_pytorch() {
+    check("residual");
+}
+
+#[test]
+fn strides_wide_pads_and_two_channels_agree_with_pytorch() {
+    check("strided");
+}
+
+#[test]
 fn colour_images_and_more_maps_than_vectors_agree_with_pytorch() {
     check("colour");
 }

@@ -59,11 +59,11 @@ fn stage(number: usize, layers: &[&LayerInfo], whole: Shape) -> Panel {
             facts.push(format!("{} parameters", thousands(parameters)));
         }
         if l.input == l.output && !matches!(l.layer, Layer::Conv { .. }) {
-            rows.0.push_str(&thin(y, &l.layer.to_string(), &facts.join(" · ")).0);
+            rows.0.push_str(&thin(y, &l.layer.title(), &facts.join(" · ")).0);
             y += THIN;
         } else {
             facts.insert(0, l.output.to_string());
-            rows.0.push_str(&row(y, l.output, &l.layer.to_string(), facts.join(" · "), whole).0);
+            rows.0.push_str(&row(y, l.output, &l.layer.title(), facts.join(" · "), whole).0);
             y += ROW;
         }
     }
