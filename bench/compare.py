@@ -107,17 +107,18 @@ class Here:
         pass
 
 
-def network(task, images, flop):
+def network(task, images, flop, steps=20):
     """A task of networks: who takes part, how many images a turn has, MFLOP an image."""
+    few = {"STEPS": str(steps)}
     sides = {
-        "alike": lambda: alike(),
-        "torch channels-last": lambda: torch("channels-last"),
-        "torch channels-last, tuned malloc": lambda: torch("channels-last", **TUNED),
-        "torch eager": lambda: torch("eager"),
+        "alike": lambda: alike(**few),
+        "torch channels-last": lambda: torch("channels-last", **few),
+        "torch channels-last, tuned malloc": lambda: torch("channels-last", **TUNED, **few),
+        "torch eager": lambda: torch("eager", **few),
     }
     if "embed" in task:
-        sides["torch compiled"] = lambda: torch("compiled")
-    return {"task": task, "sides": sides, "images": images * 20, "mflop": flop}
+        sides["torch compiled"] = lambda: torch("compiled", **few)
+    return {"task": task, "sides": sides, "images": images * steps, "mflop": flop}
 
 
 def flat(task, name, peer):
@@ -130,8 +131,8 @@ TASKS = {
     "pca": flat("pca", "scikit-learn PCA(2)", lambda: Here(pca(next(pixels())))),
     "train-seed": network("train-seed", 192, 12.7),
     "embed-seed": network("embed-seed", 256, 4.35),
-    "train-residual": network("train-residual", 128, 3 * 202),
-    "embed-residual": network("embed-residual", 128, 202),
+    "train-residual": network("train-residual", 128, 3 * 202, steps=3),
+    "embed-residual": network("embed-residual", 128, 202, steps=3),
     "train-seed-avx2": {
         **network("train-seed", 192, 12.7),
         "sides": {

@@ -5,7 +5,7 @@
 use alike::data::{Dataset, Places, Quiet, load};
 use alike::distance::Distance;
 use alike::engine::Engine;
-use alike::images::{Features, Vectors};
+use alike::images::{Features, Images, Shape, Vectors};
 use alike::loss::{TripletMargin, mean_triplet_loss};
 use alike::model::{Network, SEED_SPEC, initial};
 use alike::neighbours::nearest;
@@ -25,35 +25,49 @@ struct Learner {
 }
 
 /// Steps, and batches, that a task times together: one alone is over too soon.
-const STEPS: usize = 20;
+fn steps() -> usize {
+    std::env::var("STEPS").ok().and_then(|n| n.parse().ok()).unwrap_or(20)
+}
+
+/// The residual network of `bench/torch_peer.py`.
+const RESIDUAL: &str = "conv(64) residual(norm(8) relu conv(64) norm(8) relu conv(64)) maxpool(2)
+    residual(norm(8) relu conv(64) norm(8) relu conv(64)) maxpool(2)
+    residual(norm(8) relu conv(64) norm(8) relu conv(64)) norm(8) relu gap linear(64)";
 
 impl Learner {
-    fn new(spec: &str, tier: Tier, data: &Dataset) -> Result<Learner, Box<dyn Error>> {
-        let network = Network::new(spec.parse()?, data.shape())?;
+    fn new(spec: &str, tier: Tier, shape: Shape) -> Result<Learner, Box<dyn Error>> {
+        let network = Network::new(spec.parse()?, shape)?;
         let parameters = initial(&network, 0);
         let (gradient, adam) = (vec![0.0; parameters.len()], Adam::new(parameters.len(), 1e-3));
         Ok(Learner { engine: Engine::with_tier(&network, tier), parameters, gradient, adam })
     }
 
-    /// Forward, triplet margin loss, backward and Adam; which images make a batch was settled before.
-    fn train(&mut self, data: &Dataset, batch: usize) -> f64 {
+    /// Forward, a loss, backward and Adam; which images make a batch was settled before. Batches of threes have the
+    /// triplet margin loss, others the mean square.
+    fn train(&mut self, images: &Images, batch: usize) -> f64 {
         let loss = TripletMargin { margin: 1.0 };
         let mut total = 0.0;
-        for step in 0..STEPS {
-            let images: Vec<usize> = (0..batch).map(|i| (step * batch + i) * 17 % data.train.len()).collect();
-            let embeddings = self.engine.forward(&self.parameters, &data.train.images, &images);
+        for step in 0..steps() {
+            let chosen: Vec<usize> = (0..batch).map(|i| (step * batch + i) * 17 % images.len()).collect();
+            let embeddings = self.engine.forward(&self.parameters, images, &chosen);
             let d = embeddings.len() / batch;
             let mut slopes = vec![0.0; embeddings.len()];
-            total += mean_triplet_loss(&loss, Distance::Euclidean, embeddings, d, &mut slopes).loss;
+            if batch.is_multiple_of(3) {
+                total += mean_triplet_loss(&loss, Distance::Euclidean, embeddings, d, &mut slopes).loss;
+            } else {
+                let n = embeddings.len() as f32;
+                slopes.iter_mut().zip(embeddings).for_each(|(s, e)| *s = 2.0 * e / n);
+                total += f64::from(embeddings.iter().map(|e| e * e / n).sum::<f32>());
+            }
             self.engine.backward(&slopes, &mut self.gradient);
             self.adam.step(&mut self.parameters, &self.gradient);
         }
         total
     }
 
-    fn embed(&mut self, data: &Dataset, batch: usize) -> f64 {
-        let all: Vec<usize> = (0..STEPS * batch).map(|i| i % data.train.len()).collect();
-        let images = data.train.images.select(&all);
+    fn embed(&mut self, images: &Images, batch: usize) -> f64 {
+        let all: Vec<usize> = (0..steps() * batch).map(|i| i % images.len()).collect();
+        let images = images.select(&all);
         let began = Instant::now();
         let sum: f32 = self.engine.embed(&self.parameters, &images).data().iter().sum();
         // Choosing the images is outside, as on the other side.
@@ -65,6 +79,9 @@ impl Learner {
 struct Peer {
     tier: Tier,
     seed: Learner,
+    residual: Learner,
+    /// 512 colour images of 32 x 32, of no meaning.
+    colour: Images,
     data: Dataset,
     gallery: Features,
     queries: Features,
@@ -80,8 +97,11 @@ impl Peer {
         let mut engine = Engine::with_tier(&network, tier);
         let gallery = engine.embed(&parameters, &data.train.images);
         let queries = engine.embed(&parameters, &data.test.images);
-        let seed = Learner::new(SEED_SPEC, tier, &data)?;
-        Ok(Peer { tier, seed, data, gallery, queries })
+        let seed = Learner::new(SEED_SPEC, tier, data.shape())?;
+        let shape = Shape { h: 32, w: 32, c: 3 };
+        let colour = Images::new(shape, (0..512 * shape.len()).map(|i| (i * i / 7 % 251) as u8).collect());
+        let residual = Learner::new(RESIDUAL, tier, shape)?;
+        Ok(Peer { tier, seed, residual, colour, data, gallery, queries })
     }
 
     fn search(&self, queries: Vectors<'_>, gallery: Vectors<'_>) -> usize {
@@ -99,8 +119,10 @@ impl Peer {
                 self.search(Vectors::Features(&self.queries), Vectors::Features(&self.gallery)) as f64
             }
             "pca" => Pca::fit(self.tier, train, 2).variance.iter().sum(),
-            "train-seed" => self.seed.train(&self.data, 192),
-            "embed-seed" => return Some(self.seed.embed(&self.data, 256)),
+            "train-seed" => self.seed.train(&self.data.train.images, 192),
+            "embed-seed" => return Some(self.seed.embed(&self.data.train.images, 256)),
+            "train-residual" => self.residual.train(&self.colour, 128),
+            "embed-residual" => return Some(self.residual.embed(&self.colour, 128)),
             _ => return None,
         };
         // The result is looked at, so that nothing of it can be left out.
