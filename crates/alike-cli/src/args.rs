@@ -128,6 +128,9 @@ pub(crate) enum ModelVerb {
         /// The images' size
         #[arg(long, value_name = "HxWxC", default_value = "28x28x1")]
         input: Shape,
+        /// Print how the network is run instead: operations that are done together, and memory
+        #[arg(long)]
+        plan: bool,
     },
 }
 
@@ -193,6 +196,9 @@ pub(crate) struct TrainArgs {
     /// Adam's step size
     #[arg(long)]
     pub(crate) learning_rate: Option<f64>,
+    /// Megabytes that a batch may keep for its backward pass; beyond it activations are computed twice [default: 1024]
+    #[arg(long, value_name = "MB")]
+    pub(crate) activation_memory: Option<usize>,
     /// Hold out a share of the training images and judge by it after each epoch; the best epoch is kept
     #[arg(long, value_name = "SHARE", num_args = 0..=1, default_missing_value = "0.1", require_equals = true)]
     pub(crate) validate: Option<f64>,

@@ -103,7 +103,8 @@ impl Tier {
         );
     }
 
-    /// Adds the gradients of scale and shift, and writes the input's gradient to `dx` where one is wanted.
+    /// Adds the gradients of scale and shift, and writes the input's gradient to `dx` where one is wanted. `means` is
+    /// memory for a pair of numbers a group.
     ///
     /// # Panics
     ///
@@ -121,8 +122,10 @@ impl Tier {
         dy: &[f32],
         dyp: Plane,
         gradient: AffineGradient<'_>,
+        means: &mut [[f32; 2]],
         dx: Option<(&mut [f32], Plane)>,
     ) {
+        assert!(means.len() >= stats.len(), "group norm: a pair of numbers a group");
         assert_eq!((xp.h, xp.w, xp.c, xp.stride), (dyp.h, dyp.w, dyp.c, dyp.stride), "group norm: shapes");
         assert!(xp.fits(x) && dyp.fits(dy), "group norm: buffer too short");
         if let Some((dx, dxp)) = &dx {
@@ -137,7 +140,7 @@ impl Tier {
             self,
             backward_kernel(
                 x: &[f32], xp: Plane, stats: &[GroupStats], affine: Affine<'_>, dy: &[f32], dyp: Plane,
-                gradient: AffineGradient<'_>, dx: Option<(&mut [f32], Plane)>,
+                gradient: AffineGradient<'_>, means: &mut [[f32; 2]], dx: Option<(&mut [f32], Plane)>,
             )
         );
     }
@@ -428,13 +431,13 @@ unsafe fn backward_kernel<S: Simd>(
     dy: &[f32],
     dyp: Plane,
     gradient: AffineGradient<'_>,
+    means: &mut [[f32; 2]],
     dx: Option<(&mut [f32], Plane)>,
 ) {
     let per_group = xp.c / stats.len();
     let through = |v: f32, g: f32| if affine.relu && v <= 0.0 { 0.0 } else { g };
     // Sums over pixels, a channel each: of the gradient, and of the gradient times the normalised input.
     let mut sum_dy = [0.0f64; 2];
-    let mut means = vec![(0.0f32, 0.0f32); stats.len()];
     let count = (xp.pixels() * per_group) as f64;
     for (first, channels) in blocks(xp) {
         let k = coefficients(first, channels, per_group, stats, affine);
@@ -463,7 +466,7 @@ unsafe fn backward_kernel<S: Simd>(
             sum_dy[0] += f64::from(s1[l] * k.scale[l]);
             sum_dy[1] += f64::from(s2[l] * k.scale[l]);
             if (channel + 1).is_multiple_of(per_group) {
-                means[channel / per_group] = ((sum_dy[0] / count) as f32, (sum_dy[1] / count) as f32);
+                means[channel / per_group] = [(sum_dy[0] / count) as f32, (sum_dy[1] / count) as f32];
                 sum_dy = [0.0; 2];
             }
         }
@@ -474,7 +477,7 @@ unsafe fn backward_kernel<S: Simd>(
         let mut m1 = [0.0f32; LANE_GROUP];
         let mut m2 = [0.0f32; LANE_GROUP];
         for l in 0..channels {
-            (m1[l], m2[l]) = means[(first + l) / per_group];
+            [m1[l], m2[l]] = means[(first + l) / per_group];
         }
         if xp.in_lanes() {
             // dx = rstd (scale g - m1 - normal m2), as a sum of two products.
@@ -640,7 +643,17 @@ mod tests {
             let mut dx = vec![0.0; xp.buffer_len()];
             let gradient = AffineGradient { scale: &mut gs, shift: &mut gb };
             let dys = placed(yp, &dy);
-            tier.group_norm_backward(&xs, xp, &stats, affine, &dys, yp, gradient, Some((&mut dx, xp)));
+            tier.group_norm_backward(
+                &xs,
+                xp,
+                &stats,
+                affine,
+                &dys,
+                yp,
+                gradient,
+                &mut vec![[0.0; 2]; groups],
+                Some((&mut dx, xp)),
+            );
             close(&flat(xp, &dx), &numeric_x, &format!("{what}: dx"));
             let numeric = |which: usize| -> Vec<f64> {
                 (0..c)

@@ -59,7 +59,7 @@ impl Learner {
                 slopes.iter_mut().zip(embeddings).for_each(|(s, e)| *s = 2.0 * e / n);
                 total += f64::from(embeddings.iter().map(|e| e * e / n).sum::<f32>());
             }
-            self.engine.backward(&slopes, &mut self.gradient);
+            self.engine.backward(images, &slopes, &mut self.gradient);
             self.adam.step(&mut self.parameters, &self.gradient);
         }
         total

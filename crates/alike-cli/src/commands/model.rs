@@ -2,17 +2,21 @@
 
 use crate::args::{Global, ModelArgs, ModelVerb, NetworkArgs};
 use crate::printer::line;
+use alike::engine::Plan;
 use alike::model::{Network, SEED_SPEC, Spec};
 use alike::train::Run;
 use anyhow::Context;
 use serde_json::json;
 
 pub(crate) fn run(args: &ModelArgs, global: &Global) -> anyhow::Result<()> {
-    let ModelVerb::Show { run, network, input } = &args.verb;
+    let ModelVerb::Show { run, network, input, plan } = &args.verb;
     let network = match run {
         Some(folder) => Run::open(folder)?.best()?.network,
         None => Network::new(spec(network, SEED_SPEC)?, *input)?,
     };
+    if *plan {
+        return line(Plan::new(&network).to_string());
+    }
     show(&network, global)
 }
 

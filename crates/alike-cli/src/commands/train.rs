@@ -16,10 +16,13 @@ use std::time::Instant;
 
 pub(crate) fn run(args: &TrainArgs, global: &Global) -> anyhow::Result<()> {
     let began = Instant::now();
-    let (run, data, training) = match &args.resume {
+    let (run, data, mut training) = match &args.resume {
         Some(folder) => resume(folder, args, global)?,
         None => begin(args, global)?,
     };
+    if let Some(megabytes) = args.activation_memory {
+        training.set_activation_memory(megabytes.saturating_mul(1 << 20));
+    }
     drive(&run, &data, training, global)?;
     let (folder, seconds) = (run.folder().display(), began.elapsed().as_secs_f64());
     if global.json {
@@ -81,6 +84,7 @@ fn resolve(args: &TrainArgs, global: &Global, data: &str) -> anyhow::Result<Sett
         margin,
         distance,
         learning_rate,
+        activation_memory: _,
         validate,
     } = args;
     let recipe = Settings::seed_recipe(data);

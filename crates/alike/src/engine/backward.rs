@@ -11,13 +11,13 @@ impl Plan {
         &self,
         tier: Tier,
         packed: &[f32],
-        tape: Tape<'_>,
+        tape: &mut Tape,
         run: &mut Run,
         embedding_gradient: &[f32],
         sum: &mut [f32],
     ) {
         let Tape { floats, places, stats } = tape;
-        let Run { scratch, flow, at, values, columns } = run;
+        let Run { scratch, flow, at, values, columns, means, .. } = run;
         let mut memory = Memory { floats, scratch };
         let last = &self.tensors[self.tensors.len() - 1];
         flow[last.flow_start + last.flow.offset..][..embedding_gradient.len()]
@@ -43,7 +43,7 @@ impl Plan {
                     let (x, stats) = (memory.read(tx), &stats[norm.stats.clone()]);
                     let dx = wanted.then_some((dx, dxp));
                     let affine = norm.affine(packed);
-                    tier.group_norm_backward(x, tx.plane, stats, affine, dy, dyp, gradient, dx);
+                    tier.group_norm_backward(x, tx.plane, stats, affine, dy, dyp, gradient, means, dx);
                 }
                 OpKind::Relu => relu_backward(ty.plane, memory.read(ty), dyp, dy, dxp, dx),
                 OpKind::Conv(conv) => {

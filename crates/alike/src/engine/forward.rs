@@ -18,18 +18,23 @@ impl Norm {
 }
 
 impl Plan {
+    /// Embeds an image. The tape holds all that [`Plan::backward`] needs, unless `keep` says that it will not be asked.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what is done, with what, to what, and all the memory that it takes"
+    )]
     pub(super) fn forward(
         &self,
         tier: Tier,
         packed: &[f32],
         image: &[u8],
-        tape: Tape<'_>,
+        tape: &mut Tape,
+        keep: bool,
         run: &mut Run,
         embedding: &mut [f32],
     ) {
         let Tape { floats, places, stats } = tape;
         let mut memory = Memory { floats, scratch: &mut run.scratch };
-        let keep = !places.is_empty();
         read_image(image, self.tensors[0].plane, memory.write(&self.tensors[0]));
         for op in &self.ops {
             let (tx, ty) = (&self.tensors[op.x], &self.tensors[op.y]);

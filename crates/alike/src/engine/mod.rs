@@ -18,13 +18,19 @@ pub use plan::Plan;
 
 use crate::images::{Features, Images};
 use crate::model::Network;
-use alike_kernels::{AlignedBuffer, GroupStats, Tier, TierError};
+use alike_kernels::{AlignedBuffer, Tier, TierError};
 use rayon::prelude::*;
 use std::sync::{Mutex, PoisonError};
 use workspace::{Tape, Workspace};
 
 /// Into how many parts a batch is cut, at most. More threads than this have nothing to do.
 pub const PARTS: usize = 16;
+
+/// What the forward passes of a batch may keep for the backward pass unless told otherwise, in bytes.
+pub const ACTIVATION_MEMORY: usize = 1 << 30;
+
+/// Floats of the gradient that are reduced over the parts at a time.
+const REDUCED: usize = 2048;
 
 /// A network made ready to run on this machine.
 #[derive(Debug)]
@@ -33,10 +39,9 @@ pub struct Engine {
     tier: Tier,
     /// One for each thread of the pool that calls.
     workspaces: Vec<Mutex<Workspace>>,
-    /// What the forward pass keeps for the backward pass, image by image.
-    floats: AlignedBuffer,
-    places: Vec<u8>,
-    stats: Vec<GroupStats>,
+    /// What the forward pass keeps for the backward pass, an image each; none where that is computed again.
+    tapes: Vec<Tape>,
+    activation_memory: usize,
     /// Gradients of a part, in the kernels' layout.
     gradients: Vec<AlignedBuffer>,
     packed: AlignedBuffer,
@@ -62,15 +67,20 @@ impl Engine {
         Engine {
             tier,
             workspaces,
-            floats: AlignedBuffer::new(0),
-            places: Vec::new(),
-            stats: Vec::new(),
+            tapes: Vec::new(),
+            activation_memory: ACTIVATION_MEMORY,
             gradients: (0..PARTS).map(|_| AlignedBuffer::new(plan.gradient_len)).collect(),
             packed: AlignedBuffer::new(plan.packed_len),
             embeddings: Vec::new(),
             batch: Vec::new(),
             plan,
         }
+    }
+
+    /// Bounds what the forward passes of a batch keep, in bytes. A batch that would keep more keeps nothing: the backward
+    /// pass then computes each image's activations again, to the same bits, for about a third more work.
+    pub fn set_activation_memory(&mut self, bytes: usize) {
+        self.activation_memory = bytes;
     }
 
     /// The plan.
@@ -97,9 +107,9 @@ impl Engine {
         // Small runs of images, so that threads end together; each image stands alone, so the cut does not matter.
         out.par_chunks_mut(d * 32).enumerate().for_each(|(run, out)| {
             let mut workspace = lock(workspaces);
+            let Workspace { run: buffers, tape } = &mut *workspace;
             for (i, out) in out.chunks_exact_mut(d).enumerate() {
-                let (tape, buffers) = workspace.own_tape();
-                plan.forward(tier, packed, images.image(run * 32 + i), tape, buffers, out);
+                plan.forward(tier, packed, images.image(run * 32 + i), tape, false, buffers, out);
             }
         });
         Features::new(d, out)
@@ -116,80 +126,77 @@ impl Engine {
         let (n, d) = (indices.len(), self.plan.embedding);
         self.batch.clear();
         self.batch.extend_from_slice(indices);
-        let sizes = self.plan.tape;
-        if self.floats.len() < n * sizes.floats {
-            self.floats = AlignedBuffer::new(n * sizes.floats);
+        let keep = n.saturating_mul(self.plan.tape.bytes()) <= self.activation_memory;
+        if keep && self.tapes.len() < n {
+            self.tapes.resize_with(n, || Tape::new(&self.plan));
+        } else if !keep {
+            self.tapes.clear();
         }
-        self.places.resize(n * sizes.places, 0);
-        self.stats.resize(n * sizes.stats, GroupStats::default());
         self.embeddings.resize(n * d, 0.0);
         let (plan, tier, packed, workspaces) = (&self.plan, self.tier, &*self.packed, &self.workspaces);
-        let per = n.div_ceil(PARTS).max(1);
-        (
-            self.floats[..n * sizes.floats].par_chunks_mut(per * sizes.floats),
-            self.places.par_chunks_mut(per * sizes.places),
-            self.stats.par_chunks_mut(per * sizes.stats),
-            self.embeddings.par_chunks_mut(per * d),
-            indices.par_chunks(per),
-        )
-            .into_par_iter()
-            .for_each(|(floats, places, stats, embeddings, indices)| {
-                let mut workspace = lock(workspaces);
-                for (i, &image) in indices.iter().enumerate() {
-                    let tape = Tape {
-                        floats: &mut floats[i * sizes.floats..][..sizes.floats],
-                        places: &mut places[i * sizes.places..][..sizes.places],
-                        stats: &mut stats[i * sizes.stats..][..sizes.stats],
-                    };
-                    let out = &mut embeddings[i * d..][..d];
-                    plan.forward(tier, packed, images.image(image), tape, &mut workspace.run, out);
-                }
+        let outputs = self.embeddings.par_chunks_mut(d).zip(indices);
+        if keep {
+            self.tapes[..n].par_iter_mut().zip(outputs).for_each(|(tape, (out, &image))| {
+                let run = &mut lock(workspaces).run;
+                plan.forward(tier, packed, images.image(image), tape, true, run, out);
             });
+        } else {
+            outputs.for_each(|(out, &image)| {
+                let Workspace { run, tape } = &mut *lock(workspaces);
+                plan.forward(tier, packed, images.image(image), tape, false, run, out);
+            });
+        }
         &self.embeddings
     }
 
-    /// Turns the gradient of each embedding of the last [`Engine::forward`] into that of the parameters, which replaces
-    /// what `gradient` holds.
+    /// Turns the gradient of each embedding of the last [`Engine::forward`], over the same images, into that of the
+    /// parameters, which replaces what `gradient` holds.
     ///
     /// # Panics
     ///
     /// If lengths are not those of the last forward pass.
-    pub fn backward(&mut self, embedding_gradients: &[f32], gradient: &mut [f32]) {
+    pub fn backward(&mut self, images: &Images, embedding_gradients: &[f32], gradient: &mut [f32]) {
         let (n, d) = (self.batch.len(), self.plan.embedding);
         assert_eq!(embedding_gradients.len(), n * d, "engine: a gradient for each embedding");
-        let sizes = self.plan.tape;
         let (plan, tier, packed, workspaces) = (&self.plan, self.tier, &*self.packed, &self.workspaces);
         let per = n.div_ceil(PARTS).max(1);
         let parts = n.div_ceil(per);
-        (
-            self.floats[..n * sizes.floats].par_chunks_mut(per * sizes.floats),
-            self.places.par_chunks_mut(per * sizes.places),
-            self.stats.par_chunks_mut(per * sizes.stats),
-            embedding_gradients.par_chunks(per * d),
-            self.gradients[..parts].par_iter_mut(),
-        )
-            .into_par_iter()
-            .for_each(|(floats, places, stats, dys, sum)| {
-                let mut workspace = lock(workspaces);
+        let work = embedding_gradients.par_chunks(per * d).zip(&mut self.gradients[..parts]);
+        if self.tapes.is_empty() {
+            work.zip(self.batch.par_chunks(per)).for_each(|((dys, sum), indices)| {
+                let Workspace { run, tape } = &mut *lock(workspaces);
                 sum.fill(0.0);
-                for (i, dy) in dys.chunks_exact(d).enumerate() {
-                    let tape = Tape {
-                        floats: &mut floats[i * sizes.floats..][..sizes.floats],
-                        places: &mut places[i * sizes.places..][..sizes.places],
-                        stats: &mut stats[i * sizes.stats..][..sizes.stats],
-                    };
-                    plan.backward(tier, packed, tape, &mut workspace.run, dy, sum);
+                for (dy, &image) in dys.chunks_exact(d).zip(indices) {
+                    // The embedding is known; its place takes it once more.
+                    run.embedding.resize(d, 0.0);
+                    let mut again = std::mem::take(&mut run.embedding);
+                    plan.forward(tier, packed, images.image(image), tape, true, run, &mut again);
+                    run.embedding = again;
+                    plan.backward(tier, packed, tape, run, dy, sum);
                 }
             });
+        } else {
+            work.zip(self.tapes.par_chunks_mut(per)).for_each(|((dys, sum), tapes)| {
+                let run = &mut lock(workspaces).run;
+                sum.fill(0.0);
+                for (dy, tape) in dys.chunks_exact(d).zip(tapes) {
+                    plan.backward(tier, packed, tape, run, dy, sum);
+                }
+            });
+        }
         let (first, rest) = self.gradients.split_at_mut(1);
         if parts == 0 {
             first[0].fill(0.0);
         }
-        for part in &rest[..parts.saturating_sub(1)] {
-            for (sum, v) in first[0].iter_mut().zip(part.iter()) {
-                *sum += v;
+        let rest = &rest[..parts.saturating_sub(1)];
+        // Every float is summed in the order of the parts, whoever does it.
+        first[0].par_chunks_mut(REDUCED).enumerate().for_each(|(chunk, sums)| {
+            for part in rest {
+                for (sum, v) in sums.iter_mut().zip(&part[chunk * REDUCED..]) {
+                    *sum += v;
+                }
             }
-        }
+        });
         pack::unpack_gradient(&self.plan, &self.packed, &first[0], gradient);
     }
 }

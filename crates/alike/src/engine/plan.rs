@@ -29,6 +29,12 @@ pub(super) struct TapeSizes {
     pub(super) stats: usize,
 }
 
+impl TapeSizes {
+    pub(super) fn bytes(&self) -> usize {
+        4 * self.floats + self.places + 8 * self.stats
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct RunSizes {
     /// Floats of activations that the backward pass does not need, and of its strips and parts.
@@ -240,8 +246,8 @@ impl fmt::Display for Plan {
         write!(
             f,
             "kept an image: {:.1} KB; a thread's workspace: {:.1} KB",
-            (4 * tape.floats + tape.places) as f64 / 1024.0,
-            4.0 * (run.scratch + run.flow + tape.floats) as f64 / 1024.0,
+            tape.bytes() as f64 / 1024.0,
+            (4 * (run.scratch + run.flow + run.columns + 2 * run.entries) + tape.bytes()) as f64 / 1024.0,
         )
     }
 }

@@ -4,20 +4,31 @@ use super::plan::{Plan, Tensor};
 use alike_kernels::{AlignedBuffer, GroupStats};
 
 /// What an image keeps from its forward pass.
-pub(super) struct Tape<'a> {
-    pub(super) floats: &'a mut [f32],
-    /// Places of maxima; empty where no backward pass will ask for them.
-    pub(super) places: &'a mut [u8],
-    pub(super) stats: &'a mut [GroupStats],
+#[derive(Debug)]
+pub(super) struct Tape {
+    pub(super) floats: AlignedBuffer,
+    /// Places of maxima.
+    pub(super) places: Vec<u8>,
+    pub(super) stats: Vec<GroupStats>,
+}
+
+impl Tape {
+    pub(super) fn new(plan: &Plan) -> Tape {
+        let sizes = plan.tape;
+        Tape {
+            floats: AlignedBuffer::new(sizes.floats),
+            places: vec![0; sizes.places],
+            stats: vec![GroupStats::default(); sizes.stats],
+        }
+    }
 }
 
 /// The memory of one thread. Borders are zero from the start, and whoever writes to one clears it again.
 #[derive(Debug)]
 pub(super) struct Workspace {
     pub(super) run: Run,
-    /// A tape for images that need no backward pass.
-    floats: AlignedBuffer,
-    stats: Vec<GroupStats>,
+    /// For images whose tape is not kept.
+    pub(super) tape: Tape,
 }
 
 /// What passes through a thread while an image does: activations that nobody needs later, and gradients.
@@ -30,6 +41,10 @@ pub(super) struct Run {
     pub(super) values: Vec<f32>,
     /// Windows on their way back into an image.
     pub(super) columns: AlignedBuffer,
+    /// Two numbers a group of a normalisation.
+    pub(super) means: Vec<[f32; 2]>,
+    /// An embedding that is computed again only for what lies before it.
+    pub(super) embedding: Vec<f32>,
 }
 
 impl Workspace {
@@ -42,15 +57,11 @@ impl Workspace {
                 at: vec![0; sizes.entries],
                 values: vec![0.0; sizes.entries],
                 columns: AlignedBuffer::new(sizes.columns),
+                means: vec![[0.0; 2]; plan.tape.stats],
+                embedding: vec![0.0; plan.embedding],
             },
-            floats: AlignedBuffer::new(plan.tape.floats),
-            stats: vec![GroupStats::default(); plan.tape.stats],
+            tape: Tape::new(plan),
         }
-    }
-
-    /// The thread's own tape, without places, and the rest of its memory.
-    pub(super) fn own_tape(&mut self) -> (Tape<'_>, &mut Run) {
-        (Tape { floats: &mut self.floats, places: &mut [], stats: &mut self.stats }, &mut self.run)
     }
 }
 

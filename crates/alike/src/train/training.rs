@@ -212,6 +212,11 @@ impl Training {
         self.epochs * self.steps_per_epoch() + self.step
     }
 
+    /// Bounds what a batch keeps for its backward pass; see [`Engine::set_activation_memory`]. No bit depends on it.
+    pub fn set_activation_memory(&mut self, bytes: usize) {
+        self.engine.set_activation_memory(bytes);
+    }
+
     /// Embeds images with the parameters as they stand.
     pub fn embed(&mut self, images: &Images) -> Features {
         self.engine.embed(&self.parameters, images)
@@ -263,7 +268,7 @@ impl Training {
                     let (epoch, step) = (epoch + 1, self.step + 1);
                     return Err(TrainError::NotFinite { loss: triplets.loss, epoch, step });
                 }
-                self.engine.backward(&embedding_gradients, &mut self.gradient);
+                self.engine.backward(&data.train.images, &embedding_gradients, &mut self.gradient);
                 self.adam.step(&mut self.parameters, &self.gradient);
                 self.step += 1;
                 self.sums.loss += triplets.loss;

@@ -86,7 +86,7 @@ fn check(name: &str) {
             report.loss
         );
         let mut gradient = vec![f32::NAN; network.parameter_count()];
-        engine.backward(&slopes, &mut gradient);
+        engine.backward(&images, &slopes, &mut gradient);
         // A shift of all embeddings changes no distance, so the last bias has no gradient but rounding: what is truly
         // zero is measured against the gradient as a whole.
         let floor = 1e-3 * norm(&gradient);
@@ -124,27 +124,29 @@ fn colour_images_and_more_maps_than_vectors_agree_with_pytorch() {
 }
 
 #[test]
-fn embeddings_and_gradients_are_the_same_bits_at_any_number_of_threads() {
+fn embeddings_and_gradients_are_the_same_bits_at_any_number_of_threads_and_in_any_memory() {
     let golden = Golden::read("seed");
     let input = golden.note("input").parse().unwrap();
     let network = Network::new(golden.note("spec").parse().unwrap(), input).unwrap();
     let parameters = golden.parameters(&network, "");
     let tensors = SafeTensors::deserialize(&golden.bytes).unwrap();
     let images = Images::new(input, tensors.tensor("images").unwrap().data().to_vec());
-    let run = |threads: usize| {
+    let run = |threads: usize, memory: usize| {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(|| {
             let mut engine = Engine::new(&network).unwrap();
+            engine.set_activation_memory(memory);
             let indices: Vec<usize> = (0..50).map(|i| i * 5 % 12).collect();
             let embeddings = engine.forward(&parameters, &images, &indices).to_vec();
             let mut gradient = vec![0.0; parameters.len()];
-            engine.backward(&embeddings, &mut gradient);
+            engine.backward(&images, &embeddings, &mut gradient);
             let bits = |v: &[f32]| v.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
             (bits(&embeddings), bits(&gradient))
         })
     };
-    let one = run(1);
-    for threads in [2, 3, 8] {
-        assert!(run(threads) == one, "{threads} threads");
+    let one = run(1, usize::MAX);
+    for threads in [1, 2, 3, 8] {
+        assert!(run(threads, usize::MAX) == one, "{threads} threads");
+        assert!(run(threads, 0) == one, "{threads} threads, activations computed twice");
     }
 }
 
@@ -156,6 +158,44 @@ fn an_empty_batch_has_no_gradient() {
     let mut engine = Engine::new(&network).unwrap();
     assert!(engine.forward(&parameters, &images, &[]).is_empty());
     let mut gradient = vec![1.0; parameters.len()];
-    engine.backward(&[], &mut gradient);
+    engine.backward(&images, &[], &mut gradient);
     assert!(gradient.iter().all(|g| *g == 0.0));
+}
+
+/// Memory is taken when an engine meets a larger batch, and never again: what a step asks for does not grow with its
+/// images.
+#[test]
+fn no_image_allocates() {
+    let golden = Golden::read("residual");
+    let input = golden.note("input").parse().unwrap();
+    for spec in [golden.note("spec"), alike::model::SEED_SPEC.to_owned()] {
+        let input = if spec == alike::model::SEED_SPEC { "28x28x1".parse().unwrap() } else { input };
+        let network = Network::new(spec.parse().unwrap(), input).unwrap();
+        let parameters = alike::model::initial(&network, 0);
+        let images = Images::new(input, (0..64 * input.len()).map(|i| (i % 251) as u8).collect());
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        for memory in [usize::MAX, 0] {
+            pool.install(|| {
+                let mut engine = Engine::new(&network).unwrap();
+                engine.set_activation_memory(memory);
+                let mut gradient = vec![0.0; parameters.len()];
+                let mut step = |n: usize| {
+                    let indices: Vec<usize> = (0..n).collect();
+                    let mut count = 0;
+                    let mut slopes = Vec::new();
+                    count += allocation_counter::measure(|| {
+                        slopes.extend_from_slice(engine.forward(&parameters, &images, &indices));
+                    })
+                    .count_total;
+                    count += allocation_counter::measure(|| engine.backward(&images, &slopes, &mut gradient))
+                        .count_total;
+                    count
+                };
+                step(64);
+                // A few for the whole step: what the loss's caller and the unpacking take.
+                let (few, many) = (step(16), step(64));
+                assert_eq!(few, many, "{spec}, budget {memory}");
+            });
+        }
+    }
 }
