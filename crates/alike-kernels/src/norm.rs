@@ -247,15 +247,20 @@ unsafe fn sums<S: Simd>(
 #[inline(always)]
 fn narrow_stats(x: &[f32], plane: Plane, count: f64, eps: f32, stats: &mut [GroupStats]) {
     stats.fill(GroupStats::default());
+    let groups = stats.len();
     for square in [false, true] {
         let mut means = [0.0; PERIOD];
-        for l in 0..PERIOD {
-            means[l] = stats[group(l, plane, stats)].mean;
+        for channel in 0..plane.c {
+            let mean = stats[channel * groups / plane.c].mean;
+            means[channel..].iter_mut().step_by(plane.c).for_each(|m| *m = mean);
         }
-        let sums = narrow_sums(x, plane, &means, square);
-        for g in 0..stats.len() {
-            let members = (0..PERIOD).filter(|&l| group(l, plane, stats) == g);
-            let mean = members.map(|l| f64::from(sums[l])).sum::<f64>() / count;
+        let lanes = narrow_sums(x, plane, &means, square);
+        for g in 0..groups {
+            let per_group = plane.c / groups;
+            let members = g * per_group..(g + 1) * per_group;
+            let of =
+                |channel: usize| lanes[channel..].iter().step_by(plane.c).map(|v| f64::from(*v)).sum::<f64>();
+            let mean = members.map(of).sum::<f64>() / count;
             if square {
                 stats[g].rstd = (1.0 / (mean + f64::from(eps)).sqrt()) as f32;
             } else {
@@ -263,11 +268,6 @@ fn narrow_stats(x: &[f32], plane: Plane, count: f64, eps: f32, stats: &mut [Grou
             }
         }
     }
-}
-
-/// The group of a row's float `l`.
-fn group(l: usize, plane: Plane, stats: &[GroupStats]) -> usize {
-    l % plane.c * stats.len() / plane.c
 }
 
 /// Sums over all rows, lane by lane, of the distances from the means, or of their squares.

@@ -246,6 +246,8 @@ unsafe fn lanes<S: Simd, const PLACES: bool, const K: usize>(
     places: *mut u8,
 ) -> bool {
     let size = if K > 0 { K } else { window.size };
+    // Where comparisons make masks, a place is found faster after the maximum than along with it.
+    let search = K > 0 && S::LANES == 16;
     // SAFETY: `forward_kernel`'s caller checked both planes, the window's reach, and the places.
     unsafe {
         // A NaN makes a sum of values one, and so do two infinities, which then only costs time.
@@ -265,7 +267,7 @@ unsafe fn lanes<S: Simd, const PLACES: bool, const K: usize>(
                         for kx in 0..size {
                             let v = S::load(from.add(ky * xp.pitch + kx * xp.stride + first));
                             values = S::add(values, v);
-                            if PLACES {
+                            if PLACES && !search {
                                 (best, place) = S::larger(best, place, v, (ky * size + kx) as u32);
                             } else {
                                 best = S::max(v, best);
@@ -273,6 +275,13 @@ unsafe fn lanes<S: Simd, const PLACES: bool, const K: usize>(
                         }
                     }
                     sum = S::add(sum, values);
+                    if PLACES && search {
+                        // The maximum first, then the first place that has it: comparisons need not wait for each other.
+                        for k in (0..size * size).rev() {
+                            let v = S::load(from.add(k / size * xp.pitch + k % size * xp.stride + first));
+                            place = S::place_of(best, v, k as u32, place);
+                        }
+                    }
                     S::store(to.add(first), best);
                     if PLACES {
                         S::store_places(places, place);

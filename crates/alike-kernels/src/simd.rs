@@ -35,6 +35,8 @@ pub(crate) trait Simd {
     unsafe fn store_places(p: *mut u8, places: Self::I);
     /// `v` where a lane's place is `k`, else zero.
     unsafe fn at_place(places: Self::I, k: u32, v: Self::V) -> Self::V;
+    /// `k` where `v` equals `best`, else what `places` says.
+    unsafe fn place_of(best: Self::V, v: Self::V, k: u32, places: Self::I) -> Self::I;
     /// The larger of `best` and `v`, and `k` for the place where that is `v`. NaNs are for the caller to find.
     unsafe fn larger(best: Self::V, places: Self::I, v: Self::V, k: u32) -> (Self::V, Self::I);
 }
@@ -122,6 +124,11 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn at_place(places: [u32; 4], k: u32, v: [f32; 4]) -> [f32; 4] {
         std::array::from_fn(|i| if places[i] == k { v[i] } else { 0.0 })
+    }
+
+    #[inline(always)]
+    unsafe fn place_of(best: [f32; 4], v: [f32; 4], k: u32, places: [u32; 4]) -> [u32; 4] {
+        std::array::from_fn(|i| if v[i] == best[i] { k } else { places[i] })
     }
 
     #[inline(always)]
@@ -232,6 +239,16 @@ mod x86 {
         }
 
         #[inline(always)]
+        unsafe fn place_of(best: __m256, v: __m256, k: u32, places: __m256i) -> __m256i {
+            // SAFETY: see above.
+            unsafe {
+                let k = _mm256_castsi256_ps(_mm256_set1_epi32(k as i32));
+                let equal = _mm256_cmp_ps::<_CMP_EQ_OQ>(v, best);
+                _mm256_castps_si256(_mm256_blendv_ps(_mm256_castsi256_ps(places), k, equal))
+            }
+        }
+
+        #[inline(always)]
         unsafe fn larger(best: __m256, places: __m256i, v: __m256, k: u32) -> (__m256, __m256i) {
             // SAFETY: see above.
             unsafe {
@@ -338,6 +355,15 @@ mod x86 {
         unsafe fn store_places(p: *mut u8, places: __m512i) {
             // SAFETY: see above; sixteen bytes.
             unsafe { _mm_storeu_si128(p.cast(), _mm512_cvtepi32_epi8(places)) }
+        }
+
+        #[inline(always)]
+        unsafe fn place_of(best: __m512, v: __m512, k: u32, places: __m512i) -> __m512i {
+            // SAFETY: see above.
+            unsafe {
+                let equal = _mm512_cmp_ps_mask::<_CMP_EQ_OQ>(v, best);
+                _mm512_mask_mov_epi32(places, equal, _mm512_set1_epi32(k as i32))
+            }
         }
 
         #[inline(always)]
