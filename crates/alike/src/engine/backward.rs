@@ -61,9 +61,10 @@ impl Plan {
                     tier.row_sum_add(dy, dyp.as_rows(), &mut sum[conv.bias.gradient_range()]);
                     let places = &places[range.clone()];
                     if *backward == PoolBackward::Sparse {
+                        let input = self.conv_input(tier, packed, op, conv, &mut memory, stats);
                         let list = winners(tx, dyp, dy, conv, *window, places, at, values);
                         let into = &mut sum[conv.weight.gradient_range()];
-                        tier.sparse_weights_add(list.conv, list.at, list.values, memory.read(tx), into);
+                        tier.sparse_weights_add(list.conv, list.at, list.values, memory.read(input), into);
                         if wanted {
                             dx.fill(0.0);
                             tier.sparse_input_add(
@@ -132,7 +133,8 @@ impl Plan {
         }
     }
 
-    /// What a convolution's weight gradient is summed over: its input, or the parts of the normalisation before it.
+    /// What a convolution's weight gradient is summed over: its input, made again where it was not kept, or the parts of
+    /// the normalisation before it.
     fn conv_input<'a>(
         &'a self,
         tier: Tier,
@@ -142,7 +144,17 @@ impl Plan {
         memory: &mut Memory<'_>,
         stats: &[alike_kernels::GroupStats],
     ) -> &'a Tensor {
-        let GradientLayout::Parts { norm, parts } = &conv.gradient else { return &self.tensors[op.x] };
+        let GradientLayout::Parts { norm, parts } = &conv.gradient else {
+            let input = &self.tensors[op.x];
+            if let Some(norm) = conv.renorm {
+                let before = &self.tensors[self.ops[norm].x];
+                let OpKind::Norm(norm) = &self.ops[norm].kind else { unreachable!("a norm by its name") };
+                let (x, y) = memory.pair(before, input);
+                let stats = &stats[norm.stats.clone()];
+                tier.group_norm(x, before.plane, stats, norm.affine(packed), y, input.plane);
+            }
+            return input;
+        };
         let before = &self.tensors[self.ops[*norm].x];
         let OpKind::Norm(norm) = &self.ops[*norm].kind else { unreachable!("parts are a norm's") };
         let (x, y) = memory.pair(before, parts);

@@ -20,14 +20,17 @@ pub struct Rewrites {
     pub conv_gap: bool,
     /// The gradients of a first normalisation are found together with those of the convolution behind it.
     pub fold_norm: bool,
+    /// What a normalisation makes is not kept for the backward pass but made again, which takes less time than memory.
+    pub renorm: bool,
 }
 
 impl Rewrites {
     /// Every rewrite.
-    pub const ALL: Rewrites = Rewrites { norm_relu: true, conv_pool: true, conv_gap: true, fold_norm: true };
+    pub const ALL: Rewrites =
+        Rewrites { norm_relu: true, conv_pool: true, conv_gap: true, fold_norm: true, renorm: true };
     /// The plain path.
     pub const NONE: Rewrites =
-        Rewrites { norm_relu: false, conv_pool: false, conv_gap: false, fold_norm: false };
+        Rewrites { norm_relu: false, conv_pool: false, conv_gap: false, fold_norm: false, renorm: false };
 }
 
 /// Adds lengths up, whole lane groups at a time, so that every range begins on a cache line.
@@ -245,11 +248,13 @@ impl Builder {
             BackLayout::ByMap => wide * columns,
         };
         let back = wanted.then(|| BackWeights { start: self.packed.take(size), layout });
-        let conv = Conv { window, weight, bias, back, gradient };
+        let renorm = rewrites.renorm.then(|| self.norm_before(x)).flatten().filter(|_| norm.is_none());
+        let keep = norm.is_none() && renorm.is_none();
+        let conv = Conv { window, weight, bias, back, gradient, renorm };
         self.border(x, pad);
         match fused {
             None => {
-                self.tensors[x].kept |= norm.is_none();
+                self.tensors[x].kept |= keep;
                 let y = self.output(info.output, wide, true);
                 if wanted && layout == BackLayout::ByMap {
                     self.flow_border(x, pad);
@@ -271,7 +276,7 @@ impl Builder {
                 2
             }
             Some(Fusion::Pool(pool, backward)) => {
-                self.tensors[x].kept |= norm.is_none();
+                self.tensors[x].kept |= keep;
                 let shape = next.map_or(info.output, |n| n.output);
                 let y = self.output(shape, wide, true);
                 let places = self.take_places(y);
@@ -290,6 +295,11 @@ impl Builder {
                 2
             }
         }
+    }
+
+    /// The normalisation that makes tensor `x`, if one does.
+    fn norm_before(&self, x: usize) -> Option<usize> {
+        self.ops.iter().position(|op| op.y == x && matches!(op.kind, OpKind::Norm(_)))
     }
 
     /// The operation that makes tensor `x`, if it is a normalisation of a picture that nothing before learns from.

@@ -141,6 +141,8 @@ pub(super) struct Conv {
     /// Where the weights lie once more, as the input's gradient reads them; nothing where that is not wanted.
     pub(super) back: Option<BackWeights>,
     pub(super) gradient: GradientLayout,
+    /// The normalisation that makes the input, where the backward pass does it once more rather than keep its result.
+    pub(super) renorm: Option<usize>,
 }
 
 /// Weights for the gradient of a convolution's input.

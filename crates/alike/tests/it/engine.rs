@@ -52,6 +52,7 @@ fn rewrites() -> Vec<Rewrites> {
         list.push(Rewrites { conv_pool: on, ..base });
         list.push(Rewrites { conv_gap: on, ..base });
         list.push(Rewrites { fold_norm: on, ..base });
+        list.push(Rewrites { renorm: on, ..base });
     }
     list
 }
