@@ -12,6 +12,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -107,6 +108,28 @@ class Here:
         pass
 
 
+class Whole:
+    """A whole program, from its start to its end."""
+
+    about = ""
+
+    def __init__(self, command):
+        self.command = command
+
+    def __call__(self, _):
+        return timed(lambda: subprocess.run(self.command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL))
+
+    def end(self):
+        pass
+
+
+def alike_trains():
+    subprocess.run(["cargo", "build", "-q", "--release"], cwd=ROOT, check=True)
+    folder = tempfile.mkdtemp()
+    run = ["train", "--data", "mnist", "--recipe", "seed", "--out", folder + "/run", "--force", "-q"]
+    return Whole([os.path.join(ROOT, "target", "release", "alike"), *run])
+
+
 def network(task, images, flop, steps=20):
     """A task of networks: who takes part, how many images a turn has, MFLOP an image."""
     few = {"STEPS": str(steps)}
@@ -133,6 +156,15 @@ TASKS = {
     "embed-seed": network("embed-seed", 256, 4.35),
     "train-residual": network("train-residual", 128, 3 * 202, steps=3),
     "embed-residual": network("embed-residual", 128, 202, steps=3),
+    "epochs-seed": {
+        "task": "three epochs",
+        "sides": {
+            "alike train": alike_trains,
+            "torch channels-last": lambda: Whole([sys.executable, os.path.join(ROOT, "bench", "torch_seed.py")]),
+        },
+        "images": 3 * 3 * 64 * 937,
+        "mflop": 12.7,
+    },
     "train-seed-avx2": {
         **network("train-seed", 192, 12.7),
         "sides": {
