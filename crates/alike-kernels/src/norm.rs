@@ -228,17 +228,24 @@ unsafe fn sums<S: Simd>(
     unsafe {
         for lane in (0..LANE_GROUP).step_by(S::LANES) {
             let mean = S::load(means.as_ptr().add(lane));
-            // Rows take turns with two sums, so that additions need not wait for each other.
-            let mut sums = [S::splat(0.0); 2];
+            // Pixels take turns with two sums, so that additions need not wait for each other.
+            let (mut even, mut odd) = (S::splat(0.0), S::splat(0.0));
             for r in 0..plane.h {
-                for p in 0..plane.w {
-                    let v = S::load(x.as_ptr().add(r * plane.pitch + p * plane.stride + lane));
-                    let d = S::sub(v, mean);
-                    let sum = &mut sums[p % 2];
-                    *sum = if square { S::fma(d, d, *sum) } else { S::add(d, *sum) };
+                let row = x.as_ptr().add(r * plane.pitch + lane);
+                let mut p = 0;
+                while p + 1 < plane.w {
+                    let a = S::sub(S::load(row.add(p * plane.stride)), mean);
+                    let b = S::sub(S::load(row.add((p + 1) * plane.stride)), mean);
+                    even = if square { S::fma(a, a, even) } else { S::add(a, even) };
+                    odd = if square { S::fma(b, b, odd) } else { S::add(b, odd) };
+                    p += 2;
+                }
+                if p < plane.w {
+                    let a = S::sub(S::load(row.add(p * plane.stride)), mean);
+                    even = if square { S::fma(a, a, even) } else { S::add(a, even) };
                 }
             }
-            S::store(lanes.as_mut_ptr().add(lane), S::add(sums[0], sums[1]));
+            S::store(lanes.as_mut_ptr().add(lane), S::add(even, odd));
         }
     }
 }

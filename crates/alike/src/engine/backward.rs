@@ -1,6 +1,6 @@
 //! One image's gradient, back through the plan.
 
-use super::forward::{L2_EPS, add, copy, length, reached, rows_of};
+use super::forward::{L2_EPS, add, carry, copy, length, reached, rows_of, strips};
 use super::plan::{BackLayout, Conv, GradientLayout, Op, OpKind, Plan, PoolBackward, Tensor};
 use super::workspace::{Memory, Run, Tape};
 use alike_kernels::{AffineGradient, Plane, PoolWindow, Sliding, SparseConv, Tier, Windows, padded};
@@ -269,18 +269,15 @@ fn rows_backward(
     into: &mut [f32],
 ) {
     let windows = xp.windows(conv.window);
-    let shared = window.size.saturating_sub(window.stride);
     let per_row = dyp.w * dyp.stride;
-    for row in 0..dyp.h {
-        let kept = if row == 0 { 0 } else { shared };
-        if kept > 0 {
-            own.copy_within(strip.at(window.size - kept, 0)..strip.at(window.size, 0), strip.at(0, 0));
-        }
-        own[strip.at(kept, 0)..strip.at(window.size, 0)].fill(0.0);
-        let places = &places[row * per_row..][..per_row];
-        tier.max_pool_backward_add(dy, rows_of(dyp, row, 1), places, window, own, strip);
-        let done = if row + 1 == dyp.h { window.size } else { window.size - shared };
-        let from = reached(windows, strip, row * window.stride, done);
+    for s in strips(strip, window, dyp.h) {
+        carry(own, strip, s.kept);
+        own[strip.at(s.kept, 0)..strip.at(s.rows, 0)].fill(0.0);
+        let places = &places[s.row * per_row..][..s.n * per_row];
+        let rows = rows_of(strip, 0, s.rows);
+        tier.max_pool_backward_add(dy, rows_of(dyp, s.row, s.n), places, window, own, rows);
+        let done = s.rows - s.keeps;
+        let from = reached(windows, strip, s.row * window.stride, done);
         tier.transposed_matmul_add(x, from, own, rows_of(strip, 0, done).as_rows(), into);
     }
 }

@@ -33,6 +33,9 @@ impl Rewrites {
         Rewrites { norm_relu: false, conv_pool: false, conv_gap: false, fold_norm: false, renorm: false };
 }
 
+/// What a strip of a pooled convolution may take: half of a usual first cache.
+const STRIP_BYTES: usize = 24 << 10;
+
 /// Adds lengths up, whole lane groups at a time, so that every range begins on a cache line.
 #[derive(Default)]
 struct Allocator(usize);
@@ -281,7 +284,12 @@ impl Builder {
                 let y = self.output(shape, wide, true);
                 let places = self.take_places(y);
                 let reached = (shape.w - 1) * pool.stride + pool.size;
-                let mut strip = tensor(Shape { h: pool.size, w: reached, c: maps }, 0, false);
+                // As many pooled rows at a time as stay in the first cache; gaps between windows would be computed in vain.
+                let bytes = |n: usize| 4 * (pool.size + (n - 1) * pool.stride) * reached * wide;
+                let most = if pool.stride > pool.size { 1 } else { shape.h };
+                let rows = (1..=most).rev().find(|&n| bytes(n) <= STRIP_BYTES).unwrap_or(1);
+                let height = pool.size + (rows - 1) * pool.stride;
+                let mut strip = tensor(Shape { h: height, w: reached, c: maps }, 0, false);
                 strip.plane.stride = wide;
                 if backward == PoolBackward::Sparse {
                     self.flow_border(x, pad);

@@ -125,7 +125,43 @@ pub(super) fn rows_of(plane: Plane, first: usize, n: usize) -> Plane {
     Plane { offset: plane.at(first, 0), h: n, ..plane }
 }
 
-/// Pooled rows in turn: the strip keeps what two windows share, gets the rows that are new, and is pooled.
+/// A strip's part of a pooled convolution.
+#[derive(Clone, Copy)]
+pub(super) struct Strip {
+    /// Pooled rows `row..row + n`.
+    pub(super) row: usize,
+    pub(super) n: usize,
+    /// Rows at its top that the strip before it had at its end, and rows that the one behind it will keep.
+    pub(super) kept: usize,
+    pub(super) keeps: usize,
+    /// Rows in all.
+    pub(super) rows: usize,
+}
+
+/// The strips of `rows` pooled rows.
+pub(super) fn strips(strip: Plane, window: PoolWindow, rows: usize) -> impl Iterator<Item = Strip> {
+    let step = (strip.h - window.size) / window.stride + 1;
+    let shared = window.size.saturating_sub(window.stride);
+    (0..rows).step_by(step).map(move |row| {
+        let n = step.min(rows - row);
+        Strip {
+            row,
+            n,
+            kept: if row == 0 { 0 } else { shared },
+            keeps: if row + n == rows { 0 } else { shared },
+            rows: window.size + (n - 1) * window.stride,
+        }
+    })
+}
+
+/// What the strip before had at its end comes to the top. All strips but the last are full.
+pub(super) fn carry(own: &mut [f32], strip: Plane, kept: usize) {
+    if kept > 0 {
+        own.copy_within(strip.at(strip.h - kept, 0)..strip.at(strip.h, 0), strip.at(0, 0));
+    }
+}
+
+/// Strip by strip: what two windows share is kept, rows that are new are computed, and all are pooled.
 #[expect(clippy::too_many_arguments, reason = "two operations at once see what both see")]
 fn conv_pool(
     tier: Tier,
@@ -138,17 +174,13 @@ fn conv_pool(
     mut places: Option<&mut [u8]>,
 ) {
     let windows = xp.windows(conv.window);
-    let shared = window.size.saturating_sub(window.stride);
-    for row in 0..yp.h {
-        let kept = if row == 0 { 0 } else { shared };
-        if kept > 0 {
-            own.copy_within(strip.at(window.size - kept, 0)..strip.at(window.size, 0), strip.at(0, 0));
-        }
-        let new = reached(windows, strip, row * window.stride + kept, window.size - kept);
-        conv.run(tier, packed, x, new, own, rows_of(strip, kept, window.size - kept).as_rows());
-        let per_row = yp.w * yp.stride;
-        let places = places.as_deref_mut().map(|p| &mut p[row * per_row..][..per_row]);
-        tier.max_pool(own, strip, window, y, rows_of(yp, row, 1), places);
+    let per_row = yp.w * yp.stride;
+    for s in strips(strip, window, yp.h) {
+        carry(own, strip, s.kept);
+        let new = reached(windows, strip, s.row * window.stride + s.kept, s.rows - s.kept);
+        conv.run(tier, packed, x, new, own, rows_of(strip, s.kept, s.rows - s.kept).as_rows());
+        let places = places.as_deref_mut().map(|p| &mut p[s.row * per_row..][..s.n * per_row]);
+        tier.max_pool(own, rows_of(strip, 0, s.rows), window, y, rows_of(yp, s.row, s.n), places);
     }
 }
 

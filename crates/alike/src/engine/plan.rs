@@ -93,7 +93,7 @@ pub(super) enum OpKind {
         conv: Conv,
         window: PoolWindow,
         places: Range<usize>,
-        /// As many rows of the convolution as a window is high.
+        /// Rows of the convolution that are in memory at a time.
         strip: Tensor,
         backward: PoolBackward,
     },
@@ -184,7 +184,7 @@ pub(super) enum GradientLayout {
 pub(super) enum PoolBackward {
     /// By the winners of each window alone.
     Sparse,
-    /// By rows of the convolution, one window high.
+    /// By strips of the convolution's rows.
     Rows,
 }
 

@@ -200,3 +200,50 @@ fn no_image_allocates() {
         }
     }
 }
+
+/// What comes in odd numbers comes out as numbers, and what is not a number does not hide.
+#[test]
+fn single_images_denormals_and_nans_are_taken_as_they_come() {
+    let golden = Golden::read("seed");
+    let network = Network::new(golden.note("spec").parse().unwrap(), "28x28x1".parse().unwrap()).unwrap();
+    let parameters = golden.parameters(&network, "");
+    let tensors = SafeTensors::deserialize(&golden.bytes).unwrap();
+    let images = Images::new(network.input(), tensors.tensor("images").unwrap().data().to_vec());
+    for tier in Tier::available() {
+        let mut engine = Engine::with_tier(&network, tier);
+        let d = network.embedding();
+        let many = engine.forward(&parameters, &images, &[3, 5]).to_vec();
+        let one = engine.forward(&parameters, &images, &[5]).to_vec();
+        assert_eq!(one, many[d..], "{tier:?}: an image alone is embedded as among others");
+
+        let tiny: Vec<f32> = parameters.iter().map(|p| p * 1e-40).collect();
+        let embedding = engine.forward(&tiny, &images, &[0]).to_vec();
+        let mut gradient = vec![f32::NAN; tiny.len()];
+        engine.backward(&images, &embedding, &mut gradient);
+        assert!(embedding.iter().chain(&gradient).all(|v| v.is_finite()), "{tier:?}, denormal weights");
+
+        let mut broken = parameters.clone();
+        broken[2] = f32::NAN;
+        assert!(
+            engine.forward(&broken, &images, &[0]).iter().any(|v| v.is_nan()),
+            "{tier:?}: a NaN was lost"
+        );
+    }
+}
+
+/// An image of one colour has no variance; its normalisation divides by the epsilon alone.
+#[test]
+fn blank_images_are_embedded() {
+    let network = Network::new(
+        "norm relu conv(8) maxpool(2) norm relu conv(4) gap".parse().unwrap(),
+        "7x9x1".parse().unwrap(),
+    )
+    .unwrap();
+    let parameters = alike::model::initial(&network, 0);
+    let images = Images::new(network.input(), [0, 255].into_iter().flat_map(|v| vec![v; 63]).collect());
+    let mut engine = Engine::new(&network).unwrap();
+    let embeddings = engine.forward(&parameters, &images, &[0, 1]).to_vec();
+    let mut gradient = vec![f32::NAN; parameters.len()];
+    engine.backward(&images, &embeddings, &mut gradient);
+    assert!(embeddings.iter().chain(&gradient).all(|v| v.is_finite()));
+}
