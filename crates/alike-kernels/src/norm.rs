@@ -262,16 +262,15 @@ fn narrow_stats(x: &[f32], plane: Plane, count: f64, eps: f32, stats: &mut [Grou
             means[channel..].iter_mut().step_by(plane.c).for_each(|m| *m = mean);
         }
         let lanes = narrow_sums(x, plane, &means, square);
-        for g in 0..groups {
-            let per_group = plane.c / groups;
-            let members = g * per_group..(g + 1) * per_group;
+        let per_group = plane.c / groups;
+        for (g, s) in stats.iter_mut().enumerate() {
             let of =
                 |channel: usize| lanes[channel..].iter().step_by(plane.c).map(|v| f64::from(*v)).sum::<f64>();
-            let mean = members.map(of).sum::<f64>() / count;
+            let mean = (g * per_group..(g + 1) * per_group).map(of).sum::<f64>() / count;
             if square {
-                stats[g].rstd = (1.0 / (mean + f64::from(eps)).sqrt()) as f32;
+                s.rstd = (1.0 / (mean + f64::from(eps)).sqrt()) as f32;
             } else {
-                stats[g].mean = mean as f32;
+                s.mean = mean as f32;
             }
         }
     }
