@@ -45,6 +45,11 @@ impl Learner {
     /// Forward, a loss, backward and Adam; which images make a batch was settled before. Batches of threes have the
     /// triplet margin loss, others the mean square.
     fn train(&mut self, images: &Images, batch: usize) -> f64 {
+        // As the training loop does: see `Training::run`.
+        rayon::scope(|_| self.steps(images, batch))
+    }
+
+    fn steps(&mut self, images: &Images, batch: usize) -> f64 {
         let loss = TripletMargin { margin: 1.0 };
         let mut total = 0.0;
         for step in 0..steps() {

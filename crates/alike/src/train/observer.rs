@@ -49,8 +49,9 @@ pub struct View<'a> {
     pub notes: &'a mut serde_json::Map<String, serde_json::Value>,
 }
 
-/// Watches a run. Observers are called in order, so that one sees what those before it added.
-pub trait Observer {
+/// Watches a run. Observers are called in order, so that one sees what those before it added; the loop calls them from
+/// whichever thread it runs on.
+pub trait Observer: Send {
     /// After every step.
     fn step(&mut self, _step: &StepReport) -> Result<(), TrainError> {
         Ok(())

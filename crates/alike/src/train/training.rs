@@ -249,6 +249,17 @@ impl Training {
         observers: &mut [&mut dyn Observer],
         stop: &AtomicBool,
     ) -> Result<Outcome, TrainError> {
+        // The loop itself becomes one of the pool's threads: waking another for every pass of every step takes as long as
+        // many images do.
+        rayon::scope(|_| self.steps(data, observers, stop))
+    }
+
+    fn steps(
+        &mut self,
+        data: &Dataset,
+        observers: &mut [&mut dyn Observer],
+        stop: &AtomicBool,
+    ) -> Result<Outcome, TrainError> {
         let steps = self.steps_per_epoch();
         let d = self.network.embedding();
         let batch = self.settings.batch;
