@@ -44,6 +44,10 @@ impl Tier {
             !stats.is_empty() && plane.c.is_multiple_of(stats.len()),
             "group norm: groups divide channels"
         );
+        assert!(
+            plane.in_lanes() || is_narrow(plane),
+            "group norm: channels in whole lane groups, or up to four"
+        );
         assert!(plane.fits(x), "group norm: input too short");
         dispatch!(self, stats_kernel(x: &[f32], plane: Plane, eps: f32, stats: &mut [GroupStats]));
     }
@@ -63,6 +67,7 @@ impl Tier {
         yp: Plane,
     ) {
         assert_eq!((xp.h, xp.w, xp.c, xp.stride), (yp.h, yp.w, yp.c, yp.stride), "group norm: shapes");
+        assert!(xp.in_lanes() || is_narrow(xp), "group norm: channels in whole lane groups, or up to four");
         assert!(xp.fits(x) && yp.fits(y), "group norm: buffer too short");
         dispatch!(
             self,
@@ -161,17 +166,6 @@ fn is_narrow(plane: Plane) -> bool {
     plane.stride == plane.c && PERIOD.is_multiple_of(plane.c)
 }
 
-/// Calls `f` with the lanes of every pixel, `W` floats from channel `first` on.
-#[inline(always)]
-fn each<const W: usize>(data: &[f32], plane: Plane, first: usize, mut f: impl FnMut(&[f32; W])) {
-    for y in 0..plane.h {
-        let row = &data[plane.at(y, 0)..][..plane.w * plane.stride];
-        for pixel in row.chunks_exact(plane.stride) {
-            f(pixel[first..first + W].try_into().expect("a slice of W"));
-        }
-    }
-}
-
 #[inline(always)]
 unsafe fn stats_kernel<S: Simd>(x: &[f32], plane: Plane, eps: f32, stats: &mut [GroupStats]) {
     let per_group = plane.c / stats.len();
@@ -190,15 +184,8 @@ unsafe fn stats_kernel<S: Simd>(x: &[f32], plane: Plane, eps: f32, stats: &mut [
             let means: [f32; LANE_GROUP] = std::array::from_fn(|l| {
                 if stage == 0 || l >= channels { 0.0 } else { stats[(first + l) / per_group].mean }
             });
-            if plane.in_lanes() {
-                // SAFETY: `group_stats` checked that the plane fits the buffer.
-                unsafe { sums::<S>(&x[plane.offset + first..], plane, &means, stage == 1, &mut lanes) }
-            } else {
-                each::<1>(x, plane, first, |v| {
-                    let d = v[0] - means[0];
-                    lanes[0] += if stage == 0 { d } else { d * d };
-                });
-            }
+            // SAFETY: `group_stats` checked that the plane fits the buffer.
+            unsafe { sums::<S>(&x[plane.offset + first..], plane, &means, stage == 1, &mut lanes) }
             for (l, sum) in lanes.iter().enumerate().take(channels) {
                 group_sum += f64::from(*sum);
                 if (first + l + 1).is_multiple_of(per_group) {
@@ -386,11 +373,6 @@ unsafe fn forward_kernel<S: Simd>(
         for r in 0..xp.h {
             for p in 0..xp.w {
                 let (from, to) = (xp.at(r, p) + first, yp.at(r, p) + first);
-                if !xp.in_lanes() {
-                    let v = x[from] * k.a[0] + k.b[0];
-                    y[to] = if affine.relu { rectify(v) } else { v };
-                    continue;
-                }
                 // SAFETY: `group_norm` checked that both planes fit their buffers.
                 unsafe {
                     for l in (0..LANE_GROUP).step_by(S::LANES) {
