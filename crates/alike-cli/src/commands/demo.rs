@@ -21,7 +21,7 @@ pub(crate) fn run(args: &DemoArgs, global: &Global) -> anyhow::Result<()> {
     let (name, data) = choose(args, global)?;
     let judge = Judge::new(Tier::from_env()?, &KS);
     judge.check(&data)?;
-    let last = data.classes.first().cloned().unwrap_or_default();
+    let left_out = data.classes.first().cloned().unwrap_or_default();
 
     let settings = |excluded: &[String]| Settings {
         exclude_class: excluded.to_vec(),
@@ -36,8 +36,8 @@ pub(crate) fn run(args: &DemoArgs, global: &Global) -> anyhow::Result<()> {
     };
     note(global, format!("training on all {} classes of {}", data.classes.len(), data.name));
     let seen = learn(&all, &[])?;
-    note(global, format!("training once more, without class '{last}'"));
-    let unseeing = learn(&without, std::slice::from_ref(&last))?;
+    note(global, format!("training once more, without class '{left_out}'"));
+    let unseeing = learn(&without, std::slice::from_ref(&left_out))?;
     note(global, "judging pixels and embeddings");
     let image: SpaceJudgement = judge.image_space(&data)?;
     let without = unseeing.judge(&judge, &data, image.clone())?;

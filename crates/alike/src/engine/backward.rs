@@ -144,23 +144,22 @@ impl Plan {
         memory: &mut Memory<'_>,
         stats: &[alike_kernels::GroupStats],
     ) -> &'a Tensor {
-        let GradientLayout::Parts { norm, parts } = &conv.gradient else {
-            let input = &self.tensors[op.x];
-            if let Some(norm) = conv.renorm {
-                let before = &self.tensors[self.ops[norm].x];
-                let OpKind::Norm(norm) = &self.ops[norm].kind else { unreachable!("a norm by its name") };
-                let (x, y) = memory.pair(before, input);
-                let stats = &stats[norm.stats.clone()];
-                tier.group_norm(x, before.plane, stats, norm.affine(packed), y, input.plane);
-            }
-            return input;
+        let input = &self.tensors[op.x];
+        let (norm, into) = match (&conv.gradient, conv.renorm) {
+            (GradientLayout::Parts { norm, parts }, _) => (*norm, parts),
+            (_, Some(norm)) => (norm, input),
+            (_, None) => return input,
         };
-        let before = &self.tensors[self.ops[*norm].x];
-        let OpKind::Norm(norm) = &self.ops[*norm].kind else { unreachable!("parts are a norm's") };
-        let (x, y) = memory.pair(before, parts);
-        let stats = &stats[norm.stats.clone()];
-        tier.group_norm_parts(x, before.plane, stats, norm.affine(packed), y, parts.plane);
-        parts
+        let before = &self.tensors[self.ops[norm].x];
+        let OpKind::Norm(norm) = &self.ops[norm].kind else { unreachable!("the operation of a norm") };
+        let (stats, affine) = (&stats[norm.stats.clone()], norm.affine(packed));
+        let (x, y) = memory.pair(before, into);
+        if norm.folded {
+            tier.group_norm_parts(x, before.plane, stats, affine, y, into.plane);
+        } else {
+            tier.group_norm(x, before.plane, stats, affine, y, into.plane);
+        }
+        into
     }
 }
 

@@ -1,7 +1,7 @@
 //! One image through the plan.
 
 use super::plan::{Conv, Norm, OpKind, Plan};
-use super::workspace::{Memory, Run, Tape};
+use super::workspace::{Memory, Tape};
 use alike_kernels::{Affine, Plane, PoolWindow, Tier, Windows};
 
 /// A norm of at least this divides an embedding, as in `torch.nn.functional.normalize`.
@@ -30,11 +30,11 @@ impl Plan {
         image: &[u8],
         tape: &mut Tape,
         keep: bool,
-        run: &mut Run,
+        scratch: &mut [f32],
         embedding: &mut [f32],
     ) {
         let Tape { floats, places, stats } = tape;
-        let mut memory = Memory { floats, scratch: &mut run.scratch };
+        let mut memory = Memory { floats, scratch };
         read_image(image, self.tensors[0].plane, memory.write(&self.tensors[0]));
         for op in &self.ops {
             let (tx, ty) = (&self.tensors[op.x], &self.tensors[op.y]);

@@ -109,7 +109,15 @@ impl Engine {
             let mut workspace = lock(workspaces);
             let Workspace { run: buffers, tape } = &mut *workspace;
             for (i, out) in out.chunks_exact_mut(d).enumerate() {
-                plan.forward(tier, packed, images.image(run * 32 + i), tape, false, buffers, out);
+                plan.forward(
+                    tier,
+                    packed,
+                    images.image(run * 32 + i),
+                    tape,
+                    false,
+                    &mut buffers.scratch,
+                    out,
+                );
             }
         });
         Features::new(d, out)
@@ -137,13 +145,13 @@ impl Engine {
         let outputs = self.embeddings.par_chunks_mut(d).zip(indices);
         if keep {
             self.tapes[..n].par_iter_mut().zip(outputs).for_each(|(tape, (out, &image))| {
-                let run = &mut lock(workspaces).run;
-                plan.forward(tier, packed, images.image(image), tape, true, run, out);
+                let scratch = &mut lock(workspaces).run.scratch;
+                plan.forward(tier, packed, images.image(image), tape, true, scratch, out);
             });
         } else {
             outputs.for_each(|(out, &image)| {
                 let Workspace { run, tape } = &mut *lock(workspaces);
-                plan.forward(tier, packed, images.image(image), tape, false, run, out);
+                plan.forward(tier, packed, images.image(image), tape, false, &mut run.scratch, out);
             });
         }
         &self.embeddings
@@ -167,11 +175,8 @@ impl Engine {
                 let Workspace { run, tape } = &mut *lock(workspaces);
                 sum.fill(0.0);
                 for (dy, &image) in dys.chunks_exact(d).zip(indices) {
-                    // The embedding is known; its place takes it once more.
-                    run.embedding.resize(d, 0.0);
-                    let mut again = std::mem::take(&mut run.embedding);
-                    plan.forward(tier, packed, images.image(image), tape, true, run, &mut again);
-                    run.embedding = again;
+                    let (scratch, out) = (&mut run.scratch, &mut run.embedding);
+                    plan.forward(tier, packed, images.image(image), tape, true, scratch, out);
                     plan.backward(tier, packed, tape, run, dy, sum);
                 }
             });

@@ -82,11 +82,7 @@ impl Memory<'_> {
 
     /// An operation's input and output, whichever of the two memories each lies in.
     pub(super) fn pair(&mut self, x: &Tensor, y: &Tensor) -> (&[f32], &mut [f32]) {
-        match (x.kept, y.kept) {
-            (true, false) => (&self.floats[x.range()], &mut self.scratch[y.range()]),
-            (false, true) => (&self.scratch[x.range()], &mut self.floats[y.range()]),
-            (both, _) => split(if both { self.floats } else { self.scratch }, x, y),
-        }
+        pair(self.floats, self.scratch, x, y)
     }
 
     /// Input, output, and an operation's own memory in the scratch, which lies behind all tensors.
@@ -97,13 +93,21 @@ impl Memory<'_> {
         own: &Tensor,
     ) -> (&[f32], &mut [f32], &mut [f32]) {
         let (scratch, after) = self.scratch.split_at_mut(own.start);
-        let own = &mut after[..own.plane.buffer_len()];
-        let (x, y) = match (x.kept, y.kept) {
-            (true, false) => (&self.floats[x.range()], &mut scratch[y.range()]),
-            (false, true) => (&scratch[x.range()], &mut self.floats[y.range()]),
-            (both, _) => split(if both { self.floats } else { scratch }, x, y),
-        };
-        (x, y, own)
+        let (x, y) = pair(self.floats, scratch, x, y);
+        (x, y, &mut after[..own.plane.buffer_len()])
+    }
+}
+
+fn pair<'a>(
+    floats: &'a mut [f32],
+    scratch: &'a mut [f32],
+    x: &Tensor,
+    y: &Tensor,
+) -> (&'a [f32], &'a mut [f32]) {
+    match (x.kept, y.kept) {
+        (true, false) => (&floats[x.range()], &mut scratch[y.range()]),
+        (false, true) => (&scratch[x.range()], &mut floats[y.range()]),
+        (both, _) => split(if both { floats } else { scratch }, x, y),
     }
 }
 

@@ -15,29 +15,24 @@ pub fn contact_sheet(data: &Dataset) -> Figure {
     let across = ((WIDTH - LEFT) / SIDE) as usize;
     let (w, h) = fitted(data.shape(), SIDE);
     let shown = data.classes.len().min(MOST_CLASSES);
-    let rows = |class: usize| -> (Vec<String>, usize, usize) {
+    let rows = |class: usize| -> (Vec<(String, usize)>, usize, usize) {
         let of = |labels: &[u32]| -> Vec<usize> {
             (0..labels.len()).filter(|&i| labels[i] as usize == class).collect()
         };
         let (train, test) = (of(&data.train.labels), of(&data.test.labels));
         let (images, from) =
             if train.is_empty() { (&data.test.images, &test) } else { (&data.train.images, &train) };
-        let lines = from.iter().take(2 * across).copied().collect::<Vec<_>>();
-        (lines.chunks(across).map(|line| sprite(images, line, line.len())).collect(), train.len(), test.len())
+        let lines = from.chunks(across).take(2).map(|line| (sprite(images, line, line.len()), line.len()));
+        (lines.collect(), train.len(), test.len())
     };
     let strip = |class: usize| {
         let (lines, train, test) = rows(class);
         let height = (lines.len().max(1) as f64) * h;
-        let counts: Vec<usize> = {
-            let labels = if train == 0 { &data.test.labels } else { &data.train.labels };
-            let all = labels.iter().filter(|l| **l as usize == class).count().min(2 * across);
-            (0..lines.len()).map(|i| (all - i * across).min(across)).collect()
-        };
         let name: String = data.classes[class].chars().take(12).collect();
         let body = html! {
             text class="b f-ink" x="0" y="14" { (name) }
             text class="s f-faint" x="0" y="27" { (thousands(train)) " + " (thousands(test)) }
-            @for (i, (line, n)) in lines.iter().zip(&counts).enumerate() {
+            @for (i, (line, n)) in lines.iter().enumerate() {
                 image x=(N(LEFT)) y=(N(i as f64 * h)) width=(N(w * *n as f64)) height=(N(h)) image-rendering="optimizeSpeed" href=(line) {}
             }
         };
