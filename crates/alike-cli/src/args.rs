@@ -1,5 +1,6 @@
 //! What can be typed.
 
+use alike::engine::Rewrites;
 use alike::images::Shape;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
@@ -131,7 +132,26 @@ pub(crate) enum ModelVerb {
         /// Print how the network is run instead: operations that are done together, and memory
         #[arg(long)]
         plan: bool,
+        #[command(flatten)]
+        rewrites: RewriteArgs,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RewriteArgs {
+    /// Run the network without a rewrite of its plan, which changes its speed and the rounding of its numbers
+    #[arg(long, value_name = "REWRITE", value_delimiter = ',',
+        value_parser = clap::builder::PossibleValuesParser::new(alike::engine::Rewrites::NAMES))]
+    without: Vec<String>,
+}
+
+impl RewriteArgs {
+    /// Those that are left, if any was taken away.
+    pub(crate) fn changed(&self) -> Option<Rewrites> {
+        // clap let only names pass.
+        let left = self.without.iter().fold(Rewrites::ALL, |left, name| left.without(name).unwrap_or(left));
+        (!self.without.is_empty()).then_some(left)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -199,6 +219,8 @@ pub(crate) struct TrainArgs {
     /// Megabytes that a batch may keep for its backward pass; beyond it activations are computed twice [default: 1024]
     #[arg(long, value_name = "MB")]
     pub(crate) activation_memory: Option<usize>,
+    #[command(flatten)]
+    pub(crate) rewrites: RewriteArgs,
     /// Hold out a share of the training images and judge by it after each epoch; the best epoch is kept
     #[arg(long, value_name = "SHARE", num_args = 0..=1, default_missing_value = "0.1", require_equals = true)]
     pub(crate) validate: Option<f64>,

@@ -1,7 +1,10 @@
 //! One kernel at a time, on every tier: `cargo bench -p alike-kernels`. Throughput counts floating-point operations as
 //! "items", a multiplication and an addition as two.
 
-use alike_kernels::{AlignedBuffer, Plane, PoolWindow, Sliding, SparseConv, Tier, Windows, padded};
+use alike_kernels::{
+    AlignedBuffer, Plane, PoolWindow, Sliding, SparseConv, Tier, Windows, padded, winograd_scratch_len,
+    winograd_weights_len,
+};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 
@@ -90,6 +93,28 @@ fn weights_13x13_32_to_32(bencher: Bencher<'_, '_>, tier: &str) {
 #[divan::bench(args = tiers())]
 fn weights_16x16_64_to_64(bencher: Bencher<'_, '_>, tier: &str) {
     weights(bencher, tier, WIDE);
+}
+
+fn winograd(bencher: Bencher<'_, '_>, name: &str, conv: Conv) {
+    let (tier, mut c) = (tier(name), case(conv));
+    let (channels, maps) = (c.windows.inner_stride, c.rows.run_len);
+    let mut weights = AlignedBuffer::new(winograd_weights_len(channels, maps));
+    tier.winograd_weights(&c.weights, channels, maps, &mut weights);
+    let mut scratch = AlignedBuffer::new(winograd_scratch_len(channels, maps));
+    bencher
+        .counter(ItemsCount::new(c.flop))
+        .bench_local(|| tier.winograd(&c.x, c.windows, &weights, &c.bias, &mut c.y, c.rows, &mut scratch));
+}
+
+/// Operations are counted as the direct convolution has them.
+#[divan::bench(args = tiers())]
+fn winograd_13x13_32_to_32(bencher: Bencher<'_, '_>, tier: &str) {
+    winograd(bencher, tier, SEED_SECOND);
+}
+
+#[divan::bench(args = tiers())]
+fn winograd_16x16_64_to_64(bencher: Bencher<'_, '_>, tier: &str) {
+    winograd(bencher, tier, WIDE);
 }
 
 /// All in the first cache: as fast as products get.

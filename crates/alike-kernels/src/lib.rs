@@ -19,9 +19,11 @@ mod matmul;
 mod norm;
 mod plane;
 mod pool;
+mod pooled;
 mod sparse;
 mod transposed;
 mod windows;
+mod winograd;
 
 pub use buffer::{AlignedBuffer, LANE_GROUP, padded};
 pub use norm::{Affine, AffineGradient, GroupStats};
@@ -30,3 +32,4 @@ pub use pool::PoolWindow;
 pub use sparse::SparseConv;
 pub use tier::{Tier, TierError};
 pub use windows::Windows;
+pub use winograd::{winograd_scratch_len, winograd_weights_len};

@@ -2,20 +2,21 @@
 
 use crate::args::{Global, ModelArgs, ModelVerb, NetworkArgs};
 use crate::printer::line;
-use alike::engine::Plan;
+use alike::engine::{Plan, Rewrites};
 use alike::model::{Network, SEED_SPEC, Spec};
 use alike::train::Run;
 use anyhow::Context;
 use serde_json::json;
 
 pub(crate) fn run(args: &ModelArgs, global: &Global) -> anyhow::Result<()> {
-    let ModelVerb::Show { run, network, input, plan } = &args.verb;
+    let ModelVerb::Show { run, network, input, plan, rewrites } = &args.verb;
     let network = match run {
         Some(folder) => Run::open(folder)?.best()?.network,
         None => Network::new(spec(network, SEED_SPEC)?, *input)?,
     };
     if *plan {
-        return line(Plan::new(&network).to_string());
+        let rewrites = rewrites.changed().unwrap_or(Rewrites::ALL);
+        return line(Plan::with(&network, rewrites).to_string());
     }
     show(&network, global)
 }

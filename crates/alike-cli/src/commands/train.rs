@@ -20,6 +20,10 @@ pub(crate) fn run(args: &TrainArgs, global: &Global) -> anyhow::Result<()> {
         Some(folder) => resume(folder, args, global)?,
         None => begin(args, global)?,
     };
+    // A change of plan makes a new engine, so it comes first.
+    if let Some(rewrites) = args.rewrites.changed() {
+        training.set_rewrites(rewrites);
+    }
     if let Some(megabytes) = args.activation_memory {
         training.set_activation_memory(megabytes.saturating_mul(1 << 20));
     }
@@ -85,6 +89,7 @@ fn resolve(args: &TrainArgs, global: &Global, data: &str) -> anyhow::Result<Sett
         distance,
         learning_rate,
         activation_memory: _,
+        rewrites: _,
         validate,
     } = args;
     let recipe = Settings::seed_recipe(data);

@@ -3,7 +3,9 @@
 use super::forward::{L2_EPS, add, carry, copy, length, reached, rows_of, strips};
 use super::plan::{BackLayout, Conv, GradientLayout, Op, OpKind, Plan, PoolBackward, Tensor};
 use super::workspace::{Memory, Run, Tape};
-use alike_kernels::{AffineGradient, Plane, PoolWindow, Sliding, SparseConv, Tier, Windows, padded};
+use alike_kernels::{
+    AffineGradient, Plane, PoolWindow, Sliding, SparseConv, Tier, Windows, padded, winograd_scratch_len,
+};
 
 impl Plan {
     /// Adds the parameters' gradients to `sum`, given that of the embedding.
@@ -16,8 +18,12 @@ impl Plan {
         embedding_gradient: &[f32],
         sum: &mut [f32],
     ) {
+        // Most images of a late epoch lie beyond every margin, and a gradient of zero has nothing to add.
+        if embedding_gradient.iter().all(|g| *g == 0.0) {
+            return;
+        }
         let Tape { floats, places, stats } = tape;
-        let Run { scratch, flow, at, values, columns, means, .. } = run;
+        let Run { scratch, flow, at, values, columns, tiles, means, .. } = run;
         let mut memory = Memory { floats, scratch };
         let last = &self.tensors[self.tensors.len() - 1];
         flow[last.flow_start + last.flow.offset..][..embedding_gradient.len()]
@@ -54,7 +60,7 @@ impl Plan {
                     let into = &mut sum[conv.weight.gradient_range()];
                     tier.transposed_matmul_add(memory.read(input), windows, dy, rows, into);
                     if wanted {
-                        conv.input_gradient(tier, packed, (dy, dyp), (dx, dxp), columns);
+                        conv.input_gradient(tier, packed, (dy, dyp), (dx, dxp), columns, tiles);
                     }
                 }
                 OpKind::ConvPool { conv, window, places: range, strip, backward } => {
@@ -165,7 +171,7 @@ impl Plan {
 
 impl Conv {
     fn weights_back<'a>(&self, packed: &'a [f32]) -> &'a [f32] {
-        self.back.map_or(&[], |back| &packed[back.start..])
+        self.back.as_ref().map_or(&[], |back| &packed[back.start..])
     }
 
     /// The input's gradient: a convolution of the output's gradient with the turned weights, or every pixel's gradient
@@ -177,9 +183,10 @@ impl Conv {
         (dy, dyp): (&[f32], Plane),
         (dx, dxp): (&mut [f32], Plane),
         columns: &mut [f32],
+        tiles: &mut [f32],
     ) {
         const NO_BIAS: [f32; 4096] = [0.0; 4096];
-        let Some(back) = self.back else { return };
+        let Some(back) = &self.back else { return };
         let weights = &packed[back.start..];
         if back.layout == BackLayout::ByMap {
             let windows = dxp.windows(self.window);
@@ -200,8 +207,12 @@ impl Conv {
         let windows = dyp.windows(turned);
         let depth = windows.columns();
         if back.layout == BackLayout::Turned {
-            let weights = &weights[..depth * dxp.stride];
-            tier.matmul(dy, windows, weights, &NO_BIAS[..dxp.stride], dx, dxp.as_rows());
+            let (weights, bias) = (&weights[..depth * dxp.stride], &NO_BIAS[..dxp.stride]);
+            if let Some(at) = &back.winograd {
+                let tiles = &mut tiles[..winograd_scratch_len(dyp.stride, dxp.stride)];
+                return tier.winograd(dy, windows, &packed[at.clone()], bias, dx, dxp.as_rows(), tiles);
+            }
+            tier.matmul(dy, windows, weights, bias, dx, dxp.as_rows());
         } else {
             // A picture's few channels: an inner product each. Their plane is dense where it has no border.
             assert_eq!(dxp.border, 0, "the gradient of a narrow tensor has no border");
@@ -255,7 +266,8 @@ fn winners<'a>(
     Winners { conv, at: &at[..maps * pixels], values: &values[..maps * pixels] }
 }
 
-/// The weight gradient of a pooled convolution by strips: a strip is done once no later window reaches it.
+/// The weight gradient of a pooled convolution: by picking winners where the machine is good at that, else by strips. A
+/// strip is done once no later window reaches it.
 #[expect(clippy::too_many_arguments, reason = "two operations at once see what both see")]
 fn rows_backward(
     tier: Tier,
@@ -268,6 +280,9 @@ fn rows_backward(
     into: &mut [f32],
 ) {
     let windows = xp.windows(conv.window);
+    if tier.picks_winners(&windows, window) {
+        return tier.pooled_weights_add(x, windows, window, dy, dyp, places, into);
+    }
     let per_row = dyp.w * dyp.stride;
     for s in strips(strip, window, dyp.h) {
         carry(own, strip, s.kept);

@@ -6,7 +6,9 @@ use super::plan::{
 };
 use crate::images::Shape;
 use crate::model::{Layer, LayerInfo, Network, ParameterInfo};
-use alike_kernels::{Plane, PoolWindow, Sliding, SparseConv, padded};
+use alike_kernels::{
+    Plane, PoolWindow, Sliding, SparseConv, padded, winograd_scratch_len, winograd_weights_len,
+};
 
 /// Which rewrites a plan may use. Each gives the numbers of the plain path, up to rounding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,15 +24,46 @@ pub struct Rewrites {
     pub fold_norm: bool,
     /// What a normalisation makes is not kept for the backward pass but made again, which takes less time than memory.
     pub renorm: bool,
+    /// A convolution of 3 x 3 is done with fewer multiplications, at about twice the rounding error.
+    pub winograd: bool,
 }
 
 impl Rewrites {
     /// Every rewrite.
-    pub const ALL: Rewrites =
-        Rewrites { norm_relu: true, conv_pool: true, conv_gap: true, fold_norm: true, renorm: true };
+    pub const ALL: Rewrites = Rewrites {
+        norm_relu: true,
+        conv_pool: true,
+        conv_gap: true,
+        fold_norm: true,
+        renorm: true,
+        winograd: true,
+    };
+    /// What [`Rewrites::without`] calls them.
+    pub const NAMES: [&str; 6] = ["norm-relu", "conv-pool", "conv-gap", "fold-norm", "renorm", "winograd"];
+
+    /// These without the one of that name, if there is one.
+    pub fn without(mut self, name: &str) -> Option<Rewrites> {
+        *match name {
+            "norm-relu" => &mut self.norm_relu,
+            "conv-pool" => &mut self.conv_pool,
+            "conv-gap" => &mut self.conv_gap,
+            "fold-norm" => &mut self.fold_norm,
+            "renorm" => &mut self.renorm,
+            "winograd" => &mut self.winograd,
+            _ => return None,
+        } = false;
+        Some(self)
+    }
+
     /// The plain path.
-    pub const NONE: Rewrites =
-        Rewrites { norm_relu: false, conv_pool: false, conv_gap: false, fold_norm: false, renorm: false };
+    pub const NONE: Rewrites = Rewrites {
+        norm_relu: false,
+        conv_pool: false,
+        conv_gap: false,
+        fold_norm: false,
+        renorm: false,
+        winograd: false,
+    };
 }
 
 /// What a strip of a pooled convolution may take: half of a usual first cache.
@@ -77,6 +110,7 @@ struct Builder {
     stats: usize,
     entries: usize,
     columns: usize,
+    tiles: usize,
     /// Inputs of residual units that are open.
     forks: Vec<usize>,
 }
@@ -250,10 +284,21 @@ impl Builder {
             BackLayout::TurnedByChannel => taps * wide * input.c,
             BackLayout::ByMap => wide * columns,
         };
-        let back = wanted.then(|| BackWeights { start: self.packed.take(size), layout });
+        let slides = window.h == 3 && window.w == 3 && window.stride == 1;
+        let fewer = rewrites.winograd
+            && slides
+            && input.in_lanes()
+            && pays(info.output, input.stride, wide)
+            && !matches!(fused, Some(Fusion::Gap));
+        let winograd = fewer.then(|| self.winograd(input.stride, wide));
+        let back = wanted.then(|| {
+            let start = self.packed.take(size);
+            let turned = fewer && layout == BackLayout::Turned && pays(info.input, input.stride, wide);
+            BackWeights { start, layout, winograd: turned.then(|| self.winograd(wide, input.stride)) }
+        });
         let renorm = rewrites.renorm.then(|| self.norm_before(x)).flatten().filter(|_| norm.is_none());
         let keep = norm.is_none() && renorm.is_none();
-        let conv = Conv { window, weight, bias, back, gradient, renorm };
+        let conv = Conv { window, weight, bias, winograd, back, gradient, renorm };
         self.border(x, pad);
         match fused {
             None => {
@@ -323,6 +368,14 @@ impl Builder {
             }
             _ => None,
         }
+    }
+
+    /// Room for transformed weights, and for tiles.
+    fn winograd(&mut self, channels: usize, maps: usize) -> std::ops::Range<usize> {
+        self.tiles = self.tiles.max(winograd_scratch_len(channels, maps));
+        let len = winograd_weights_len(channels, maps);
+        let start = self.packed.take(len);
+        start..start + len
     }
 
     fn border(&mut self, t: usize, pad: usize) {
@@ -402,11 +455,23 @@ impl Builder {
             ops: self.ops,
             // Never empty, so that a batch can always be cut by images.
             tape: TapeSizes { floats: tape.0.max(1), places: self.places.max(1), stats: self.stats.max(1) },
-            run: RunSizes { scratch: scratch.0, flow: flow.0, entries: self.entries, columns: self.columns },
+            run: RunSizes {
+                scratch: scratch.0,
+                flow: flow.0,
+                entries: self.entries,
+                columns: self.columns,
+                tiles: self.tiles,
+            },
             packed_len: self.packed.0,
             gradient_len: self.gradient.0,
         }
     }
+}
+
+/// Whether fewer multiplications make up for the additions around them: transforms grow with the channels, products with
+/// their square, and small images leave tiles half empty.
+fn pays(outputs: Shape, channels: usize, maps: usize) -> bool {
+    channels.min(maps) >= 32 && outputs.h.min(outputs.w) >= 6
 }
 
 /// What a convolution is done together with.

@@ -2,7 +2,7 @@
 
 use super::plan::{Conv, Norm, OpKind, Plan};
 use super::workspace::{Memory, Tape};
-use alike_kernels::{Affine, Plane, PoolWindow, Tier, Windows};
+use alike_kernels::{Affine, Plane, PoolWindow, Tier, Windows, winograd_scratch_len};
 
 /// A norm of at least this divides an embedding, as in `torch.nn.functional.normalize`.
 pub(super) const L2_EPS: f32 = 1e-12;
@@ -30,7 +30,7 @@ impl Plan {
         image: &[u8],
         tape: &mut Tape,
         keep: bool,
-        scratch: &mut [f32],
+        (scratch, tiles): (&mut [f32], &mut [f32]),
         embedding: &mut [f32],
     ) {
         let Tape { floats, places, stats } = tape;
@@ -53,12 +53,13 @@ impl Plan {
                 }
                 OpKind::Conv(conv) => {
                     let (x, y) = memory.pair(tx, ty);
-                    conv.run(tier, packed, x, xp.windows(conv.window), y, yp.as_rows());
+                    conv.run(tier, packed, x, xp.windows(conv.window), y, yp.as_rows(), tiles);
                 }
                 OpKind::ConvPool { conv, window, places: at, strip, .. } => {
                     let (x, y, own) = memory.triple(tx, ty, strip);
                     let places = keep.then(|| &mut places[at.clone()]);
-                    conv_pool(tier, packed, conv, *window, (x, xp), (y, yp), (own, strip.plane), places);
+                    let own = (own, strip.plane);
+                    conv_pool(tier, packed, conv, *window, (x, xp), (y, yp), own, tiles, places);
                 }
                 OpKind::ConvGap { conv, sums } => {
                     let sums = &self.tensors[*sums];
@@ -71,7 +72,7 @@ impl Plan {
                     mean.iter_mut().for_each(|v| *v *= scale);
                     let (mean, y) = memory.pair(sums, ty);
                     let row = Windows::matrix(1, windows.columns(), windows.columns());
-                    conv.run(tier, packed, mean, row, y, yp.as_rows());
+                    conv.run(tier, packed, mean, row, y, yp.as_rows(), tiles);
                 }
                 OpKind::MaxPool { window, places: at } => {
                     let (x, y) = memory.pair(tx, ty);
@@ -109,9 +110,25 @@ impl Plan {
 }
 
 impl Conv {
-    fn run(&self, tier: Tier, packed: &[f32], x: &[f32], windows: Windows, y: &mut [f32], out: Windows) {
+    #[expect(clippy::too_many_arguments, reason = "a product's operands and working memory")]
+    fn run(
+        &self,
+        tier: Tier,
+        packed: &[f32],
+        x: &[f32],
+        windows: Windows,
+        y: &mut [f32],
+        out: Windows,
+        tiles: &mut [f32],
+    ) {
         let (weight, bias) = (&packed[self.weight.packed_range()], &packed[self.bias.packed_range()]);
-        tier.matmul(x, windows, weight, bias, y, out);
+        match &self.winograd {
+            Some(at) => {
+                let tiles = &mut tiles[..winograd_scratch_len(windows.inner_stride, out.run_len)];
+                tier.winograd(x, windows, &packed[at.clone()], bias, y, out, tiles);
+            }
+            None => tier.matmul(x, windows, weight, bias, y, out),
+        }
     }
 }
 
@@ -171,6 +188,7 @@ fn conv_pool(
     (x, xp): (&[f32], Plane),
     (y, yp): (&mut [f32], Plane),
     (own, strip): (&mut [f32], Plane),
+    tiles: &mut [f32],
     mut places: Option<&mut [u8]>,
 ) {
     let windows = xp.windows(conv.window);
@@ -178,7 +196,7 @@ fn conv_pool(
     for s in strips(strip, window, yp.h) {
         carry(own, strip, s.kept);
         let new = reached(windows, strip, s.row * window.stride + s.kept, s.rows - s.kept);
-        conv.run(tier, packed, x, new, own, rows_of(strip, s.kept, s.rows - s.kept).as_rows());
+        conv.run(tier, packed, x, new, own, rows_of(strip, s.kept, s.rows - s.kept).as_rows(), tiles);
         let places = places.as_deref_mut().map(|p| &mut p[s.row * per_row..][..s.n * per_row]);
         tier.max_pool(own, rows_of(strip, 0, s.rows), window, y, rows_of(yp, s.row, s.n), places);
     }

@@ -100,7 +100,7 @@ impl Engine {
     /// If the images or parameters are not those of the network.
     pub fn embed(&mut self, parameters: &[f32], images: &Images) -> Features {
         assert_eq!(images.shape(), self.plan.input, "engine: images of another shape");
-        pack::pack(&self.plan, parameters, &mut self.packed);
+        pack::pack(&self.plan, self.tier, parameters, &mut self.packed);
         let d = self.plan.embedding;
         let mut out = vec![0.0; images.len() * d];
         let (plan, tier, packed, workspaces) = (&self.plan, self.tier, &*self.packed, &self.workspaces);
@@ -115,7 +115,7 @@ impl Engine {
                     images.image(run * 32 + i),
                     tape,
                     false,
-                    &mut buffers.scratch,
+                    (&mut buffers.scratch, &mut buffers.tiles),
                     out,
                 );
             }
@@ -130,7 +130,7 @@ impl Engine {
     /// If the images or parameters are not those of the network.
     pub fn forward(&mut self, parameters: &[f32], images: &Images, indices: &[usize]) -> &[f32] {
         assert_eq!(images.shape(), self.plan.input, "engine: images of another shape");
-        pack::pack(&self.plan, parameters, &mut self.packed);
+        pack::pack(&self.plan, self.tier, parameters, &mut self.packed);
         let (n, d) = (indices.len(), self.plan.embedding);
         self.batch.clear();
         self.batch.extend_from_slice(indices);
@@ -145,13 +145,15 @@ impl Engine {
         let outputs = self.embeddings.par_chunks_mut(d).zip(indices);
         if keep {
             self.tapes[..n].par_iter_mut().zip(outputs).for_each(|(tape, (out, &image))| {
-                let scratch = &mut lock(workspaces).run.scratch;
-                plan.forward(tier, packed, images.image(image), tape, true, scratch, out);
+                let run = &mut lock(workspaces).run;
+                let memory = (&mut run.scratch[..], &mut run.tiles[..]);
+                plan.forward(tier, packed, images.image(image), tape, true, memory, out);
             });
         } else {
             outputs.for_each(|(out, &image)| {
                 let Workspace { run, tape } = &mut *lock(workspaces);
-                plan.forward(tier, packed, images.image(image), tape, false, &mut run.scratch, out);
+                let memory = (&mut run.scratch[..], &mut run.tiles[..]);
+                plan.forward(tier, packed, images.image(image), tape, false, memory, out);
             });
         }
         &self.embeddings
@@ -174,9 +176,9 @@ impl Engine {
             work.zip(self.batch.par_chunks(per)).for_each(|((dys, sum), indices)| {
                 let Workspace { run, tape } = &mut *lock(workspaces);
                 sum.fill(0.0);
-                for (dy, &image) in dys.chunks_exact(d).zip(indices) {
-                    let (scratch, out) = (&mut run.scratch, &mut run.embedding);
-                    plan.forward(tier, packed, images.image(image), tape, true, scratch, out);
+                for (dy, &image) in dys.chunks_exact(d).zip(indices).filter(|(dy, _)| speaks(dy)) {
+                    let memory = (&mut run.scratch[..], &mut run.tiles[..]);
+                    plan.forward(tier, packed, images.image(image), tape, true, memory, &mut run.embedding);
                     plan.backward(tier, packed, tape, run, dy, sum);
                 }
             });
@@ -184,7 +186,7 @@ impl Engine {
             work.zip(self.tapes.par_chunks_mut(per)).for_each(|((dys, sum), tapes)| {
                 let run = &mut lock(workspaces).run;
                 sum.fill(0.0);
-                for (dy, tape) in dys.chunks_exact(d).zip(tapes) {
+                for (dy, tape) in dys.chunks_exact(d).zip(tapes).filter(|(dy, _)| speaks(dy)) {
                     plan.backward(tier, packed, tape, run, dy, sum);
                 }
             });
@@ -204,6 +206,12 @@ impl Engine {
         });
         pack::unpack_gradient(&self.plan, &self.packed, &first[0], gradient);
     }
+}
+
+/// Whether an image's loss asks for anything. Late in a run most triplets are beyond the margin, and a gradient of zero
+/// adds zero to every sum.
+fn speaks(gradient: &[f32]) -> bool {
+    gradient.iter().any(|g| *g != 0.0)
 }
 
 /// The calling thread's workspace: never contended, because a pool's thread runs one part at a time.

@@ -1,7 +1,7 @@
 //! Parameters between PyTorch's layout, which everybody else sees, and the kernels'.
 
 use super::plan::{BackLayout, Conv, GradientLayout, OpKind, Plan};
-use alike_kernels::padded;
+use alike_kernels::{Tier, padded};
 
 /// A convolution's sizes: taps, input channels and their stride, maps and their stride.
 #[derive(Clone, Copy)]
@@ -41,7 +41,7 @@ impl Sizes {
 }
 
 /// Copies parameters to where the kernels read them; padding stays zero.
-pub(super) fn pack(plan: &Plan, flat: &[f32], packed: &mut [f32]) {
+pub(super) fn pack(plan: &Plan, tier: Tier, flat: &[f32], packed: &mut [f32]) {
     for op in &plan.ops {
         if let OpKind::Norm(norm) = &op.kind {
             packed[norm.scale.packed_range()].copy_from_slice(&flat[norm.scale.flat.clone()]);
@@ -53,7 +53,14 @@ pub(super) fn pack(plan: &Plan, flat: &[f32], packed: &mut [f32]) {
         let values = &flat[conv.weight.flat.clone()];
         let into = &mut packed[conv.weight.packed_range()];
         s.each(|tap, channel, map, i| into[s.forward(tap, channel, map)] = values[i]);
-        let Some(back) = conv.back else { continue };
+        let size = s.taps * s.stride * s.wide;
+        if let Some(at) = &conv.winograd {
+            // Transformed weights lie behind those that they come from.
+            let (weights, into) = packed.split_at_mut(at.start);
+            let weights = &weights[conv.weight.packed_range()];
+            tier.winograd_weights(weights, s.stride, s.wide, &mut into[..at.len()]);
+        }
+        let Some(back) = &conv.back else { continue };
         let into = &mut packed[back.start..];
         s.each(|tap, channel, map, i| {
             let turned = s.taps - 1 - tap;
@@ -64,6 +71,11 @@ pub(super) fn pack(plan: &Plan, flat: &[f32], packed: &mut [f32]) {
             };
             into[at] = values[i];
         });
+        if let Some(at) = &back.winograd {
+            let (weights, into) = packed.split_at_mut(at.start);
+            let weights = &weights[back.start..][..size];
+            tier.winograd_weights(weights, s.wide, s.stride, &mut into[..at.len()]);
+        }
     }
 }
 

@@ -45,6 +45,8 @@ pub(super) struct RunSizes {
     pub(super) entries: usize,
     /// Floats of windows on their way back into an image, at most.
     pub(super) columns: usize,
+    /// Floats of transformed tiles, at most.
+    pub(super) tiles: usize,
 }
 
 /// An activation: its plane, and where its buffer lies.
@@ -138,6 +140,8 @@ pub(super) struct Conv {
     pub(super) window: Sliding,
     pub(super) weight: Slot,
     pub(super) bias: Slot,
+    /// Where the weights lie transformed, if the product is done with fewer multiplications.
+    pub(super) winograd: Option<Range<usize>>,
     /// Where the weights lie once more, as the input's gradient reads them; nothing where that is not wanted.
     pub(super) back: Option<BackWeights>,
     pub(super) gradient: GradientLayout,
@@ -146,10 +150,12 @@ pub(super) struct Conv {
 }
 
 /// Weights for the gradient of a convolution's input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BackWeights {
     pub(super) start: usize,
     pub(super) layout: BackLayout,
+    /// As [`Conv::winograd`], for turned weights.
+    pub(super) winograd: Option<Range<usize>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,11 +235,23 @@ impl fmt::Display for Plan {
                     if n.folded { "gradient by the convolution behind it" } else { "" },
                 ),
                 OpKind::Relu => ("relu", ""),
-                OpKind::Conv(_) => ("conv", ""),
-                OpKind::ConvPool { backward: PoolBackward::Sparse, .. } => {
-                    ("conv + maxpool", "by strips; sparse gradient")
-                }
-                OpKind::ConvPool { .. } => ("conv + maxpool", "by strips"),
+                OpKind::Conv(conv) => (
+                    "conv",
+                    match (&conv.winograd, &conv.back) {
+                        (Some(_), Some(BackWeights { winograd: Some(_), .. })) => "winograd, both ways",
+                        (Some(_), _) => "winograd",
+                        _ => "",
+                    },
+                ),
+                OpKind::ConvPool { conv, backward, .. } => (
+                    "conv + maxpool",
+                    match (backward, conv.winograd.is_some()) {
+                        (PoolBackward::Sparse, false) => "by strips; sparse gradient",
+                        (PoolBackward::Sparse, true) => "by strips, winograd; sparse gradient",
+                        (PoolBackward::Rows, false) => "by strips",
+                        (PoolBackward::Rows, true) => "by strips, winograd",
+                    },
+                ),
                 OpKind::ConvGap { .. } => ("conv + gap", "one product with the mean window"),
                 OpKind::MaxPool { .. } => ("maxpool", ""),
                 OpKind::AvgPool { .. } => ("avgpool", ""),
@@ -249,7 +267,8 @@ impl fmt::Display for Plan {
             f,
             "kept an image: {:.1} KB; a thread's workspace: {:.1} KB",
             tape.bytes() as f64 / 1024.0,
-            (4 * (run.scratch + run.flow + run.columns + 2 * run.entries) + tape.bytes()) as f64 / 1024.0,
+            (4 * (run.scratch + run.flow + run.columns + run.tiles + 2 * run.entries) + tape.bytes()) as f64
+                / 1024.0,
         )
     }
 }

@@ -41,6 +41,8 @@ pub(super) struct Run {
     pub(super) values: Vec<f32>,
     /// Windows on their way back into an image.
     pub(super) columns: AlignedBuffer,
+    /// Transformed tiles of a convolution.
+    pub(super) tiles: AlignedBuffer,
     /// Two numbers a group of a normalisation.
     pub(super) means: Vec<[f32; 2]>,
     /// An embedding that is computed again only for what lies before it.
@@ -57,6 +59,7 @@ impl Workspace {
                 at: vec![0; sizes.entries],
                 values: vec![0.0; sizes.entries],
                 columns: AlignedBuffer::new(sizes.columns),
+                tiles: AlignedBuffer::new(sizes.tiles),
                 means: vec![[0.0; 2]; plan.tape.stats],
                 embedding: vec![0.0; plan.embedding],
             },

@@ -5,7 +5,7 @@ use super::{
     View,
 };
 use crate::data::{ClassError, Dataset, exclude, find_class, hold_out};
-use crate::engine::Engine;
+use crate::engine::{Engine, Plan, Rewrites};
 use crate::images::{Features, Images};
 use crate::loss::{TripletMargin, TripletReport, mean_triplet_loss};
 use crate::model::{Checkpoint, Network, NetworkError, SpecError, initial};
@@ -215,6 +215,11 @@ impl Training {
     /// Bounds what a batch keeps for its backward pass; see [`Engine::set_activation_memory`]. No bit depends on it.
     pub fn set_activation_memory(&mut self, bytes: usize) {
         self.engine.set_activation_memory(bytes);
+    }
+
+    /// Runs the network by a plan with other rewrites than all of them: to the same numbers, up to rounding.
+    pub fn set_rewrites(&mut self, rewrites: Rewrites) {
+        self.engine = Engine::with_plan(Plan::with(&self.network, rewrites), self.engine.tier());
     }
 
     /// Embeds images with the parameters as they stand.

@@ -53,6 +53,7 @@ fn rewrites() -> Vec<Rewrites> {
         list.push(Rewrites { conv_gap: on, ..base });
         list.push(Rewrites { fold_norm: on, ..base });
         list.push(Rewrites { renorm: on, ..base });
+        list.push(Rewrites { winograd: on, ..base });
     }
     list
 }
@@ -117,6 +118,11 @@ fn residual_units_within_residual_units_and_linear_layers_agree_with_pytorch() {
 #[test]
 fn strides_wide_pads_and_two_channels_agree_with_pytorch() {
     check("strided");
+}
+
+#[test]
+fn convolutions_with_fewer_multiplications_agree_with_pytorch_both_ways() {
+    check("wide");
 }
 
 #[test]
