@@ -4,7 +4,7 @@
 
 use alike::data::{Dataset, Places, Quiet, load};
 use alike::distance::Distance;
-use alike::engine::Engine;
+use alike::engine::{Engine, awake};
 use alike::images::{Features, Images, Shape, Vectors};
 use alike::loss::{TripletMargin, mean_triplet_loss};
 use alike::model::{Network, SEED_SPEC, initial};
@@ -46,7 +46,7 @@ impl Learner {
     /// triplet margin loss, others the mean square.
     fn train(&mut self, images: &Images, batch: usize) -> f64 {
         // As the training loop does: see `Training::run`.
-        rayon::scope(|_| self.steps(images, batch))
+        awake(|| self.steps(images, batch))
     }
 
     fn steps(&mut self, images: &Images, batch: usize) -> f64 {

@@ -2,31 +2,64 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The distance that a loss sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+/// What a loss or a miner measures by. A similarity of the literature is a distance here: `1 - cos`, and `-a . b`.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub enum Distance {
-    /// `|a - b + 1e-6|`, the constant added to every coordinate as PyTorch's `TripletMarginLoss` does.
+    /// `|a - b|`. Between two vectors it is `|a - b + 1e-6|`, the constant added to every coordinate, as PyTorch's
+    /// `TripletMarginLoss` does.
     #[default]
     Euclidean,
     /// `|a - b|^2`.
     SquaredEuclidean,
+    /// `|a/|a| - b/|b||`, from 0 to 2: the reference library's `LpDistance()`.
+    Chord,
+    /// The chord's square: `2 (1 - cos(a, b))`.
+    SquaredChord,
     /// `1 - cos(a, b)`; a zero vector is at distance 1 from all.
     Cosine,
+    /// `-a . b`.
+    Dot,
+    /// `var(a - b) / var(a)`, variances over coordinates: noise to signal. Not symmetric: `a` is the anchor (Yuan et al.
+    /// 2019, <https://arxiv.org/abs/1904.02616>).
+    Snr,
+    /// `sum |a - b|^p` to the power `1/p`, `p` at least 1.
+    Lp(f64),
 }
 
 /// PyTorch's `pairwise_distance` adds this to every coordinate's difference.
 const EUCLIDEAN_EPS: f32 = 1e-6;
 /// A cosine is taken over norms of at least this, as in PyTorch's `cosine_similarity`.
-const COSINE_EPS: f64 = 1e-8;
+pub(crate) const COSINE_EPS: f64 = 1e-8;
 
 impl Distance {
+    /// Those with a name of their own.
+    pub const NAMED: [(&'static str, Distance); 8] = [
+        ("euclidean", Distance::Euclidean),
+        ("squared-euclidean", Distance::SquaredEuclidean),
+        ("chord", Distance::Chord),
+        ("squared-chord", Distance::SquaredChord),
+        ("cosine", Distance::Cosine),
+        ("dot", Distance::Dot),
+        ("snr", Distance::Snr),
+        ("manhattan", Distance::Lp(1.0)),
+    ];
+
+    /// Whether only a vector's direction matters.
+    pub fn of_directions(self) -> bool {
+        matches!(self, Distance::Chord | Distance::SquaredChord | Distance::Cosine)
+    }
+
     /// The distance of two vectors of equal length.
     pub fn between(self, a: &[f32], b: &[f32]) -> f64 {
         match self {
             Distance::Euclidean => square_sum(a, b, EUCLIDEAN_EPS).sqrt(),
             Distance::SquaredEuclidean => square_sum(a, b, 0.0),
             Distance::Cosine => 1.0 - cosine(a, b).0,
+            Distance::SquaredChord => 2.0 * (1.0 - cosine(a, b).0),
+            Distance::Chord => (2.0 * (1.0 - cosine(a, b).0)).max(0.0).sqrt(),
+            Distance::Dot => -dot(a, b),
+            Distance::Snr => variance(differences(a, b)) / variance(a.iter().map(|x| f64::from(*x))),
+            Distance::Lp(p) => differences(a, b).map(|d| d.abs().powf(p)).sum::<f64>().powf(1.0 / p),
         }
     }
 
@@ -47,6 +80,12 @@ impl Distance {
                     *dy -= g;
                 }
             }
+            Distance::Chord => {
+                let d = self.between(a, b);
+                let slope = if d > 0.0 { weight / d } else { 0.0 };
+                Distance::Cosine.add_gradient(a, b, slope, da, db);
+            }
+            Distance::SquaredChord => Distance::Cosine.add_gradient(a, b, 2.0 * weight, da, db),
             Distance::Cosine => {
                 let (cos, na, nb) = cosine(a, b);
                 let scale = 1.0 / (na.max(COSINE_EPS) * nb.max(COSINE_EPS));
@@ -58,17 +97,105 @@ impl Distance {
                     *dy -= (weight * (x * scale - y * pull(nb))) as f32;
                 }
             }
+            Distance::Dot => {
+                for ((x, y), (dx, dy)) in a.iter().zip(b).zip(da.iter_mut().zip(db)) {
+                    *dx -= (weight * f64::from(*y)) as f32;
+                    *dy -= (weight * f64::from(*x)) as f32;
+                }
+            }
+            Distance::Snr => {
+                let n = a.len() as f64;
+                let mean = a.iter().map(|x| f64::from(*x)).sum::<f64>() / n;
+                let gap = differences(a, b).sum::<f64>() / n;
+                let signal = variance(a.iter().map(|x| f64::from(*x)));
+                let d = variance(differences(a, b)) / signal;
+                let factor = 2.0 * weight / ((n - 1.0) * signal);
+                for ((x, y), (dx, dy)) in a.iter().zip(b).zip(da.iter_mut().zip(db)) {
+                    let noise = f64::from(*x) - f64::from(*y) - gap;
+                    *dx += (factor * (noise - d * (f64::from(*x) - mean))) as f32;
+                    *dy -= (factor * noise) as f32;
+                }
+            }
+            Distance::Lp(p) => {
+                let d = self.between(a, b);
+                if d == 0.0 {
+                    return;
+                }
+                for ((x, y), (dx, dy)) in a.iter().zip(b).zip(da.iter_mut().zip(db)) {
+                    let difference = f64::from(*x) - f64::from(*y);
+                    let g = weight * difference.signum() * (difference.abs() / d).powf(p - 1.0);
+                    if difference != 0.0 {
+                        *dx += g as f32;
+                        *dy -= g as f32;
+                    }
+                }
+            }
         }
     }
+}
+
+impl std::fmt::Display for Distance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (Distance::NAMED.iter().find(|(_, d)| d == self), self) {
+            (Some((name, _)), _) => f.write_str(name),
+            (None, Distance::Lp(p)) => write!(f, "lp:{p}"),
+            (None, _) => unreachable!("every other distance is named"),
+        }
+    }
+}
+
+impl std::str::FromStr for Distance {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Distance, String> {
+        if let Some((_, distance)) = Distance::NAMED.iter().find(|(name, _)| *name == text) {
+            return Ok(*distance);
+        }
+        if let Some(p) = text.strip_prefix("lp:") {
+            return match p.parse::<f64>() {
+                Ok(p) if (1.0..=1e3).contains(&p) => Ok(Distance::Lp(p)),
+                _ => Err(format!("'{text}': the power of lp is a number from 1 to 1000, as in lp:3")),
+            };
+        }
+        let names = Distance::NAMED.map(|(name, _)| name);
+        let hint = crate::suggest::did_you_mean(text, names);
+        Err(format!("there is no distance '{text}'{hint} (there are: {}, lp:P)", names.join(", ")))
+    }
+}
+
+impl Serialize for Distance {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Distance {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Distance, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+fn differences<'a>(a: &'a [f32], b: &'a [f32]) -> impl ExactSizeIterator<Item = f64> + Clone + 'a {
+    a.iter().zip(b).map(|(x, y)| f64::from(*x) - f64::from(*y))
+}
+
+/// With `n - 1` for a divisor.
+fn variance(values: impl ExactSizeIterator<Item = f64> + Clone) -> f64 {
+    let n = values.len() as f64;
+    let mean = values.clone().sum::<f64>() / n;
+    values.map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0)
 }
 
 fn square_sum(a: &[f32], b: &[f32], eps: f32) -> f64 {
     a.iter().zip(b).map(|(x, y)| f64::from(x - y + eps).powi(2)).sum()
 }
 
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum()
+}
+
 /// The cosine, and both norms.
 fn cosine(a: &[f32], b: &[f32]) -> (f64, f64, f64) {
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
     let (na, nb) = (dot(a, a).sqrt(), dot(b, b).sqrt());
     (dot(a, b) / (na.max(COSINE_EPS) * nb.max(COSINE_EPS)), na, nb)
 }
@@ -81,7 +208,7 @@ mod tests {
     fn gradients_agree_with_finite_differences() {
         let a: Vec<f32> = (0..7).map(|i| (i as f32 * 1.7).sin()).collect();
         let b: Vec<f32> = (0..7).map(|i| (i as f32 * 0.9).cos()).collect();
-        for distance in [Distance::Euclidean, Distance::SquaredEuclidean, Distance::Cosine] {
+        for distance in Distance::NAMED.map(|(_, d)| d).into_iter().chain([Distance::Lp(3.0)]) {
             let (mut da, mut db) = (vec![0.0; 7], vec![0.0; 7]);
             distance.add_gradient(&a, &b, 1.5, &mut da, &mut db);
             for i in 0..7 {
@@ -98,7 +225,7 @@ mod tests {
                 for (side, analytic) in [(0, da[i]), (1, db[i])] {
                     let numeric = (moved(side, e) - moved(side, -e)) / f64::from(2.0 * e);
                     assert!(
-                        (numeric - f64::from(analytic)).abs() < 2e-4,
+                        (numeric - f64::from(analytic)).abs() < 2e-4 * numeric.abs().max(1.0),
                         "{distance:?}: {numeric} {analytic}"
                     );
                 }
@@ -109,7 +236,8 @@ mod tests {
     #[test]
     fn the_zero_vector_has_finite_distances_and_gradients() {
         let (a, b) = ([0.0f32; 3], [0.0, 1.0, 0.0]);
-        for distance in [Distance::Euclidean, Distance::SquaredEuclidean, Distance::Cosine] {
+        // A vector without variance has no signal: there SNR is not defined.
+        for distance in Distance::NAMED.map(|(_, d)| d).into_iter().filter(|d| *d != Distance::Snr) {
             for other in [a, b] {
                 let (mut da, mut db) = ([0.0; 3], [0.0; 3]);
                 distance.add_gradient(&a, &other, 1.0, &mut da, &mut db);
@@ -117,5 +245,14 @@ mod tests {
                 assert!(da.iter().chain(&db).all(|v| v.is_finite()), "{distance:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_distance_is_written_as_it_is_read() {
+        for distance in Distance::NAMED.map(|(_, d)| d).into_iter().chain([Distance::Lp(2.5)]) {
+            assert_eq!(distance.to_string().parse::<Distance>().unwrap(), distance);
+        }
+        assert!("cosin".parse::<Distance>().unwrap_err().contains("did you mean 'cosine'"));
+        assert!("lp:0.5".parse::<Distance>().unwrap_err().contains("from 1 to 1000"));
     }
 }

@@ -9,10 +9,12 @@ mod plan;
 mod build;
 mod workspace;
 
+mod awake;
 mod backward;
 mod forward;
 mod pack;
 
+pub use awake::awake;
 pub use build::Rewrites;
 pub use plan::Plan;
 

@@ -5,7 +5,7 @@ use super::{
     View,
 };
 use crate::data::{ClassError, Dataset, exclude, find_class, hold_out};
-use crate::engine::{Engine, Plan, Rewrites};
+use crate::engine::{Engine, Plan, Rewrites, awake};
 use crate::images::{Features, Images};
 use crate::loss::{TripletMargin, TripletReport, mean_triplet_loss};
 use crate::model::{Checkpoint, Network, NetworkError, SpecError, initial};
@@ -254,9 +254,7 @@ impl Training {
         observers: &mut [&mut dyn Observer],
         stop: &AtomicBool,
     ) -> Result<Outcome, TrainError> {
-        // The loop itself becomes one of the pool's threads: waking another for every pass of every step takes as long as
-        // many images do.
-        rayon::scope(|_| self.steps(data, observers, stop))
+        awake(|| self.steps(data, observers, stop))
     }
 
     fn steps(

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// In reading order, as on the library's front page; the shared vocabulary first.
-const VOCABULARY: [&str; 5] = ["images", "distance", "rng", "files", "suggest"];
+const VOCABULARY: [&str; 6] = ["images", "distance", "rng", "files", "suggest", "text"];
 const ROOMS: [&str; 9] =
     ["data", "model", "engine", "neighbours", "loss", "train", "eval", "projection", "report"];
 

@@ -52,11 +52,7 @@ pub(in crate::report) fn loss(e: &Evidence<'_>, triplets: &Triplets) -> Figure {
          distances ({}). Grey bars count {} random triplets of the test split: left of 0 the negative is nearer, \
          right of the margin the loss is zero and the triplet teaches nothing more. Triplets with a loss above zero: {} \
          before training, {} after. Triplets beyond the axis's ends stand in its first and last bar.",
-        match e.settings.distance {
-            crate::distance::Distance::Euclidean => "Euclidean",
-            crate::distance::Distance::SquaredEuclidean => "squared Euclidean",
-            crate::distance::Distance::Cosine => "cosine",
-        },
+        e.settings.distance,
         thousands(triplets.all.len()),
         active(|t| t.before),
         active(|t| t.after),

@@ -1,0 +1,178 @@
+//! Choices with values, as a person writes them: `name`, or `name:key=value,key=value`.
+//!
+//! A choice is an enum that serde tags by `kind`, whose variants hold structs with defaults. One text serves the command
+//! line, the TOML file and the run folder, and what is misspelt is answered with the nearest right name.
+
+use crate::suggest::did_you_mean;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+/// A choice that can be written as text.
+pub trait Choice: Serialize + DeserializeOwned {
+    /// What is chosen, for messages: "loss".
+    const WHAT: &'static str;
+
+    /// Every choice with its default values.
+    fn all() -> Vec<Self>;
+
+    /// The name.
+    fn name(&self) -> String {
+        match self.object().remove("kind") {
+            Some(Value::String(name)) => name,
+            _ => String::new(),
+        }
+    }
+
+    /// Names and values of the parameters.
+    fn values(&self) -> Map<String, Value> {
+        let mut object = self.object();
+        object.remove("kind");
+        object
+    }
+
+    #[doc(hidden)]
+    fn object(&self) -> Map<String, Value> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(object)) => object,
+            _ => Map::new(),
+        }
+    }
+}
+
+/// A text is not a choice.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ChoiceError(String);
+
+/// Reads a choice.
+pub fn parse<C: Choice>(text: &str) -> Result<C, ChoiceError> {
+    let refuse = |why: String| Err(ChoiceError(why));
+    let (name, rest) = text.split_once(':').map_or((text, ""), |(name, rest)| (name, rest));
+    let name = name.trim();
+    let all = C::all();
+    let Some(default) = all.iter().find(|c| c.name() == name) else {
+        let names: Vec<String> = all.iter().map(Choice::name).collect();
+        let hint = did_you_mean(name, names.iter().map(String::as_str));
+        return refuse(format!("there is no {} '{name}'{hint} (there are: {})", C::WHAT, names.join(", ")));
+    };
+    let mut object = default.object();
+    for pair in rest.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+        let Some((key, value)) = pair.split_once('=') else {
+            return refuse(format!("'{pair}' in '{text}' is not KEY=VALUE"));
+        };
+        let (key, value) = (key.trim(), value.trim());
+        let known: Vec<String> = default.values().keys().cloned().collect();
+        let Some(old) = object.get(key).filter(|_| key != "kind") else {
+            let hint = did_you_mean(key, known.iter().map(String::as_str));
+            let known = if known.is_empty() { "it has none".to_owned() } else { known.join(", ") };
+            return refuse(format!("{} '{name}' has no value '{key}'{hint} (values: {known})", C::WHAT));
+        };
+        let read = read(old, value);
+        object.insert(key.to_owned(), read);
+    }
+    serde_json::from_value(Value::Object(object))
+        .or_else(|e| refuse(format!("{} '{text}' cannot be read: {e}", C::WHAT)))
+}
+
+/// A value in the kind that its default has; left as text where it is not, for serde to refuse.
+fn read(old: &Value, text: &str) -> Value {
+    let as_number = || serde_json::from_str::<Value>(text).ok().filter(Value::is_number);
+    match old {
+        Value::Bool(_) => text.parse::<bool>().map(Value::Bool).unwrap_or_else(|_| text.into()),
+        Value::Array(_) => text.split('/').map(|part| read(&Value::Null, part)).collect(),
+        Value::Number(_) | Value::Null => as_number().unwrap_or_else(|| text.into()),
+        _ => text.into(),
+    }
+}
+
+/// Writes a choice so that [`parse`] reads it back.
+pub fn write<C: Choice>(choice: &C) -> String {
+    let values: Vec<String> = choice
+        .values()
+        .iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(key, value)| format!("{key}={}", show(value)))
+        .collect();
+    if values.is_empty() { choice.name() } else { format!("{}:{}", choice.name(), values.join(",")) }
+}
+
+/// A value as [`parse`] reads it.
+pub fn show(value: &Value) -> String {
+    match value {
+        Value::String(s) => s.clone(),
+        Value::Array(list) => list.iter().map(show).collect::<Vec<_>>().join("/"),
+        Value::Null => "none".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Writes a choice's text where serde would write a table: `#[serde(with = "text::as_text")]`.
+pub mod as_text {
+    use super::Choice;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    /// For `serialize_with`.
+    pub fn serialize<C: Choice, S: Serializer>(choice: &C, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&super::write(choice))
+    }
+
+    /// For `deserialize_with`.
+    pub fn deserialize<'de, C: Choice, D: Deserializer<'de>>(from: D) -> Result<C, D::Error> {
+        super::parse(&String::deserialize(from)?).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(tag = "kind", rename_all = "kebab-case")]
+    enum Fruit {
+        Apple(Apple),
+        Pear,
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+    struct Apple {
+        weight: f64,
+        is_red: bool,
+        seeds: Option<usize>,
+    }
+
+    impl Default for Apple {
+        fn default() -> Apple {
+            Apple { weight: 0.5, is_red: true, seeds: None }
+        }
+    }
+
+    impl Choice for Fruit {
+        const WHAT: &'static str = "fruit";
+        fn all() -> Vec<Fruit> {
+            vec![Fruit::Apple(Apple::default()), Fruit::Pear]
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for text in ["apple", "apple:weight=0.25", "apple: is-red=false, seeds=3", "pear"] {
+            let fruit: Fruit = parse(text).unwrap();
+            assert_eq!(parse::<Fruit>(&write(&fruit)).unwrap(), fruit, "{text}");
+        }
+        assert_eq!(write(&parse::<Fruit>("apple:seeds=7").unwrap()), "apple:is-red=true,seeds=7,weight=0.5");
+    }
+
+    #[test]
+    fn what_is_misspelt_is_answered_with_what_is_right() {
+        let refused = |text: &str| parse::<Fruit>(text).unwrap_err().to_string();
+        assert!(refused("aple").contains("did you mean 'apple'"), "{}", refused("aple"));
+        assert!(refused("apple:wieght=1").contains("did you mean 'weight'"), "{}", refused("apple:wieght=1"));
+        assert!(refused("apple:weight=heavy").contains("apple:weight=heavy"));
+        assert!(refused("apple:weight").contains("KEY=VALUE"));
+        assert!(refused("pear:x=1").contains("it has none"));
+        assert!(refused("apple:kind=pear").contains("no value 'kind'"));
+    }
+}
