@@ -50,7 +50,7 @@ impl Learner {
     }
 
     fn steps(&mut self, images: &Images, batch: usize) -> f64 {
-        let loss = TripletMargin { margin: 1.0 };
+        let loss = TripletMargin { margin: 1.0, ..TripletMargin::default() };
         let mut total = 0.0;
         for step in 0..steps() {
             let chosen: Vec<usize> = (0..batch).map(|i| (step * batch + i) * 17 % images.len()).collect();

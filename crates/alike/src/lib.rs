@@ -9,11 +9,12 @@
 //! 3. [`model`]: what a network is, and the files that hold one.
 //! 4. [`engine`]: runs a network forward and backward.
 //! 5. [`neighbours`]: who is nearest to whom, exactly.
-//! 6. [`loss`]: formulas over distances.
-//! 7. [`train`]: the loop, its settings, its observers, the run folder.
-//! 8. [`eval`]: how good an embedding is, by the field's own rules.
-//! 9. [`projection`]: two dimensions out of many.
-//! 10. [`report`]: figures and the page.
+//! 6. [`mining`]: which pairs and triplets a loss looks at.
+//! 7. [`loss`]: formulas over distances.
+//! 8. [`train`]: the loop, its settings, its observers, the run folder.
+//! 9. [`eval`]: how good an embedding is, by the field's own rules.
+//! 10. [`projection`]: two dimensions out of many.
+//! 11. [`report`]: figures and the page.
 //!
 //! # Shapes
 //!
@@ -35,6 +36,8 @@ pub mod model;
 pub mod engine;
 
 pub mod neighbours;
+
+pub mod mining;
 
 pub mod loss;
 

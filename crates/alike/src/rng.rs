@@ -25,6 +25,16 @@ pub enum Purpose {
     Digit = 5,
     /// What a figure shows; `a` is the figure.
     Figure = 6,
+    /// What a miner draws; `a` is the epoch, `b` the step.
+    Mining = 7,
+    /// A batch's classes and images; `a` is the epoch, `b` the step.
+    Batch = 8,
+    /// How an image is changed; `a` is the epoch, `b` the image and its view.
+    Augment = 9,
+    /// A loss's learned vectors; `a` is the loss's number.
+    ClassVectors = 10,
+    /// What a search over settings draws; `a` is the trial.
+    Tune = 11,
 }
 
 /// The stream of `purpose` number `(a, b)` under `seed`.

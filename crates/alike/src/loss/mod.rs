@@ -1,7 +1,155 @@
-//! Losses: short formulas over distances, and the adapters that turn their slopes into gradients of embeddings.
+//! Losses: short formulas over distances, and the adapters that turn their slopes into gradients.
+//!
+//! A formula takes one of three forms. [`RowLoss`] sees one anchor's distances to all references at a time: the batch
+//! itself, other embeddings, or learned class vectors. [`WholeLoss`] sees the matrix of all distances. [`TripletLoss`] sees a
+//! triplet that the sampler made. (VICReg sees coordinates and takes none of them.) A loss says what its elements are; a
+//! [`Reducer`] makes a number of them. Distances are smaller when nearer, and cosines of the literature are `1 - d`.
+//!
+//! [`Loss`] lists all losses by name, with the values of their papers; [`Objective`] is what training minimises: losses,
+//! a miner, regularisers and a memory.
 
-mod triplet;
+mod math;
+mod reduce;
+mod row;
 mod tuple;
+mod whole;
 
-pub use triplet::TripletMargin;
-pub use tuple::{TripletLoss, TripletReport, TripletTerm, mean_triplet_loss};
+mod catalogue;
+mod memory;
+mod objective;
+mod regularize;
+
+mod angular;
+mod arc_face;
+mod circle;
+mod contrastive;
+mod cos_face;
+mod cosine_softmax;
+mod dynamic_soft_margin;
+mod fast_ap;
+mod generalized_lifted_structure;
+mod histogram;
+mod instance;
+mod intra_pair_variance;
+mod large_margin_softmax;
+mod lifted_structure;
+mod manifold;
+mod margin;
+mod multi_similarity;
+mod n_pairs;
+mod nca;
+mod normalized_softmax;
+mod nt_xent;
+mod p2s_grad;
+mod pnp;
+mod proxy_anchor;
+mod ranked_list;
+mod smooth_ap;
+mod soft_triple;
+mod sup_con;
+mod tcm;
+mod triplet_margin;
+mod triplet_swap;
+mod tuplet_margin;
+mod vic_reg;
+
+pub use angular::Angular;
+pub use arc_face::{ArcFace, SubCenterArcFace, outliers};
+pub use catalogue::{Loss, Losses, State};
+pub use circle::Circle;
+pub use contrastive::Contrastive;
+pub use cos_face::CosFace;
+pub use dynamic_soft_margin::DynamicSoftMargin;
+pub use fast_ap::FastAp;
+pub use generalized_lifted_structure::GeneralizedLiftedStructure;
+pub use histogram::Histogram;
+pub use instance::Instance;
+pub use intra_pair_variance::IntraPairVariance;
+pub use large_margin_softmax::{LargeMarginSoftmax, SphereFace};
+pub use lifted_structure::LiftedStructure;
+pub use manifold::Manifold;
+pub use margin::Margin;
+pub use memory::Memory;
+pub use multi_similarity::MultiSimilarity;
+pub use n_pairs::NPairs;
+pub use nca::Nca;
+pub use normalized_softmax::NormalizedSoftmax;
+pub use nt_xent::NtXent;
+pub use objective::{Objective, ObjectiveError, ObjectiveSpec, parse_regularizer};
+pub use p2s_grad::P2sGrad;
+pub use pnp::{Pnp, PnpVariant};
+pub use proxy_anchor::ProxyAnchor;
+pub use ranked_list::RankedList;
+pub use reduce::{ClassWeighted, Elements, Reducer, Threshold};
+pub use regularize::{LpLength, Regularizer};
+pub use row::{Row, RowLoss, RowOut, TupleUse};
+pub use smooth_ap::SmoothAp;
+pub use soft_triple::SoftTriple;
+pub use sup_con::SupCon;
+pub use tcm::ThresholdConsistentMargin;
+pub use triplet_margin::TripletMargin;
+pub use tuple::{TripletLoss, TripletTerm, mean_triplet_loss};
+pub use tuplet_margin::TupletMargin;
+pub use vic_reg::VicReg;
+pub use whole::{Whole, WholeLoss, WholeOut};
+
+use crate::mining::Tuples;
+
+/// What a batch came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LossReport {
+    /// The loss.
+    pub loss: f64,
+    /// The share of elements that are not zero.
+    pub active: f64,
+    /// The mean distance of positive pairs, or to an image's own class vector.
+    pub d_ap: f64,
+    /// The mean distance of negative pairs, or to other class vectors.
+    pub d_an: f64,
+}
+
+/// A batch of `n x d` embeddings and what they are compared with.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    /// `n x d` floats.
+    pub embeddings: &'a [f32],
+    /// Floats of an embedding.
+    pub d: usize,
+    /// `n` labels.
+    pub labels: &'a [u32],
+    /// What anchors are compared with; the batch itself if nothing.
+    pub references: Option<References<'a>>,
+    /// Which pairs and triplets count.
+    pub tuples: &'a Tuples,
+}
+
+/// Embeddings apart from the batch.
+#[derive(Clone, Copy, Debug)]
+pub struct References<'a> {
+    /// `m x d` floats.
+    pub embeddings: &'a [f32],
+    /// `m` labels.
+    pub labels: &'a [u32],
+    /// The number of the batch's first image among the references, of a ring of `m`, where the batch is part of them.
+    pub own: Option<usize>,
+}
+
+impl Batch<'_> {
+    /// Images.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// The number of an anchor among its references.
+    pub fn itself(&self, anchor: usize) -> Option<usize> {
+        match &self.references {
+            None => Some(anchor),
+            Some(r) => r.own.map(|own| (own + anchor) % r.labels.len().max(1)),
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! The tuple form: a scalar function of a triplet's two distances, over triplets of a batch.
 
+use super::LossReport;
 use crate::distance::Distance;
 
 /// A triplet's loss, and its slopes by the distance of anchor and positive, and of anchor and negative.
@@ -19,19 +20,6 @@ pub trait TripletLoss {
     fn term(&self, ap: f64, an: f64) -> TripletTerm;
 }
 
-/// What a batch of triplets came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct TripletReport {
-    /// The mean loss.
-    pub loss: f64,
-    /// The share of triplets whose loss is not zero.
-    pub active: f64,
-    /// The mean distance of anchor and positive.
-    pub d_ap: f64,
-    /// The mean distance of anchor and negative.
-    pub d_an: f64,
-}
-
 /// The mean loss over `embeddings.len() / d / 3` triplets, and its gradient with respect to every embedding, which
 /// replaces what `gradient` holds.
 ///
@@ -46,7 +34,7 @@ pub fn mean_triplet_loss(
     embeddings: &[f32],
     d: usize,
     gradient: &mut [f32],
-) -> TripletReport {
+) -> LossReport {
     assert!(d > 0 && embeddings.len().is_multiple_of(3 * d), "triplet loss: whole triplets");
     assert_eq!(embeddings.len(), gradient.len(), "triplet loss: a gradient for each embedding");
     gradient.fill(0.0);
@@ -55,7 +43,7 @@ pub fn mean_triplet_loss(
     let (positives, negatives) = others.split_at(count * d);
     let (anchor_gradients, other_gradients) = gradient.split_at_mut(count * d);
     let (positive_gradients, negative_gradients) = other_gradients.split_at_mut(count * d);
-    let mut report = TripletReport::default();
+    let mut report = LossReport::default();
     let share = 1.0 / count as f64;
     for t in 0..count {
         let at = t * d..(t + 1) * d;
@@ -86,7 +74,7 @@ mod tests {
     fn the_gradient_agrees_with_finite_differences() {
         let d = 5;
         let x: Vec<f32> = (0..12 * d).map(|i| (i as f32 * 0.83).sin()).collect();
-        let loss = TripletMargin { margin: 0.4 };
+        let loss = TripletMargin { margin: 0.4, ..TripletMargin::default() };
         for distance in [Distance::Euclidean, Distance::SquaredEuclidean, Distance::Cosine] {
             let value = |x: &[f32]| mean_triplet_loss(&loss, distance, x, d, &mut vec![0.0; x.len()]).loss;
             let mut gradient = vec![9.0; x.len()];
@@ -113,7 +101,7 @@ mod tests {
     fn a_triplet_beyond_the_margin_costs_nothing() {
         let x = [0.0, 0.0, 0.0, 1.0, 9.0, 9.0];
         let mut gradient = [1.0; 6];
-        let loss = TripletMargin { margin: 1.0 };
+        let loss = TripletMargin { margin: 1.0, ..TripletMargin::default() };
         let report = mean_triplet_loss(&loss, Distance::Euclidean, &x, 2, &mut gradient);
         assert_eq!((report.loss, report.active, gradient), (0.0, 0.0, [0.0; 6]));
         assert!((report.d_ap - 1.0).abs() < 1e-5);

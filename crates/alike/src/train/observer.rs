@@ -1,7 +1,7 @@
 //! What watches a training run: progress bars, records, validation.
 
 use super::{TrainError, Training};
-use crate::loss::TripletReport;
+use crate::loss::LossReport;
 use serde::{Deserialize, Serialize};
 
 /// A step that was taken.
@@ -14,7 +14,7 @@ pub struct StepReport {
     /// Steps in an epoch.
     pub steps: u64,
     /// What the batch came to.
-    pub triplets: TripletReport,
+    pub triplets: LossReport,
     /// Images that went through the network, forward and backward.
     pub images: u64,
 }

@@ -7,7 +7,7 @@ use super::{
 use crate::data::{ClassError, Dataset, exclude, find_class, hold_out};
 use crate::engine::{Engine, Plan, Rewrites, awake};
 use crate::images::{Features, Images};
-use crate::loss::{TripletMargin, TripletReport, mean_triplet_loss};
+use crate::loss::{LossReport, TripletMargin, mean_triplet_loss};
 use crate::model::{Checkpoint, Network, NetworkError, SpecError, initial};
 use serde_json::Value;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,7 +29,7 @@ pub struct Training {
     epochs: u64,
     step: u64,
     /// Sums over the steps of the epoch at hand.
-    sums: TripletReport,
+    sums: LossReport,
     notes: serde_json::Map<String, Value>,
 }
 
@@ -134,7 +134,7 @@ impl Training {
             held_out,
             epochs: 0,
             step: 0,
-            sums: TripletReport::default(),
+            sums: LossReport::default(),
             notes: serde_json::Map::new(),
             settings,
         })
@@ -169,7 +169,7 @@ impl Training {
         training.step = whole("step")?;
         training.adam.steps = whole("adam-steps")?;
         let mut real = |name: &str| notes.remove(name).and_then(|v| v.as_f64()).unwrap_or(0.0);
-        training.sums = TripletReport {
+        training.sums = LossReport {
             loss: real("sum-loss"),
             active: real("sum-active"),
             d_ap: real("sum-d-ap"),
@@ -266,7 +266,7 @@ impl Training {
         let steps = self.steps_per_epoch();
         let d = self.network.embedding();
         let batch = self.settings.batch;
-        let loss = TripletMargin { margin: self.settings.margin };
+        let loss = TripletMargin { margin: self.settings.margin, ..TripletMargin::default() };
         let mut indices = Vec::new();
         let mut embedding_gradients = vec![0.0; 3 * batch * d];
         while self.epochs < self.settings.epochs {

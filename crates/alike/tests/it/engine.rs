@@ -1,5 +1,6 @@
 //! Whole networks against PyTorch: `fixtures/engine.py` made the numbers.
 
+use crate::golden::{Golden, norm, relative};
 use alike::distance::Distance;
 use alike::engine::{Engine, Plan, Rewrites};
 use alike::images::Images;
@@ -8,40 +9,8 @@ use alike::model::Network;
 use alike_kernels::Tier;
 use safetensors::SafeTensors;
 
-struct Golden {
-    bytes: Vec<u8>,
-}
-
-impl Golden {
-    fn read(name: &str) -> Golden {
-        let path = format!("{}/../../fixtures/engine_{name}.safetensors", env!("CARGO_MANIFEST_DIR"));
-        Golden { bytes: std::fs::read(path).unwrap() }
-    }
-
-    fn note(&self, name: &str) -> String {
-        SafeTensors::read_metadata(&self.bytes).unwrap().1.metadata().as_ref().unwrap()[name].clone()
-    }
-
-    fn floats(&self, name: &str) -> Vec<f32> {
-        let tensors = SafeTensors::deserialize(&self.bytes).unwrap();
-        let view = tensors.tensor(name).unwrap();
-        view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
-    }
-
-    fn parameters(&self, network: &Network, prefix: &str) -> Vec<f32> {
-        network.parameters().flat_map(|p| self.floats(&format!("{prefix}{}", p.name))).collect()
-    }
-}
-
-fn norm(v: &[f32]) -> f64 {
-    v.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt()
-}
-
-/// The norm of the difference over the norm of the golden, or over `floor` where that is larger.
-fn relative(ours: &[f32], golden: &[f32], floor: f64) -> f64 {
-    assert_eq!(ours.len(), golden.len());
-    let difference: Vec<f32> = ours.iter().zip(golden).map(|(a, b)| a - b).collect();
-    norm(&difference) / norm(golden).max(floor)
+fn parameters(golden: &Golden, network: &Network) -> Vec<f32> {
+    network.parameters().flat_map(|p| golden.floats(&p.name)).collect()
 }
 
 /// All, none, each alone, and all but each.
@@ -60,10 +29,10 @@ fn rewrites() -> Vec<Rewrites> {
 
 #[track_caller]
 fn check(name: &str) {
-    let golden = Golden::read(name);
+    let golden = Golden::read(&format!("engine_{name}"));
     let input: alike::images::Shape = golden.note("input").parse().unwrap();
     let network = Network::new(golden.note("spec").parse().unwrap(), input).unwrap();
-    let parameters = golden.parameters(&network, "");
+    let parameters = parameters(&golden, &network);
     let tensors = SafeTensors::deserialize(&golden.bytes).unwrap();
     let images = Images::new(input, tensors.tensor("images").unwrap().data().to_vec());
     let distance: Distance = serde_json::from_value(golden.note("distance").into()).unwrap();
@@ -80,7 +49,13 @@ fn check(name: &str) {
         assert_eq!(engine.embed(&parameters, &images).data(), embeddings, "{tier:?}: both ways embed alike");
 
         let mut slopes = vec![0.0; embeddings.len()];
-        let report = mean_triplet_loss(&TripletMargin { margin }, distance, &embeddings, d, &mut slopes);
+        let report = mean_triplet_loss(
+            &TripletMargin { margin, ..TripletMargin::default() },
+            distance,
+            &embeddings,
+            d,
+            &mut slopes,
+        );
         let expected: f64 = golden.note("loss").parse().unwrap();
         assert!(
             expected > 0.0 && (report.loss - expected).abs() < 1e-5 * expected,
@@ -132,10 +107,10 @@ fn colour_images_and_more_maps_than_vectors_agree_with_pytorch() {
 
 #[test]
 fn embeddings_and_gradients_are_the_same_bits_at_any_number_of_threads_and_in_any_memory() {
-    let golden = Golden::read("seed");
+    let golden = Golden::read("engine_seed");
     let input = golden.note("input").parse().unwrap();
     let network = Network::new(golden.note("spec").parse().unwrap(), input).unwrap();
-    let parameters = golden.parameters(&network, "");
+    let parameters = parameters(&golden, &network);
     let tensors = SafeTensors::deserialize(&golden.bytes).unwrap();
     let images = Images::new(input, tensors.tensor("images").unwrap().data().to_vec());
     let run = |threads: usize, memory: usize| {
@@ -210,9 +185,9 @@ fn no_image_allocates() {
 /// What comes in odd numbers comes out as numbers, and what is not a number does not hide.
 #[test]
 fn single_images_denormals_and_nans_are_taken_as_they_come() {
-    let golden = Golden::read("seed");
+    let golden = Golden::read("engine_seed");
     let network = Network::new(golden.note("spec").parse().unwrap(), "28x28x1".parse().unwrap()).unwrap();
-    let parameters = golden.parameters(&network, "");
+    let parameters = parameters(&golden, &network);
     let tensors = SafeTensors::deserialize(&golden.bytes).unwrap();
     let images = Images::new(network.input(), tensors.tensor("images").unwrap().data().to_vec());
     for tier in Tier::available() {

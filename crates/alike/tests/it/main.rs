@@ -1,6 +1,9 @@
 //! Everything that needs more than one room of the library.
 
+mod golden;
+
 mod engine;
+mod losses;
 mod mnist;
 mod report;
 mod rooms;

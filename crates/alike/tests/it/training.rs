@@ -2,7 +2,7 @@
 
 use alike::data::{Dataset, DigitCounts, digits};
 use alike::eval::Validator;
-use alike::loss::TripletReport;
+use alike::loss::LossReport;
 use alike::train::{
     Observer, Outcome, Recorder, Run, Settings, StepReport, TrainError, Training, read_metrics,
 };
@@ -136,7 +136,7 @@ fn what_is_not_finite_stops_the_run_and_no_checkpoint_is_made_of_it() {
 
 #[test]
 fn ready_batches_teach() {
-    struct Losses(Vec<TripletReport>);
+    struct Losses(Vec<LossReport>);
     impl Observer for Losses {
         fn step(&mut self, s: &StepReport) -> Result<(), TrainError> {
             self.0.push(s.triplets);
@@ -148,7 +148,7 @@ fn ready_batches_teach() {
     let mut training = Training::new(s, &data).unwrap();
     let mut losses = Losses(Vec::new());
     training.run(&data, &mut [&mut losses], &AtomicBool::new(false)).unwrap();
-    let mean = |r: &[TripletReport]| r.iter().map(|t| t.loss).sum::<f64>() / r.len() as f64;
+    let mean = |r: &[LossReport]| r.iter().map(|t| t.loss).sum::<f64>() / r.len() as f64;
     let (first, last) = (mean(&losses.0[..8]), mean(&losses.0[losses.0.len() - 8..]));
     assert!(last < 0.6 * first, "{first} -> {last}");
 }

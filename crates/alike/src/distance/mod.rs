@@ -1,5 +1,9 @@
 //! How far apart two embeddings are. Smaller is nearer, always.
 
+mod matrix;
+
+pub(crate) use matrix::{Block, Matrix, Side};
+
 use serde::{Deserialize, Serialize};
 
 /// What a loss or a miner measures by. A similarity of the literature is a distance here: `1 - cos`, and `-a . b`.
@@ -19,8 +23,8 @@ pub enum Distance {
     Cosine,
     /// `-a . b`.
     Dot,
-    /// `var(a - b) / var(a)`, variances over coordinates: noise to signal. Not symmetric: `a` is the anchor (Yuan et al.
-    /// 2019, <https://arxiv.org/abs/1904.02616>).
+    /// `var(a - b) / var(a)`, variances over coordinates: noise to signal, of vectors scaled to length 1 as the reference
+    /// library does. Not symmetric: `a` is the anchor (Yuan et al. 2019, <https://arxiv.org/abs/1904.02616>).
     Snr,
     /// `sum |a - b|^p` to the power `1/p`, `p` at least 1.
     Lp(f64),
@@ -46,7 +50,7 @@ impl Distance {
 
     /// Whether only a vector's direction matters.
     pub fn of_directions(self) -> bool {
-        matches!(self, Distance::Chord | Distance::SquaredChord | Distance::Cosine)
+        matches!(self, Distance::Chord | Distance::SquaredChord | Distance::Cosine | Distance::Snr)
     }
 
     /// The distance of two vectors of equal length.
@@ -58,7 +62,10 @@ impl Distance {
             Distance::SquaredChord => 2.0 * (1.0 - cosine(a, b).0),
             Distance::Chord => (2.0 * (1.0 - cosine(a, b).0)).max(0.0).sqrt(),
             Distance::Dot => -dot(a, b),
-            Distance::Snr => variance(differences(a, b)) / variance(a.iter().map(|x| f64::from(*x))),
+            Distance::Snr => {
+                let ((a, _), (b, _)) = (direction(a), direction(b));
+                variance(a.iter().zip(&b).map(|(x, y)| x - y)) / variance(a.iter().copied())
+            }
             Distance::Lp(p) => differences(a, b).map(|d| d.abs().powf(p)).sum::<f64>().powf(1.0 / p),
         }
     }
@@ -104,17 +111,23 @@ impl Distance {
                 }
             }
             Distance::Snr => {
-                let n = a.len() as f64;
-                let mean = a.iter().map(|x| f64::from(*x)).sum::<f64>() / n;
-                let gap = differences(a, b).sum::<f64>() / n;
-                let signal = variance(a.iter().map(|x| f64::from(*x)));
-                let d = variance(differences(a, b)) / signal;
+                let ((u, na), (v, nb)) = (direction(a), direction(b));
+                let n = u.len() as f64;
+                let mean = u.iter().sum::<f64>() / n;
+                let gap = mean - v.iter().sum::<f64>() / n;
+                let signal = variance(u.iter().copied());
+                let d = variance(u.iter().zip(&v).map(|(x, y)| x - y)) / signal;
                 let factor = 2.0 * weight / ((n - 1.0) * signal);
-                for ((x, y), (dx, dy)) in a.iter().zip(b).zip(da.iter_mut().zip(db)) {
-                    let noise = f64::from(*x) - f64::from(*y) - gap;
-                    *dx += (factor * (noise - d * (f64::from(*x) - mean))) as f32;
-                    *dy -= (factor * noise) as f32;
-                }
+                let noise = |k: usize| u[k] - v[k] - gap;
+                // Gradients by directions, which move only across themselves.
+                let across = |g: &dyn Fn(usize) -> f64, u: &[f64], length: f64, into: &mut [f32]| {
+                    let along: f64 = u.iter().enumerate().map(|(k, u)| u * g(k)).sum();
+                    for (k, to) in into.iter_mut().enumerate() {
+                        *to += ((g(k) - along * u[k]) / length) as f32;
+                    }
+                };
+                across(&|k| factor * (noise(k) - d * (u[k] - mean)), &u, na, da);
+                across(&|k| -factor * noise(k), &v, nb, db);
             }
             Distance::Lp(p) => {
                 let d = self.between(a, b);
@@ -177,6 +190,12 @@ impl<'de> Deserialize<'de> for Distance {
 
 fn differences<'a>(a: &'a [f32], b: &'a [f32]) -> impl ExactSizeIterator<Item = f64> + Clone + 'a {
     a.iter().zip(b).map(|(x, y)| f64::from(*x) - f64::from(*y))
+}
+
+/// A vector's direction, and its length.
+fn direction(a: &[f32]) -> (Vec<f64>, f64) {
+    let length = dot(a, a).sqrt().max(COSINE_EPS);
+    (a.iter().map(|x| f64::from(*x) / length).collect(), length)
 }
 
 /// With `n - 1` for a divisor.

@@ -1,0 +1,350 @@
+//! Distances between many vectors, and their gradients, by matrix products.
+//!
+//! Distances that are functions of an inner product take three products: the distances, and the gradients of either
+//! side. Pairs that lie too close for f32 products are done again one by one, and so is every pair of the distances that
+//! are no function of an inner product.
+
+use super::{COSINE_EPS, Distance};
+use alike_kernels::{AlignedBuffer, Tier, Windows, padded};
+
+/// Below this share of the sum of both squares a squared distance is computed again from differences.
+const CLOSE: f64 = 0.02;
+/// Below this one its gradient is.
+const VERY_CLOSE: f64 = 1e-4;
+
+/// Vectors made ready: directions where only these matter.
+#[derive(Debug)]
+pub(crate) struct Side {
+    d: usize,
+    pitch: usize,
+    n: usize,
+    rows: AlignedBuffer,
+    /// `d x n`, for products.
+    columns: AlignedBuffer,
+    squares: Vec<f64>,
+    /// The lengths that were divided by; empty where none were.
+    lengths: Vec<f64>,
+}
+
+impl Side {
+    pub(crate) fn new(distance: Distance, vectors: &[f32], d: usize) -> Side {
+        let (n, pitch) = (vectors.len() / d, padded(d));
+        let mut rows = AlignedBuffer::new(n * pitch);
+        let mut lengths = Vec::new();
+        for (x, row) in vectors.chunks_exact(d).zip(rows.chunks_exact_mut(pitch)) {
+            if distance.of_directions() {
+                let length = square(x).sqrt().max(COSINE_EPS);
+                row.iter_mut().zip(x).for_each(|(to, x)| *to = (f64::from(*x) / length) as f32);
+                lengths.push(length);
+            } else {
+                row[..d].copy_from_slice(x);
+            }
+        }
+        let squares = rows.chunks_exact(pitch).take(n).map(square).collect();
+        let wide = padded(n);
+        let mut columns = AlignedBuffer::new(d * wide);
+        for (i, row) in rows.chunks_exact(pitch).take(n).enumerate() {
+            row[..d].iter().enumerate().for_each(|(k, x)| columns[k * wide + i] = *x);
+        }
+        Side { d, pitch, n, rows, columns, squares, lengths }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.n
+    }
+
+    /// Floats of a gradient of all vectors, as [`Matrix::backward`] adds to it.
+    pub(crate) fn gradient_len(&self) -> usize {
+        self.n * self.pitch
+    }
+
+    /// The lengths of the vectors; empty where these are not of directions.
+    pub(crate) fn lengths(&self) -> &[f64] {
+        &self.lengths
+    }
+
+    /// Adds `scale` times the gradient of the vectors, given the slope by each one's length.
+    pub(crate) fn add_length_gradient(&self, slopes: &[f64], scale: f64, into: &mut [f32]) {
+        for (i, (to, slope)) in into.chunks_exact_mut(self.d).zip(slopes).enumerate() {
+            to.iter_mut().zip(self.row(i)).for_each(|(to, u)| *to += (scale * slope * f64::from(*u)) as f32);
+        }
+    }
+
+    fn row(&self, i: usize) -> &[f32] {
+        &self.rows[i * self.pitch..][..self.d]
+    }
+
+    /// Adds `scale` times the gradient of the vectors, given that of the rows.
+    pub(crate) fn add_gradient(&self, rows: &[f32], scale: f64, into: &mut [f32]) {
+        for (i, (to, g)) in into.chunks_exact_mut(self.d).zip(rows.chunks_exact(self.pitch)).enumerate() {
+            let Some(length) = self.lengths.get(i) else {
+                to.iter_mut().zip(g).for_each(|(to, g)| *to += (scale * f64::from(*g)) as f32);
+                continue;
+            };
+            // A direction moves only across itself; below the floor the divisor is a constant.
+            let u = self.row(i);
+            let along: f64 = u.iter().zip(g).map(|(u, g)| f64::from(*u) * f64::from(*g)).sum();
+            let along = if *length > COSINE_EPS { along } else { 0.0 };
+            for ((to, g), u) in to.iter_mut().zip(g).zip(u) {
+                *to += (scale * (f64::from(*g) - along * f64::from(*u)) / length) as f32;
+            }
+        }
+    }
+}
+
+fn square(v: &[f32]) -> f64 {
+    v.iter().map(|x| f64::from(*x).powi(2)).sum()
+}
+
+/// What a distance is made of.
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    /// `offset - u . v`.
+    Product { offset: f64 },
+    /// `|u - v|^2`, or its root.
+    Difference { root: bool },
+    /// Neither.
+    Other,
+}
+
+/// The distances of all anchors to all references, a block of anchors at a time.
+pub(crate) struct Matrix<'a> {
+    tier: Tier,
+    distance: Distance,
+    form: Form,
+    anchors: &'a Side,
+    references: &'a Side,
+}
+
+/// Memory for a block.
+#[derive(Debug, Default)]
+pub(crate) struct Block {
+    products: Vec<f32>,
+    totals: Vec<f64>,
+}
+
+impl<'a> Matrix<'a> {
+    pub(crate) fn new(tier: Tier, distance: Distance, anchors: &'a Side, references: &'a Side) -> Matrix<'a> {
+        let form = match distance {
+            Distance::Cosine => Form::Product { offset: 1.0 },
+            Distance::Dot => Form::Product { offset: 0.0 },
+            Distance::Euclidean | Distance::Chord => Form::Difference { root: true },
+            Distance::SquaredEuclidean | Distance::SquaredChord => Form::Difference { root: false },
+            Distance::Snr | Distance::Lp(_) => Form::Other,
+        };
+        Matrix { tier, distance, form, anchors, references }
+    }
+
+    /// Rows `rows` of the matrix, dense.
+    pub(crate) fn distances(&self, rows: std::ops::Range<usize>, block: &mut Block, out: &mut [f64]) {
+        let (a, r) = (self.anchors, self.references);
+        let m = r.n;
+        if self.form == Form::Other {
+            for (i, out) in rows.zip(out.chunks_exact_mut(m)) {
+                for (j, out) in out.iter_mut().enumerate() {
+                    *out = self.distance.between(a.row(i), r.row(j));
+                }
+            }
+            return;
+        }
+        let wide = padded(m);
+        let products = &mut block.products;
+        products.clear();
+        products.resize(rows.len() * wide, 0.0);
+        let left = Windows::matrix(rows.len(), a.d, a.pitch);
+        let to = Windows::matrix(rows.len(), wide, wide);
+        self.tier.matmul_add(&a.rows[rows.start * a.pitch..], left, &r.columns, products, to);
+        for ((i, out), products) in rows.zip(out.chunks_exact_mut(m)).zip(products.chunks_exact(wide)) {
+            match self.form {
+                Form::Product { offset } => {
+                    out.iter_mut().zip(products).for_each(|(out, p)| *out = offset - f64::from(*p));
+                    if self.distance.of_directions() {
+                        for (j, d) in out.iter_mut().enumerate().filter(|(_, d)| **d < CLOSE) {
+                            let dot: f64 = a
+                                .row(i)
+                                .iter()
+                                .zip(r.row(j))
+                                .map(|(x, y)| f64::from(*x) * f64::from(*y))
+                                .sum();
+                            *d = offset - dot / (a.squares[i] * r.squares[j]).sqrt();
+                        }
+                    }
+                }
+                Form::Difference { root } => {
+                    for (j, (out, p)) in out.iter_mut().zip(products).enumerate() {
+                        let sum = a.squares[i] + r.squares[j];
+                        let mut q = sum - 2.0 * f64::from(*p);
+                        if q < CLOSE * sum {
+                            q = difference(a.row(i), r.row(j));
+                        }
+                        *out = if root { q.sqrt() } else { q };
+                    }
+                }
+                Form::Other => {}
+            }
+        }
+    }
+
+    /// Adds the gradients of the rows of both sides, given each distance of `rows` and the slope by it.
+    pub(crate) fn backward(
+        &self,
+        rows: std::ops::Range<usize>,
+        distances: &[f64],
+        slopes: &[f64],
+        block: &mut Block,
+        anchors: &mut [f32],
+        references: Option<&mut [f32]>,
+    ) {
+        let (a, r) = (self.anchors, self.references);
+        let m = r.n;
+        let mut none = Vec::new();
+        let wants_references = references.is_some();
+        let references = references.unwrap_or(&mut none);
+        let of = |i: usize| &a.rows[i * a.pitch..][..a.pitch];
+        if self.form == Form::Other {
+            let mut unused = vec![0.0; a.d];
+            for ((i, slopes), da) in rows.zip(slopes.chunks_exact(m)).zip(anchors.chunks_exact_mut(a.pitch)) {
+                for (j, slope) in slopes.iter().enumerate().filter(|(_, slope)| **slope != 0.0) {
+                    let dr = if wants_references {
+                        &mut references[j * r.pitch..][..r.d]
+                    } else {
+                        &mut unused[..]
+                    };
+                    self.distance.add_gradient(a.row(i), r.row(j), *slope, &mut da[..a.d], dr);
+                }
+            }
+            return;
+        }
+        // Every pair's factor of the other side's vector; what is its own side's factor is summed in `totals`.
+        let wide = padded(m);
+        let Block { products: factors, totals } = block;
+        factors.clear();
+        factors.resize(rows.len() * wide, 0.0);
+        totals.clear();
+        totals.resize(m, 0.0);
+        let count = rows.len();
+        for (((i, factors), (distances, slopes)), da) in rows
+            .clone()
+            .zip(factors.chunks_exact_mut(wide))
+            .zip(distances.chunks_exact(m).zip(slopes.chunks_exact(m)))
+            .zip(anchors.chunks_exact_mut(a.pitch))
+        {
+            match self.form {
+                Form::Product { .. } => {
+                    factors.iter_mut().zip(slopes).for_each(|(f, s)| *f = -*s as f32);
+                    if self.distance.of_directions() {
+                        let close = |j: &usize| distances[*j] < VERY_CLOSE && slopes[*j] != 0.0;
+                        for j in (0..m).filter(close) {
+                            // What lies along a direction moves nothing, so a difference does as well as the other side.
+                            factors[j] = 0.0;
+                            let pairs = of(i).iter().zip(&r.rows[j * r.pitch..][..r.pitch]);
+                            for (k, (x, y)) in pairs.enumerate() {
+                                let g = (slopes[j] * (f64::from(*x) - f64::from(*y))) as f32;
+                                da[k] += g;
+                                if wants_references {
+                                    references[j * r.pitch + k] -= g;
+                                }
+                            }
+                        }
+                    }
+                }
+                Form::Difference { root } => {
+                    let mut total = 0.0;
+                    for (j, (d, slope)) in distances.iter().zip(slopes).enumerate() {
+                        if *slope == 0.0 {
+                            continue;
+                        }
+                        let q = if root { d * d } else { *d };
+                        let factor = match root {
+                            // At distance zero the gradient is taken as zero, a valid subgradient.
+                            true if *d == 0.0 => 0.0,
+                            true => slope / d,
+                            false => 2.0 * slope,
+                        };
+                        if q < VERY_CLOSE * (a.squares[i] + r.squares[j]) {
+                            let pairs = of(i).iter().zip(&r.rows[j * r.pitch..][..r.pitch]);
+                            for (k, (x, y)) in pairs.enumerate() {
+                                let g = (factor * (f64::from(*x) - f64::from(*y))) as f32;
+                                da[k] += g;
+                                if wants_references {
+                                    references[j * r.pitch + k] -= g;
+                                }
+                            }
+                            continue;
+                        }
+                        factors[j] = -factor as f32;
+                        total += factor;
+                        totals[j] += factor;
+                    }
+                    da.iter_mut().zip(of(i)).for_each(|(g, x)| *g += (total * f64::from(*x)) as f32);
+                }
+                Form::Other => {}
+            }
+        }
+        let left = Windows::matrix(count, m, wide);
+        let right = Windows::matrix(count, a.pitch, a.pitch);
+        self.tier.matmul_add(factors, left, &r.rows, anchors, right);
+        if wants_references {
+            let own = &a.rows[rows.start * a.pitch..];
+            self.tier.transposed_matmul_add(factors, left, own, right, references);
+            if matches!(self.form, Form::Difference { .. }) {
+                let both = references.chunks_exact_mut(r.pitch).zip(r.rows.chunks_exact(r.pitch));
+                for ((to, row), total) in both.zip(totals).filter(|(_, total)| **total != 0.0) {
+                    to.iter_mut().zip(row).for_each(|(g, x)| *g += (*total * f64::from(*x)) as f32);
+                }
+            }
+        }
+    }
+}
+
+fn difference(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(x, y)| (f64::from(*x) - f64::from(*y)).powi(2)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Against one pair at a time, duplicates and near ones included.
+    #[test]
+    fn products_give_the_distances_and_gradients_of_single_pairs() {
+        let (n, m, d) = (7, 19, 11);
+        let noise = |n: usize, k: f32| -> Vec<f32> { (0..n).map(|i| (i as f32 * k).sin()).collect() };
+        let a = noise(n * d, 0.7);
+        let mut r = noise(m * d, 1.3);
+        r[..d].copy_from_slice(&a[..d]);
+        r[d..2 * d].copy_from_slice(&a[d..2 * d]);
+        r[d] += 1e-3;
+        let slopes: Vec<f64> = (0..n * m).map(|i| if i % 3 == 0 { 0.0 } else { (i as f64).cos() }).collect();
+        for distance in Distance::NAMED.map(|(_, d)| d).into_iter().chain([Distance::Lp(3.0)]) {
+            for tier in Tier::available() {
+                let (left, right) = (Side::new(distance, &a, d), Side::new(distance, &r, d));
+                let matrix = Matrix::new(tier, distance, &left, &right);
+                let (mut block, mut distances) = (Block::default(), vec![0.0; n * m]);
+                matrix.distances(0..n, &mut block, &mut distances);
+                let (mut da, mut dr) = (vec![0.0; left.gradient_len()], vec![0.0; right.gradient_len()]);
+                let mut expected = (vec![0.0; n * d], vec![0.0; m * d]);
+                for i in 0..n {
+                    for j in 0..m {
+                        let (x, y) = (&a[i * d..][..d], &r[j * d..][..d]);
+                        let at = i * m + j;
+                        let one = distance.between(x, y);
+                        assert!((distances[at] - one).abs() < 5e-6, "{distance}: {} {one}", distances[at]);
+                        // Exact duplicates have no gradient of a root; the plain form adds 1e-6 to differences.
+                        if !(x == y && distance == Distance::Euclidean) {
+                            let (ex, ey) = (&mut expected.0[i * d..][..d], &mut expected.1[j * d..][..d]);
+                            distance.add_gradient(x, y, slopes[at], ex, ey);
+                        }
+                    }
+                }
+                matrix.backward(0..n, &distances, &slopes, &mut block, &mut da, Some(&mut dr));
+                let mut found = (vec![0.0; n * d], vec![0.0; m * d]);
+                left.add_gradient(&da, 1.0, &mut found.0);
+                right.add_gradient(&dr, 1.0, &mut found.1);
+                for (a, b) in found.0.iter().chain(&found.1).zip(expected.0.iter().chain(&expected.1)) {
+                    assert!((a - b).abs() < 2e-3 * b.abs().max(1.0), "{distance}, {tier:?}: {a} {b}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The generalised lifted structure loss.
+
+use super::math::log_sum_exp;
+use super::row::{Row, RowLoss, RowOut};
+use serde::{Deserialize, Serialize};
+
+/// `max(0, lse_p(d - pos_margin) + lse_n(neg_margin - d))` (Hermans, Beyer and Leibe 2017,
+/// <https://arxiv.org/abs/1703.07737>, equation 9).
+///
+/// A smooth form of the batch-hard triplet loss, over all pairs of an anchor.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct GeneralizedLiftedStructure {
+    /// Added for negatives.
+    pub neg_margin: f64,
+    /// Taken off for positives.
+    pub pos_margin: f64,
+}
+
+impl Default for GeneralizedLiftedStructure {
+    fn default() -> GeneralizedLiftedStructure {
+        GeneralizedLiftedStructure { neg_margin: 1.0, pos_margin: 0.0 }
+    }
+}
+
+impl RowLoss for GeneralizedLiftedStructure {
+    fn once(&self) -> bool {
+        true
+    }
+
+    fn row(&self, row: &Row<'_>, out: &mut RowOut<'_>) {
+        let pull = |p: &u32| row.d(*p) - self.pos_margin;
+        let push = |n: &u32| self.neg_margin - row.d(*n);
+        // A side without pairs says nothing.
+        let sum = |side: f64| if side == f64::NEG_INFINITY { 0.0 } else { side };
+        let pulls = sum(log_sum_exp(row.positives.iter().map(pull), false));
+        let pushes = sum(log_sum_exp(row.negatives.iter().map(push), false));
+        let value = pulls + pushes;
+        let weight = out.element(0, value.max(0.0));
+        if value <= 0.0 || weight == 0.0 {
+            return;
+        }
+        row.positives.iter().for_each(|p| out.slope(*p, weight * (pull(p) - pulls).exp()));
+        row.negatives.iter().for_each(|n| out.slope(*n, -weight * (push(n) - pushes).exp()));
+    }
+}

@@ -1,0 +1,47 @@
+//! The large-margin softmax loss, and SphereFace.
+
+use serde::{Deserialize, Serialize};
+
+/// Cross-entropy over inner products, the target's angle multiplied (Liu et al. 2016, <https://arxiv.org/abs/1612.02295>,
+/// equations 4 to 7).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LargeMarginSoftmax {
+    /// What the angle is multiplied by.
+    pub margin: u32,
+    /// What logits are multiplied by.
+    pub scale: f64,
+}
+
+impl Default for LargeMarginSoftmax {
+    fn default() -> LargeMarginSoftmax {
+        LargeMarginSoftmax { margin: 4, scale: 1.0 }
+    }
+}
+
+/// The same with class vectors of length 1 (Liu et al. 2017, <https://arxiv.org/abs/1704.08063>, equation 7).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SphereFace {
+    /// What the angle is multiplied by.
+    pub margin: u32,
+    /// What logits are multiplied by.
+    pub scale: f64,
+}
+
+impl Default for SphereFace {
+    fn default() -> SphereFace {
+        SphereFace { margin: 4, scale: 1.0 }
+    }
+}
+
+/// `(-1)^k cos(m angle) - 2k` for the `k` that makes it fall all the way, and its slope by the cosine.
+pub(super) fn target(margin: u32, cos: f64) -> (f64, f64) {
+    let m = f64::from(margin);
+    let angle = cos.clamp(-1.0, 1.0).acos();
+    let k = (angle * m / std::f64::consts::PI).floor();
+    let sign = if k % 2.0 == 0.0 { 1.0 } else { -1.0 };
+    // At the ends the quotient of sines tends to the margin.
+    let ratio = if angle.sin() > 1e-6 { (m * angle).sin() / angle.sin() } else { m };
+    (sign * (m * angle).cos() - 2.0 * k, sign * m * ratio)
+}

@@ -1,0 +1,60 @@
+//! The lifted structure loss.
+
+use super::math::log_sum_exp;
+use super::reduce::Elements;
+use super::whole::{Whole, WholeLoss, WholeOut};
+use serde::{Deserialize, Serialize};
+
+/// For each positive pair `max(0, d - pos_margin + lse(neg_margin - d_n))^2 / 2`, over the negatives of both its images (Song
+/// et al. 2016, <https://arxiv.org/abs/1511.06452>, equation 4).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LiftedStructure {
+    /// Added for negatives.
+    pub neg_margin: f64,
+    /// Taken off for positives.
+    pub pos_margin: f64,
+}
+
+impl Default for LiftedStructure {
+    fn default() -> LiftedStructure {
+        LiftedStructure { neg_margin: 1.0, pos_margin: 0.0 }
+    }
+}
+
+impl WholeLoss for LiftedStructure {
+    fn elements(&self) -> Elements {
+        Elements::Pairs
+    }
+
+    fn whole(&self, all: &Whole<'_>, out: &mut WholeOut<'_>) {
+        let negatives = all.negatives();
+        if negatives.iter().all(Vec::is_empty) {
+            return;
+        }
+        all.each_row(|row| {
+            let a = row.anchor;
+            for p in row.positives.iter().map(|p| *p as usize) {
+                // References outside the batch are no anchors and have no negatives of their own.
+                let partner = (all.batch.references.is_none() && p != a).then_some(p);
+                let both = || {
+                    [Some(a), partner]
+                        .into_iter()
+                        .flatten()
+                        .flat_map(|i| negatives[i].iter().map(move |n| (i, *n as usize)))
+                };
+                let push = |(i, n): (usize, usize)| self.neg_margin - all.d(i, n);
+                let pushes = log_sum_exp(both().map(push), false);
+                let value = (pushes + all.d(a, p) - self.pos_margin).max(0.0);
+                let weight = value * out.element(0, value * value / 2.0, row.label, row.positives.len());
+                if weight == 0.0 {
+                    continue;
+                }
+                out.slope(a, p, weight);
+                for pair in both() {
+                    out.slope(pair.0, pair.1, -weight * (push(pair) - pushes).exp());
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,46 @@
+//! The multi-similarity loss.
+
+use super::math::log_sum_exp;
+use super::row::{Row, RowLoss, RowOut};
+use serde::{Deserialize, Serialize};
+
+/// `1/alpha log(1 + sum_p exp(alpha (d - base))) + 1/beta log(1 + sum_n exp(beta (base - d)))` (Wang et al. 2019,
+/// <https://arxiv.org/abs/1904.06627>, equation 15; their lambda is a similarity, `1 - base`).
+///
+/// A strong first choice for labelled images: every hard pair of an anchor counts, the hardest most.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct MultiSimilarity {
+    /// How sharply far positives are preferred.
+    pub alpha: f64,
+    /// How sharply near negatives are preferred.
+    pub beta: f64,
+    /// The distance that separates near from far.
+    pub base: f64,
+}
+
+impl Default for MultiSimilarity {
+    fn default() -> MultiSimilarity {
+        MultiSimilarity { alpha: 2.0, beta: 50.0, base: 0.5 }
+    }
+}
+
+impl RowLoss for MultiSimilarity {
+    fn once(&self) -> bool {
+        true
+    }
+
+    fn row(&self, row: &Row<'_>, out: &mut RowOut<'_>) {
+        let MultiSimilarity { alpha, beta, base } = *self;
+        let pull = |p: &u32| alpha * (row.d(*p) - base);
+        let push = |n: &u32| beta * (base - row.d(*n));
+        let pulls = log_sum_exp(row.positives.iter().map(pull), true);
+        let pushes = log_sum_exp(row.negatives.iter().map(push), true);
+        let weight = out.element(0, pulls / alpha + pushes / beta);
+        if weight == 0.0 {
+            return;
+        }
+        row.positives.iter().for_each(|p| out.slope(*p, weight * (pull(p) - pulls).exp()));
+        row.negatives.iter().for_each(|n| out.slope(*n, -weight * (push(n) - pushes).exp()));
+    }
+}

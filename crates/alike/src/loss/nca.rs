@@ -1,0 +1,48 @@
+//! Neighbourhood components analysis, over a batch or over proxies.
+
+use super::math::log_sum_exp;
+use super::row::{Row, RowLoss, RowOut, TupleUse};
+use serde::{Deserialize, Serialize};
+
+/// `-log` of the share of an anchor's class in a softmax over `-scale d` of all others (Goldberger et al. 2004,
+/// <https://www.cs.toronto.edu/~hinton/absps/nca.pdf>, equation 6, as a negative log-likelihood).
+///
+/// The probability of nearest-neighbour classification itself; tuples weigh anchors and choose nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Nca {
+    /// What distances are multiplied by.
+    pub softmax_scale: f64,
+}
+
+impl Default for Nca {
+    fn default() -> Nca {
+        Nca { softmax_scale: 1.0 }
+    }
+}
+
+impl RowLoss for Nca {
+    fn row(&self, row: &Row<'_>, out: &mut RowOut<'_>) {
+        let scale = self.softmax_scale;
+        let logit = |j: &u32| -scale * row.d(*j);
+        let own = log_sum_exp(row.positives.iter().map(logit), false);
+        let all = log_sum_exp(row.positives.iter().chain(row.negatives).map(logit), false);
+        if own - all < -700.0 || row.positives.is_empty() {
+            // A share of zero has no logarithm.
+            return;
+        }
+        let weight = row.weight * out.element(0, row.weight * (all - own));
+        if weight == 0.0 {
+            return;
+        }
+        for p in row.positives {
+            let logit = logit(p);
+            out.slope(*p, weight * scale * ((logit - own).exp() - (logit - all).exp()));
+        }
+        row.negatives.iter().for_each(|n| out.slope(*n, -weight * scale * (logit(n) - all).exp()));
+    }
+
+    fn tuples(&self) -> TupleUse {
+        TupleUse::WeighApart
+    }
+}

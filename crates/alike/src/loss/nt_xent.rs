@@ -1,0 +1,51 @@
+//! The normalised temperature-scaled cross-entropy.
+
+use super::math::log_sum_exp;
+use super::reduce::Elements;
+use super::row::{Row, RowLoss, RowOut};
+use serde::{Deserialize, Serialize};
+
+/// For each positive pair `-log(exp(-d/t) / (exp(-d/t) + sum_n exp(-d_n/t)))` (Sohn 2016; van den Oord et al. 2018; Chen et
+/// al. 2020, SimCLR, <https://arxiv.org/abs/2002.05709>, equation 1).
+///
+/// The usual choice for two views of an image without labels. Wants many negatives.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct NtXent {
+    /// What distances are divided by.
+    pub temperature: f64,
+}
+
+impl Default for NtXent {
+    fn default() -> NtXent {
+        NtXent { temperature: 0.07 }
+    }
+}
+
+impl RowLoss for NtXent {
+    fn elements(&self) -> Elements {
+        Elements::Pairs
+    }
+
+    fn needs_both(&self) -> bool {
+        true
+    }
+
+    fn row(&self, row: &Row<'_>, out: &mut RowOut<'_>) {
+        let t = self.temperature;
+        let logit = |j: &u32| -row.d(*j) / t;
+        let others = log_sum_exp(row.negatives.iter().map(logit), false);
+        // What all positives together ask of the negatives, whose shares differ by a common factor only.
+        let mut push = 0.0;
+        for p in row.positives {
+            let own = logit(p);
+            let all = log_sum_exp([own, others].into_iter(), false);
+            let weight = out.element(0, all - own);
+            out.slope(*p, weight / t * (1.0 - (own - all).exp()));
+            push += weight * (others - all).exp();
+        }
+        if push != 0.0 {
+            row.negatives.iter().for_each(|n| out.slope(*n, -push / t * (logit(n) - others).exp()));
+        }
+    }
+}

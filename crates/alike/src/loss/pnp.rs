@@ -1,0 +1,89 @@
+//! Penalising negative instances before positive ones.
+
+use super::row::{Row, RowLoss, RowOut};
+use serde::{Deserialize, Serialize};
+
+/// What becomes of the number of negatives that rank before a positive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PnpVariant {
+    /// `log(1 + R)`.
+    Ds,
+    /// `1 - (1 + R)^-alpha`.
+    Dq,
+    /// `(1 + R) log(1 + R)`.
+    Iu,
+    /// `R / b - log(1 + b R) / b^2`.
+    Ib,
+    /// `R`.
+    O,
+}
+
+/// The soft number of negatives that rank before each positive, the anchor itself one of them (Li et al. 2022,
+/// <https://arxiv.org/abs/2102.04640>, equations 6 to 12).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Pnp {
+    /// How that number is shaped: Ds, Dq, Iu, Ib or O.
+    pub variant: PnpVariant,
+    /// Of variant Ib.
+    pub b: f64,
+    /// Of variant Dq.
+    pub alpha: f64,
+    /// How soft a step is.
+    pub anneal: f64,
+}
+
+impl Default for Pnp {
+    fn default() -> Pnp {
+        Pnp { variant: PnpVariant::O, b: 2.0, alpha: 1.0, anneal: 0.01 }
+    }
+}
+
+impl Pnp {
+    /// The shape of a rank, and its slope.
+    fn shape(&self, r: f64) -> (f64, f64) {
+        match self.variant {
+            PnpVariant::Ds => (r.ln_1p(), 1.0 / (1.0 + r)),
+            PnpVariant::Dq => {
+                let power = (1.0 + r).powf(-self.alpha);
+                (1.0 - power, self.alpha * power / (1.0 + r))
+            }
+            PnpVariant::Iu => ((1.0 + r) * r.ln_1p(), 1.0 + r.ln_1p()),
+            PnpVariant::Ib => {
+                let b = self.b;
+                ((b * r - (b * r).ln_1p()) / (b * b), r / (1.0 + b * r))
+            }
+            PnpVariant::O => (r, 1.0),
+        }
+    }
+}
+
+impl RowLoss for Pnp {
+    fn row(&self, row: &Row<'_>, out: &mut RowOut<'_>) {
+        if row.positives.is_empty() {
+            return;
+        }
+        let own: Vec<u32> =
+            row.itself.map(|i| i as u32).into_iter().chain(row.positives.iter().copied()).collect();
+        // Steps beyond 50 are flat, as in the reference.
+        let step = |j: u32, n: u32| {
+            let x = (row.d(j) - row.d(n)) / self.anneal;
+            let s = 1.0 / (1.0 + (-x.clamp(-50.0, 50.0)).exp());
+            (s, if x.abs() < 50.0 { s * (1.0 - s) / self.anneal } else { 0.0 })
+        };
+        let share = 1.0 / own.len() as f64;
+        let shapes: Vec<(f64, f64)> =
+            own.iter().map(|j| self.shape(row.negatives.iter().map(|n| step(*j, *n).0).sum())).collect();
+        let weight = share * out.element(0, share * shapes.iter().map(|(v, _)| v).sum::<f64>());
+        if weight == 0.0 {
+            return;
+        }
+        for (j, (_, slope)) in own.iter().zip(&shapes) {
+            for n in row.negatives {
+                let by_step = weight * slope * step(*j, *n).1;
+                out.slope(*j, by_step);
+                out.slope(*n, -by_step);
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! From the elements of a loss to one number.
+
+use crate::text::{self, Choice};
+use serde::{Deserialize, Serialize};
+
+/// How the elements of a term become its value. A loss's terms are reduced each by itself and added.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Reducer {
+    /// Their mean.
+    Mean,
+    /// Their sum.
+    Sum,
+    /// The mean of those above zero.
+    NonZero,
+    /// The mean of those within bounds.
+    Threshold(Threshold),
+    /// Their sum by the divisor that the loss names; the mean where it names none.
+    Divisor,
+    /// The mean of each anchor's pairs, then of all anchors.
+    PerAnchor,
+    /// The mean, each element times the weight of its anchor's class.
+    ClassWeighted(ClassWeighted),
+}
+
+/// Bounds; none by default. Elements on a bound are outside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Threshold {
+    /// Elements must be above this.
+    pub low: Option<f64>,
+    /// Elements must be below this.
+    pub high: Option<f64>,
+}
+
+/// A weight for each class, by its label; classes beyond the list have weight 1.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClassWeighted {
+    /// As in `weights=1/0.5/2`.
+    pub weights: Vec<f64>,
+}
+
+impl Choice for Reducer {
+    const WHAT: &'static str = "reducer";
+
+    fn all() -> Vec<Reducer> {
+        vec![
+            Reducer::Mean,
+            Reducer::Sum,
+            Reducer::NonZero,
+            Reducer::Threshold(Threshold::default()),
+            Reducer::Divisor,
+            Reducer::PerAnchor,
+            Reducer::ClassWeighted(ClassWeighted::default()),
+        ]
+    }
+}
+
+impl std::str::FromStr for Reducer {
+    type Err = text::ChoiceError;
+
+    fn from_str(s: &str) -> Result<Reducer, text::ChoiceError> {
+        text::parse(s)
+    }
+}
+
+/// What an element stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Elements {
+    /// One an anchor, or a class.
+    Anchors,
+    /// A pair: positives are elements of the first term, negatives of the second.
+    Pairs,
+    /// A triplet.
+    Triplets,
+}
+
+/// The elements of a term so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Tally {
+    sum: f64,
+    count: f64,
+    divisor: f64,
+    /// Elements, and those above zero.
+    pub(super) elements: u64,
+    pub(super) active: u64,
+}
+
+impl Tally {
+    /// Takes an element; returns its weight in the sum. `share` is one over the anchor's elements of this term.
+    pub(super) fn take(&mut self, reducer: &Reducer, value: f64, class: u32, share: f64) -> f64 {
+        let weight = match reducer {
+            Reducer::NonZero if value <= 0.0 => 0.0,
+            Reducer::Threshold(t)
+                if t.low.is_some_and(|low| value <= low) || t.high.is_some_and(|high| value >= high) =>
+            {
+                0.0
+            }
+            Reducer::ClassWeighted(c) => c.weights.get(class as usize).copied().unwrap_or(1.0),
+            Reducer::PerAnchor => share,
+            _ => 1.0,
+        };
+        self.elements += 1;
+        self.active += u64::from(value > 0.0);
+        // A filter's weight of zero leaves an element out altogether, even one that is not finite.
+        if weight != 0.0 {
+            self.sum += weight * value;
+        }
+        let out = weight == 0.0 && !matches!(reducer, Reducer::ClassWeighted(_));
+        self.count += if out { 0.0 } else { 1.0 };
+        weight
+    }
+
+    pub(super) fn divide_by(&mut self, divisor: f64) {
+        self.divisor += divisor;
+    }
+
+    pub(super) fn add(&mut self, other: &Tally) {
+        self.sum += other.sum;
+        self.count += other.count;
+        self.divisor += other.divisor;
+        self.elements += other.elements;
+        self.active += other.active;
+    }
+
+    /// What the sum is multiplied by. `pairs_of` is the number of anchors where elements are pairs.
+    pub(super) fn scale(&self, reducer: &Reducer, names_divisor: bool, pairs_of: Option<usize>) -> f64 {
+        let divisor = match reducer {
+            Reducer::Sum => return 1.0,
+            Reducer::Divisor if names_divisor => self.divisor,
+            Reducer::PerAnchor => pairs_of.map_or(self.count, |anchors| anchors as f64),
+            _ => self.count,
+        };
+        if divisor == 0.0 { 0.0 } else { 1.0 / divisor }
+    }
+
+    pub(super) fn sum(&self) -> f64 {
+        self.sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reduce(reducer: &Reducer, values: &[f64]) -> (f64, Vec<f64>) {
+        let mut tally = Tally::default();
+        let weights = values.iter().map(|v| tally.take(reducer, *v, 1, 0.5)).collect();
+        (tally.sum() * tally.scale(reducer, false, Some(2)), weights)
+    }
+
+    #[test]
+    fn every_reducer_does_what_it_says() {
+        let values = [0.0, 1.0, 3.0];
+        assert_eq!(reduce(&Reducer::Mean, &values).0, 4.0 / 3.0);
+        assert_eq!(reduce(&Reducer::Sum, &values).0, 4.0);
+        assert_eq!(reduce(&Reducer::NonZero, &values), (2.0, vec![0.0, 1.0, 1.0]));
+        let bounds: Reducer = "threshold:low=0,high=3".parse().unwrap();
+        assert_eq!(reduce(&bounds, &values), (1.0, vec![0.0, 1.0, 0.0]));
+        let weighted: Reducer = "class-weighted:weights=9/0.5".parse().unwrap();
+        assert_eq!(reduce(&weighted, &values).0, 2.0 / 3.0);
+        assert_eq!(reduce(&Reducer::PerAnchor, &values).0, 1.0);
+        assert_eq!(reduce(&Reducer::NonZero, &[0.0]).0, 0.0);
+    }
+}

@@ -1,0 +1,476 @@
+//! The row form: one anchor's distances to all references make its elements and the row's slopes.
+//!
+//! Rows are streamed, a block at a time and in parallel, so that the matrix of all distances need never exist.
+
+use super::reduce::{Elements, Reducer, Tally};
+use super::{Batch, LossReport};
+use crate::distance::{Block, Distance, Matrix, Side};
+use crate::mining::Tuples;
+use alike_kernels::Tier;
+use rayon::prelude::*;
+use std::ops::Range;
+
+/// Rows that are done together.
+const BLOCK: usize = 32;
+/// Into how many parts the rows are cut, at most; the cut never depends on threads, so neither do sums.
+const PARTS: usize = 16;
+
+/// A loss that sees one anchor's distances at a time.
+pub trait RowLoss: Sync {
+    /// Terms, which are reduced each by itself: 1 or 2.
+    fn terms(&self) -> usize {
+        1
+    }
+
+    /// What an element stands for.
+    fn elements(&self) -> Elements {
+        Elements::Anchors
+    }
+
+    /// Whether pairs that are named more than once, as triplets do, count once.
+    fn once(&self) -> bool {
+        false
+    }
+
+    /// Whether the whole loss is zero where a batch lacks positive pairs, or negative ones.
+    fn needs_both(&self) -> bool {
+        false
+    }
+
+    /// What tuples are for.
+    fn tuples(&self) -> TupleUse {
+        TupleUse::Choose
+    }
+
+    /// Whether slopes by lengths are asked for: [`RowOut::length`] and [`RowOut::reference_lengths`].
+    fn uses_lengths(&self) -> bool {
+        false
+    }
+
+    /// Whether rows call [`RowOut::divide_by`].
+    fn names_divisor(&self) -> bool {
+        false
+    }
+
+    /// Learned numbers of its own.
+    fn parameters(&self) -> &[f32] {
+        &[]
+    }
+
+    /// Calls [`RowOut::element`] for every element of the row, and adds its slopes.
+    fn row(&self, row: &Row<'_>, out: &mut RowOut<'_>);
+}
+
+/// What a loss does with tuples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TupleUse {
+    /// It looks at these pairs and triplets only.
+    Choose,
+    /// They weigh anchors, by [`Row::weight`]: how often an image takes part. Every reference takes part.
+    Weigh,
+    /// The same, but tuples name references of their own.
+    WeighApart,
+}
+
+/// An anchor and its references.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    /// The anchor's number in the batch.
+    pub anchor: usize,
+    /// Its label.
+    pub label: u32,
+    /// By reference, smaller is nearer.
+    pub distances: &'a [f64],
+    /// Numbers of references: of the anchor's class, itself left out, or those that were mined.
+    pub positives: &'a [u32],
+    /// Of other classes, or those that were mined.
+    pub negatives: &'a [u32],
+    /// Mined triplets; nothing where every positive goes with every negative.
+    pub triplets: Option<&'a [[u32; 2]]>,
+    /// The anchor among the references, where it is one.
+    pub itself: Option<usize>,
+    /// How much the anchor counts in losses that take tuples as weights.
+    pub weight: f64,
+    /// The anchor's length, and the references', where only directions are compared.
+    pub length: f64,
+    /// See `length`.
+    pub reference_lengths: &'a [f64],
+}
+
+impl Row<'_> {
+    /// The distance of reference `j`.
+    pub fn d(&self, j: u32) -> f64 {
+        self.distances[j as usize]
+    }
+
+    /// Calls `f(positive, negative)` for every triplet of the anchor.
+    pub fn each_triplet(&self, mut f: impl FnMut(u32, u32)) {
+        match self.triplets {
+            Some(triplets) => triplets.iter().for_each(|[p, n]| f(*p, *n)),
+            None => {
+                for p in self.positives {
+                    self.negatives.iter().for_each(|n| f(*p, *n));
+                }
+            }
+        }
+    }
+}
+
+/// Where a row's elements and slopes go.
+#[derive(Debug)]
+pub struct RowOut<'a> {
+    /// The slope by each distance of the row.
+    pub slopes: &'a mut [f64],
+    /// The slope by each of the loss's own numbers.
+    pub parameters: &'a mut [f64],
+    /// The slope by the anchor's length.
+    pub length: f64,
+    /// The slope by each reference's length.
+    pub reference_lengths: &'a mut [f64],
+    tallies: &'a mut [Tally],
+    reducers: &'a [Reducer],
+    /// What each term's slopes are multiplied by; nothing while elements are only counted.
+    scales: Option<&'a [f64]>,
+    class: u32,
+    shares: [f64; 2],
+}
+
+impl<'a> RowOut<'a> {
+    /// For a matrix as a whole: slopes of all rows.
+    pub(super) fn new(
+        slopes: &'a mut [f64],
+        tallies: &'a mut [Tally],
+        reducers: &'a [Reducer],
+        scales: Option<&'a [f64]>,
+    ) -> RowOut<'a> {
+        RowOut {
+            slopes,
+            parameters: &mut [],
+            length: 0.0,
+            reference_lengths: &mut [],
+            tallies,
+            reducers,
+            scales,
+            class: 0,
+            shares: [1.0; 2],
+        }
+    }
+
+    /// Elements that follow belong to an anchor of this class; `share` is one over its pairs.
+    pub(super) fn of(&mut self, class: u32, share: f64) {
+        (self.class, self.shares) = (class, [share; 2]);
+    }
+
+    /// Takes an element of a term; returns what its slopes are to be multiplied by before they are added. Zero asks for
+    /// none at all.
+    pub fn element(&mut self, term: usize, value: f64) -> f64 {
+        let weight = self.tallies[term].take(&self.reducers[term], value, self.class, self.shares[term]);
+        self.scales.map_or(0.0, |scales| weight * scales[term])
+    }
+
+    /// Adds to the divisor of a term.
+    pub fn divide_by(&mut self, term: usize, divisor: f64) {
+        self.tallies[term].divide_by(divisor);
+    }
+
+    /// Adds to the slope by reference `j`.
+    pub fn slope(&mut self, j: u32, slope: f64) {
+        self.slopes[j as usize] += slope;
+    }
+}
+
+/// How a row loss is to be evaluated.
+#[derive(Clone, Debug)]
+pub(super) struct Setup<'a> {
+    pub(super) tier: Tier,
+    pub(super) distance: Distance,
+    pub(super) reducers: &'a [Reducer],
+}
+
+/// Gradients, each added `weight` times: of the anchors, of the references where those are learned, of the loss's own
+/// numbers.
+pub(super) struct Into<'a> {
+    pub(super) weight: f64,
+    pub(super) anchors: &'a mut [f32],
+    pub(super) references: Option<&'a mut [f32]>,
+    pub(super) parameters: &'a mut [f32],
+}
+
+/// Evaluates a row loss.
+pub(super) fn evaluate(
+    loss: &dyn RowLoss,
+    setup: &Setup<'_>,
+    batch: &Batch<'_>,
+    into: Into<'_>,
+) -> LossReport {
+    let within = batch.references.is_none();
+    let weights = match loss.tuples() {
+        TupleUse::Choose => vec![1.0; batch.len()],
+        TupleUse::Weigh => batch.tuples.weights(batch.len(), false),
+        TupleUse::WeighApart => batch.tuples.weights(batch.len(), !within),
+    };
+    let all = Batch { tuples: &Tuples::All, ..*batch };
+    let batch = if loss.tuples() == TupleUse::Choose { batch } else { &all };
+    if loss.needs_both() && !has_both(batch) {
+        return LossReport::default();
+    }
+    let anchors = Side::new(setup.distance, batch.embeddings, batch.d);
+    let apart = batch.references.as_ref().map(|r| Side::new(setup.distance, r.embeddings, batch.d));
+    let references = apart.as_ref().unwrap_or(&anchors);
+    let learned = within || into.references.is_some();
+    let rows = Rows {
+        loss,
+        setup,
+        batch,
+        matrix: Matrix::new(setup.tier, setup.distance, &anchors, references),
+        m: references.len(),
+        weights,
+        reference_len: if learned { references.gradient_len() } else { 0 },
+        lengths: (anchors.lengths(), references.lengths()),
+    };
+    let pairs_of = (loss.elements() == Elements::Pairs).then_some(batch.len());
+    let scales = |tallies: &[Tally]| -> Vec<f64> {
+        let each = tallies.iter().zip(setup.reducers);
+        each.map(|(t, reducer)| t.scale(reducer, loss.names_divisor(), pairs_of)).collect()
+    };
+    let mut gradient = vec![0.0; anchors.gradient_len()];
+    let done;
+    let factor;
+    if loss.terms() == 1 {
+        // One scale for all, which can wait for the end.
+        done = rows.pass(Some(&[1.0]), &mut gradient);
+        factor = scales(&done.tallies)[0];
+    } else {
+        let counted = rows.pass(None, &mut gradient);
+        let known = scales(&counted.tallies);
+        gradient.fill(0.0);
+        done = rows.pass(Some(&known), &mut gradient);
+        factor = 1.0;
+    }
+    let by_term = scales(&done.tallies);
+    let Into { weight, anchors: to, references: to_references, parameters } = into;
+    let factor = factor * weight;
+    anchors.add_gradient(&gradient, factor, to);
+    anchors.add_length_gradient(&done.anchor_lengths, factor, to);
+    if within {
+        anchors.add_gradient(&done.references, factor, to);
+    } else if let Some(to) = to_references {
+        references.add_gradient(&done.references, factor, to);
+        references.add_length_gradient(&done.reference_lengths, factor, to);
+    }
+    parameters.iter_mut().zip(&done.parameters).for_each(|(to, g)| *to += (factor * g) as f32);
+    let sum = |f: fn(&Tally) -> u64| done.tallies.iter().map(f).sum::<u64>() as f64;
+    let mean = |(sum, n): (f64, u64)| if n == 0 { 0.0 } else { sum / n as f64 };
+    LossReport {
+        loss: weight * done.tallies.iter().zip(&by_term).map(|(t, s)| t.sum() * s).sum::<f64>(),
+        active: sum(|t| t.active) / sum(|t| t.elements).max(1.0),
+        d_ap: mean(done.positive),
+        d_an: mean(done.negative),
+    }
+}
+
+/// Whether there is a positive pair at all, and a negative one.
+pub(super) fn has_both(batch: &Batch<'_>) -> bool {
+    match batch.tuples {
+        Tuples::All => {
+            let refs = batch.references.as_ref().map_or(batch.labels, |r| r.labels);
+            let mut counts = std::collections::HashMap::new();
+            refs.iter().for_each(|l| *counts.entry(*l).or_insert(0usize) += 1);
+            let own = usize::from(batch.references.is_none());
+            let positive = batch.labels.iter().any(|l| counts.get(l).copied().unwrap_or(0) > own);
+            let negative = batch.labels.iter().any(|l| counts.get(l).copied().unwrap_or(0) < refs.len());
+            positive && negative
+        }
+        Tuples::Pairs { positives, negatives } => !positives.is_empty() && !negatives.is_empty(),
+        Tuples::Triplets(triplets) => !triplets.is_empty(),
+    }
+}
+
+struct Rows<'a> {
+    loss: &'a dyn RowLoss,
+    setup: &'a Setup<'a>,
+    batch: &'a Batch<'a>,
+    matrix: Matrix<'a>,
+    m: usize,
+    weights: Vec<f64>,
+    reference_len: usize,
+    lengths: (&'a [f64], &'a [f64]),
+}
+
+/// What a part of the rows came to.
+#[derive(Default)]
+struct Done {
+    tallies: Vec<Tally>,
+    references: Vec<f32>,
+    parameters: Vec<f64>,
+    /// Slopes by lengths, where the loss asks for them: of the part's anchors, of all references.
+    anchor_lengths: Vec<f64>,
+    reference_lengths: Vec<f64>,
+    positive: (f64, u64),
+    negative: (f64, u64),
+}
+
+impl Rows<'_> {
+    /// All rows once. Slopes are only asked for where `scales` are known; `gradient` is that of the anchors.
+    fn pass(&self, scales: Option<&[f64]>, gradient: &mut [f32]) -> Done {
+        let n = self.batch.len();
+        let per = n.div_ceil(PARTS).next_multiple_of(BLOCK.min(n.div_ceil(PARTS).max(1)));
+        let pitch = gradient.len() / n.max(1);
+        if n == 0 {
+            return self.empty();
+        }
+        let parts: Vec<Done> = gradient
+            .par_chunks_mut(per * pitch)
+            .enumerate()
+            .map(|(part, gradient)| self.part(part * per, scales, gradient, pitch))
+            .collect();
+        let mut all = self.empty();
+        for part in parts {
+            all.tallies.iter_mut().zip(&part.tallies).for_each(|(a, b)| a.add(b));
+            all.references.iter_mut().zip(&part.references).for_each(|(a, b)| *a += b);
+            all.parameters.iter_mut().zip(&part.parameters).for_each(|(a, b)| *a += b);
+            all.anchor_lengths.extend_from_slice(&part.anchor_lengths);
+            all.reference_lengths.iter_mut().zip(&part.reference_lengths).for_each(|(a, b)| *a += b);
+            for (a, b) in [(&mut all.positive, part.positive), (&mut all.negative, part.negative)] {
+                (a.0, a.1) = (a.0 + b.0, a.1 + b.1);
+            }
+        }
+        all
+    }
+
+    fn empty(&self) -> Done {
+        Done {
+            tallies: vec![Tally::default(); self.loss.terms()],
+            references: vec![0.0; self.reference_len],
+            parameters: vec![0.0; self.loss.parameters().len()],
+            reference_lengths: vec![0.0; if self.loss.uses_lengths() { self.m } else { 0 }],
+            ..Done::default()
+        }
+    }
+
+    fn part(&self, first: usize, scales: Option<&[f64]>, gradient: &mut [f32], pitch: usize) -> Done {
+        let m = self.m;
+        let mut done = self.empty();
+        let mut block = Block::default();
+        let (mut distances, mut slopes) = (vec![0.0; BLOCK * m], vec![0.0; BLOCK * m]);
+        let mut lists = RowLists::default();
+        for (b, gradient) in gradient.chunks_mut(BLOCK * pitch).enumerate() {
+            let rows = gradient.len() / pitch;
+            let range = first + b * BLOCK..first + b * BLOCK + rows;
+            let (distances, slopes) = (&mut distances[..rows * m], &mut slopes[..rows * m]);
+            self.matrix.distances(range.clone(), &mut block, distances);
+            slopes.fill(0.0);
+            self.rows(range.clone(), scales, (distances, slopes), &mut lists, &mut done);
+            if scales.is_some() {
+                let references = (self.reference_len > 0).then_some(&mut done.references[..]);
+                self.matrix.backward(range, distances, slopes, &mut block, gradient, references);
+            }
+        }
+        done
+    }
+
+    fn rows(
+        &self,
+        range: Range<usize>,
+        scales: Option<&[f64]>,
+        (distances, slopes): (&[f64], &mut [f64]),
+        lists: &mut RowLists,
+        done: &mut Done,
+    ) {
+        for ((anchor, distances), slopes) in
+            range.zip(distances.chunks_exact(self.m)).zip(slopes.chunks_exact_mut(self.m))
+        {
+            let row = lists.row(self.batch, anchor, distances, self.loss.once());
+            let row = Row {
+                weight: self.weights[anchor],
+                length: self.lengths.0.get(anchor).copied().unwrap_or(1.0),
+                reference_lengths: self.lengths.1,
+                ..row
+            };
+            let share = |n: usize| 1.0 / n.max(1) as f64;
+            let shares = match self.loss.elements() {
+                Elements::Pairs => [share(row.positives.len()), share(row.negatives.len())],
+                _ => [1.0; 2],
+            };
+            let far = |list: &[u32]| list.iter().map(|j| row.d(*j)).sum::<f64>();
+            for (sum, list) in [(&mut done.positive, row.positives), (&mut done.negative, row.negatives)] {
+                (sum.0, sum.1) = (sum.0 + far(list), sum.1 + list.len() as u64);
+            }
+            let mut out = RowOut {
+                slopes,
+                parameters: &mut done.parameters,
+                length: 0.0,
+                reference_lengths: &mut done.reference_lengths,
+                tallies: &mut done.tallies,
+                reducers: self.setup.reducers,
+                scales,
+                class: row.label,
+                shares,
+            };
+            self.loss.row(&row, &mut out);
+            if self.loss.uses_lengths() {
+                let length = out.length;
+                done.anchor_lengths.push(length);
+            }
+        }
+    }
+}
+
+/// Room for the lists of one anchor.
+#[derive(Default)]
+pub(super) struct RowLists {
+    positives: Vec<u32>,
+    negatives: Vec<u32>,
+}
+
+impl RowLists {
+    pub(super) fn row<'a>(
+        &'a mut self,
+        batch: &Batch<'a>,
+        anchor: usize,
+        distances: &'a [f64],
+        once: bool,
+    ) -> Row<'a> {
+        let label = batch.labels[anchor];
+        let itself = batch.itself(anchor);
+        let (mut triplets, RowLists { positives, negatives }) = (None, self);
+        positives.clear();
+        negatives.clear();
+        match batch.tuples {
+            Tuples::All => {
+                let labels = batch.references.as_ref().map_or(batch.labels, |r| r.labels);
+                for (j, other) in labels.iter().enumerate().filter(|(j, _)| Some(*j) != itself) {
+                    if *other == label { &mut *positives } else { &mut *negatives }.push(j as u32);
+                }
+            }
+            Tuples::Pairs { positives: p, negatives: n } => {
+                positives.extend_from_slice(p.of(anchor));
+                negatives.extend_from_slice(n.of(anchor));
+            }
+            Tuples::Triplets(all) => {
+                let own = all.of(anchor);
+                positives.extend(own.iter().map(|t| t[0]));
+                negatives.extend(own.iter().map(|t| t[1]));
+                triplets = Some(own);
+            }
+        }
+        if once && !matches!(batch.tuples, Tuples::All) {
+            for list in [&mut *positives, &mut *negatives] {
+                list.sort_unstable();
+                list.dedup();
+            }
+        }
+        Row {
+            anchor,
+            label,
+            distances,
+            positives,
+            negatives,
+            triplets,
+            itself,
+            weight: 1.0,
+            length: 1.0,
+            reference_lengths: &[],
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The Smooth-AP loss.
+
+use super::math::sigmoid;
+use super::row::{Row, RowLoss, RowOut, TupleUse};
+use serde::{Deserialize, Serialize};
+
+/// One minus average precision, with sigmoids for the steps of ranks (Brown et al. 2020, <https://arxiv.org/abs/2007.12163>,
+/// equation 8). An anchor is one of its own positives, as in the reference, and its best.
+///
+/// The reference wants labels in order and classes of equal size; here any will do.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SmoothAp {
+    /// How soft a step is.
+    pub temperature: f64,
+}
+
+impl Default for SmoothAp {
+    fn default() -> SmoothAp {
+        SmoothAp { temperature: 0.01 }
+    }
+}
+
+impl RowLoss for SmoothAp {
+    fn tuples(&self) -> TupleUse {
+        TupleUse::Weigh
+    }
+
+    fn row(&self, row: &Row<'_>, out: &mut RowOut<'_>) {
+        let t = self.temperature;
+        let own: Vec<u32> =
+            row.itself.map(|i| i as u32).into_iter().chain(row.positives.iter().copied()).collect();
+        let all: Vec<u32> = own.iter().copied().chain(row.negatives.iter().copied()).collect();
+        if own.is_empty() {
+            return;
+        }
+        let step = |j: u32, k: u32| sigmoid((row.d(j) - row.d(k)) / t);
+        // A positive's rank among its own and among all.
+        let ranks: Vec<(f64, f64)> = own
+            .iter()
+            .map(|&j| {
+                let rank =
+                    |list: &[u32]| 1.0 + list.iter().filter(|k| **k != j).map(|k| step(j, *k)).sum::<f64>();
+                let among_own = rank(&own);
+                (among_own, among_own + rank(row.negatives) - 1.0)
+            })
+            .collect();
+        let precision = ranks.iter().map(|(own, all)| own / all).sum::<f64>() / own.len() as f64;
+        let weight = row.weight * out.element(0, row.weight * (1.0 - precision)) / own.len() as f64;
+        if weight == 0.0 {
+            return;
+        }
+        for (&j, (rank, total)) in own.iter().zip(&ranks) {
+            for (at, &k) in all.iter().enumerate().filter(|(_, k)| **k != j) {
+                let s = step(j, k);
+                // A reference of its own is in both ranks, another in the second only.
+                let by_own = if at < own.len() { 1.0 / total } else { 0.0 };
+                let slope = weight * (rank / (total * total) - by_own) * s * (1.0 - s) / t;
+                out.slope(j, slope);
+                out.slope(k, -slope);
+            }
+        }
+    }
+}

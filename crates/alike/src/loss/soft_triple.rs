@@ -1,0 +1,63 @@
+//! The SoftTriple loss.
+
+use super::math::log_sum_exp;
+use super::row::{Row, RowLoss, RowOut, TupleUse};
+use serde::{Deserialize, Serialize};
+
+/// Several learned vectors a class, a class's similarity their softmax-weighted mean; cross-entropy with a margin (Qian et al.
+/// 2019, <https://arxiv.org/abs/1909.05235>, equation 9). For classes of several looks.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SoftTriple {
+    /// Vectors a class.
+    pub centers_per_class: usize,
+    /// What similarities are multiplied by.
+    pub la: f64,
+    /// The softness within a class.
+    pub gamma: f64,
+    /// A difference of cosines.
+    pub margin: f64,
+}
+
+impl Default for SoftTriple {
+    fn default() -> SoftTriple {
+        SoftTriple { centers_per_class: 10, la: 20.0, gamma: 0.1, margin: 0.01 }
+    }
+}
+
+impl RowLoss for SoftTriple {
+    fn tuples(&self) -> TupleUse {
+        TupleUse::Weigh
+    }
+
+    fn row(&self, row: &Row<'_>, out: &mut RowOut<'_>) {
+        let SoftTriple { centers_per_class, la, gamma, margin } = *self;
+        let target = row.label as usize;
+        let cos = |d: &f64| 1.0 - d;
+        // By class: the softmax's sum, and the mean similarity.
+        let pooled: Vec<(f64, f64)> = row
+            .distances
+            .chunks_exact(centers_per_class)
+            .map(|centers| {
+                let sum = log_sum_exp(centers.iter().map(|d| cos(d) / gamma), false);
+                (sum, centers.iter().map(|d| (cos(d) / gamma - sum).exp() * cos(d)).sum())
+            })
+            .collect();
+        let logit = |class: usize| la * (pooled[class].1 - if class == target { margin } else { 0.0 });
+        let all = log_sum_exp((0..pooled.len()).map(logit), false);
+        let weight = row.weight * out.element(0, row.weight * (all - logit(target)));
+        if weight == 0.0 {
+            return;
+        }
+        for (class, centers) in row.distances.chunks_exact(centers_per_class).enumerate() {
+            let own = if class == target { 1.0 } else { 0.0 };
+            let by_class = weight * la * ((logit(class) - all).exp() - own);
+            let (sum, mean) = pooled[class];
+            for (k, d) in centers.iter().enumerate() {
+                let share = (cos(d) / gamma - sum).exp();
+                let slope = by_class * share * (1.0 + (cos(d) - mean) / gamma);
+                out.slope((class * centers_per_class + k) as u32, -slope);
+            }
+        }
+    }
+}

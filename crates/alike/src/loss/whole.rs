@@ -1,0 +1,129 @@
+//! The whole form: a loss that sees all distances of a batch at once.
+
+use super::reduce::{Elements, Tally};
+use super::row::{Into, Row, RowLists, RowOut, Setup};
+use super::{Batch, LossReport};
+use crate::distance::{Block, Matrix, Side};
+
+/// A loss over the matrix of all distances.
+pub trait WholeLoss: Sync {
+    /// Terms, which are reduced each by itself.
+    fn terms(&self) -> usize {
+        1
+    }
+
+    /// What an element stands for.
+    fn elements(&self) -> Elements {
+        Elements::Anchors
+    }
+
+    /// Calls [`WholeOut::element`] for every element and adds its slopes.
+    fn whole(&self, all: &Whole<'_>, out: &mut WholeOut<'_>);
+}
+
+/// A batch and its distances.
+#[derive(Debug)]
+pub struct Whole<'a> {
+    /// The batch.
+    pub batch: &'a Batch<'a>,
+    /// `n x m`: anchors by references.
+    pub distances: &'a [f64],
+    /// References.
+    pub m: usize,
+}
+
+impl Whole<'_> {
+    /// The distance of anchor `i` and reference `j`.
+    pub fn d(&self, i: usize, j: usize) -> f64 {
+        self.distances[i * self.m + j]
+    }
+
+    /// Calls `f` with every anchor's row.
+    pub fn each_row(&self, mut f: impl FnMut(&Row<'_>)) {
+        let mut lists = RowLists::default();
+        for (anchor, distances) in self.distances.chunks_exact(self.m.max(1)).enumerate() {
+            f(&lists.row(self.batch, anchor, distances, false));
+        }
+    }
+
+    /// Every anchor's negatives.
+    pub fn negatives(&self) -> Vec<Vec<u32>> {
+        let mut all = Vec::new();
+        self.each_row(|row| all.push(row.negatives.to_vec()));
+        all
+    }
+}
+
+/// Where elements and slopes go.
+#[derive(Debug)]
+pub struct WholeOut<'a> {
+    out: RowOut<'a>,
+    m: usize,
+}
+
+impl WholeOut<'_> {
+    /// Takes an element of an anchor of class `label`, whose pairs in this term are so many; returns what its slopes are
+    /// to be multiplied by.
+    pub fn element(&mut self, term: usize, value: f64, label: u32, pairs: usize) -> f64 {
+        self.out.of(label, 1.0 / pairs.max(1) as f64);
+        self.out.element(term, value)
+    }
+
+    /// Adds to the slope by the distance of anchor `i` and reference `j`.
+    pub fn slope(&mut self, i: usize, j: usize, slope: f64) {
+        self.out.slopes[i * self.m + j] += slope;
+    }
+}
+
+/// Evaluates a whole loss.
+pub(super) fn evaluate(
+    loss: &dyn WholeLoss,
+    setup: &Setup<'_>,
+    batch: &Batch<'_>,
+    into: Into<'_>,
+) -> LossReport {
+    let within = batch.references.is_none();
+    let anchors = Side::new(setup.distance, batch.embeddings, batch.d);
+    let apart = batch.references.as_ref().map(|r| Side::new(setup.distance, r.embeddings, batch.d));
+    let references = apart.as_ref().unwrap_or(&anchors);
+    let (n, m) = (batch.len(), references.len());
+    let matrix = Matrix::new(setup.tier, setup.distance, &anchors, references);
+    let (mut block, mut distances) = (Block::default(), vec![0.0; n * m]);
+    matrix.distances(0..n, &mut block, &mut distances);
+    let all = Whole { batch, distances: &distances, m };
+    let pairs_of = (loss.elements() == Elements::Pairs).then_some(n);
+    let mut slopes = vec![0.0; n * m];
+    let pass = |scales: Option<&[f64]>, slopes: &mut [f64]| {
+        let mut tallies = vec![Tally::default(); loss.terms()];
+        let out = RowOut::new(slopes, &mut tallies, setup.reducers, scales);
+        loss.whole(&all, &mut WholeOut { out, m });
+        tallies
+    };
+    let scales = |tallies: &[Tally]| -> Vec<f64> {
+        tallies.iter().zip(setup.reducers).map(|(t, r)| t.scale(r, false, pairs_of)).collect()
+    };
+    let known = scales(&pass(None, &mut slopes));
+    slopes.fill(0.0);
+    let tallies = pass(Some(&known), &mut slopes);
+    let mut gradient = vec![0.0; anchors.gradient_len()];
+    let mut by_reference = vec![0.0; if within { anchors.gradient_len() } else { 0 }];
+    let wanted = within.then_some(&mut by_reference[..]);
+    matrix.backward(0..n, &distances, &slopes, &mut block, &mut gradient, wanted);
+    anchors.add_gradient(&gradient, into.weight, into.anchors);
+    if within {
+        anchors.add_gradient(&by_reference, into.weight, into.anchors);
+    }
+    let (mut positive, mut negative) = ((0.0, 0usize), (0.0, 0usize));
+    all.each_row(|row| {
+        for (sum, list) in [(&mut positive, row.positives), (&mut negative, row.negatives)] {
+            (sum.0, sum.1) = (sum.0 + list.iter().map(|j| row.d(*j)).sum::<f64>(), sum.1 + list.len());
+        }
+    });
+    let sum = |f: fn(&Tally) -> u64| tallies.iter().map(f).sum::<u64>() as f64;
+    LossReport {
+        loss: into.weight * tallies.iter().zip(&known).map(|(t, s)| t.sum() * s).sum::<f64>(),
+        active: sum(|t| t.active) / sum(|t| t.elements).max(1.0),
+        d_ap: positive.0 / positive.1.max(1) as f64,
+        d_an: negative.0 / negative.1.max(1) as f64,
+    }
+}

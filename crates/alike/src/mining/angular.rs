@@ -1,0 +1,39 @@
+//! The angular miner.
+
+use super::{Candidates, Lists, Mine, Tuples};
+use crate::rng::Rng;
+use serde::{Deserialize, Serialize};
+
+/// Triplets whose angle at the negative is wide: `atan(|a - p| / (2 |n - (a + p) / 2|))` (Wang et al. 2017,
+/// <https://arxiv.org/abs/1708.01682>, figure 2), for embeddings of length 1. Within a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Angular {
+    /// In degrees: wider angles are taken.
+    pub angle: f64,
+}
+
+impl Default for Angular {
+    fn default() -> Angular {
+        Angular { angle: 20.0 }
+    }
+}
+
+impl Mine for Angular {
+    fn mine(&self, c: &Candidates<'_>, _: &mut Rng) -> Tuples {
+        let wide = self.angle.to_radians();
+        Tuples::Triplets(Lists::build(c.len(), |i, out| {
+            for p in c.positives(i) {
+                let ap = c.distance(i, p);
+                for n in c.negatives(i) {
+                    // The median of the triangle, by its sides.
+                    let (an, pn) = (c.distance(i, n), c.distance(p as usize, n));
+                    let median = ((an * an + pn * pn) / 2.0 - ap * ap / 4.0).max(0.0).sqrt();
+                    if (ap / (2.0 * median)).atan() > wide {
+                        out.push([p, n]);
+                    }
+                }
+            }
+        }))
+    }
+}
