@@ -148,7 +148,19 @@ def flat(task, name, peer):
     return {"task": task, "sides": {"alike": lambda: alike(), name: peer}}
 
 
+def loss(name):
+    script = os.path.join(ROOT, "bench", "reference_losses.py")
+    sides = {
+        "alike": lambda: alike(STEPS="10"),
+        "pytorch-metric-learning": lambda: Process([sys.executable, script], STEPS="10"),
+    }
+    return {"task": f"loss-{name}", "sides": sides}
+
+
+LOSSES = ["triplet", "multi-similarity", "nt-xent", "proxy-anchor", "arcface", "fast-ap"]
+
 TASKS = {
+    **{f"loss-{name}": loss(name) for name in LOSSES},
     "neighbours-784": flat("neighbours-784", "faiss IndexFlatL2", lambda: Here(neighbours(*pixels()))),
     "neighbours-32": flat("neighbours-32", "faiss IndexFlatL2", lambda: Here(neighbours(*small()))),
     "pca": flat("pca", "scikit-learn PCA(2)", lambda: Here(pca(next(pixels())))),
@@ -211,7 +223,7 @@ def main():
     unknown = [name for name in wanted if name not in TASKS]
     if unknown:
         sys.exit(f"there is no task {unknown[0]}; tasks: {', '.join(TASKS)}")
-    if any("-s" in name or "-r" in name for name in wanted):
+    if any(name.startswith(("train", "embed", "epochs")) for name in wanted):
         ask = torch("eager")
         print(f"{ask.about}; GEMM of 1024^3: {statistics.median(ask('peak') for _ in range(5)):.0f} GFLOP/s")
         ask.end()

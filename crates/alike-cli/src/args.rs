@@ -1,8 +1,11 @@
 //! What can be typed.
 
+use alike::data::Augment;
+use alike::distance::Distance;
 use alike::engine::Rewrites;
 use alike::images::Shape;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use alike::train::{OptimizerKind, Sampler, Schedule};
+use clap::{Args, Parser, Subcommand};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -68,6 +71,8 @@ pub(crate) enum Command {
     Model(ModelArgs),
     /// Train an embedding
     Train(Box<TrainArgs>),
+    /// List losses, with their values and what they are for
+    Losses(LossesArgs),
     /// Judge a run: image space against feature space
     Eval(EvalArgs),
     /// Draw a run: one HTML page, and its figures as SVG and PNG
@@ -106,6 +111,9 @@ pub(crate) enum DataVerb {
         /// The .png or .svg file to write
         #[arg(short, long, value_name = "FILE")]
         out: Option<PathBuf>,
+        /// Show images as training would see them, changed so
+        #[arg(long, value_parser = clap::value_parser!(Augment))]
+        augment: Option<Augment>,
         /// Replace a file that is there
         #[arg(long)]
         force: bool,
@@ -167,16 +175,10 @@ pub(crate) struct NetworkArgs {
     pub(crate) normalize: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum DistanceArg {
-    Euclidean,
-    SquaredEuclidean,
-    Cosine,
-}
-
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  alike train --data mnist --recipe seed --out RUN --seed 7
+  alike train --data mnist --recipe fast --out RUN --seed 7
+  alike train --data mnist --loss multi-similarity --miner semi-hard --sampler pk:10x20 --out RUN
   alike train --data fashion-mnist --epochs 10 --validate --out RUN
   alike train --resume RUN                        continue after Ctrl-C, to the same bits")]
 pub(crate) struct TrainArgs {
@@ -188,7 +190,7 @@ pub(crate) struct TrainArgs {
     pub(crate) out: Option<PathBuf>,
     /// Continue a run that was stopped
     #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "out", "force", "recipe", "exclude_class", "network",
-        "embedding", "normalize", "batch", "margin", "distance", "learning_rate", "validate", "seed"])]
+        "embedding", "normalize", "objective", "schedule", "batch", "validate", "seed"])]
     pub(crate) resume: Option<PathBuf>,
     /// Replace a run that is there
     #[arg(long)]
@@ -204,18 +206,19 @@ pub(crate) struct TrainArgs {
     /// Passes over the training images
     #[arg(long)]
     pub(crate) epochs: Option<u64>,
-    /// Triplets a step
+    /// Images a step; triplets for samplers of triplets
     #[arg(long)]
     pub(crate) batch: Option<usize>,
-    /// How much farther than the positive the negative should be
-    #[arg(long)]
-    pub(crate) margin: Option<f64>,
-    /// What the loss measures by
-    #[arg(long, value_enum)]
-    pub(crate) distance: Option<DistanceArg>,
-    /// Adam's step size
-    #[arg(long)]
-    pub(crate) learning_rate: Option<f64>,
+    /// How batches are drawn: triplets, random, pk:CLASSESxIMAGES, fixed-triplets:count=N
+    #[arg(long, value_parser = clap::value_parser!(Sampler))]
+    pub(crate) sampler: Option<Sampler>,
+    #[command(flatten)]
+    pub(crate) objective: ObjectiveArgs,
+    #[command(flatten)]
+    pub(crate) schedule: ScheduleArgs,
+    /// How images are changed as they are trained on: none, affine, custom:KEY=VALUE,... (see alike losses --all)
+    #[arg(long, value_parser = clap::value_parser!(Augment))]
+    pub(crate) augment: Option<Augment>,
     /// Megabytes that a batch may keep for its backward pass; beyond it activations are computed twice [default: 1024]
     #[arg(long, value_name = "MB")]
     pub(crate) activation_memory: Option<usize>,
@@ -224,6 +227,75 @@ pub(crate) struct TrainArgs {
     /// Hold out a share of the training images and judge by it after each epoch; the best epoch is kept
     #[arg(long, value_name = "SHARE", num_args = 0..=1, default_missing_value = "0.1", require_equals = true)]
     pub(crate) validate: Option<f64>,
+}
+
+/// What is minimised.
+#[derive(Debug, Args)]
+#[group(id = "objective", multiple = true)]
+pub(crate) struct ObjectiveArgs {
+    /// The loss, with values if they are not the usual ones: circle:gamma=40, or a sum: arcface + 0.5 * vicreg
+    #[arg(long, value_name = "LOSS")]
+    pub(crate) loss: Option<String>,
+    /// Sets the margin of the loss
+    #[arg(long)]
+    pub(crate) margin: Option<f64>,
+    /// What losses and miners measure by; each one's own unless given
+    #[arg(long, value_parser = clap::value_parser!(Distance))]
+    pub(crate) distance: Option<Distance>,
+    /// Which pairs and triplets of a batch count; all unless given
+    #[arg(long)]
+    pub(crate) miner: Option<String>,
+    /// How a loss's elements become one number; each loss's own way unless given
+    #[arg(long)]
+    pub(crate) reducer: Option<String>,
+    /// A cost of vectors by themselves, with its weight: "0.1 * lp"; may be given several times
+    #[arg(long)]
+    pub(crate) regularizer: Vec<String>,
+    /// Embeddings of past batches to compare with besides the batch
+    #[arg(long, value_name = "N")]
+    pub(crate) memory: Option<usize>,
+    /// Learn without labels, from two views of each image
+    #[arg(long)]
+    pub(crate) self_supervised: bool,
+}
+
+/// How gradients become steps.
+#[derive(Debug, Args)]
+#[group(id = "schedule", multiple = true)]
+pub(crate) struct ScheduleArgs {
+    /// adam, adamw or sgd:momentum=0.9
+    #[arg(long, value_parser = clap::value_parser!(OptimizerKind))]
+    pub(crate) optimizer: Option<OptimizerKind>,
+    /// Step size
+    #[arg(long)]
+    pub(crate) learning_rate: Option<f64>,
+    /// How the step size goes over the run: constant, cosine, one-cycle, step:epochs=N,factor=F
+    #[arg(long = "schedule", value_parser = clap::value_parser!(Schedule))]
+    pub(crate) curve: Option<Schedule>,
+    /// Epochs over which the step size rises
+    #[arg(long, value_name = "EPOCHS")]
+    pub(crate) warmup: Option<f64>,
+    /// Weights (not biases, not normalisations) shrink by this times the step size
+    #[arg(long)]
+    pub(crate) weight_decay: Option<f64>,
+    /// Cut gradients to this length
+    #[arg(long, value_name = "LENGTH")]
+    pub(crate) clip: Option<f64>,
+    /// Judge a moving average of the weights that keeps this much a step, as in 0.999
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) average: Option<f64>,
+    /// The step size of class vectors, by that of weights
+    #[arg(long, value_name = "FACTOR")]
+    pub(crate) class_rate: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LossesArgs {
+    /// Only this one
+    pub(crate) name: Option<String>,
+    /// Miners, reducers, distances, samplers, optimisers, schedules, augmentations and regularisers too
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, Args)]

@@ -2,7 +2,7 @@
 
 use crate::args::Global;
 use alike::data::DownloadProgress;
-use alike::train::{Observer, StepReport, TrainError, View};
+use alike::train::{Observer, StepReport, TrainError, Training, View, verdict};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::Write;
 
@@ -67,15 +67,19 @@ pub(crate) struct Live<'a> {
     global: &'a Global,
     bar: ProgressBar,
     epochs: u64,
+    width: usize,
+    margin: Option<f64>,
 }
 
 impl<'a> Live<'a> {
-    pub(crate) fn new(global: &'a Global, epochs: u64, steps: u64, done: u64) -> Live<'a> {
+    pub(crate) fn new(global: &'a Global, training: &Training) -> Live<'a> {
+        let settings = training.settings();
         let template = "{msg} {bar:20} {pos}/{len} steps, {eta} left";
-        let bar = bar(global, template, epochs * steps);
-        bar.set_position(done);
+        let bar = bar(global, template, settings.epochs * training.steps_per_epoch());
+        bar.set_position(training.steps_done());
         bar.reset_eta();
-        Live { global, bar, epochs }
+        let margin = settings.loss.starts_with("triplet-margin").then(|| settings.margin()).flatten();
+        Live { global, bar, epochs: settings.epochs, width: training.network().embedding(), margin }
     }
 }
 
@@ -83,7 +87,7 @@ impl Observer for Live<'_> {
     fn step(&mut self, s: &StepReport) -> Result<(), TrainError> {
         self.bar.inc(1);
         if s.step.is_multiple_of(10) {
-            let t = s.triplets;
+            let t = s.loss;
             self.bar.set_message(format!(
                 "epoch {}/{}  loss {:.3}  active {:3.0} %  d(a,p) {:.2}  d(a,n) {:.2}  {:.0} images/s",
                 s.epoch,
@@ -106,15 +110,20 @@ impl Observer for Live<'_> {
                 note(
                     self.global,
                     format!(
-                        "epoch {}/{}  loss {:.4}  active {:.1} %  d(a,p) {:.3}  d(a,n) {:.3}{validation}",
+                        "epoch {}/{}  loss {:.4}  active {:.1} %  d(a,p) {:.3}  d(a,n) {:.3}  rank {:.1}{validation}",
                         e.epoch,
                         self.epochs,
                         e.loss,
                         100.0 * e.active,
                         e.d_ap,
-                        e.d_an
+                        e.d_an,
+                        e.health.rank,
                     ),
                 );
+                // Not even quiet hides that a run is for nothing.
+                if let Some(warning) = verdict(e, self.width, self.margin) {
+                    eprintln!("warning: {warning}");
+                }
             });
         }
         Ok(())

@@ -6,11 +6,12 @@ use alike::data::{Dataset, Places, Quiet, load};
 use alike::distance::Distance;
 use alike::engine::{Engine, awake};
 use alike::images::{Features, Images, Shape, Vectors};
-use alike::loss::{TripletMargin, mean_triplet_loss};
+use alike::loss::{Objective, ObjectiveSpec, TripletMargin, mean_triplet_loss};
 use alike::model::{Network, SEED_SPEC, initial};
 use alike::neighbours::nearest;
 use alike::projection::Pca;
-use alike::train::Adam;
+use alike::rng::{Purpose, RngExt, stream};
+use alike::train::{Optimizer, OptimizerKind, groups};
 use alike_kernels::Tier;
 use std::error::Error;
 use std::io::BufRead;
@@ -21,7 +22,7 @@ struct Learner {
     engine: Engine,
     parameters: Vec<f32>,
     gradient: Vec<f32>,
-    adam: Adam,
+    optimizer: Optimizer,
 }
 
 /// Steps, and batches, that a task times together: one alone is over too soon.
@@ -38,8 +39,10 @@ impl Learner {
     fn new(spec: &str, tier: Tier, shape: Shape) -> Result<Learner, Box<dyn Error>> {
         let network = Network::new(spec.parse()?, shape)?;
         let parameters = initial(&network, 0);
-        let (gradient, adam) = (vec![0.0; parameters.len()], Adam::new(parameters.len(), 1e-3));
-        Ok(Learner { engine: Engine::with_tier(&network, tier), parameters, gradient, adam })
+        let gradient = vec![0.0; parameters.len()];
+        let adam: OptimizerKind = "adam".parse()?;
+        let optimizer = Optimizer::new(adam, groups(&network, 0, 0.0, 1.0));
+        Ok(Learner { engine: Engine::with_tier(&network, tier), parameters, gradient, optimizer })
     }
 
     /// Forward, a loss, backward and Adam; which images make a batch was settled before. Batches of threes have the
@@ -65,7 +68,7 @@ impl Learner {
                 total += f64::from(embeddings.iter().map(|e| e * e / n).sum::<f32>());
             }
             self.engine.backward(images, &slopes, &mut self.gradient);
-            self.adam.step(&mut self.parameters, &self.gradient);
+            self.optimizer.step(1e-3, &mut self.parameters, &self.gradient);
         }
         total
     }
@@ -79,6 +82,46 @@ impl Learner {
         let seconds = began.elapsed().as_secs_f64();
         if sum.is_finite() { seconds } else { f64::NAN }
     }
+}
+
+/// The losses of `bench/reference_losses.py`, over 512 embeddings of 64 numbers.
+fn losses(task: &str, tier: Tier) -> Option<Objective> {
+    let (losses, miner, classes) = match task {
+        "loss-triplet" => ("triplet-margin:margin=0.2", Some("semi-hard"), 128),
+        "loss-multi-similarity" => ("multi-similarity", None, 128),
+        "loss-nt-xent" => ("nt-xent", None, 256),
+        "loss-proxy-anchor" => ("proxy-anchor", None, 128),
+        "loss-arcface" => ("arcface", None, 1000),
+        "loss-fast-ap" => ("fast-ap", None, 128),
+        _ => return None,
+    };
+    let spec = ObjectiveSpec {
+        losses: losses.parse().ok()?,
+        distance: None,
+        reducer: None,
+        miner: miner.and_then(|m| m.parse().ok()),
+        regularizers: Vec::new(),
+        memory: 0,
+    };
+    Objective::new(spec, classes, 64, 0, tier).ok()
+}
+
+/// Loss and miner, forward and backward, `STEPS` times.
+fn time_loss(task: &str, mut objective: Objective) -> f64 {
+    let mut rng = stream(0, Purpose::Mining, 0, 0);
+    let x: Vec<f32> = (0..512 * 64).map(|_| rng.random::<f32>() - 0.5).collect();
+    let label = |i: u32| match task {
+        "loss-nt-xent" => i % 256,
+        "loss-arcface" => i % 1000,
+        _ => i / 4,
+    };
+    let labels: Vec<u32> = (0..512).map(label).collect();
+    let (mut gradient, mut own) = (vec![0.0; x.len()], vec![0.0; objective.parameter_count()]);
+    let began = Instant::now();
+    let total: f64 = awake(|| {
+        (0..steps()).map(|_| objective.evaluate(&x, &labels, &mut rng, &mut gradient, &mut own).loss).sum()
+    });
+    if total.is_finite() { began.elapsed().as_secs_f64() } else { f64::NAN }
 }
 
 struct Peer {
@@ -117,6 +160,9 @@ impl Peer {
     fn run(&mut self, task: &str) -> Option<f64> {
         let (train, test) =
             (Vectors::Pixels(&self.data.train.images), Vectors::Pixels(&self.data.test.images));
+        if let Some(objective) = losses(task, self.tier) {
+            return Some(time_loss(task, objective));
+        }
         let began = Instant::now();
         let result = match task {
             "neighbours-784" => self.search(test, train) as f64,

@@ -3,7 +3,7 @@
 use super::{places, refuse_existing, report};
 use crate::args::{DataArgs, DataVerb, Global};
 use crate::printer::{Downloads, line};
-use alike::data::{DIGITS, NAMED, load, named};
+use alike::data::{Augment, DIGITS, NAMED, load, named};
 use alike::files;
 use alike::report::contact_sheet;
 use serde_json::json;
@@ -13,7 +13,9 @@ pub(crate) fn run(args: &DataArgs, global: &Global) -> anyhow::Result<()> {
     match &args.verb {
         DataVerb::List => list(global),
         DataVerb::Fetch { name } => fetch(name, global),
-        DataVerb::Show { data, out, force } => show(data, out.as_deref(), *force, global),
+        DataVerb::Show { data, out, augment, force } => {
+            show(data, out.as_deref(), augment.as_ref(), *force, global)
+        }
     }
 }
 
@@ -63,11 +65,23 @@ fn fetch(name: &str, global: &Global) -> anyhow::Result<()> {
     ))
 }
 
-fn show(what: &str, out: Option<&Path>, force: bool, global: &Global) -> anyhow::Result<()> {
+fn show(
+    what: &str,
+    out: Option<&Path>,
+    augment: Option<&Augment>,
+    force: bool,
+    global: &Global,
+) -> anyhow::Result<()> {
     if let Some(out) = out {
         refuse_existing(&[out], force)?;
     }
-    let data = load(what, &places(global), &mut Downloads::new(global))?;
+    let mut data = load(what, &places(global), &mut Downloads::new(global))?;
+    if let Some(augment) = augment {
+        if let Some(why) = augment.refusal() {
+            anyhow::bail!(why);
+        }
+        data.train.images = augment.changed(&data.train.images, global.seed.unwrap_or(0));
+    }
     if let Some(out) = out {
         files::write(out, &report::draw(&contact_sheet(&data), out)?)?;
     }

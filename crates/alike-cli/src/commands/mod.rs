@@ -5,6 +5,7 @@ pub(crate) mod data;
 pub(crate) mod demo;
 pub(crate) mod embed;
 pub(crate) mod eval;
+pub(crate) mod losses;
 pub(crate) mod model;
 pub(crate) mod report;
 pub(crate) mod train;

@@ -1,13 +1,15 @@
 //! `alike train`.
 
 use super::{model, places, settings, settings_text};
-use crate::args::{DistanceArg, Global, TrainArgs};
+use crate::args::{Global, ObjectiveArgs, ScheduleArgs, TrainArgs};
 use crate::printer::{Downloads, Live, line, note};
 use alike::data::{Dataset, load};
-use alike::distance::Distance;
 use alike::eval::Validator;
+use alike::loss::Losses;
+use alike::text::{self, Choice};
 use alike::train::{Observer, Outcome, Recorder, Run, Settings, Training};
 use alike_kernels::Tier;
+use anyhow::Context;
 use serde_json::json;
 use std::path::Path;
 use std::sync::Once;
@@ -80,36 +82,73 @@ fn resolve(args: &TrainArgs, global: &Global, data: &str) -> anyhow::Result<Sett
         out: _,
         resume: _,
         force: _,
-        recipe: _,
+        recipe,
         exclude_class,
         network,
         epochs,
         batch,
-        margin,
-        distance,
-        learning_rate,
+        sampler,
+        objective,
+        schedule,
+        augment,
         activation_memory: _,
         rewrites: _,
         validate,
     } = args;
-    let recipe = Settings::seed_recipe(data);
+    let ObjectiveArgs { loss, margin, distance, miner, reducer, regularizer, memory, self_supervised } =
+        objective;
+    let ScheduleArgs { optimizer, learning_rate, curve, warmup, weight_decay, clip, average, class_rate } =
+        schedule;
+    let recipe = Settings::recipe(recipe, data).with_context(|| format!("there is no recipe '{recipe}'"))?;
+    // Another loss has its own way with distances and elements.
+    let (old_distance, old_reducer) =
+        if loss.is_some() { (None, None) } else { (recipe.distance, recipe.reducer.clone()) };
+    let loss = loss.clone().unwrap_or_else(|| recipe.loss.clone());
     Ok(Settings {
         exclude_class: exclude_class.clone(),
         network: model::spec(network, &recipe.network)?.to_string(),
         epochs: epochs.unwrap_or(recipe.epochs),
         batch: batch.unwrap_or(recipe.batch),
-        margin: margin.unwrap_or(recipe.margin),
-        distance: match distance {
-            None => recipe.distance,
-            Some(DistanceArg::Euclidean) => Distance::Euclidean,
-            Some(DistanceArg::SquaredEuclidean) => Distance::SquaredEuclidean,
-            Some(DistanceArg::Cosine) => Distance::Cosine,
+        sampler: sampler.unwrap_or(recipe.sampler),
+        loss: match margin {
+            Some(margin) => with_margin(&loss, *margin)?,
+            None => loss,
         },
+        distance: distance.or(old_distance),
+        miner: miner.clone().or(recipe.miner),
+        reducer: reducer.clone().or(old_reducer),
+        regularizer: if regularizer.is_empty() { recipe.regularizer } else { regularizer.clone() },
+        memory: memory.unwrap_or(recipe.memory),
+        self_supervised: *self_supervised || recipe.self_supervised,
+        augment: augment.unwrap_or(recipe.augment),
+        optimizer: optimizer.unwrap_or(recipe.optimizer),
         learning_rate: learning_rate.unwrap_or(recipe.learning_rate),
+        schedule: curve.unwrap_or(recipe.schedule),
+        warmup: warmup.unwrap_or(recipe.warmup),
+        weight_decay: weight_decay.unwrap_or(recipe.weight_decay),
+        clip: clip.or(recipe.clip),
+        average: average.unwrap_or(recipe.average),
+        class_rate: class_rate.unwrap_or(recipe.class_rate),
         validate: validate.unwrap_or(recipe.validate),
         seed: global.seed.unwrap_or(recipe.seed),
-        ..recipe
+        data: recipe.data,
+        recipe: recipe.recipe,
     })
+}
+
+/// The losses with another margin, for those that have one.
+fn with_margin(losses: &str, margin: f64) -> anyhow::Result<String> {
+    let mut losses: Losses = losses.parse().map_err(anyhow::Error::msg)?;
+    let mut any = false;
+    for (_, loss) in &mut losses.0 {
+        if loss.values().contains_key("margin") {
+            // What is written last holds.
+            *loss = text::parse(&format!("{},margin={margin}", text::write(loss)))?;
+            any = true;
+        }
+    }
+    anyhow::ensure!(any, "--margin: loss {losses} has no margin");
+    Ok(losses.to_string())
 }
 
 fn describe(data: &Dataset, global: &Global) {
@@ -154,8 +193,7 @@ pub(super) fn drive(
     let (trained, held_out) = training.parts();
     let mut validator = (!held_out.is_empty()).then(|| Validator::new(data, trained, held_out, tier));
     let mut recorder = Recorder::new(run.clone(), &training)?;
-    let mut live =
-        Live::new(global, training.settings().epochs, training.steps_per_epoch(), training.steps_done());
+    let mut live = Live::new(global, &training);
     // Validation first: what it finds is shown, then recorded.
     let mut observers: Vec<&mut dyn Observer> = Vec::new();
     if let Some(validator) = &mut validator {

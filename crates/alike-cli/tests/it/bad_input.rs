@@ -62,7 +62,16 @@ fn settings_that_cannot_be() {
     scene.refused("train --data data --out run --epochs 0", 1, &["epochs cannot be 0"]);
     scene.refused("train --data data --out run --batch 91", 1, &["--batch", "90 training images"]);
     scene.refused("train --data data --out run --batch 0", 1, &["batch cannot be 0"]);
-    scene.refused("train --data data --out run --margin NaN", 1, &["margin cannot be NaN"]);
+    scene.refused("train --data data --out run --margin NaN", 1, &["margin=NaN"]);
+    scene.refused("train --data data --out run --loss circel", 1, &["did you mean 'circle'"]);
+    scene.refused("train --data data --out run --loss circle:gama=3", 1, &["did you mean 'gamma'"]);
+    scene.refused("train --data data --out run --miner semihard", 1, &["did you mean 'semi-hard'"]);
+    scene.refused("train --data data --out run --sampler pk:99x2", 1, &["99 classes"]);
+    scene.refused("train --data data --out run --distance cosin", 2, &["did you mean 'cosine'"]);
+    scene.refused("train --data data --out run --loss circle --distance euclidean", 1, &["cosine only"]);
+    scene.refused("train --data data --out run --augment affine:shift=7", 1, &["shift"]);
+    scene.refused("train --data data --out run --loss vicreg", 1, &["--self-supervised"]);
+    scene.refused("losses cirle", 1, &["did you mean 'circle'"]);
     scene.refused("train --data data --out run --exclude-class 7", 1, &["no class '7'", "0, 1, 2"]);
     scene.refused("train --data data --out run --exclude-class 0,1", 1, &["two classes"]);
     scene.refused("train --data data --out run --network covn(3)", 1, &["did you mean 'conv'"]);

@@ -45,7 +45,12 @@ fn a_run_says_how_to_make_it_again_and_its_config_does() {
     let scene = Scene::new();
     scene.train("--validate=0.2 --seed 5 --distance cosine --margin 0.5 --normalize");
     let config = std::fs::read_to_string(scene.path("run/config.toml")).unwrap();
-    for line in ["seed = 5", "margin = 0.5", "distance = \"cosine\"", "validate = 0.2"] {
+    for line in [
+        "seed = 5",
+        "loss = \"triplet-margin:margin=0.5,smooth=false,swap=false\"",
+        "distance = \"cosine\"",
+        "validate = 0.2",
+    ] {
         assert!(config.contains(line), "{config}");
     }
     assert!(scene.path("run/best.safetensors").is_file() && scene.path("run/metrics.jsonl").is_file());

@@ -1,11 +1,13 @@
 //! Where images come from: IDX files, named sets, and digits that the program draws itself.
 
+mod augment;
 mod digits;
 mod download;
 mod idx;
 mod named;
 mod splits;
 
+pub use augment::{Affine, Augment, Changes, Occasion};
 pub use digits::{DIGITS, DigitCounts, digits};
 pub use download::{DownloadProgress, Quiet};
 pub use idx::{Idx, read as read_idx};

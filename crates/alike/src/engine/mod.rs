@@ -131,6 +131,21 @@ impl Engine {
     ///
     /// If the images or parameters are not those of the network.
     pub fn forward(&mut self, parameters: &[f32], images: &Images, indices: &[usize]) -> &[f32] {
+        self.forward_prepared(parameters, images, indices, None)
+    }
+
+    /// The same, over images that `prepare` changes, each in its own work.
+    ///
+    /// # Panics
+    ///
+    /// As [`Engine::forward`].
+    pub fn forward_prepared(
+        &mut self,
+        parameters: &[f32],
+        images: &Images,
+        indices: &[usize],
+        prepare: Option<&dyn Prepare>,
+    ) -> &[f32] {
         assert_eq!(images.shape(), self.plan.input, "engine: images of another shape");
         pack::pack(&self.plan, self.tier, parameters, &mut self.packed);
         let (n, d) = (indices.len(), self.plan.embedding);
@@ -143,19 +158,25 @@ impl Engine {
             self.tapes.clear();
         }
         self.embeddings.resize(n * d, 0.0);
-        let (plan, tier, packed, workspaces) = (&self.plan, self.tier, &*self.packed, &self.workspaces);
-        let outputs = self.embeddings.par_chunks_mut(d).zip(indices);
+        let (tier, packed, workspaces) = (self.tier, &*self.packed, &self.workspaces);
+        let source = Source { plan: &self.plan, images, prepare };
+        let outputs = self.embeddings.par_chunks_mut(d).zip(indices).enumerate();
         if keep {
-            self.tapes[..n].par_iter_mut().zip(outputs).for_each(|(tape, (out, &image))| {
-                let run = &mut lock(workspaces).run;
-                let memory = (&mut run.scratch[..], &mut run.tiles[..]);
-                plan.forward(tier, packed, images.image(image), tape, true, memory, out);
+            self.tapes[..n].par_iter_mut().zip(outputs).for_each(|(tape, (position, (out, &image)))| {
+                source.forward(
+                    tier,
+                    packed,
+                    (position, image),
+                    tape,
+                    true,
+                    &mut lock(workspaces).run,
+                    Some(out),
+                );
             });
         } else {
-            outputs.for_each(|(out, &image)| {
+            outputs.for_each(|(position, (out, &image))| {
                 let Workspace { run, tape } = &mut *lock(workspaces);
-                let memory = (&mut run.scratch[..], &mut run.tiles[..]);
-                plan.forward(tier, packed, images.image(image), tape, false, memory, out);
+                source.forward(tier, packed, (position, image), tape, false, run, Some(out));
             });
         }
         &self.embeddings
@@ -168,6 +189,21 @@ impl Engine {
     ///
     /// If lengths are not those of the last forward pass.
     pub fn backward(&mut self, images: &Images, embedding_gradients: &[f32], gradient: &mut [f32]) {
+        self.backward_prepared(images, None, embedding_gradients, gradient);
+    }
+
+    /// The same for [`Engine::forward_prepared`], whose `prepare` must give the same images again.
+    ///
+    /// # Panics
+    ///
+    /// As [`Engine::backward`].
+    pub fn backward_prepared(
+        &mut self,
+        images: &Images,
+        prepare: Option<&dyn Prepare>,
+        embedding_gradients: &[f32],
+        gradient: &mut [f32],
+    ) {
         let (n, d) = (self.batch.len(), self.plan.embedding);
         assert_eq!(embedding_gradients.len(), n * d, "engine: a gradient for each embedding");
         let (plan, tier, packed, workspaces) = (&self.plan, self.tier, &*self.packed, &self.workspaces);
@@ -175,12 +211,14 @@ impl Engine {
         let parts = n.div_ceil(per);
         let work = embedding_gradients.par_chunks(per * d).zip(&mut self.gradients[..parts]);
         if self.tapes.is_empty() {
-            work.zip(self.batch.par_chunks(per)).for_each(|((dys, sum), indices)| {
+            let source = Source { plan, images, prepare };
+            work.zip(self.batch.par_chunks(per)).enumerate().for_each(|(part, ((dys, sum), indices))| {
                 let Workspace { run, tape } = &mut *lock(workspaces);
                 sum.fill(0.0);
-                for (dy, &image) in dys.chunks_exact(d).zip(indices).filter(|(dy, _)| speaks(dy)) {
-                    let memory = (&mut run.scratch[..], &mut run.tiles[..]);
-                    plan.forward(tier, packed, images.image(image), tape, true, memory, &mut run.embedding);
+                for (i, (dy, &image)) in
+                    dys.chunks_exact(d).zip(indices).enumerate().filter(|(_, (dy, _))| speaks(dy))
+                {
+                    source.forward(tier, packed, (part * per + i, image), tape, true, run, None);
                     plan.backward(tier, packed, tape, run, dy, sum);
                 }
             });
@@ -207,6 +245,46 @@ impl Engine {
             }
         });
         pack::unpack_gradient(&self.plan, &self.packed, &first[0], gradient);
+    }
+}
+
+/// Changes an image as training sees it, in the image's own work. The same position and image must always give the same.
+pub trait Prepare: Sync {
+    /// Writes image number `image`, whose bytes are `from`, as position `position` of the batch has it.
+    fn prepare(&self, position: usize, image: usize, from: &[u8], to: &mut [u8]);
+}
+
+/// Where a pass takes its images from.
+struct Source<'a> {
+    plan: &'a Plan,
+    images: &'a Images,
+    prepare: Option<&'a dyn Prepare>,
+}
+
+impl Source<'_> {
+    /// One image forward; its embedding goes to `out`, or nowhere.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what is done, with what, to what, and all the memory that it takes"
+    )]
+    fn forward(
+        &self,
+        tier: Tier,
+        packed: &[f32],
+        (position, image): (usize, usize),
+        tape: &mut Tape,
+        keep: bool,
+        run: &mut workspace::Run,
+        out: Option<&mut [f32]>,
+    ) {
+        let mut bytes = self.images.image(image);
+        if let Some(prepare) = self.prepare {
+            prepare.prepare(position, image, bytes, &mut run.image);
+            bytes = &run.image;
+        }
+        let memory = (&mut run.scratch[..], &mut run.tiles[..]);
+        let out = out.unwrap_or(&mut run.embedding);
+        self.plan.forward(tier, packed, bytes, tape, keep, memory, out);
     }
 }
 

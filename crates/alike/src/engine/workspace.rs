@@ -47,6 +47,8 @@ pub(super) struct Run {
     pub(super) means: Vec<[f32; 2]>,
     /// An embedding that is computed again only for what lies before it.
     pub(super) embedding: Vec<f32>,
+    /// An image as training sees it.
+    pub(super) image: Vec<u8>,
 }
 
 impl Workspace {
@@ -62,6 +64,7 @@ impl Workspace {
                 tiles: AlignedBuffer::new(sizes.tiles),
                 means: vec![[0.0; 2]; plan.tape.stats],
                 embedding: vec![0.0; plan.embedding],
+                image: vec![0; plan.input.len()],
             },
             tape: Tape::new(plan),
         }

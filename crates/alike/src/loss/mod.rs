@@ -82,7 +82,7 @@ pub use proxy_anchor::ProxyAnchor;
 pub use ranked_list::RankedList;
 pub use reduce::{ClassWeighted, Elements, Reducer, Threshold};
 pub use regularize::{LpLength, Regularizer};
-pub use row::{Row, RowLoss, RowOut, TupleUse};
+pub use row::{Row, RowLoss, RowOut, TupleUse, evaluate_row_loss};
 pub use smooth_ap::SmoothAp;
 pub use soft_triple::SoftTriple;
 pub use sup_con::SupCon;

@@ -129,6 +129,11 @@ impl Objective {
     }
 
     /// The memory, if there is one.
+    pub fn memory(&self) -> Option<&Memory> {
+        self.memory.as_ref()
+    }
+
+    /// The same, to be changed.
     pub fn memory_mut(&mut self) -> Option<&mut Memory> {
         self.memory.as_mut()
     }

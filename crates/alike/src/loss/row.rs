@@ -196,6 +196,26 @@ pub(super) struct Into<'a> {
     pub(super) parameters: &'a mut [f32],
 }
 
+/// Evaluates a row loss of one's own over a batch, and adds the gradient of its embeddings to `gradient`.
+///
+/// # Panics
+///
+/// If the gradient is not as long as the embeddings, or tuples name what is not there.
+pub fn evaluate_row_loss(
+    loss: &dyn RowLoss,
+    tier: Tier,
+    distance: Distance,
+    reducer: &Reducer,
+    batch: &Batch<'_>,
+    gradient: &mut [f32],
+) -> LossReport {
+    assert_eq!(gradient.len(), batch.embeddings.len(), "row loss: a gradient an embedding");
+    let reducers = vec![reducer.clone(); loss.terms()];
+    let mut own = vec![0.0; loss.parameters().len()];
+    let into = Into { weight: 1.0, anchors: gradient, references: None, parameters: &mut own };
+    evaluate(loss, &Setup { tier, distance, reducers: &reducers }, batch, into)
+}
+
 /// Evaluates a row loss.
 pub(super) fn evaluate(
     loss: &dyn RowLoss,

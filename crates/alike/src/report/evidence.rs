@@ -66,7 +66,7 @@ impl Triplets {
             .map(|a| {
                 let (p, n) = sampler.draw(0, a);
                 let distances = |f: &Features| {
-                    let d: Distance = e.settings.distance;
+                    let d: Distance = e.settings.distance.unwrap_or_default();
                     (d.between(f.row(a), f.row(p)), d.between(f.row(a), f.row(n)))
                 };
                 Triplet { images: [a, p, n], before: distances(&untrained), after: distances(e.queries) }

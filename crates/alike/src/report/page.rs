@@ -25,7 +25,10 @@ impl Report {
         let mut figures = Vec::new();
         if let Some(triplets) = &triplets {
             figures.extend(concept(run, triplets));
-            figures.push(loss(run, triplets));
+            // Other losses have no hinge to show.
+            if run.settings.loss.starts_with("triplet-margin") {
+                figures.push(loss(run, triplets));
+            }
         }
         figures.push(architecture(&run.checkpoint.network));
         figures.extend(curves(run));

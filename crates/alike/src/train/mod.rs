@@ -1,15 +1,21 @@
 //! The training loop, what it draws from, and what watches it.
 
-mod adam;
+mod batches;
+mod health;
 mod observer;
+mod optimizer;
 mod run;
 mod sampler;
+mod schedule;
 mod settings;
 mod training;
 
-pub use adam::Adam;
+pub use batches::{FixedTriplets, Pk, Sampler};
+pub use health::{Health, verdict};
 pub use observer::{EpochReport, Observer, StepReport, View};
+pub use optimizer::{Betas, Group, Optimizer, OptimizerKind, Sgd, clip, groups};
 pub use run::{Metric, Recorder, Run, RunError, read_metrics};
 pub use sampler::{SamplerError, TripletSampler};
+pub use schedule::{OneCycle, Schedule, Steps};
 pub use settings::{RECIPES, Settings, SettingsError};
 pub use training::{Outcome, TrainError, Training};

@@ -1,6 +1,6 @@
 //! What watches a training run: progress bars, records, validation.
 
-use super::{TrainError, Training};
+use super::{Health, TrainError, Training};
 use crate::loss::LossReport;
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ pub struct StepReport {
     /// Steps in an epoch.
     pub steps: u64,
     /// What the batch came to.
-    pub triplets: LossReport,
+    pub loss: LossReport,
     /// Images that went through the network, forward and backward.
     pub images: u64,
 }
@@ -28,12 +28,15 @@ pub struct EpochReport {
     pub step: u64,
     /// The mean loss.
     pub loss: f64,
-    /// The mean share of triplets whose loss is not zero.
+    /// The mean share of the loss's elements that are not zero.
     pub active: f64,
-    /// The mean distance of anchor and positive.
+    /// The mean distance of positive pairs.
     pub d_ap: f64,
-    /// The mean distance of anchor and negative.
+    /// The mean distance of negative pairs.
     pub d_an: f64,
+    /// What the last batch's embeddings look like.
+    #[serde(default)]
+    pub health: Health,
     /// Accuracy on the validation part, if there is one: 1-NN against what is trained on.
     pub validation: Option<f64>,
 }

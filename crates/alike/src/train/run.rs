@@ -241,10 +241,10 @@ impl Observer for Recorder {
             self.append(&Metric::Step {
                 epoch: step.epoch,
                 step: (step.epoch - 1) * step.steps + step.step,
-                loss: mean(|s| s.triplets.loss),
-                active: mean(|s| s.triplets.active),
-                d_ap: mean(|s| s.triplets.d_ap),
-                d_an: mean(|s| s.triplets.d_an),
+                loss: mean(|s| s.loss.loss),
+                active: mean(|s| s.loss.active),
+                d_ap: mean(|s| s.loss.d_ap),
+                d_an: mean(|s| s.loss.d_an),
                 images_per_second: images as f64 / self.window_began.elapsed().as_secs_f64(),
             })?;
             self.window.clear();

@@ -35,6 +35,18 @@ pub enum SamplerError {
         /// What is there instead.
         found: String,
     },
+    /// There are not as many classes as a batch should have.
+    #[error(
+        "a batch of {classes} classes with {images} images each cannot be drawn: there are only {found} classes"
+    )]
+    TooFewForPk {
+        /// What was asked for.
+        classes: usize,
+        /// What was asked for.
+        images: usize,
+        /// What is there.
+        found: usize,
+    },
 }
 
 impl TripletSampler {

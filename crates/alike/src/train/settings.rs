@@ -1,19 +1,26 @@
 //! Everything that decides how a run goes, resolved: what the run folder keeps.
 
+use super::{OptimizerKind, Sampler, Schedule};
+use crate::data::Augment;
 use crate::distance::Distance;
-use crate::model::SEED_SPEC;
+use crate::loss::{Losses, ObjectiveSpec, Reducer, Regularizer, parse_regularizer};
+use crate::mining::Miner;
+use crate::text;
 use serde::{Deserialize, Serialize};
+use std::fmt::Display;
 
 /// Named starting points for settings.
-pub const RECIPES: [&str; 1] = ["seed"];
+pub const RECIPES: [&str; 3] = ["seed", "fast", "best"];
 
 /// The settings of a run. Names are those of the command line's flags.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Settings {
     /// The data set: a name or a folder.
+    #[serde(default)]
     pub data: String,
     /// The recipe that the other values began from.
+    #[serde(default)]
     pub recipe: String,
     /// Names of classes that are not trained on.
     #[serde(default)]
@@ -22,18 +29,75 @@ pub struct Settings {
     pub network: String,
     /// Passes over the training images.
     pub epochs: u64,
-    /// Triplets a step.
+    /// Triplets a step, or images; what a sampler of classes and images says overrules it.
     pub batch: usize,
-    /// The loss's margin, in units of the distance.
-    pub margin: f64,
-    /// The loss's distance.
-    pub distance: Distance,
-    /// Adam's step size.
+    /// How batches are drawn.
+    #[serde(with = "text::as_text")]
+    pub sampler: Sampler,
+    /// The losses, as in `multi-similarity + 0.5 * circle:gamma=40`.
+    pub loss: String,
+    /// What losses and miners measure by; each one's own if nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distance: Option<Distance>,
+    /// How elements are reduced; each loss's own way if nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reducer: Option<String>,
+    /// Which tuples count; all if nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub miner: Option<String>,
+    /// Regularisers, as in `0.1 * lp`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regularizer: Vec<String>,
+    /// Embeddings of past batches that serve as references.
+    #[serde(default)]
+    pub memory: usize,
+    /// Two views of each image instead of labels.
+    #[serde(default)]
+    pub self_supervised: bool,
+    /// How images are changed as they are trained on.
+    #[serde(default = "no_change", with = "text::as_text")]
+    pub augment: Augment,
+    /// How gradients become steps.
+    #[serde(with = "text::as_text")]
+    pub optimizer: OptimizerKind,
+    /// Step size.
     pub learning_rate: f64,
+    /// How the step size goes over the run.
+    #[serde(default = "constant", with = "text::as_text")]
+    pub schedule: Schedule,
+    /// Epochs over which the step size rises from nothing.
+    #[serde(default)]
+    pub warmup: f64,
+    /// Weights shrink by this times the step size.
+    #[serde(default)]
+    pub weight_decay: f64,
+    /// A gradient longer than this is cut to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip: Option<f64>,
+    /// How much of the moving average of weights is kept at a step; it is what is judged. 0 for none.
+    #[serde(default)]
+    pub average: f64,
+    /// The step size of class vectors, by that of weights.
+    #[serde(default = "one")]
+    pub class_rate: f64,
     /// The share of the training images held out for validation; 0 for none.
+    #[serde(default)]
     pub validate: f64,
     /// Decides all that is random.
+    #[serde(default)]
     pub seed: u64,
+}
+
+fn no_change() -> Augment {
+    Augment::None
+}
+
+fn constant() -> Schedule {
+    Schedule::Constant
+}
+
+fn one() -> f64 {
+    1.0
 }
 
 /// A setting has an impossible value.
@@ -42,30 +106,72 @@ pub struct Settings {
 pub struct SettingsError {
     name: &'static str,
     value: String,
-    why: &'static str,
+    why: String,
+}
+
+impl SettingsError {
+    fn new(name: &'static str, value: impl Display, why: impl Display) -> SettingsError {
+        SettingsError { name, value: value.to_string(), why: why.to_string() }
+    }
 }
 
 impl Settings {
+    /// A recipe's settings for a data set; nothing where there is no such recipe.
+    pub fn recipe(name: &str, data: &str) -> Option<Settings> {
+        let text = match name {
+            "seed" => include_str!("../../recipes/seed.toml"),
+            "fast" => include_str!("../../recipes/fast.toml"),
+            "best" => include_str!("../../recipes/best.toml"),
+            _ => return None,
+        };
+        let settings: Settings = toml::from_str(text)
+            .unwrap_or_else(|e| unreachable!("recipe {name} is part of the program: {e}"));
+        Some(Settings { data: data.to_owned(), recipe: name.to_owned(), ..settings })
+    }
+
     /// The seed's recipe: what the project's first page describes.
     pub fn seed_recipe(data: &str) -> Settings {
-        Settings {
-            data: data.to_owned(),
-            recipe: "seed".to_owned(),
-            exclude_class: Vec::new(),
-            network: SEED_SPEC.replace('\n', " "),
-            epochs: 3,
-            batch: 64,
-            margin: 1.0,
-            distance: Distance::Euclidean,
-            learning_rate: 1e-3,
-            validate: 0.0,
-            seed: 0,
-        }
+        Settings::recipe("seed", data).unwrap_or_else(|| unreachable!("the seed's recipe is there"))
+    }
+
+    /// What is minimised.
+    pub fn objective(&self) -> Result<ObjectiveSpec, SettingsError> {
+        let losses: Losses = self
+            .loss
+            .parse()
+            .map_err(|why: String| SettingsError::new("loss", format!("'{}'", self.loss), why))?;
+        let reducer = self.reducer.as_deref().map(|r| {
+            r.parse::<Reducer>().map_err(|why| SettingsError::new("reducer", format!("'{r}'"), why))
+        });
+        let miner = self
+            .miner
+            .as_deref()
+            .map(|m| m.parse::<Miner>().map_err(|why| SettingsError::new("miner", format!("'{m}'"), why)));
+        let regularizers = self.regularizer.iter().map(|r| {
+            parse_regularizer(r).map_err(|why| SettingsError::new("regularizer", format!("'{r}'"), why))
+        });
+        let spec = ObjectiveSpec {
+            losses,
+            distance: self.distance,
+            reducer: reducer.transpose()?,
+            miner: miner.transpose()?,
+            regularizers: regularizers.collect::<Result<Vec<(f64, Regularizer)>, _>>()?,
+            memory: self.memory,
+        };
+        spec.check().map_err(|why| SettingsError::new("loss", format!("'{}'", self.loss), why))?;
+        Ok(spec)
+    }
+
+    /// The margin of the triplets that the loss is drawn with, where it has one.
+    pub fn margin(&self) -> Option<f64> {
+        let losses: Losses = self.loss.parse().ok()?;
+        losses.0.iter().find_map(|(_, l)| text::Choice::values(l).get("margin").and_then(|m| m.as_f64()))
     }
 
     /// Refuses values that no data set could be trained with.
     pub fn check(&self) -> Result<(), SettingsError> {
-        let refuse = |name, value: String, why| Err(SettingsError { name, value, why });
+        let refuse = |name, value: String, why: &str| Err(SettingsError::new(name, value, why));
+        let positive = |v: f64| v.is_finite() && v > 0.0;
         if self.epochs == 0 {
             return refuse("epochs", "0".into(), "nothing would be learned; give at least 1");
         }
@@ -76,17 +182,66 @@ impl Settings {
         if i64::try_from(self.seed).is_err() {
             return refuse("seed", self.seed.to_string(), "9223372036854775807 is the most");
         }
-        if self.batch == 0 {
-            return refuse("batch", "0".into(), "a step needs at least one triplet");
+        let images = self.sampler.images(self.batch);
+        if images == 0 {
+            return refuse("batch", self.batch.to_string(), "a step needs at least one image or triplet");
         }
-        if !(0.0..=1e6).contains(&self.margin) {
-            return refuse("margin", self.margin.to_string(), "it is a number from 0 to a million");
+        if images > 1 << 20 {
+            return refuse("batch", self.batch.to_string(), "a million images is the most");
         }
-        if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
+        if !positive(self.learning_rate) {
             return refuse("learning-rate", self.learning_rate.to_string(), "it is a finite number above 0");
         }
         if !(0.0..=0.5).contains(&self.validate) {
             return refuse("validate", self.validate.to_string(), "it is a share from 0 to 0.5");
+        }
+        if !(0.0..=1e3).contains(&self.weight_decay) {
+            return refuse("weight-decay", self.weight_decay.to_string(), "it is a number from 0 to 1000");
+        }
+        if !(0.0..1.0).contains(&self.average) {
+            return refuse(
+                "average",
+                self.average.to_string(),
+                "it is a number from 0 to below 1, as in 0.999",
+            );
+        }
+        if !(0.0..=1e6).contains(&self.warmup) {
+            return refuse("warmup", self.warmup.to_string(), "it is a number of epochs, 0 for none");
+        }
+        if let Some(clip) = self.clip.filter(|c| !positive(*c)) {
+            return refuse("clip", clip.to_string(), "it is a length above 0");
+        }
+        if !positive(self.class_rate) {
+            return refuse("class-rate", self.class_rate.to_string(), "it is a finite number above 0");
+        }
+        if let Some(why) = self.augment.refusal() {
+            return refuse("augment", text::write(&self.augment), &why);
+        }
+        let spec = self.objective()?;
+        if spec.needs_views() && !self.self_supervised {
+            return refuse(
+                "loss",
+                format!("'{}'", self.loss),
+                "it takes two views of each image: give --self-supervised",
+            );
+        }
+        let classes = spec.losses.0.iter().any(|(_, l)| l.centers().is_some());
+        if self.self_supervised && (classes || self.sampler != Sampler::Random) {
+            let why = "without labels there are neither class vectors nor classes to draw: take --sampler random and a \
+                       loss over pairs, as nt-xent";
+            return refuse("self-supervised", "true".into(), why);
+        }
+        if self.self_supervised && self.augment == Augment::None {
+            return refuse(
+                "self-supervised",
+                "true".into(),
+                "two views that do not differ teach nothing: give --augment",
+            );
+        }
+        let memory_least = images * if self.self_supervised { 2 } else { 1 };
+        if self.memory > 0 && self.memory < memory_least {
+            let why = format!("it must hold a batch, {memory_least} images, at least");
+            return refuse("memory", self.memory.to_string(), &why);
         }
         Ok(())
     }
@@ -97,19 +252,34 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_recipe_can_be_trained() {
+        for name in RECIPES {
+            let settings = Settings::recipe(name, "mnist").unwrap();
+            assert_eq!(settings.check(), Ok(()), "{name}");
+            assert_eq!(settings.recipe, name);
+        }
+        assert_eq!(Settings::recipe("slow", "mnist"), None);
+    }
+
+    #[test]
     fn impossible_values_are_refused_by_name() {
         let refused = |change: fn(&mut Settings)| {
             let mut s = Settings::seed_recipe("mnist");
             change(&mut s);
             s.check().unwrap_err().to_string()
         };
-        assert!(Settings::seed_recipe("mnist").check().is_ok());
         assert!(refused(|s| s.epochs = 0).starts_with("epochs cannot be 0"));
         assert!(refused(|s| s.epochs = u64::MAX).contains("a million"));
         assert!(refused(|s| s.seed = u64::MAX).starts_with("seed cannot be"));
         assert!(refused(|s| s.batch = 0).starts_with("batch"));
-        assert!(refused(|s| s.margin = f64::NAN).starts_with("margin cannot be NaN"));
+        assert!(refused(|s| s.loss = "triplet-margn".into()).contains("did you mean 'triplet-margin'"));
+        assert!(refused(|s| s.miner = Some("batch-herd".into())).contains("did you mean 'batch-hard'"));
         assert!(refused(|s| s.learning_rate = 0.0).starts_with("learning-rate"));
         assert!(refused(|s| s.validate = 0.9).starts_with("validate"));
+        assert!(refused(|s| s.average = 1.0).starts_with("average"));
+        assert!(refused(|s| (s.loss, s.distance) = ("vicreg".into(), None)).contains("--self-supervised"));
+        assert!(refused(|s| s.self_supervised = true).contains("--sampler random"));
+        assert!(refused(|s| s.memory = 10).contains("192 images"));
+        assert!(refused(|s| s.regularizer = vec!["0.1 * lpp".into()]).contains("did you mean 'lp'"));
     }
 }

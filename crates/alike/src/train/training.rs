@@ -1,14 +1,17 @@
 //! The loop.
 
+use super::batches::Batches;
 use super::{
-    Adam, EpochReport, Observer, RunError, SamplerError, Settings, SettingsError, StepReport, TripletSampler,
-    View,
+    EpochReport, Health, Observer, Optimizer, RunError, SamplerError, Settings, SettingsError, StepReport,
+    View, clip, groups,
 };
-use crate::data::{ClassError, Dataset, exclude, find_class, hold_out};
-use crate::engine::{Engine, Plan, Rewrites, awake};
-use crate::images::{Features, Images};
-use crate::loss::{LossReport, TripletMargin, mean_triplet_loss};
+use crate::data::{Changes, ClassError, Dataset, Occasion, exclude, find_class, hold_out};
+use crate::engine::{Engine, Plan, Prepare, Rewrites, awake};
+use crate::images::{Features, Images, Shape};
+use crate::loss::{Loss, LossReport, Objective, ObjectiveError, Reducer, TripletMargin, mean_triplet_loss};
+use crate::mining::{Lists, Tuples};
 use crate::model::{Checkpoint, Network, NetworkError, SpecError, initial};
+use crate::rng::{Purpose, stream};
 use serde_json::Value;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,10 +21,16 @@ pub struct Training {
     settings: Settings,
     network: Network,
     engine: Engine,
+    /// The network's parameters, then what losses learn.
     parameters: Vec<f32>,
     gradient: Vec<f32>,
-    adam: Adam,
-    sampler: TripletSampler,
+    /// The moving average of the network's parameters, where one is kept.
+    average: Option<Vec<f32>>,
+    optimizer: Optimizer,
+    objective: Objective,
+    /// The loss of given triplets, where it is no more than that.
+    of_triplets: Option<TripletMargin>,
+    batches: Batches,
     /// The images that are trained on, and those held out for validation.
     trained: Vec<usize>,
     held_out: Vec<usize>,
@@ -66,9 +75,12 @@ pub enum TrainError {
     /// The run folder cannot be used.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// Losses, miner and the rest do not go together.
+    #[error(transparent)]
+    Objective(#[from] ObjectiveError),
     /// A batch cannot be filled.
     #[error(
-        "a batch of {batch} triplets is more than the {anchors} training images; lower --batch to at most {anchors}"
+        "a batch of {batch} is more than the {anchors} training images; lower --batch to at most {anchors}"
     )]
     BatchTooLarge {
         /// What was asked for.
@@ -118,18 +130,40 @@ impl Training {
             .collect::<Result<Vec<u32>, ClassError>>()?;
         let kept = exclude(&data.train.labels, &excluded);
         let (trained, held_out) = hold_out(&data.train, &kept, settings.validate, settings.seed);
-        let sampler = TripletSampler::new(&data.train.labels, &data.classes, &trained, settings.seed)?;
-        if settings.batch > sampler.anchors() {
-            return Err(TrainError::BatchTooLarge { batch: settings.batch, anchors: sampler.anchors() });
+        let batches = Batches::new(
+            settings.sampler,
+            settings.batch,
+            settings.seed,
+            &data.train.labels,
+            &data.classes,
+            &trained,
+        )?;
+        let (steps, anchors) = batches.supply();
+        if steps == 0 {
+            return Err(TrainError::BatchTooLarge { batch: settings.batch, anchors });
         }
-        let parameters = initial(&network, settings.seed);
+        let engine = Engine::new(&network)?;
+        let spec = settings.objective()?;
+        let of_triplets = plain_triplets(&settings, &spec);
+        let objective =
+            Objective::new(spec, data.classes.len(), network.embedding(), settings.seed, engine.tier())?;
+        let own = objective.parameter_count();
+        let mut parameters = initial(&network, settings.seed);
+        let average = (settings.average > 0.0).then(|| parameters.clone());
+        let mut learned = Vec::new();
+        objective.read_parameters(&mut learned);
+        parameters.extend_from_slice(&learned);
+        let groups = groups(&network, own, settings.weight_decay, settings.class_rate);
         Ok(Training {
-            engine: Engine::new(&network)?,
+            engine,
             gradient: vec![0.0; parameters.len()],
-            adam: Adam::new(parameters.len(), settings.learning_rate),
+            average,
+            optimizer: Optimizer::new(settings.optimizer, groups),
+            objective,
+            of_triplets,
             parameters,
             network,
-            sampler,
+            batches,
             trained,
             held_out,
             epochs: 0,
@@ -151,23 +185,63 @@ impl Training {
         if checkpoint.network != training.network {
             return Err(refuse("its network is not that of the run's settings"));
         }
-        training.parameters = checkpoint.parameters;
-        for (name, into) in [("adam.m", &mut training.adam.m), ("adam.v", &mut training.adam.v)] {
-            let moments = checkpoint.extra.get(name).ok_or_else(|| refuse("it has no optimiser state"))?;
-            if moments.len() != into.len() {
-                return Err(refuse("its optimiser state has another length"));
+        let mut extra = checkpoint.extra;
+        let mut take = |name: &str, into: &mut Vec<f32>| match extra.remove(name) {
+            None => Err(refuse(&format!("it has no '{name}'"))),
+            Some(values) if values.len() != into.len() => {
+                Err(refuse(&format!("its '{name}' has another length")))
             }
-            into.clone_from(moments);
+            Some(values) => {
+                *into = values;
+                Ok(())
+            }
+        };
+        take("optimizer.m", &mut training.optimizer.m)?;
+        if !training.optimizer.v.is_empty() {
+            take("optimizer.v", &mut training.optimizer.v)?;
         }
+        let n = training.network.parameter_count();
+        let mut own = training.parameters.split_off(n);
+        if !own.is_empty() {
+            take("loss", &mut own)?;
+            training.objective.write_parameters(&own);
+        }
+        if let Some(average) = &mut training.average {
+            // What is judged is the average; the weights themselves lie beside it.
+            average.clone_from(&checkpoint.parameters);
+            take("weights", &mut training.parameters)?;
+        } else {
+            training.parameters = checkpoint.parameters;
+        }
+        training.parameters.extend_from_slice(&own);
         // The position is taken out of the notes: what stays there belongs to observers.
         let mut notes = checkpoint.notes;
+        if let Some(memory) = training.objective.memory_mut() {
+            let embeddings = extra.remove("memory").unwrap_or_default();
+            let labels = notes.remove("memory-labels").and_then(|v| serde_json::from_value(v).ok());
+            let next = notes.remove("memory-next").and_then(|v| v.as_u64()).unwrap_or(0);
+            if !memory.restore(embeddings, labels.unwrap_or_default(), next as usize) {
+                return Err(refuse("its memory is not that of the run's settings"));
+            }
+        }
+        for (i, state) in
+            training.objective.states_mut().iter_mut().enumerate().filter(|(_, s)| !s.histogram.is_empty())
+        {
+            let saved = notes
+                .remove(&format!("histogram-{i}"))
+                .and_then(|v| serde_json::from_value::<Vec<f64>>(v).ok());
+            match saved.filter(|h| h.len() == state.histogram.len()) {
+                Some(histogram) => state.histogram = histogram,
+                None => return Err(refuse("its running histogram is missing")),
+            }
+        }
         let mut whole = |name: &str| {
             let value = notes.remove(name).and_then(|v| v.as_u64());
             value.ok_or_else(|| refuse(&format!("it does not say '{name}'")))
         };
         training.epochs = whole("epochs")?;
         training.step = whole("step")?;
-        training.adam.steps = whole("adam-steps")?;
+        training.optimizer.steps = whole("optimizer-steps")?;
         let mut real = |name: &str| notes.remove(name).and_then(|v| v.as_f64()).unwrap_or(0.0);
         training.sums = LossReport {
             loss: real("sum-loss"),
@@ -192,9 +266,14 @@ impl Training {
         &self.network
     }
 
-    /// All parameters, in the order of the network's flat list.
+    /// What is judged: the network's parameters in the order of its flat list, or their moving average.
     pub fn parameters(&self) -> &[f32] {
-        &self.parameters
+        self.average.as_deref().unwrap_or(&self.parameters[..self.network.parameter_count()])
+    }
+
+    /// What is minimised, with what it learned.
+    pub fn objective(&self) -> &Objective {
+        &self.objective
     }
 
     /// Which training images are trained on, and which are held out for validation.
@@ -204,7 +283,7 @@ impl Training {
 
     /// Steps in an epoch; a last partial batch is dropped.
     pub fn steps_per_epoch(&self) -> u64 {
-        (self.sampler.anchors() / self.settings.batch) as u64
+        self.batches.supply().0
     }
 
     /// Steps taken since the run began.
@@ -224,25 +303,48 @@ impl Training {
 
     /// Embeds images with the parameters as they stand.
     pub fn embed(&mut self, images: &Images) -> Features {
-        self.engine.embed(&self.parameters, images)
+        let parameters =
+            self.average.as_deref().unwrap_or(&self.parameters[..self.network.parameter_count()]);
+        self.engine.embed(parameters, images)
     }
 
     /// Everything that a later bit depends on.
     pub fn checkpoint(&self) -> Checkpoint {
-        let mut checkpoint = Checkpoint::new(self.network.clone(), self.parameters.clone());
-        checkpoint.extra.insert("adam.m".into(), self.adam.m.clone());
-        checkpoint.extra.insert("adam.v".into(), self.adam.v.clone());
+        let n = self.network.parameter_count();
+        let mut checkpoint = Checkpoint::new(self.network.clone(), self.parameters().to_vec());
+        let mut extra = |name: &str, values: &[f32]| {
+            if !values.is_empty() {
+                checkpoint.extra.insert(name.into(), values.to_vec());
+            }
+        };
+        extra("optimizer.m", &self.optimizer.m);
+        extra("optimizer.v", &self.optimizer.v);
+        extra("loss", &self.parameters[n..]);
+        if self.average.is_some() {
+            extra("weights", &self.parameters[..n]);
+        }
         checkpoint.notes = self.notes.clone();
+        let mut note = |name: String, value: Value| checkpoint.notes.insert(name, value);
+        for (i, state) in self.objective.states().iter().enumerate().filter(|(_, s)| !s.histogram.is_empty())
+        {
+            note(format!("histogram-{i}"), state.histogram.clone().into());
+        }
         for (name, value) in [
             ("epochs", Value::from(self.epochs)),
             ("step", self.step.into()),
-            ("adam-steps", self.adam.steps.into()),
+            ("optimizer-steps", self.optimizer.steps.into()),
             ("sum-loss", self.sums.loss.into()),
             ("sum-active", self.sums.active.into()),
             ("sum-d-ap", self.sums.d_ap.into()),
             ("sum-d-an", self.sums.d_an.into()),
         ] {
-            checkpoint.notes.insert(name.into(), value);
+            note(name.into(), value);
+        }
+        if let Some(memory) = self.objective.memory() {
+            let (embeddings, labels) = memory.content();
+            checkpoint.notes.insert("memory-labels".into(), labels.into());
+            checkpoint.notes.insert("memory-next".into(), memory.next().into());
+            checkpoint.extra.insert("memory".into(), embeddings.to_vec());
         }
         checkpoint
     }
@@ -264,33 +366,87 @@ impl Training {
         stop: &AtomicBool,
     ) -> Result<Outcome, TrainError> {
         let steps = self.steps_per_epoch();
-        let d = self.network.embedding();
-        let batch = self.settings.batch;
-        let loss = TripletMargin { margin: self.settings.margin, ..TripletMargin::default() };
-        let mut indices = Vec::new();
-        let mut embedding_gradients = vec![0.0; 3 * batch * d];
+        let total = steps * self.settings.epochs;
+        let warmup = (self.settings.warmup * steps as f64).round() as u64;
+        let shape = data.shape();
+        let (mut indices, mut labels, mut slopes) = (Vec::new(), Vec::new(), Vec::new());
+        let mut health = Health::default();
         while self.epochs < self.settings.epochs {
             let epoch = self.epochs;
-            let order = self.sampler.order(epoch);
+            self.batches.begin(epoch);
             while self.step < steps {
-                let anchors = &order[self.step as usize * batch..][..batch];
-                self.sampler.batch(epoch, anchors, &mut indices);
-                let embeddings = self.engine.forward(&self.parameters, &data.train.images, &indices);
-                let distance = self.settings.distance;
-                let triplets = mean_triplet_loss(&loss, distance, embeddings, d, &mut embedding_gradients);
-                if !triplets.loss.is_finite() {
-                    let (epoch, step) = (epoch + 1, self.step + 1);
-                    return Err(TrainError::NotFinite { loss: triplets.loss, epoch, step });
+                self.batches.batch(self.step, &mut indices);
+                labels.clear();
+                if self.settings.self_supervised {
+                    // Every image is a class of its own, and comes twice.
+                    labels.extend((0..indices.len() as u32).chain(0..indices.len() as u32));
+                    indices.extend_from_within(..);
+                } else {
+                    labels.extend(indices.iter().map(|i| data.train.labels[*i]));
                 }
-                self.engine.backward(&data.train.images, &embedding_gradients, &mut self.gradient);
-                self.adam.step(&mut self.parameters, &self.gradient);
+                let views = if self.settings.self_supervised { labels.len() / 2 } else { labels.len() };
+                let prepare = self.settings.augment.changes().map(|changes| Views {
+                    changes,
+                    shape,
+                    seed: self.settings.seed,
+                    epoch: epoch * steps + self.step,
+                    views,
+                });
+                let prepare = prepare.as_ref().map(|p| p as &dyn Prepare);
+                let images = &data.train.images;
+                let n = self.network.parameter_count();
+                let embeddings =
+                    self.engine.forward_prepared(&self.parameters[..n], images, &indices, prepare);
+                slopes.resize(embeddings.len(), 0.0);
+                let d = self.network.embedding();
+                let report = match &self.of_triplets {
+                    Some(loss) => {
+                        let distance = self.settings.distance.unwrap_or_default();
+                        mean_triplet_loss(loss, distance, embeddings, d, &mut slopes)
+                    }
+                    None => {
+                        let own = &mut self.gradient[n..];
+                        let mut rng = stream(self.settings.seed, Purpose::Mining, epoch, self.step);
+                        if self.settings.sampler.of_triplets()
+                            && self.settings.miner.is_none()
+                            && self.settings.memory == 0
+                        {
+                            let tuples = given(indices.len() / 3);
+                            self.objective.evaluate_tuples(embeddings, &labels, &tuples, &mut slopes, own)
+                        } else {
+                            self.objective.evaluate(embeddings, &labels, &mut rng, &mut slopes, own)
+                        }
+                    }
+                };
+                if !report.loss.is_finite() {
+                    let (epoch, step) = (epoch + 1, self.step + 1);
+                    return Err(TrainError::NotFinite { loss: report.loss, epoch, step });
+                }
                 self.step += 1;
-                self.sums.loss += triplets.loss;
-                self.sums.active += triplets.active;
-                self.sums.d_ap += triplets.d_ap;
-                self.sums.d_an += triplets.d_an;
+                if self.step == steps {
+                    health = Health::of(embeddings, d);
+                }
+                self.engine.backward_prepared(images, prepare, &slopes, &mut self.gradient[..n]);
+                clip(&mut self.gradient, self.settings.clip);
+                let position = epoch * steps + self.step - 1;
+                let factor = self.settings.schedule.factor(position, total, steps, warmup);
+                let rate = self.settings.learning_rate * factor;
+                self.optimizer.step(rate, &mut self.parameters, &self.gradient);
+                if self.parameters.len() > n {
+                    self.objective.write_parameters(&self.parameters[n..]);
+                }
+                if let Some(average) = &mut self.average {
+                    // A young average keeps less, so that it does not remember where the run began.
+                    let keep = self.settings.average.min(position as f64 / (position as f64 + 10.0));
+                    let new = (1.0 - keep) as f32;
+                    average.iter_mut().zip(&self.parameters).for_each(|(a, p)| *a += (p - *a) * new);
+                }
+                self.sums.loss += report.loss;
+                self.sums.active += report.active;
+                self.sums.d_ap += report.d_ap;
+                self.sums.d_an += report.d_an;
                 let images = indices.len() as u64;
-                let report = StepReport { epoch: epoch + 1, step: self.step, steps, triplets, images };
+                let report = StepReport { epoch: epoch + 1, step: self.step, steps, loss: report, images };
                 for observer in observers.iter_mut() {
                     observer.step(&report)?;
                 }
@@ -310,6 +466,7 @@ impl Training {
                 active: sums.active / n,
                 d_ap: sums.d_ap / n,
                 d_an: sums.d_an / n,
+                health,
                 validation: None,
             };
             self.pause(Some(&mut report), observers)?;
@@ -338,5 +495,47 @@ impl Training {
             seen?;
         }
         Ok(())
+    }
+}
+
+/// The margin loss of given triplets, where the objective is nothing else: its distances need no matrix.
+fn plain_triplets(settings: &Settings, spec: &crate::loss::ObjectiveSpec) -> Option<TripletMargin> {
+    let alone = settings.sampler.of_triplets()
+        && spec.miner.is_none()
+        && spec.memory == 0
+        && spec.regularizers.is_empty()
+        && spec.distance.is_some()
+        && spec.reducer == Some(Reducer::Mean);
+    match &spec.losses.0[..] {
+        [(weight, Loss::TripletMargin(loss))] if alone && *weight == 1.0 && !loss.swap => Some(*loss),
+        _ => None,
+    }
+}
+
+/// Triplets of a batch: anchors, then positives, then negatives.
+fn given(n: usize) -> Tuples {
+    Tuples::Triplets(Lists::build(3 * n, |anchor, out| {
+        if anchor < n {
+            out.push([(n + anchor) as u32, (2 * n + anchor) as u32]);
+        }
+    }))
+}
+
+/// Images as a step sees them.
+struct Views {
+    changes: Changes,
+    shape: Shape,
+    seed: u64,
+    /// The step since the run began: an image that comes twice in an epoch comes differently.
+    epoch: u64,
+    /// How many images a view has.
+    views: usize,
+}
+
+impl Prepare for Views {
+    fn prepare(&self, position: usize, image: usize, from: &[u8], to: &mut [u8]) {
+        let view = (position / self.views.max(1)) as u64;
+        let occasion = Occasion { seed: self.seed, epoch: self.epoch, image: image as u64, view };
+        self.changes.apply(self.shape, occasion, from, to);
     }
 }

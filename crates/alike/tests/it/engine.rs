@@ -148,7 +148,7 @@ fn an_empty_batch_has_no_gradient() {
 /// images.
 #[test]
 fn no_image_allocates() {
-    let golden = Golden::read("residual");
+    let golden = Golden::read("engine_residual");
     let input = golden.note("input").parse().unwrap();
     for spec in [golden.note("spec"), alike::model::SEED_SPEC.to_owned()] {
         let input = if spec == alike::model::SEED_SPEC { "28x28x1".parse().unwrap() } else { input };

@@ -4,7 +4,8 @@ use alike::data::{Dataset, DigitCounts, digits};
 use alike::eval::Validator;
 use alike::loss::LossReport;
 use alike::train::{
-    Observer, Outcome, Recorder, Run, Settings, StepReport, TrainError, Training, read_metrics,
+    EpochReport, Observer, Outcome, RECIPES, Recorder, Run, Settings, StepReport, TrainError, Training, View,
+    read_metrics, verdict,
 };
 use alike_kernels::Tier;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -103,6 +104,108 @@ fn a_resumed_run_has_the_bits_and_records_of_an_uninterrupted_one() {
     }
 }
 
+/// Everything that a checkpoint must hold: class vectors, a memory, a running histogram, a moving average, changed images.
+fn elaborate() -> Vec<Settings> {
+    let base = Settings {
+        sampler: "pk:5x4".parse().unwrap(),
+        distance: None,
+        reducer: None,
+        augment: "affine".parse().unwrap(),
+        optimizer: "adamw".parse().unwrap(),
+        schedule: "one-cycle".parse().unwrap(),
+        average: 0.9,
+        clip: Some(1.0),
+        warmup: 0.5,
+        ..settings()
+    };
+    vec![
+        Settings {
+            loss: "arcface + 0.5 * multi-similarity".into(),
+            regularizer: vec!["0.1 * lp".into()],
+            ..base.clone()
+        },
+        Settings { loss: "supervised-contrastive".into(), memory: 50, ..base.clone() },
+        Settings { loss: "triplet-margin".into(), miner: Some("distance-weighted".into()), ..base.clone() },
+        Settings { loss: "dynamic-soft-margin".into(), ..base.clone() },
+        Settings {
+            loss: "nt-xent".into(),
+            self_supervised: true,
+            sampler: "random".parse().unwrap(),
+            optimizer: "sgd".parse().unwrap(),
+            learning_rate: 1e-2,
+            ..base.clone()
+        },
+        Settings { loss: "contrastive".into(), sampler: "fixed-triplets:count=100".parse().unwrap(), ..base },
+    ]
+}
+
+#[test]
+fn every_kind_of_run_continues_to_the_same_bits_at_any_number_of_threads_and_in_any_memory() {
+    let data = data();
+    let never = AtomicBool::new(false);
+    for settings in elaborate() {
+        let run = |threads: usize, stop_after: Option<u64>, memory: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let mut training = Training::new(settings.clone(), &data).unwrap();
+                training.set_activation_memory(memory);
+                if let Some(steps) = stop_after {
+                    let stop = AtomicBool::new(false);
+                    let mut after = StopAfter(steps, &stop);
+                    let outcome = training.run(&data, &mut [&mut after], &stop).unwrap();
+                    assert_eq!(outcome, Outcome::Stopped);
+                    training = Training::resume(settings.clone(), &data, training.checkpoint()).unwrap();
+                }
+                assert_eq!(training.run(&data, &mut [], &never).unwrap(), Outcome::Finished);
+                training.checkpoint()
+            })
+        };
+        let whole = run(1, None, usize::MAX);
+        for (threads, stop, memory) in [(2, Some(3), usize::MAX), (3, None, 0)] {
+            assert!(whole == run(threads, stop, memory), "{}: {threads} threads, {stop:?}", settings.loss);
+        }
+    }
+}
+
+/// Keeps what every epoch came to.
+struct Epochs(Vec<EpochReport>);
+
+impl Observer for Epochs {
+    fn pause(&mut self, view: &mut View<'_>) -> Result<(), TrainError> {
+        self.0.extend(view.epoch.as_deref().copied());
+        Ok(())
+    }
+}
+
+#[test]
+fn a_run_that_collapses_is_flagged_and_no_recipe_is() {
+    let data = digits(DigitCounts { train: 1200, test: 60 }, 2);
+    let verdicts = |settings: &Settings| {
+        let mut training = Training::new(settings.clone(), &data).unwrap();
+        let mut epochs = Epochs(Vec::new());
+        training.run(&data, &mut [&mut epochs], &AtomicBool::new(false)).unwrap();
+        let width = training.network().embedding();
+        epochs.0.iter().map(|e| verdict(e, width, settings.margin())).collect::<Vec<_>>()
+    };
+    // The hardest triplets and a step that is far too large: every image comes to the same place.
+    let collapse = Settings {
+        loss: "triplet-margin:margin=1".into(),
+        miner: Some("batch-hard".into()),
+        sampler: "pk:10x10".parse().unwrap(),
+        learning_rate: 0.3,
+        epochs: 2,
+        validate: 0.0,
+        ..Settings::seed_recipe("digits")
+    };
+    let found = verdicts(&collapse);
+    let sentence = found[0].as_ref().expect("a collapse within an epoch");
+    assert!(sentence.contains("collapsed") && sentence.contains("--learning-rate"), "{sentence}");
+    for name in RECIPES {
+        let recipe = Settings { epochs: 2, ..Settings::recipe(name, "digits").unwrap() };
+        assert!(verdicts(&recipe).iter().all(Option::is_none), "{name}: {:?}", verdicts(&recipe));
+    }
+}
+
 #[test]
 fn an_excluded_class_is_not_trained_on_and_an_unknown_one_is_refused() {
     let data = data();
@@ -139,7 +242,7 @@ fn ready_batches_teach() {
     struct Losses(Vec<LossReport>);
     impl Observer for Losses {
         fn step(&mut self, s: &StepReport) -> Result<(), TrainError> {
-            self.0.push(s.triplets);
+            self.0.push(s.loss);
             Ok(())
         }
     }

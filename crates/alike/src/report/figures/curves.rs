@@ -41,7 +41,7 @@ pub(in crate::report) fn curves(e: &Evidence<'_>) -> Option<Figure> {
         e.metrics.iter().filter(|m| matches!(m, Metric::Epoch { .. })).map(|m| m.step() as f64).collect();
     let mut panels = vec![
         plot("Loss", Unit::Plain, "mean of 25 steps", vec![loss], &ends),
-        plot("Share of active triplets", Unit::Percent, "loss above zero", vec![active], &ends),
+        plot("Share of active elements", Unit::Percent, "loss above zero", vec![active], &ends),
         plot("Mean distances", Unit::Plain, "distance", vec![d_an, d_ap], &ends),
     ];
     if !validation.points.is_empty() {
@@ -53,13 +53,14 @@ pub(in crate::report) fn curves(e: &Evidence<'_>) -> Option<Figure> {
         Metric::Step { .. } => None,
     });
     let caption = format!(
-        "{} epochs of {} steps with {} triplets each, Adam with step size {}, margin {}, seed {}{}. Vertical lines end \
-         an epoch; each point is the mean of up to 25 steps.{}",
+        "{} epochs of {} steps of {} images each, loss {}, {} with step size {}, seed {}{}. Vertical lines end an epoch; each \
+         point is the mean of up to 25 steps.{}",
         ends.len(),
         ends.first().copied().unwrap_or_default(),
-        s.batch,
+        s.sampler.images(s.batch),
+        s.loss,
+        crate::text::write(&s.optimizer),
         s.learning_rate,
-        s.margin,
         s.seed,
         seconds.map_or(String::new(), |t| format!("; {t:.0} seconds")),
         if s.validate > 0.0 {

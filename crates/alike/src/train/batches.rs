@@ -1,0 +1,311 @@
+//! Which images make a batch.
+
+use super::{SamplerError, TripletSampler};
+use crate::rng::{Purpose, SliceRandom, stream};
+use crate::text::{self, Choice};
+use serde::{Deserialize, Serialize};
+
+/// How batches are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Sampler {
+    /// An anchor, a positive and a negative each: the batch counts triplets.
+    Triplets,
+    /// Images in random order.
+    Random,
+    /// Classes, and images of each.
+    Pk(Pk),
+    /// Triplets drawn once for the whole run.
+    FixedTriplets(FixedTriplets),
+}
+
+/// See [`Sampler::Pk`]; written `pk:10x20`, or `pk:classes=10,images=20`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Pk {
+    /// Classes of a batch.
+    pub classes: usize,
+    /// Images of each.
+    pub images: usize,
+}
+
+impl Default for Pk {
+    fn default() -> Pk {
+        Pk { classes: 10, images: 20 }
+    }
+}
+
+/// See [`Sampler::FixedTriplets`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FixedTriplets {
+    /// How many.
+    pub count: usize,
+}
+
+impl Default for FixedTriplets {
+    fn default() -> FixedTriplets {
+        FixedTriplets { count: 60_000 }
+    }
+}
+
+impl Choice for Sampler {
+    const WHAT: &'static str = "sampler";
+
+    fn all() -> Vec<Sampler> {
+        vec![
+            Sampler::Triplets,
+            Sampler::Random,
+            Sampler::Pk(Pk::default()),
+            Sampler::FixedTriplets(FixedTriplets::default()),
+        ]
+    }
+}
+
+impl std::str::FromStr for Sampler {
+    type Err = text::ChoiceError;
+
+    fn from_str(s: &str) -> Result<Sampler, text::ChoiceError> {
+        if let Some((classes, images)) = s.strip_prefix("pk:").and_then(|rest| rest.split_once('x'))
+            && let (Ok(classes), Ok(images)) = (classes.trim().parse(), images.trim().parse())
+        {
+            return Ok(Sampler::Pk(Pk { classes, images }));
+        }
+        text::parse(s)
+    }
+}
+
+impl Sampler {
+    /// Whether a batch is triplets: anchors, then positives, then negatives.
+    pub fn of_triplets(&self) -> bool {
+        matches!(self, Sampler::Triplets | Sampler::FixedTriplets(_))
+    }
+
+    /// Images of a batch, where `batch` is what the settings say.
+    pub fn images(&self, batch: usize) -> usize {
+        match self {
+            Sampler::Triplets | Sampler::FixedTriplets(_) => 3 * batch,
+            Sampler::Random => batch,
+            Sampler::Pk(pk) => pk.classes * pk.images,
+        }
+    }
+}
+
+/// The batches of a run, epoch by epoch.
+#[derive(Clone, Debug)]
+pub(super) struct Batches {
+    sampler: Sampler,
+    batch: usize,
+    seed: u64,
+    trained: Vec<usize>,
+    triplets: Option<TripletSampler>,
+    /// The images of each class that takes part, for classes and images.
+    members: Vec<Vec<usize>>,
+    fixed: Vec<[usize; 3]>,
+    /// The epoch at hand: its images or anchors in order.
+    epoch: u64,
+    order: Vec<usize>,
+}
+
+impl Batches {
+    pub(super) fn new(
+        sampler: Sampler,
+        batch: usize,
+        seed: u64,
+        labels: &[u32],
+        names: &[String],
+        trained: &[usize],
+    ) -> Result<Batches, SamplerError> {
+        let triplets =
+            sampler.of_triplets().then(|| TripletSampler::new(labels, names, trained, seed)).transpose()?;
+        let mut members: Vec<Vec<usize>> = vec![Vec::new(); names.len()];
+        trained.iter().for_each(|i| members[labels[*i] as usize].push(*i));
+        members.retain(|m| !m.is_empty());
+        let mut fixed = Vec::new();
+        if let (Sampler::FixedTriplets(FixedTriplets { count }), Some(triplets)) = (sampler, &triplets) {
+            // Rounds of all anchors, each with other partners, cut off at the count.
+            for round in 0..count.div_ceil(trained.len().max(1)) as u64 {
+                let left = count - fixed.len();
+                fixed.extend(triplets.order(round).into_iter().take(left).map(|a| {
+                    let (p, n) = triplets.draw(round, a);
+                    [a, p, n]
+                }));
+            }
+        }
+        if let Sampler::Pk(Pk { classes, images }) = sampler
+            && (classes > members.len() || classes == 0 || images == 0)
+        {
+            return Err(SamplerError::TooFewForPk { classes, images, found: members.len() });
+        }
+        let mut batches = Batches {
+            sampler,
+            batch,
+            seed,
+            trained: trained.to_vec(),
+            triplets,
+            members,
+            fixed,
+            epoch: 0,
+            order: vec![],
+        };
+        batches.begin(0);
+        Ok(batches)
+    }
+
+    /// How many batches there could be anchors for, and how many anchors there are.
+    pub(super) fn supply(&self) -> (u64, usize) {
+        let n = if self.fixed.is_empty() { self.trained.len() } else { self.fixed.len() };
+        let per = match self.sampler {
+            Sampler::Pk(pk) => pk.classes * pk.images,
+            _ => self.batch,
+        };
+        // Classes and images can always be drawn again.
+        let least = if matches!(self.sampler, Sampler::Pk(_)) { 1 } else { 0 };
+        (((n / per.max(1)) as u64).max(least), n)
+    }
+
+    /// Turns to an epoch.
+    pub(super) fn begin(&mut self, epoch: u64) {
+        self.epoch = epoch;
+        let mut rng = stream(self.seed, Purpose::Order, epoch, 0);
+        self.order = match self.sampler {
+            Sampler::Triplets | Sampler::Random => self.trained.clone(),
+            Sampler::FixedTriplets(_) => (0..self.fixed.len()).collect(),
+            Sampler::Pk(pk) => {
+                self.order = self.classes_and_images(pk, epoch);
+                return;
+            }
+        };
+        self.order.shuffle(&mut rng);
+    }
+
+    /// Classes come round in random order, and each class's images too, so that all are seen equally often.
+    fn classes_and_images(&self, pk: Pk, epoch: u64) -> Vec<usize> {
+        let (steps, _) = self.supply();
+        let mut rng = stream(self.seed, Purpose::Batch, epoch, 0);
+        let mut decks: Vec<Vec<usize>> = vec![Vec::new(); self.members.len()];
+        let mut classes: Vec<usize> = Vec::new();
+        let mut order = Vec::with_capacity(steps as usize * pk.classes * pk.images);
+        for _ in 0..steps {
+            let mut chosen = Vec::with_capacity(pk.classes);
+            while chosen.len() < pk.classes {
+                if classes.is_empty() {
+                    classes = (0..self.members.len()).collect();
+                    classes.shuffle(&mut rng);
+                }
+                // A class that is in the batch already waits for the next one.
+                match classes.iter().rposition(|c| !chosen.contains(c)) {
+                    Some(at) => chosen.push(classes.remove(at)),
+                    None => {
+                        let mut more: Vec<usize> = (0..self.members.len()).collect();
+                        more.shuffle(&mut rng);
+                        classes.splice(0..0, more);
+                    }
+                }
+            }
+            for class in chosen {
+                for _ in 0..pk.images {
+                    if decks[class].is_empty() {
+                        decks[class].clone_from(&self.members[class]);
+                        decks[class].shuffle(&mut rng);
+                    }
+                    order.extend(decks[class].pop());
+                }
+            }
+        }
+        order
+    }
+
+    /// The images of a step of the epoch at hand.
+    pub(super) fn batch(&self, step: u64, into: &mut Vec<usize>) {
+        let per = if self.sampler.of_triplets() { self.batch } else { self.sampler.images(self.batch) };
+        let chosen = &self.order[step as usize * per..][..per];
+        match (&self.sampler, &self.triplets) {
+            (Sampler::FixedTriplets(_), _) => {
+                into.clear();
+                (0..3).for_each(|k| into.extend(chosen.iter().map(|t| self.fixed[*t][k])));
+            }
+            (_, Some(triplets)) => triplets.batch(self.epoch, chosen, into),
+            _ => {
+                into.clear();
+                into.extend_from_slice(chosen);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batches(sampler: &str, labels: &[u32], batch: usize) -> Result<Batches, SamplerError> {
+        let names: Vec<String> = (0..9).map(|i| format!("c{i}")).collect();
+        let all: Vec<usize> = (0..labels.len()).collect();
+        Batches::new(sampler.parse().unwrap(), batch, 5, labels, &names, &all)
+    }
+
+    #[test]
+    fn classes_and_images_are_as_many_as_they_should_be_and_come_equally_often() {
+        let labels: Vec<u32> = (0..300).map(|i| if i < 200 { 0 } else { 1 + i % 4 }).collect();
+        let mut batches = batches("pk:3x4", &labels, 0).unwrap();
+        assert_eq!(batches.supply(), (25, 300));
+        let mut seen = [0; 5];
+        let mut batch = Vec::new();
+        for epoch in 0..4 {
+            batches.begin(epoch);
+            for step in 0..25 {
+                batches.batch(step, &mut batch);
+                assert_eq!(batch.len(), 12);
+                for images in batch.chunks(4) {
+                    assert!(images.iter().all(|i| labels[*i] == labels[images[0]]));
+                    seen[labels[images[0]] as usize] += 1;
+                }
+                let mut classes: Vec<u32> = batch.iter().map(|i| labels[*i]).collect();
+                classes.dedup();
+                assert_eq!(classes.len(), 3, "no class twice");
+            }
+        }
+        assert!(seen.iter().all(|n| (58..=62).contains(n)), "{seen:?}");
+        let first = batches.order.clone();
+        batches.begin(2);
+        assert_ne!(first, batches.order);
+        batches.begin(3);
+        assert_eq!(first, batches.order);
+    }
+
+    #[test]
+    fn more_classes_than_there_are_is_refused() {
+        let message = batches("pk:3x2", &[0, 0, 1], 0).unwrap_err().to_string();
+        assert!(message.contains("3 classes") && message.contains("only 2"), "{message}");
+    }
+
+    #[test]
+    fn fixed_triplets_are_the_same_every_epoch() {
+        let labels: Vec<u32> = (0..40).map(|i| i % 4).collect();
+        let mut batches = batches("fixed-triplets:count=50", &labels, 10).unwrap();
+        let mut all = |epoch| {
+            batches.begin(epoch);
+            let mut found: Vec<[usize; 3]> = Vec::new();
+            let mut batch = Vec::new();
+            for step in 0..batches.supply().0 {
+                batches.batch(step, &mut batch);
+                found.extend((0..10).map(|i| [batch[i], batch[10 + i], batch[20 + i]]));
+            }
+            assert!(
+                found.iter().all(|[a, p, n]| a != p && labels[*a] == labels[*p] && labels[*a] != labels[*n])
+            );
+            let first = found[0];
+            found.sort_unstable();
+            (first, found)
+        };
+        let (one, two) = (all(0), all(1));
+        assert_eq!(one.1, two.1);
+        assert_ne!(one.0, two.0);
+    }
+
+    #[test]
+    fn samplers_are_read_in_either_form() {
+        assert_eq!("pk:4x9".parse::<Sampler>().unwrap(), "pk:classes=4,images=9".parse().unwrap());
+        assert!("pkk:4x9".parse::<Sampler>().is_err());
+    }
+}
