@@ -71,6 +71,8 @@ pub(crate) enum Command {
     Model(ModelArgs),
     /// Train an embedding
     Train(Box<TrainArgs>),
+    /// Search for the loss, values and step size that suit a data set
+    Tune(TuneArgs),
     /// List losses, with their values and what they are for
     Losses(LossesArgs),
     /// Judge a run: image space against feature space
@@ -287,6 +289,46 @@ pub(crate) struct ScheduleArgs {
     /// The step size of class vectors, by that of weights
     #[arg(long, value_name = "FACTOR")]
     pub(crate) class_rate: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum JudgeArg {
+    /// Images of the classes that are trained on
+    Image,
+    /// Classes that are not
+    Class,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike tune --data mnist --out tuned --minutes 10
+  alike tune --data mnist --out tuned               continue a search that was stopped, or that ran out of time
+  alike train --config tuned/best.toml --data mnist --out RUN")]
+pub(crate) struct TuneArgs {
+    /// mnist, fashion-mnist, kmnist, digits, or a folder with the four IDX files
+    #[arg(long, value_name = "NAME|DIR")]
+    pub(crate) data: String,
+    /// The folder of the search; one that is there is continued
+    #[arg(long, short, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Where candidates begin
+    #[arg(long, default_value = "fast", value_parser = clap::builder::PossibleValuesParser::new(alike::train::RECIPES))]
+    pub(crate) recipe: String,
+    /// Candidates: all losses with their usual values first, then others
+    #[arg(long, default_value_t = 27, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub(crate) candidates: u16,
+    /// Judge by held-out images, or by classes that are not trained on
+    #[arg(long, value_enum, default_value = "image")]
+    pub(crate) by: JudgeArg,
+    /// The share of images, or classes, that is held out
+    #[arg(long, default_value_t = 0.2)]
+    pub(crate) hold_out: f64,
+    /// Passes over the images of a round [default: the recipe's]
+    #[arg(long)]
+    pub(crate) epochs: Option<u64>,
+    /// Stop after this long; the same command goes on from there
+    #[arg(long)]
+    pub(crate) minutes: Option<f64>,
 }
 
 #[derive(Debug, Args)]

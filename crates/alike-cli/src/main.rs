@@ -45,6 +45,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Data(data) => commands::data::run(data, &cli.global),
         Command::Model(model) => commands::model::run(model, &cli.global),
         Command::Train(train) => commands::train::run(train, &cli.global),
+        Command::Tune(tune) => commands::tune::run(tune, &cli.global),
         Command::Losses(losses) => commands::losses::run(losses, &cli.global),
         Command::Eval(eval) => commands::eval::run(eval, &cli.global),
         Command::Report(report) => commands::report::run(report, &cli.global),

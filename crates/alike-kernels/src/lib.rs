@@ -15,6 +15,7 @@ mod tier;
 #[macro_use]
 mod simd;
 mod dots;
+mod exp;
 mod matmul;
 mod norm;
 mod plane;

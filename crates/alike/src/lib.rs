@@ -13,8 +13,9 @@
 //! 7. [`loss`]: formulas over distances.
 //! 8. [`train`]: the loop, its settings, its observers, the run folder.
 //! 9. [`eval`]: how good an embedding is, by the field's own rules.
-//! 10. [`projection`]: two dimensions out of many.
-//! 11. [`report`]: figures and the page.
+//! 10. [`tune`]: which loss, with which values.
+//! 11. [`projection`]: two dimensions out of many.
+//! 12. [`report`]: figures and the page.
 //!
 //! # Shapes
 //!
@@ -44,6 +45,8 @@ pub mod loss;
 pub mod train;
 
 pub mod eval;
+
+pub mod tune;
 
 pub mod projection;
 

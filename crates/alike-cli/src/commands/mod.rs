@@ -9,6 +9,7 @@ pub(crate) mod losses;
 pub(crate) mod model;
 pub(crate) mod report;
 pub(crate) mod train;
+pub(crate) mod tune;
 
 use crate::args::Global;
 use alike::data::Places;

@@ -162,7 +162,7 @@ fn describe(data: &Dataset, global: &Global) {
 }
 
 /// Set by Ctrl-C, for as long as the program lives.
-fn stop() -> anyhow::Result<&'static AtomicBool> {
+pub(super) fn stop() -> anyhow::Result<&'static AtomicBool> {
     static STOP: AtomicBool = AtomicBool::new(false);
     static HANDLER: Once = Once::new();
     let mut set = Ok(());

@@ -19,8 +19,6 @@ pub(crate) struct Side {
     pitch: usize,
     n: usize,
     rows: AlignedBuffer,
-    /// `d x n`, for products.
-    columns: AlignedBuffer,
     squares: Vec<f64>,
     /// The lengths that were divided by; empty where none were.
     lengths: Vec<f64>,
@@ -41,12 +39,22 @@ impl Side {
             }
         }
         let squares = rows.chunks_exact(pitch).take(n).map(square).collect();
-        let wide = padded(n);
-        let mut columns = AlignedBuffer::new(d * wide);
-        for (i, row) in rows.chunks_exact(pitch).take(n).enumerate() {
-            row[..d].iter().enumerate().for_each(|(k, x)| columns[k * wide + i] = *x);
+        Side { d, pitch, n, rows, squares, lengths }
+    }
+
+    /// `d x n`, as products read them.
+    fn columns(&self) -> AlignedBuffer {
+        const TOGETHER: usize = 16;
+        let wide = padded(self.n);
+        let mut columns = AlignedBuffer::new(self.d * wide);
+        for first in (0..self.n).step_by(TOGETHER) {
+            let count = TOGETHER.min(self.n - first);
+            for k in 0..self.d {
+                let to = &mut columns[k * wide + first..][..count];
+                to.iter_mut().enumerate().for_each(|(i, to)| *to = self.rows[(first + i) * self.pitch + k]);
+            }
         }
-        Side { d, pitch, n, rows, columns, squares, lengths }
+        columns
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -114,6 +122,7 @@ pub(crate) struct Matrix<'a> {
     form: Form,
     anchors: &'a Side,
     references: &'a Side,
+    columns: AlignedBuffer,
 }
 
 /// Memory for a block.
@@ -132,7 +141,8 @@ impl<'a> Matrix<'a> {
             Distance::SquaredEuclidean | Distance::SquaredChord => Form::Difference { root: false },
             Distance::Snr | Distance::Lp(_) => Form::Other,
         };
-        Matrix { tier, distance, form, anchors, references }
+        let columns = if form == Form::Other { AlignedBuffer::new(0) } else { references.columns() };
+        Matrix { tier, distance, form, anchors, references, columns }
     }
 
     /// Rows `rows` of the matrix, dense.
@@ -153,7 +163,7 @@ impl<'a> Matrix<'a> {
         products.resize(rows.len() * wide, 0.0);
         let left = Windows::matrix(rows.len(), a.d, a.pitch);
         let to = Windows::matrix(rows.len(), wide, wide);
-        self.tier.matmul_add(&a.rows[rows.start * a.pitch..], left, &r.columns, products, to);
+        self.tier.matmul_add(&a.rows[rows.start * a.pitch..], left, &self.columns, products, to);
         for ((i, out), products) in rows.zip(out.chunks_exact_mut(m)).zip(products.chunks_exact(wide)) {
             match self.form {
                 Form::Product { offset } => {

@@ -1,6 +1,5 @@
 //! Cross-entropy over cosines to learned class vectors, with a margin for the target: what ArcFace and its kin share.
 
-use super::math::log_sum_exp;
 use super::row::{Row, RowLoss, RowOut, TupleUse};
 
 /// What cosines are multiplied by to become logits.
@@ -34,40 +33,44 @@ impl RowLoss for CosineSoftmax<'_> {
     }
 
     fn row(&self, row: &Row<'_>, out: &mut RowOut<'_>) {
+        if let (1, Scale::Fixed(scale)) = (self.centers, self.scale) {
+            return self.plain(scale, row, out);
+        }
         let target = row.label as usize;
         let mut target_slope = 1.0;
-        // By class: its nearest vector, what its cosine is multiplied by, and its logit.
-        let classes: Vec<(usize, f64, f64)> = row
-            .distances
-            .chunks_exact(self.centers)
-            .enumerate()
-            .map(|(class, centers)| {
-                let (at, d) = nearest(centers);
-                let vector = class * self.centers + at;
-                let mut cos = 1.0 - d;
-                if class == target {
-                    (cos, target_slope) = (self.target)(cos);
-                }
-                let scale = match self.scale {
-                    Scale::Fixed(scale) => scale,
-                    Scale::Lengths { scale, classes } => {
-                        scale * row.length * if classes { row.reference_lengths[vector] } else { 1.0 }
-                    }
-                };
-                (vector, scale, scale * cos)
-            })
-            .collect();
-        let all = log_sum_exp(classes.iter().map(|(.., logit)| *logit), false);
-        let weight = row.weight * out.element(0, row.weight * (all - classes[target].2));
+        let vector = |class: usize| {
+            class * self.centers + nearest(&row.distances[class * self.centers..][..self.centers])
+        };
+        let scale_of = |vector: usize| match self.scale {
+            Scale::Fixed(scale) => scale,
+            Scale::Lengths { scale, classes } => {
+                scale * row.length * if classes { row.reference_lengths[vector] } else { 1.0 }
+            }
+        };
+        let mut logit = |class: usize| {
+            let vector = vector(class);
+            let mut cos = 1.0 - row.distances[vector];
+            if class == target {
+                (cos, target_slope) = (self.target)(cos);
+            }
+            scale_of(vector) * cos
+        };
+        let classes = row.distances.len() / self.centers;
+        let own = logit(target);
+        let all = out.log_sum_exp(0, (0..classes).map(logit), false);
+        let weight = row.weight * out.element(0, row.weight * (all - own));
         if weight == 0.0 {
             return;
         }
-        for (class, (vector, scale, logit)) in classes.into_iter().enumerate() {
-            let own = if class == target { 1.0 } else { 0.0 };
-            let by_logit = weight * ((logit - all).exp() - own);
-            let slope = if class == target { target_slope } else { 1.0 };
-            out.slope(vector as u32, -by_logit * scale * slope);
+        for class in 0..classes {
+            let is_target = class == target;
+            let by_logit = weight * (f64::from(out.shares(0)[class]) - if is_target { 1.0 } else { 0.0 });
+            let vector = vector(class);
+            let scale = scale_of(vector);
+            out.slopes[vector] -= by_logit * scale * if is_target { target_slope } else { 1.0 };
             if let Scale::Lengths { classes, .. } = self.scale {
+                let cos = 1.0 - row.distances[vector];
+                let logit = scale * if is_target { (self.target)(cos).0 } else { cos };
                 out.length += by_logit * logit / row.length;
                 if classes {
                     out.reference_lengths[vector] += by_logit * logit / row.reference_lengths[vector];
@@ -77,13 +80,38 @@ impl RowLoss for CosineSoftmax<'_> {
     }
 }
 
+impl CosineSoftmax<'_> {
+    /// One vector a class, and lengths that do not matter: runs of numbers without a choice.
+    fn plain(&self, scale: f64, row: &Row<'_>, out: &mut RowOut<'_>) {
+        let target = row.label as usize;
+        let (cos, slope) = (self.target)(1.0 - row.distances[target]);
+        let logits = out.logits(0);
+        logits.clear();
+        logits.extend(row.distances.iter().map(|d| (scale * (1.0 - d)) as f32));
+        logits[target] = (scale * cos) as f32;
+        let all = out.soften(0, false);
+        let weight = row.weight * out.element(0, row.weight * (all - scale * cos));
+        if weight == 0.0 {
+            return;
+        }
+        let factor = weight * scale;
+        let own = f64::from(out.shares(0)[target]);
+        let (slopes, shares) = out.slopes_and_shares(0);
+        for (slope, share) in slopes.iter_mut().zip(shares) {
+            *slope -= factor * f64::from(*share);
+        }
+        out.slopes[target] -= factor * ((own - 1.0) * slope - own);
+    }
+}
+
 /// The first of the smallest.
-fn nearest(distances: &[f64]) -> (usize, f64) {
+#[inline]
+fn nearest(distances: &[f64]) -> usize {
     let mut best = (0, distances[0]);
     for (at, d) in distances.iter().enumerate().skip(1) {
         if *d < best.1 {
             best = (at, *d);
         }
     }
-    best
+    best.0
 }

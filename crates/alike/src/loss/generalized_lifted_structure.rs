@@ -1,6 +1,5 @@
 //! The generalised lifted structure loss.
 
-use super::math::log_sum_exp;
 use super::row::{Row, RowLoss, RowOut};
 use serde::{Deserialize, Serialize};
 
@@ -33,14 +32,13 @@ impl RowLoss for GeneralizedLiftedStructure {
         let push = |n: &u32| self.neg_margin - row.d(*n);
         // A side without pairs says nothing.
         let sum = |side: f64| if side == f64::NEG_INFINITY { 0.0 } else { side };
-        let pulls = sum(log_sum_exp(row.positives.iter().map(pull), false));
-        let pushes = sum(log_sum_exp(row.negatives.iter().map(push), false));
+        let pulls = sum(out.log_sum_exp(0, row.positives.iter().map(pull), false));
+        let pushes = sum(out.log_sum_exp(1, row.negatives.iter().map(push), false));
         let value = pulls + pushes;
         let weight = out.element(0, value.max(0.0));
-        if value <= 0.0 || weight == 0.0 {
-            return;
+        if value > 0.0 {
+            out.slopes_by_share(0, row.positives, weight);
+            out.slopes_by_share(1, row.negatives, -weight);
         }
-        row.positives.iter().for_each(|p| out.slope(*p, weight * (pull(p) - pulls).exp()));
-        row.negatives.iter().for_each(|n| out.slope(*n, -weight * (push(n) - pushes).exp()));
     }
 }

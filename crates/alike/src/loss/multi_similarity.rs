@@ -1,6 +1,5 @@
 //! The multi-similarity loss.
 
-use super::math::log_sum_exp;
 use super::row::{Row, RowLoss, RowOut};
 use serde::{Deserialize, Serialize};
 
@@ -34,13 +33,10 @@ impl RowLoss for MultiSimilarity {
         let MultiSimilarity { alpha, beta, base } = *self;
         let pull = |p: &u32| alpha * (row.d(*p) - base);
         let push = |n: &u32| beta * (base - row.d(*n));
-        let pulls = log_sum_exp(row.positives.iter().map(pull), true);
-        let pushes = log_sum_exp(row.negatives.iter().map(push), true);
+        let pulls = out.log_sum_exp(0, row.positives.iter().map(pull), true);
+        let pushes = out.log_sum_exp(1, row.negatives.iter().map(push), true);
         let weight = out.element(0, pulls / alpha + pushes / beta);
-        if weight == 0.0 {
-            return;
-        }
-        row.positives.iter().for_each(|p| out.slope(*p, weight * (pull(p) - pulls).exp()));
-        row.negatives.iter().for_each(|n| out.slope(*n, -weight * (push(n) - pushes).exp()));
+        out.slopes_by_share(0, row.positives, weight);
+        out.slopes_by_share(1, row.negatives, -weight);
     }
 }

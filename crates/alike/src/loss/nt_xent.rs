@@ -34,7 +34,7 @@ impl RowLoss for NtXent {
     fn row(&self, row: &Row<'_>, out: &mut RowOut<'_>) {
         let t = self.temperature;
         let logit = |j: &u32| -row.d(*j) / t;
-        let others = log_sum_exp(row.negatives.iter().map(logit), false);
+        let others = out.log_sum_exp(1, row.negatives.iter().map(logit), false);
         // What all positives together ask of the negatives, whose shares differ by a common factor only.
         let mut push = 0.0;
         for p in row.positives {
@@ -44,8 +44,6 @@ impl RowLoss for NtXent {
             out.slope(*p, weight / t * (1.0 - (own - all).exp()));
             push += weight * (others - all).exp();
         }
-        if push != 0.0 {
-            row.negatives.iter().for_each(|n| out.slope(*n, -push / t * (logit(n) - others).exp()));
-        }
+        out.slopes_by_share(1, row.negatives, -push / t);
     }
 }

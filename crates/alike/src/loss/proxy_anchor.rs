@@ -1,6 +1,5 @@
 //! The proxy anchor loss.
 
-use super::math::log_sum_exp;
 use super::row::{Row, RowLoss, RowOut};
 use serde::{Deserialize, Serialize};
 
@@ -45,13 +44,13 @@ impl RowLoss for Weighted<'_> {
         let less = |j: &u32| self.weights[*j as usize] - 1.0;
         let pull = |p: &u32| alpha * (row.d(*p) - 1.0 + margin) + less(p);
         let push = |n: &u32| alpha * (1.0 - row.d(*n) + margin) + less(n);
-        let pulls = log_sum_exp(row.positives.iter().map(pull), true);
-        let pushes = log_sum_exp(row.negatives.iter().map(push), true);
+        let pulls = out.log_sum_exp(0, row.positives.iter().map(pull), true);
+        let pushes = out.log_sum_exp(1, row.negatives.iter().map(push), true);
         out.divide_by(0, if row.positives.is_empty() { 0.0 } else { 1.0 });
         out.divide_by(1, 1.0);
         let weight = alpha * out.element(0, pulls);
-        row.positives.iter().for_each(|p| out.slope(*p, weight * (pull(p) - pulls).exp()));
+        out.slopes_by_share(0, row.positives, weight);
         let weight = alpha * out.element(1, pushes);
-        row.negatives.iter().for_each(|n| out.slope(*n, -weight * (push(n) - pushes).exp()));
+        out.slopes_by_share(1, row.negatives, -weight);
     }
 }

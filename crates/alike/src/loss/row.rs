@@ -13,7 +13,7 @@ use std::ops::Range;
 /// Rows that are done together.
 const BLOCK: usize = 32;
 /// Into how many parts the rows are cut, at most; the cut never depends on threads, so neither do sums.
-const PARTS: usize = 16;
+const PARTS: usize = 8;
 
 /// A loss that sees one anchor's distances at a time.
 pub trait RowLoss: Sync {
@@ -133,6 +133,8 @@ pub struct RowOut<'a> {
     scales: Option<&'a [f64]>,
     class: u32,
     shares: [f64; 2],
+    tier: Tier,
+    soft: &'a mut [Vec<f32>; 2],
 }
 
 impl<'a> RowOut<'a> {
@@ -142,6 +144,8 @@ impl<'a> RowOut<'a> {
         tallies: &'a mut [Tally],
         reducers: &'a [Reducer],
         scales: Option<&'a [f64]>,
+        tier: Tier,
+        soft: &'a mut [Vec<f32>; 2],
     ) -> RowOut<'a> {
         RowOut {
             slopes,
@@ -153,6 +157,8 @@ impl<'a> RowOut<'a> {
             scales,
             class: 0,
             shares: [1.0; 2],
+            tier,
+            soft,
         }
     }
 
@@ -171,6 +177,49 @@ impl<'a> RowOut<'a> {
     /// Adds to the divisor of a term.
     pub fn divide_by(&mut self, term: usize, divisor: f64) {
         self.tallies[term].divide_by(divisor);
+    }
+
+    /// `log(sum exp(logits))`, with a further `exp(0)` if `and_zero`; minus infinity for nothing. The logits' shares of the
+    /// sum are kept for [`RowOut::slopes_by_share`] under `kept`, which is 0 or 1.
+    pub fn log_sum_exp(&mut self, kept: usize, logits: impl Iterator<Item = f64>, and_zero: bool) -> f64 {
+        self.soft[kept].clear();
+        self.soft[kept].extend(logits.map(|v| v as f32));
+        self.soften(kept, and_zero)
+    }
+
+    /// The same for logits that were written to [`RowOut::logits`].
+    pub(super) fn soften(&mut self, kept: usize, and_zero: bool) -> f64 {
+        let soft = &mut self.soft[kept];
+        let most = self.tier.largest(soft, if and_zero { 0.0 } else { f32::NEG_INFINITY });
+        if !most.is_finite() {
+            return f64::from(most);
+        }
+        let sum = self.tier.exp_sum(soft, most) + if and_zero { f64::from(-most).exp() } else { 0.0 };
+        let scale = (1.0 / sum) as f32;
+        soft.iter_mut().for_each(|v| *v *= scale);
+        f64::from(most) + sum.ln()
+    }
+
+    pub(super) fn slopes_and_shares(&mut self, kept: usize) -> (&mut [f64], &[f32]) {
+        (self.slopes, &self.soft[kept])
+    }
+
+    pub(super) fn logits(&mut self, kept: usize) -> &mut Vec<f32> {
+        &mut self.soft[kept]
+    }
+
+    /// The shares that [`RowOut::log_sum_exp`] kept, in the logits' order.
+    pub fn shares(&self, kept: usize) -> &[f32] {
+        &self.soft[kept]
+    }
+
+    /// Adds `slope` times its share to the slope by each reference of the list that the logits were of.
+    pub fn slopes_by_share(&mut self, kept: usize, list: &[u32], slope: f64) {
+        if slope != 0.0 {
+            for (j, share) in list.iter().zip(&self.soft[kept]) {
+                self.slopes[*j as usize] += slope * f64::from(*share);
+            }
+        }
     }
 
     /// Adds to the slope by reference `j`.
@@ -397,6 +446,7 @@ impl Rows<'_> {
         lists: &mut RowLists,
         done: &mut Done,
     ) {
+        let mut soft = [Vec::new(), Vec::new()];
         for ((anchor, distances), slopes) in
             range.zip(distances.chunks_exact(self.m)).zip(slopes.chunks_exact_mut(self.m))
         {
@@ -413,8 +463,18 @@ impl Rows<'_> {
                 _ => [1.0; 2],
             };
             let far = |list: &[u32]| list.iter().map(|j| row.d(*j)).sum::<f64>();
-            for (sum, list) in [(&mut done.positive, row.positives), (&mut done.negative, row.negatives)] {
-                (sum.0, sum.1) = (sum.0 + far(list), sum.1 + list.len() as u64);
+            let near = far(row.positives);
+            // Where every reference takes part, negatives are what is left of all.
+            let rest = match self.batch.tuples {
+                Tuples::All => {
+                    distances.iter().sum::<f64>() - near - row.itself.map_or(0.0, |i| distances[i])
+                }
+                _ => far(row.negatives),
+            };
+            for (sum, (total, list)) in
+                [(&mut done.positive, (near, row.positives)), (&mut done.negative, (rest, row.negatives))]
+            {
+                (sum.0, sum.1) = (sum.0 + total, sum.1 + list.len() as u64);
             }
             let mut out = RowOut {
                 slopes,
@@ -426,6 +486,8 @@ impl Rows<'_> {
                 scales,
                 class: row.label,
                 shares,
+                tier: self.setup.tier,
+                soft: &mut soft,
             };
             self.loss.row(&row, &mut out);
             if self.loss.uses_lengths() {
@@ -439,6 +501,8 @@ impl Rows<'_> {
 /// Room for the lists of one anchor.
 #[derive(Default)]
 pub(super) struct RowLists {
+    /// The references of each class that was met, in order.
+    by_label: std::collections::HashMap<u32, Vec<u32>>,
     positives: Vec<u32>,
     negatives: Vec<u32>,
 }
@@ -453,15 +517,24 @@ impl RowLists {
     ) -> Row<'a> {
         let label = batch.labels[anchor];
         let itself = batch.itself(anchor);
-        let (mut triplets, RowLists { positives, negatives }) = (None, self);
+        let (mut triplets, RowLists { by_label, positives, negatives }) = (None, self);
         positives.clear();
         negatives.clear();
         match batch.tuples {
             Tuples::All => {
                 let labels = batch.references.as_ref().map_or(batch.labels, |r| r.labels);
-                for (j, other) in labels.iter().enumerate().filter(|(j, _)| Some(*j) != itself) {
-                    if *other == label { &mut *positives } else { &mut *negatives }.push(j as u32);
+                let own = by_label.entry(label).or_insert_with(|| {
+                    let of = labels.iter().enumerate().filter(|(_, other)| **other == label);
+                    of.map(|(j, _)| j as u32).collect()
+                });
+                // Negatives are what lies between: runs, which are quicker than a look at every label.
+                let mut next = 0;
+                for j in own.iter() {
+                    negatives.extend(next..*j);
+                    next = j + 1;
                 }
+                negatives.extend(next..labels.len() as u32);
+                positives.extend(own.iter().filter(|j| Some(**j as usize) != itself));
             }
             Tuples::Pairs { positives: p, negatives: n } => {
                 positives.extend_from_slice(p.of(anchor));

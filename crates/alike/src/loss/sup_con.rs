@@ -1,6 +1,5 @@
 //! The supervised contrastive loss.
 
-use super::math::log_sum_exp;
 use super::row::{Row, RowLoss, RowOut};
 use serde::{Deserialize, Serialize};
 
@@ -37,14 +36,12 @@ impl RowLoss for SupCon {
             return;
         }
         let logit = |j: &u32| -row.d(*j) / t;
-        let all = log_sum_exp(row.positives.iter().chain(row.negatives).map(logit), false);
+        let all = out.log_sum_exp(0, row.positives.iter().chain(row.negatives).map(logit), false);
         let share = 1.0 / row.positives.len() as f64;
         let value: f64 = row.positives.iter().map(|p| all - logit(p)).sum::<f64>() * share;
         let weight = out.element(0, value) / t;
-        if weight == 0.0 {
-            return;
-        }
-        row.positives.iter().for_each(|p| out.slope(*p, weight * (share - (logit(p) - all).exp())));
-        row.negatives.iter().for_each(|n| out.slope(*n, -weight * (logit(n) - all).exp()));
+        let list: Vec<u32> = row.positives.iter().chain(row.negatives).copied().collect();
+        out.slopes_by_share(0, &list, -weight);
+        row.positives.iter().for_each(|p| out.slope(*p, weight * share));
     }
 }

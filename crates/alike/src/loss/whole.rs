@@ -95,7 +95,8 @@ pub(super) fn evaluate(
     let mut slopes = vec![0.0; n * m];
     let pass = |scales: Option<&[f64]>, slopes: &mut [f64]| {
         let mut tallies = vec![Tally::default(); loss.terms()];
-        let out = RowOut::new(slopes, &mut tallies, setup.reducers, scales);
+        let mut soft = [Vec::new(), Vec::new()];
+        let out = RowOut::new(slopes, &mut tallies, setup.reducers, scales, setup.tier, &mut soft);
         loss.whole(&all, &mut WholeOut { out, m });
         tallies
     };

@@ -12,5 +12,5 @@ mod theme;
 
 pub use evidence::Evidence;
 pub use figure::{Figure, FigureError};
-pub use figures::contact_sheet;
+pub use figures::{contact_sheet, tuned};
 pub use page::Report;

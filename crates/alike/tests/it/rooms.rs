@@ -4,8 +4,19 @@ use std::path::Path;
 
 /// In reading order, as on the library's front page; the shared vocabulary first.
 const VOCABULARY: [&str; 6] = ["images", "distance", "rng", "files", "suggest", "text"];
-const ROOMS: [&str; 10] =
-    ["data", "model", "engine", "neighbours", "mining", "loss", "train", "eval", "projection", "report"];
+const ROOMS: [&str; 11] = [
+    "data",
+    "model",
+    "engine",
+    "neighbours",
+    "mining",
+    "loss",
+    "train",
+    "eval",
+    "tune",
+    "projection",
+    "report",
+];
 
 fn sources(folder: &Path, into: &mut Vec<std::path::PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {

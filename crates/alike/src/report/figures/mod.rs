@@ -9,6 +9,7 @@ mod loss;
 mod sheet;
 mod spaces;
 mod strips;
+mod tune;
 mod unseen;
 
 pub(super) use accuracy::{accuracy, sentence};
@@ -20,4 +21,5 @@ pub(super) use loss::loss;
 pub use sheet::contact_sheet;
 pub(super) use spaces::{Sample, spaces};
 pub(super) use strips::strips;
+pub use tune::tuned;
 pub(super) use unseen::unseen;

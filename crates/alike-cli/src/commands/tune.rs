@@ -1,0 +1,160 @@
+//! `alike tune`.
+
+use super::train::stop;
+use super::{places, settings_text};
+use crate::args::{Global, JudgeArg, TuneArgs};
+use crate::printer::{Downloads, line, note};
+use alike::data::load;
+use alike::files;
+use alike::report::tuned;
+use alike::train::Settings;
+use alike::tune::{Judgement, Search, Trial};
+use alike_kernels::Tier;
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::io::Write;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+/// What makes a search: trials of another one say nothing here.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Setup {
+    base: Settings,
+    candidates: usize,
+    by: Judgement,
+    hold_out: f64,
+}
+
+const SETUP: &str = "search.json";
+const TRIALS: &str = "trials.jsonl";
+
+pub(crate) fn run(args: &TuneArgs, global: &Global) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        (0.01..=0.5).contains(&args.hold_out),
+        "--hold-out cannot be {}: it is a share from 0.01 to 0.5",
+        args.hold_out
+    );
+    let recipe = Settings::recipe(&args.recipe, &args.data).context("a recipe of that name")?;
+    let base = Settings {
+        epochs: args.epochs.unwrap_or(recipe.epochs),
+        seed: global.seed.unwrap_or(recipe.seed),
+        ..recipe
+    };
+    base.check()?;
+    let by = match args.by {
+        JudgeArg::Image => Judgement::Image,
+        JudgeArg::Class => Judgement::Class,
+    };
+    let setup = Setup { base: base.clone(), candidates: args.candidates.into(), by, hold_out: args.hold_out };
+    let data = load(&args.data, &places(global), &mut Downloads::new(global))?;
+    let mut search = Search::new(base, &data, by, setup.candidates, args.hold_out, Tier::from_env()?)?;
+    search.trials = continued(&args.out, &setup)?;
+    let (began, stop) = (Instant::now(), stop()?);
+    while let Some((rung, number)) = search.next() {
+        if args.minutes.is_some_and(|m| began.elapsed().as_secs_f64() > 60.0 * m) {
+            note(global, "out of time; the same command goes on from here");
+            break;
+        }
+        let Some(trial) = search.run(rung, number, &mut [], stop)? else { break };
+        record(&args.out.join(TRIALS), &trial)?;
+        note(global, format!("round {}/{}  {}", rung + 1, search.rungs.len(), sentence(&trial)));
+        search.trials.push(trial);
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+    }
+    anyhow::ensure!(!search.trials.is_empty(), "stopped before the first trial was done");
+    finish(&search, &args.out, global)?;
+    let done = search.next().is_none();
+    if stop.load(Ordering::Relaxed) && !done {
+        anyhow::bail!("stopped and saved; the same command goes on from here");
+    }
+    Ok(())
+}
+
+/// The trials of a search that was begun in this folder, if it is this one.
+fn continued(folder: &Path, setup: &Setup) -> anyhow::Result<Vec<Trial>> {
+    let path = folder.join(SETUP);
+    if path.exists() {
+        let there: Setup = serde_json::from_str(&files::read_text(&path)?)
+            .with_context(|| format!("{} is not a search's", path.display()))?;
+        anyhow::ensure!(
+            there == *setup,
+            "{} holds a search with other settings; name another folder",
+            folder.display()
+        );
+    } else {
+        files::write(&path, serde_json::to_string_pretty(setup)?.as_bytes())?;
+    }
+    let path = folder.join(TRIALS);
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = files::read_text(&path)?;
+    // A last line that a crash cut short is tried again.
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    if whole.len() + 1 < text.len() {
+        files::write(&path, format!("{whole}\n").as_bytes())?;
+    }
+    whole
+        .lines()
+        .map(|l| serde_json::from_str(l).with_context(|| format!("{} cannot be read", path.display())))
+        .collect()
+}
+
+fn record(path: &Path, trial: &Trial) -> anyhow::Result<()> {
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
+    file.write_all(format!("{}\n", serde_json::to_string(trial)?).as_bytes())
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn sentence(t: &Trial) -> String {
+    let miner = t.miner.as_ref().map_or(String::new(), |m| format!(", miner {m}"));
+    let result = if t.accuracy < 0.0 {
+        "its loss left the numbers".to_owned()
+    } else {
+        format!("{:.2} %  MAP@R {:.2} %", 100.0 * t.accuracy, 100.0 * t.map_at_r)
+    };
+    format!("{result}  {}{miner}, step size {:.2e}, {:.0} s", t.loss, t.learning_rate, t.seconds)
+}
+
+fn finish(search: &Search, folder: &Path, global: &Global) -> anyhow::Result<()> {
+    // The last round that anything came out of.
+    let last = (0..search.rungs.len()).rev().find(|r| !search.best(*r).is_empty()).unwrap_or(0);
+    let best = search.best(last);
+    let winner = search.settings(best[0].number);
+    let config = folder.join("best.toml");
+    files::write(&config, settings_text(&winner)?.as_bytes())?;
+    let figure = tuned(search);
+    files::write(&folder.join("tune.svg"), figure.svg().as_bytes())?;
+    files::write(&folder.join("tune.png"), &figure.png(2.0)?)?;
+    if global.json {
+        let trials = serde_json::to_value(&search.trials)?;
+        return line(
+            json!({ "best": best[0], "settings": winner, "trials": trials, "config": config.display().to_string() })
+                .to_string(),
+        );
+    }
+    line(format!(
+        "best of {} candidates, trained on {:.0} % of the images, judged by {} that were held out",
+        best.len(),
+        100.0 * search.rungs[last].share,
+        search.queries()
+    ))?;
+    line(format!("{:>11} {:>8} {:>8}  loss", "Precision@1", "MAP@R", "seconds"))?;
+    for t in best.iter().filter(|t| t.accuracy >= 0.0).take(10) {
+        let miner = t.miner.as_ref().map_or(String::new(), |m| format!("  --miner {m}"));
+        line(format!(
+            "{:>9.2} % {:>6.2} % {:>8.1}  {}{miner}  --learning-rate {:.2e}",
+            100.0 * t.accuracy,
+            100.0 * t.map_at_r,
+            t.seconds,
+            t.loss,
+            t.learning_rate
+        ))?;
+    }
+    line(format!("\n{}", folder.join("tune.png").display()))?;
+    line(format!("train it with: alike train --config {} --data {} --out RUN", config.display(), winner.data))
+}

@@ -1,0 +1,61 @@
+//! What a search found: every trial's accuracy, by loss.
+
+use crate::report::axes::{Frame, Unit, range};
+use crate::report::figure::{Figure, N, Panel};
+use crate::tune::{Judgement, Search, Trial};
+use maud::html;
+
+/// Draws a search: a row a loss, a dot a trial, the better to the right; dots are larger the more images they saw.
+pub fn tuned(search: &Search) -> Figure {
+    const EACH: f64 = 17.0;
+    let done: Vec<&Trial> = search.trials.iter().filter(|t| t.accuracy >= 0.0).collect();
+    let name = |t: &Trial| t.loss.split(':').next().unwrap_or_default().to_owned();
+    // Losses by their best trial in the highest round that they reached.
+    let mut losses: Vec<(String, (usize, f64))> = Vec::new();
+    for t in &done {
+        let reached = (t.rung, t.accuracy);
+        match losses.iter_mut().find(|(n, _)| *n == name(t)) {
+            Some((_, best)) => *best = if reached > *best { reached } else { *best },
+            None => losses.push((name(t), reached)),
+        }
+    }
+    losses.sort_by(|a, b| b.1.partial_cmp(&a.1).unwrap_or(std::cmp::Ordering::Equal));
+    let height = losses.len() as f64 * EACH + 50.0;
+    // The worst candidates would press the others together.
+    let mut values: Vec<f64> = done.iter().map(|t| t.accuracy).collect();
+    values.sort_by(f64::total_cmp);
+    let low = values.get(values.len() / 4).copied().unwrap_or(0.0);
+    let (lo, hi) = range(values.iter().copied().filter(|v| *v >= low), 0.05);
+    let frame = Frame::new(height, (lo, hi.min(1.0)), (0.0, 1.0));
+    let top = search.rungs.len().saturating_sub(1);
+    let body = html! {
+        (frame.axes(("Precision@1 on what was held out", Unit::Percent), ("", Unit::Plain)))
+        rect class="f-paper" x="0" y="0" width="43" height=(N(height - 39.0)) {}
+        @for (i, (loss, _)) in losses.iter().enumerate() {
+            @let y = 12.0 + i as f64 * EACH;
+            line class="s-line" x1="44" x2="350" y1=(N(y)) y2=(N(y)) {}
+            @for t in done.iter().filter(|t| name(t) == *loss) {
+                @let x = frame.x.at(t.accuracy.max(lo));
+                circle class=(if t.rung == top { "f-feature" } else { "f-image" }) cx=(N(x)) cy=(N(y))
+                    r=(N(2.0 + 1.5 * t.rung as f64)) fill-opacity="0.75" {}
+            }
+            text class="s f-ink" x="48" y=(N(y - 2.0)) { (loss) }
+        }
+    };
+    let by = match search.judgement() {
+        Judgement::Image => "images",
+        Judgement::Class => "images of classes that were not trained on",
+    };
+    Figure {
+        name: "tune",
+        title: "Which loss?".to_owned(),
+        caption: format!(
+            "{} trials, judged by {} held-out {by} among themselves. A dot is a trial; larger dots were trained on more \
+             images, and the darkest on all of them. Trials worse than three quarters of all stand at the left edge.",
+            search.trials.len(),
+            search.queries()
+        ),
+        panels: vec![Panel { title: "Which loss?".to_owned(), height, body }],
+        columns: 1,
+    }
+}

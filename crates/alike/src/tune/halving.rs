@@ -1,0 +1,315 @@
+//! Successive halving, one trial after another, so that a search can be stopped and continued anywhere.
+
+use super::candidate;
+use crate::data::{Dataset, Split, hold_out};
+use crate::eval::{Retrieval, rank_quality};
+use crate::images::{Features, Vectors};
+use crate::neighbours::nearest;
+use crate::rng::{Purpose, SliceRandom, stream};
+use crate::train::{Observer, Outcome, Settings, TrainError, Training};
+use alike_kernels::Tier;
+use serde::{Deserialize, Serialize};
+use std::sync::atomic::AtomicBool;
+
+/// What candidates are judged on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Judgement {
+    /// Images of the classes that are trained on.
+    Image,
+    /// Classes that are not.
+    Class,
+}
+
+/// A round of a search.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rung {
+    /// How many candidates are left.
+    pub candidates: usize,
+    /// The share of the images that they are trained on.
+    pub share: f64,
+}
+
+/// The rounds for so many candidates: a third goes on, to three times the images.
+pub fn rungs(candidates: usize) -> Vec<Rung> {
+    let mut counts = vec![candidates.max(1)];
+    while let Some(&last) = counts.last().filter(|n| **n > 3 && counts.len() < 4) {
+        counts.push(last.div_ceil(3));
+    }
+    let top = counts.len() - 1;
+    let share = |i: usize| 3f64.powi(i as i32 - top as i32);
+    counts.iter().enumerate().map(|(i, n)| Rung { candidates: *n, share: share(i) }).collect()
+}
+
+/// What a candidate came to in a round: a line of the search's record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    /// The round, from 0.
+    pub rung: usize,
+    /// The candidate.
+    pub number: u64,
+    /// Its loss.
+    pub loss: String,
+    /// Its miner.
+    pub miner: Option<String>,
+    /// Its step size.
+    pub learning_rate: f64,
+    /// Precision@1 on what it was not trained on; below zero where training failed.
+    pub accuracy: f64,
+    /// The mean MAP@R there.
+    pub map_at_r: f64,
+    /// How long training took.
+    pub seconds: f64,
+}
+
+/// A search cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum TuneError {
+    /// There is nothing to judge by.
+    #[error("{0}")]
+    Data(String),
+    /// A candidate's training failed in a way that every candidate's would.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+}
+
+/// A search over candidates that begin from settings.
+#[derive(Debug)]
+pub struct Search {
+    base: Settings,
+    seed: u64,
+    tier: Tier,
+    classes: Vec<String>,
+    train: Split,
+    held_out: Split,
+    judgement: Judgement,
+    /// The rounds.
+    pub rungs: Vec<Rung>,
+    /// What was done, in order.
+    pub trials: Vec<Trial>,
+}
+
+impl Search {
+    /// A search over the training split of a data set. `held_out` of it is what candidates are judged by.
+    pub fn new(
+        base: Settings,
+        data: &Dataset,
+        judgement: Judgement,
+        candidates: usize,
+        held_out: f64,
+        tier: Tier,
+    ) -> Result<Search, TuneError> {
+        let seed = base.seed;
+        let labels = &data.train.labels;
+        let all: Vec<usize> = (0..labels.len()).collect();
+        let (stay, out) = match judgement {
+            Judgement::Image => hold_out(&data.train, &all, held_out, seed),
+            Judgement::Class => {
+                let mut classes: Vec<u32> = (0..data.classes.len() as u32).collect();
+                classes.shuffle(&mut stream(seed, Purpose::Tune, 0, 1));
+                let n = ((classes.len() as f64 * held_out).round() as usize).max(2);
+                let apart = &classes[..n.min(classes.len())];
+                all.iter().partition(|i| !apart.contains(&labels[**i]))
+            }
+        };
+        if out.len() < 10 || stay.len() < 10 {
+            let why = format!(
+                "{} has too few images to hold any back for judging: {} would stay and {} be held back",
+                data.name,
+                stay.len(),
+                out.len()
+            );
+            return Err(TuneError::Data(why));
+        }
+        // More than this many queries tell no more of candidates than these do.
+        let mut queries = out;
+        queries.shuffle(&mut stream(seed, Purpose::Tune, 0, 2));
+        queries.truncate(10_000);
+        queries.sort_unstable();
+        Ok(Search {
+            base,
+            seed,
+            tier,
+            classes: data.classes.clone(),
+            train: data.train.select(&stay),
+            held_out: data.train.select(&queries),
+            judgement,
+            rungs: rungs(candidates),
+            trials: Vec::new(),
+        })
+    }
+
+    /// How many images candidates are judged by.
+    pub fn queries(&self) -> usize {
+        self.held_out.len()
+    }
+
+    /// The candidates of a round, if all before it are done.
+    fn entrants(&self, rung: usize) -> Vec<u64> {
+        if rung == 0 {
+            return (0..self.rungs[0].candidates as u64).collect();
+        }
+        self.best(rung - 1).into_iter().take(self.rungs[rung].candidates).map(|t| t.number).collect()
+    }
+
+    /// The trials of a round, the best first.
+    pub fn best(&self, rung: usize) -> Vec<&Trial> {
+        let mut all: Vec<&Trial> = self.trials.iter().filter(|t| t.rung == rung).collect();
+        all.sort_by(|a, b| {
+            (b.accuracy, b.map_at_r)
+                .partial_cmp(&(a.accuracy, a.map_at_r))
+                .unwrap_or(std::cmp::Ordering::Equal)
+        });
+        all
+    }
+
+    /// What is to be tried next; nothing when the search is done.
+    pub fn next(&self) -> Option<(usize, u64)> {
+        for rung in 0..self.rungs.len() {
+            let tried = |n: &u64| self.trials.iter().any(|t| (t.rung, t.number) == (rung, *n));
+            if let Some(number) = self.entrants(rung).into_iter().find(|n| !tried(n)) {
+                return Some((rung, number));
+            }
+        }
+        None
+    }
+
+    /// The settings of a candidate.
+    pub fn settings(&self, number: u64) -> Settings {
+        Settings { validate: 0.0, ..candidate(&self.base, self.seed, number) }
+    }
+
+    /// Trains and judges a candidate; nothing if it was stopped.
+    pub fn run(
+        &self,
+        rung: usize,
+        number: u64,
+        observers: &mut [&mut dyn Observer],
+        stop: &AtomicBool,
+    ) -> Result<Option<Trial>, TuneError> {
+        let began = std::time::Instant::now();
+        let settings = self.settings(number);
+        let all: Vec<usize> = (0..self.train.len()).collect();
+        let (_, part) = if self.rungs[rung].share < 1.0 {
+            part(&self.train, &all, self.rungs[rung].share, self.seed)
+        } else {
+            (Vec::new(), all)
+        };
+        let train = self.train.select(&part);
+        let data = Dataset {
+            name: self.base.data.clone(),
+            origin: String::new(),
+            classes: self.classes.clone(),
+            test: self.held_out.clone(),
+            train,
+        };
+        let mut trial = Trial {
+            rung,
+            number,
+            loss: settings.loss.clone(),
+            miner: settings.miner.clone(),
+            learning_rate: settings.learning_rate,
+            accuracy: -1.0,
+            map_at_r: -1.0,
+            seconds: 0.0,
+        };
+        let mut training = Training::new(settings, &data)?;
+        match training.run(&data, observers, stop) {
+            Ok(Outcome::Finished) => {}
+            Ok(Outcome::Stopped) => return Ok(None),
+            // A candidate whose loss leaves the numbers is a bad one, and no reason to stop the search.
+            Err(TrainError::NotFinite { .. } | TrainError::WeightsNotFinite { .. }) => {
+                trial.seconds = began.elapsed().as_secs_f64();
+                return Ok(Some(trial));
+            }
+            Err(e) => return Err(e.into()),
+        }
+        trial.seconds = began.elapsed().as_secs_f64();
+        let quality = self.judge(&mut training);
+        (trial.accuracy, trial.map_at_r) = (quality.precision_at_1, quality.map_at_r);
+        Ok(Some(trial))
+    }
+
+    /// Held-out images among themselves: no candidate has an advantage from a larger gallery.
+    fn judge(&self, training: &mut Training) -> Retrieval {
+        let embeddings: Features = training.embed(&self.held_out.images);
+        let labels = &self.held_out.labels;
+        let mut counts = vec![0usize; self.classes.len()];
+        labels.iter().for_each(|l| counts[*l as usize] += 1);
+        let most = counts.iter().max().copied().unwrap_or(1).saturating_sub(1).max(1);
+        let vectors = Vectors::Features(&embeddings);
+        let all = nearest(self.tier, vectors, vectors, most, true, |q, list| {
+            let r = counts[labels[q] as usize] - 1;
+            (r > 0).then(|| rank_quality(list.iter().map(|n| labels[n.index] == labels[q]), r))
+        });
+        Retrieval::mean(&all.into_iter().flatten().collect::<Vec<_>>())
+    }
+
+    /// Whether candidates are judged by classes that they were not trained on.
+    pub fn judgement(&self) -> Judgement {
+        self.judgement
+    }
+}
+
+/// A share of every class, at least two images of each.
+fn part(split: &Split, all: &[usize], share: f64, seed: u64) -> (Vec<usize>, Vec<usize>) {
+    let mut by_class: std::collections::BTreeMap<u32, Vec<usize>> = std::collections::BTreeMap::new();
+    all.iter().for_each(|i| by_class.entry(split.labels[*i]).or_default().push(*i));
+    let (mut rest, mut chosen) = (Vec::new(), Vec::new());
+    for (class, mut members) in by_class {
+        members.shuffle(&mut stream(seed, Purpose::Tune, u64::from(class), 3));
+        let n = ((members.len() as f64 * share).round() as usize).max(2).min(members.len());
+        chosen.extend_from_slice(&members[..n]);
+        rest.extend_from_slice(&members[n..]);
+    }
+    chosen.sort_unstable();
+    (rest, chosen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{DigitCounts, digits};
+
+    #[test]
+    fn a_third_goes_on_to_three_times_the_images() {
+        let all = rungs(27);
+        assert_eq!(all.iter().map(|r| r.candidates).collect::<Vec<_>>(), [27, 9, 3]);
+        assert!((all[0].share - 1.0 / 9.0).abs() < 1e-12 && all[2].share == 1.0);
+        assert_eq!(rungs(2), [Rung { candidates: 2, share: 1.0 }]);
+    }
+
+    #[test]
+    fn a_search_that_is_continued_does_what_is_left_and_finds_the_same() {
+        let data = digits(DigitCounts { train: 300, test: 20 }, 1);
+        let base = Settings {
+            network: "norm relu conv(16) maxpool(3, stride=3) norm relu conv(16) gap".into(),
+            epochs: 1,
+            batch: 20,
+            ..Settings::recipe("fast", "digits").unwrap()
+        };
+        for judgement in [Judgement::Image, Judgement::Class] {
+            let search =
+                || Search::new(base.clone(), &data, judgement, 4, 0.3, Tier::available()[0]).unwrap();
+            let go = |search: &mut Search, most: usize| {
+                for _ in 0..most {
+                    let Some((rung, number)) = search.next() else { return };
+                    let trial = search.run(rung, number, &mut [], &AtomicBool::new(false)).unwrap().unwrap();
+                    assert!(trial.accuracy > 0.0);
+                    search.trials.push(trial);
+                }
+            };
+            let mut whole = search();
+            go(&mut whole, 99);
+            assert_eq!(whole.trials.len(), 4 + 2);
+            let mut continued = search();
+            go(&mut continued, 3);
+            let mut again = search();
+            again.trials = continued.trials;
+            go(&mut again, 99);
+            let results =
+                |s: &Search| s.trials.iter().map(|t| (t.rung, t.number, t.accuracy)).collect::<Vec<_>>();
+            assert_eq!(results(&whole), results(&again));
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The search over losses and values: which one, on one's own data?
+//!
+//! Successive halving (Jamieson and Talwalkar 2016, <https://arxiv.org/abs/1502.07943>): many candidates are trained on a
+//! small part of the images, the better third on three times as many, and so on; the last few see all. A candidate is
+//! judged on images, or classes, that none of them was trained on, and never on the test split.
+
+mod halving;
+mod space;
+
+pub use halving::{Judgement, Rung, Search, Trial, TuneError, rungs};
+pub use space::candidate;
