@@ -235,7 +235,7 @@ pub(crate) struct TrainArgs {
 #[derive(Debug, Args)]
 #[group(id = "objective", multiple = true)]
 pub(crate) struct ObjectiveArgs {
-    /// The loss, with values if they are not the usual ones: circle:gamma=40, or a sum: arcface + 0.5 * vicreg
+    /// The loss, with values if they are not the usual ones: circle:gamma=40, or a sum: arcface + 0.5 * intra-pair-variance
     #[arg(long, value_name = "LOSS")]
     pub(crate) loss: Option<String>,
     /// Sets the margin of the loss

@@ -14,6 +14,7 @@ mod buffer;
 mod tier;
 #[macro_use]
 mod simd;
+mod convert;
 mod dots;
 mod exp;
 mod matmul;

@@ -10,41 +10,54 @@ use alike::data::{DIGITS, Dataset, load};
 use alike::eval::{Judge, SpaceJudgement};
 use alike::train::Settings;
 use alike_kernels::Tier;
+use anyhow::Context;
 use serde_json::json;
+use std::path::PathBuf;
 use std::time::Instant;
 
 pub(crate) fn run(args: &DemoArgs, global: &Global) -> anyhow::Result<()> {
     let began = Instant::now();
     let page = args.out.join("report.html");
-    let (all, without) = (args.out.join("run"), args.out.join("run-without"));
-    refuse_existing(&[&page, &figures_beside(&page)?, &all, &without], args.force)?;
+    let fast_page = args.out.join("report-fast.html");
+    let (all, without, fast) =
+        (args.out.join("run"), args.out.join("run-without"), args.out.join("run-fast"));
+    let there =
+        [&page, &figures_beside(&page)?, &all, &without, &fast, &fast_page, &figures_beside(&fast_page)?];
+    refuse_existing(&there.map(PathBuf::as_path), args.force)?;
     let (name, data) = choose(args, global)?;
     let judge = Judge::new(Tier::from_env()?, &KS);
     judge.check(&data)?;
     let left_out = data.classes.first().cloned().unwrap_or_default();
 
-    let settings = |excluded: &[String]| Settings {
-        exclude_class: excluded.to_vec(),
-        seed: global.seed.unwrap_or(0),
-        epochs: args.epochs.unwrap_or(Settings::seed_recipe(&name).epochs),
-        ..Settings::seed_recipe(&name)
-    };
-    let learn = |folder, excluded: &[String]| -> anyhow::Result<Opened> {
-        let (run, training) = train::create(settings(excluded), &data, folder, args.force)?;
+    let learn = |folder, recipe: &str, excluded: &[String]| -> anyhow::Result<Opened> {
+        let recipe =
+            Settings::recipe(recipe, &name).with_context(|| format!("there is no recipe '{recipe}'"))?;
+        let settings = Settings {
+            exclude_class: excluded.to_vec(),
+            seed: global.seed.unwrap_or(0),
+            epochs: args.epochs.unwrap_or(recipe.epochs),
+            ..recipe
+        };
+        let (run, training) = train::create(settings, &data, folder, args.force)?;
         train::drive(&run, &data, training, global)?;
         Opened::new(&run, false)
     };
     note(global, format!("training on all {} classes of {}", data.classes.len(), data.name));
-    let seen = learn(&all, &[])?;
+    let seen = learn(&all, "seed", &[])?;
     note(global, format!("training once more, without class '{left_out}'"));
-    let unseeing = learn(&without, std::slice::from_ref(&left_out))?;
+    let unseeing = learn(&without, "seed", std::slice::from_ref(&left_out))?;
+    note(global, "training on all classes by the recipe 'fast'");
+    let fast = learn(&fast, "fast", &[])?;
     note(global, "judging pixels and embeddings");
     let image: SpaceJudgement = judge.image_space(&data)?;
     let without = unseeing.judge(&judge, &data, image.clone())?;
+    let fast = fast.judge(&judge, &data, image.clone())?;
     let judged = seen.judge(&judge, &data, image)?;
     report::write(&page, &judged.evidence(&data), Some(&without.evidence(&data)), global)?;
+    report::write(&fast_page, &fast.evidence(&data), None, global)?;
     note(global, format!("all done in {:.0} s", began.elapsed().as_secs_f64()));
-    print(&judged, &without, &page.display().to_string(), global)
+    let pages = [&page, &fast_page].map(|p| p.display().to_string());
+    print(&judged, &without, &fast, &pages, global)
 }
 
 /// MNIST if it can be had; otherwise digits that need no file.
@@ -65,12 +78,22 @@ fn choose(args: &DemoArgs, global: &Global) -> anyhow::Result<(String, Dataset)>
     }
 }
 
-fn print(judged: &Judged, without: &Judged, page: &str, global: &Global) -> anyhow::Result<()> {
+fn print(
+    judged: &Judged,
+    without: &Judged,
+    fast: &Judged,
+    [page, fast_page]: &[String; 2],
+    global: &Global,
+) -> anyhow::Result<()> {
     if global.json {
-        let both = json!({ "page": page, "all_classes": judged.judgement, "without": without.judgement });
-        return line(both.to_string());
+        let all = json!({ "page": page, "all_classes": judged.judgement, "without": without.judgement,
+                          "fast": fast.judgement, "fast_page": fast_page });
+        return line(all.to_string());
     }
+    line("by the recipe 'seed'")?;
     table(&judged.judgement)?;
     unseen(&without.judgement)?;
-    line(format!("\n{page}"))
+    line("\nby the recipe 'fast'")?;
+    table(&fast.judgement)?;
+    line(format!("\n{fast_page}\n{page}"))
 }

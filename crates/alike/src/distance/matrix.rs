@@ -15,6 +15,7 @@ const VERY_CLOSE: f64 = 1e-4;
 /// Vectors made ready: directions where only these matter.
 #[derive(Debug)]
 pub(crate) struct Side {
+    tier: Tier,
     d: usize,
     pitch: usize,
     n: usize,
@@ -25,21 +26,21 @@ pub(crate) struct Side {
 }
 
 impl Side {
-    pub(crate) fn new(distance: Distance, vectors: &[f32], d: usize) -> Side {
+    pub(crate) fn new(tier: Tier, distance: Distance, vectors: &[f32], d: usize) -> Side {
         let (n, pitch) = (vectors.len() / d, padded(d));
         let mut rows = AlignedBuffer::new(n * pitch);
         let mut lengths = Vec::new();
         for (x, row) in vectors.chunks_exact(d).zip(rows.chunks_exact_mut(pitch)) {
             if distance.of_directions() {
-                let length = square(x).sqrt().max(COSINE_EPS);
+                let length = tier.dot_wide(x, x).sqrt().max(COSINE_EPS);
                 row.iter_mut().zip(x).for_each(|(to, x)| *to = (f64::from(*x) / length) as f32);
                 lengths.push(length);
             } else {
                 row[..d].copy_from_slice(x);
             }
         }
-        let squares = rows.chunks_exact(pitch).take(n).map(square).collect();
-        Side { d, pitch, n, rows, squares, lengths }
+        let squares = rows.chunks_exact(pitch).take(n).map(|row| tier.dot_wide(row, row)).collect();
+        Side { tier, d, pitch, n, rows, squares, lengths }
     }
 
     /// `d x n`, as products read them.
@@ -91,17 +92,13 @@ impl Side {
             };
             // A direction moves only across itself; below the floor the divisor is a constant.
             let u = self.row(i);
-            let along: f64 = u.iter().zip(g).map(|(u, g)| f64::from(*u) * f64::from(*g)).sum();
+            let along = self.tier.dot_wide(u, &g[..self.d]);
             let along = if *length > COSINE_EPS { along } else { 0.0 };
             for ((to, g), u) in to.iter_mut().zip(g).zip(u) {
                 *to += (scale * (f64::from(*g) - along * f64::from(*u)) / length) as f32;
             }
         }
     }
-}
-
-fn square(v: &[f32]) -> f64 {
-    v.iter().map(|x| f64::from(*x).powi(2)).sum()
 }
 
 /// What a distance is made of.
@@ -167,8 +164,8 @@ impl<'a> Matrix<'a> {
         for ((i, out), products) in rows.zip(out.chunks_exact_mut(m)).zip(products.chunks_exact(wide)) {
             match self.form {
                 Form::Product { offset } => {
-                    out.iter_mut().zip(products).for_each(|(out, p)| *out = offset - f64::from(*p));
-                    if self.distance.of_directions() {
+                    self.tier.widen(&products[..m], -1.0, offset, out);
+                    if self.distance.of_directions() && self.tier.any_below(out, CLOSE) {
                         for (j, d) in out.iter_mut().enumerate().filter(|(_, d)| **d < CLOSE) {
                             let dot: f64 = a
                                 .row(i)
@@ -241,8 +238,8 @@ impl<'a> Matrix<'a> {
         {
             match self.form {
                 Form::Product { .. } => {
-                    factors.iter_mut().zip(slopes).for_each(|(f, s)| *f = -*s as f32);
-                    if self.distance.of_directions() {
+                    self.tier.narrow(slopes, -1.0, 0.0, &mut factors[..m]);
+                    if self.distance.of_directions() && self.tier.any_below(distances, VERY_CLOSE) {
                         let close = |j: &usize| distances[*j] < VERY_CLOSE && slopes[*j] != 0.0;
                         for j in (0..m).filter(close) {
                             // What lies along a direction moves nothing, so a difference does as well as the other side.
@@ -328,7 +325,7 @@ mod tests {
         let slopes: Vec<f64> = (0..n * m).map(|i| if i % 3 == 0 { 0.0 } else { (i as f64).cos() }).collect();
         for distance in Distance::NAMED.map(|(_, d)| d).into_iter().chain([Distance::Lp(3.0)]) {
             for tier in Tier::available() {
-                let (left, right) = (Side::new(distance, &a, d), Side::new(distance, &r, d));
+                let (left, right) = (Side::new(tier, distance, &a, d), Side::new(tier, distance, &r, d));
                 let matrix = Matrix::new(tier, distance, &left, &right);
                 let (mut block, mut distances) = (Block::default(), vec![0.0; n * m]);
                 matrix.distances(0..n, &mut block, &mut distances);

@@ -432,7 +432,10 @@ impl Loss {
                 };
                 let into =
                     Into { weight, anchors: vectors, references: Some(embeddings), parameters: &mut [] };
-                row::evaluate(&proxy_anchor::Weighted { loss: *l, weights: &weights }, &setup, &turned, into)
+                let present: std::collections::HashSet<u32> = batch.labels.iter().copied().collect();
+                let classes = [present.len(), classes];
+                let loss = proxy_anchor::Weighted { loss: *l, weights: &weights, classes };
+                row::evaluate(&loss, &setup, &turned, into)
             }
             Loss::SoftTriple(l) => over_classes(l, embeddings, vectors),
             Loss::VicReg(l) => {

@@ -32,6 +32,10 @@ impl RowLoss for CosineSoftmax<'_> {
         matches!(self.scale, Scale::Lengths { .. })
     }
 
+    fn centers(&self) -> Option<usize> {
+        Some(self.centers)
+    }
+
     fn row(&self, row: &Row<'_>, out: &mut RowOut<'_>) {
         if let (1, Scale::Fixed(scale)) = (self.centers, self.scale) {
             return self.plain(scale, row, out);
@@ -85,10 +89,8 @@ impl CosineSoftmax<'_> {
     fn plain(&self, scale: f64, row: &Row<'_>, out: &mut RowOut<'_>) {
         let target = row.label as usize;
         let (cos, slope) = (self.target)(1.0 - row.distances[target]);
-        let logits = out.logits(0);
-        logits.clear();
-        logits.extend(row.distances.iter().map(|d| (scale * (1.0 - d)) as f32));
-        logits[target] = (scale * cos) as f32;
+        out.narrow_logits(0, row.distances, -scale, scale);
+        out.logits(0)[target] = (scale * cos) as f32;
         let all = out.soften(0, false);
         let weight = row.weight * out.element(0, row.weight * (all - scale * cos));
         if weight == 0.0 {
@@ -96,10 +98,7 @@ impl CosineSoftmax<'_> {
         }
         let factor = weight * scale;
         let own = f64::from(out.shares(0)[target]);
-        let (slopes, shares) = out.slopes_and_shares(0);
-        for (slope, share) in slopes.iter_mut().zip(shares) {
-            *slope -= factor * f64::from(*share);
-        }
+        out.add_shares(0, -factor);
         out.slopes[target] -= factor * ((own - 1.0) * slope - own);
     }
 }

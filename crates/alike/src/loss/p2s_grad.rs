@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 pub struct P2sGrad {}
 
 impl RowLoss for P2sGrad {
+    fn centers(&self) -> Option<usize> {
+        Some(1)
+    }
+
     fn row(&self, row: &Row<'_>, out: &mut RowOut<'_>) {
         let off = |j: usize, d: f64| 1.0 - d - if j == row.label as usize { 1.0 } else { 0.0 };
         let share = 1.0 / row.distances.len() as f64;

@@ -28,6 +28,8 @@ impl Default for ProxyAnchor {
 pub(super) struct Weighted<'a> {
     pub(super) loss: ProxyAnchor,
     pub(super) weights: &'a [f64],
+    /// Classes that the batch has images of, and all classes.
+    pub(super) classes: [usize; 2],
 }
 
 impl RowLoss for Weighted<'_> {
@@ -37,6 +39,10 @@ impl RowLoss for Weighted<'_> {
 
     fn names_divisor(&self) -> bool {
         true
+    }
+
+    fn divisors(&self) -> Option<[f64; 2]> {
+        Some(self.classes.map(|n| n as f64))
     }
 
     fn row(&self, row: &Row<'_>, out: &mut RowOut<'_>) {

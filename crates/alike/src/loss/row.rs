@@ -14,6 +14,8 @@ use std::ops::Range;
 const BLOCK: usize = 32;
 /// Into how many parts the rows are cut, at most; the cut never depends on threads, so neither do sums.
 const PARTS: usize = 8;
+/// Pairs that make another part worth a gradient of all references of its own.
+const PART: usize = 1 << 17;
 
 /// A loss that sees one anchor's distances at a time.
 pub trait RowLoss: Sync {
@@ -50,6 +52,17 @@ pub trait RowLoss: Sync {
     /// Whether rows call [`RowOut::divide_by`].
     fn names_divisor(&self) -> bool {
         false
+    }
+
+    /// Vectors a class, where references are class vectors in order and the loss asks for no lists: an anchor's positives
+    /// are then its own vectors, and negatives are not listed.
+    fn centers(&self) -> Option<usize> {
+        None
+    }
+
+    /// The divisors of all terms, where they are known beforehand: then one look at each row is enough.
+    fn divisors(&self) -> Option<[f64; 2]> {
+        None
     }
 
     /// Learned numbers of its own.
@@ -200,8 +213,15 @@ impl<'a> RowOut<'a> {
         f64::from(most) + sum.ln()
     }
 
-    pub(super) fn slopes_and_shares(&mut self, kept: usize) -> (&mut [f64], &[f32]) {
-        (self.slopes, &self.soft[kept])
+    /// Logits `factor * d + offset` of all distances.
+    pub(super) fn narrow_logits(&mut self, kept: usize, distances: &[f64], factor: f64, offset: f64) {
+        self.soft[kept].resize(distances.len(), 0.0);
+        self.tier.narrow(distances, factor, offset, &mut self.soft[kept]);
+    }
+
+    /// Adds `factor` times its share to the slope by every reference, where logits were of all.
+    pub(super) fn add_shares(&mut self, kept: usize, factor: f64) {
+        self.tier.add_scaled(&self.soft[kept], factor, self.slopes);
     }
 
     pub(super) fn logits(&mut self, kept: usize) -> &mut Vec<f32> {
@@ -283,8 +303,9 @@ pub(super) fn evaluate(
     if loss.needs_both() && !has_both(batch) {
         return LossReport::default();
     }
-    let anchors = Side::new(setup.distance, batch.embeddings, batch.d);
-    let apart = batch.references.as_ref().map(|r| Side::new(setup.distance, r.embeddings, batch.d));
+    let anchors = Side::new(setup.tier, setup.distance, batch.embeddings, batch.d);
+    let apart =
+        batch.references.as_ref().map(|r| Side::new(setup.tier, setup.distance, r.embeddings, batch.d));
     let references = apart.as_ref().unwrap_or(&anchors);
     let learned = within || into.references.is_some();
     let rows = Rows {
@@ -310,8 +331,11 @@ pub(super) fn evaluate(
         done = rows.pass(Some(&[1.0]), &mut gradient);
         factor = scales(&done.tallies)[0];
     } else {
-        let counted = rows.pass(None, &mut gradient);
-        let known = scales(&counted.tallies);
+        let divided = setup.reducers.iter().all(|r| *r == Reducer::Divisor);
+        let known = match loss.divisors().filter(|_| divided) {
+            Some(divisors) => divisors.map(|d| if d == 0.0 { 0.0 } else { 1.0 / d }).to_vec(),
+            None => scales(&rows.pass(None, &mut gradient).tallies),
+        };
         gradient.fill(0.0);
         done = rows.pass(Some(&known), &mut gradient);
         factor = 1.0;
@@ -383,7 +407,8 @@ impl Rows<'_> {
     /// All rows once. Slopes are only asked for where `scales` are known; `gradient` is that of the anchors.
     fn pass(&self, scales: Option<&[f64]>, gradient: &mut [f32]) -> Done {
         let n = self.batch.len();
-        let per = n.div_ceil(PARTS).next_multiple_of(BLOCK.min(n.div_ceil(PARTS).max(1)));
+        let parts = (n.saturating_mul(self.m) / PART).clamp(2, PARTS);
+        let per = n.div_ceil(parts).max(1);
         let pitch = gradient.len() / n.max(1);
         if n == 0 {
             return self.empty();
@@ -450,7 +475,10 @@ impl Rows<'_> {
         for ((anchor, distances), slopes) in
             range.zip(distances.chunks_exact(self.m)).zip(slopes.chunks_exact_mut(self.m))
         {
-            let row = lists.row(self.batch, anchor, distances, self.loss.once());
+            let row = match self.loss.centers() {
+                Some(centers) => lists.of_class(self.batch, anchor, distances, centers),
+                None => lists.row(self.batch, anchor, distances, self.loss.once()),
+            };
             let row = Row {
                 weight: self.weights[anchor],
                 length: self.lengths.0.get(anchor).copied().unwrap_or(1.0),
@@ -471,10 +499,14 @@ impl Rows<'_> {
                 }
                 _ => far(row.negatives),
             };
+            let far_count = match self.loss.centers() {
+                Some(centers) => self.m - centers,
+                None => row.negatives.len(),
+            };
             for (sum, (total, list)) in
-                [(&mut done.positive, (near, row.positives)), (&mut done.negative, (rest, row.negatives))]
+                [(&mut done.positive, (near, row.positives.len())), (&mut done.negative, (rest, far_count))]
             {
-                (sum.0, sum.1) = (sum.0 + total, sum.1 + list.len() as u64);
+                (sum.0, sum.1) = (sum.0 + total, sum.1 + list as u64);
             }
             let mut out = RowOut {
                 slopes,
@@ -508,6 +540,31 @@ pub(super) struct RowLists {
 }
 
 impl RowLists {
+    fn of_class<'a>(
+        &'a mut self,
+        batch: &Batch<'a>,
+        anchor: usize,
+        distances: &'a [f64],
+        centers: usize,
+    ) -> Row<'a> {
+        let label = batch.labels[anchor];
+        self.positives.clear();
+        let first = label * centers as u32;
+        self.positives.extend(first..first + centers as u32);
+        Row {
+            anchor,
+            label,
+            distances,
+            positives: &self.positives,
+            negatives: &[],
+            triplets: None,
+            itself: None,
+            weight: 1.0,
+            length: 1.0,
+            reference_lengths: &[],
+        }
+    }
+
     pub(super) fn row<'a>(
         &'a mut self,
         batch: &Batch<'a>,

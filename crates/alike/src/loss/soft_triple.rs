@@ -30,6 +30,10 @@ impl RowLoss for SoftTriple {
         TupleUse::Weigh
     }
 
+    fn centers(&self) -> Option<usize> {
+        Some(self.centers_per_class)
+    }
+
     fn row(&self, row: &Row<'_>, out: &mut RowOut<'_>) {
         let SoftTriple { centers_per_class, la, gamma, margin } = *self;
         let target = row.label as usize;

@@ -83,8 +83,9 @@ pub(super) fn evaluate(
     into: Into<'_>,
 ) -> LossReport {
     let within = batch.references.is_none();
-    let anchors = Side::new(setup.distance, batch.embeddings, batch.d);
-    let apart = batch.references.as_ref().map(|r| Side::new(setup.distance, r.embeddings, batch.d));
+    let anchors = Side::new(setup.tier, setup.distance, batch.embeddings, batch.d);
+    let apart =
+        batch.references.as_ref().map(|r| Side::new(setup.tier, setup.distance, r.embeddings, batch.d));
     let references = apart.as_ref().unwrap_or(&anchors);
     let (n, m) = (batch.len(), references.len());
     let matrix = Matrix::new(setup.tier, setup.distance, &anchors, references);

@@ -208,8 +208,8 @@ pub fn distances(
     references: Option<&[f32]>,
     d: usize,
 ) -> Vec<f64> {
-    let anchors = Side::new(distance, anchors, d);
-    let apart = references.map(|r| Side::new(distance, r, d));
+    let anchors = Side::new(tier, distance, anchors, d);
+    let apart = references.map(|r| Side::new(tier, distance, r, d));
     let references = apart.as_ref().unwrap_or(&anchors);
     let mut out = vec![0.0; anchors.len() * references.len()];
     let matrix = Matrix::new(tier, distance, &anchors, references);
