@@ -211,7 +211,7 @@ pub(crate) struct TrainArgs {
     /// Images a step; triplets for samplers of triplets
     #[arg(long)]
     pub(crate) batch: Option<usize>,
-    /// How batches are drawn: triplets, random, pk:CLASSESxIMAGES, fixed-triplets:count=N
+    /// How batches are drawn: triplets, random, pk:CLASSESxIMAGES, hierarchical, fixed-triplets, tuples-to-weights
     #[arg(long, value_parser = clap::value_parser!(Sampler))]
     pub(crate) sampler: Option<Sampler>,
     #[command(flatten)]
@@ -247,7 +247,7 @@ pub(crate) struct ObjectiveArgs {
     /// Which pairs and triplets of a batch count; all unless given
     #[arg(long)]
     pub(crate) miner: Option<String>,
-    /// How a loss's elements become one number; each loss's own way unless given
+    /// How a loss's elements become one number, by term as in "sum | mean"; each loss's own way unless given
     #[arg(long)]
     pub(crate) reducer: Option<String>,
     /// A cost of vectors by themselves, with its weight: "0.1 * lp"; may be given several times

@@ -31,6 +31,11 @@ impl Tier {
         dispatch!(self, below_kernel(values: &[f64], limit: f64) -> bool)
     }
 
+    /// The sum of all values, in lanes: in another order than one by one, but always the same.
+    pub fn sum(self, values: &[f64]) -> f64 {
+        dispatch!(self, sum_kernel(values: &[f64]) -> f64)
+    }
+
     /// The inner product of two vectors, in doubles.
     pub fn dot_wide(self, a: &[f32], b: &[f32]) -> f64 {
         assert_eq!(a.len(), b.len(), "dot: lengths");
@@ -56,6 +61,16 @@ unsafe fn add_kernel<S: Simd>(from: &[f32], factor: f64, to: &mut [f64]) {
 #[inline(always)]
 unsafe fn below_kernel<S: Simd>(values: &[f64], limit: f64) -> bool {
     values.chunks(64).any(|block| block.iter().fold(false, |any, v| any | (*v < limit)))
+}
+
+#[inline(always)]
+unsafe fn sum_kernel<S: Simd>(values: &[f64]) -> f64 {
+    let mut sums = [0.0f64; 16];
+    let (blocks, rest) = values.as_chunks::<16>();
+    for block in blocks {
+        block.iter().zip(&mut sums).for_each(|(v, sum)| *sum += v);
+    }
+    sums.iter().sum::<f64>() + rest.iter().sum::<f64>()
 }
 
 #[inline(always)]
@@ -88,6 +103,7 @@ mod tests {
             tier.add_scaled(&a, 2.0, &mut wide);
             assert!(wide.iter().all(|w| *w == 1.0));
             assert!(tier.any_below(&wide, 1.5) && !tier.any_below(&wide, 1.0));
+            assert_eq!(tier.sum(&wide), 37.0);
             let expected: f64 = a.iter().map(|v| f64::from(*v).powi(2)).sum();
             assert_eq!(tier.dot_wide(&a, &a), expected);
         }

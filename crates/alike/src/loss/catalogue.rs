@@ -305,7 +305,7 @@ impl Loss {
         &self,
         tier: Tier,
         distance: Distance,
-        reducer: &Reducer,
+        reducers: &[Reducer; 2],
         state: &mut State,
         batch: &Batch<'_>,
         weight: f64,
@@ -314,8 +314,7 @@ impl Loss {
         if batch.is_empty() {
             return LossReport::default();
         }
-        let reducers = [reducer.clone(), reducer.clone()];
-        let setup = Setup { tier, distance, reducers: &reducers };
+        let setup = Setup { tier, distance, reducers };
         let Gradients { embeddings, vectors, numbers } = into;
         let classes = state.vectors.len() / (batch.d * self.centers().unwrap_or(1));
         let class_of: Vec<u32> = match self.centers() {

@@ -1,7 +1,7 @@
 //! What training minimises: losses, a miner, regularisers and a memory, with what they learn and remember.
 
 use super::catalogue::{Gradients, State};
-use super::{Batch, LossReport, Losses, Memory, Reducer, References, Regularizer};
+use super::{Batch, LossReport, Losses, Memory, Reducer, Reducers, References, Regularizer};
 use crate::distance::Distance;
 use crate::mining::{Candidates, Mine, Miner, Tuples, distances};
 use crate::rng::Rng;
@@ -15,8 +15,8 @@ pub struct ObjectiveSpec {
     pub losses: Losses,
     /// For all losses; each one's own if nothing.
     pub distance: Option<Distance>,
-    /// For all losses; each one's own if nothing.
-    pub reducer: Option<Reducer>,
+    /// For all losses, by term; each one's own if nothing.
+    pub reducer: Option<Reducers>,
     /// Which tuples count; all if nothing.
     pub miner: Option<Miner>,
     /// Regularisers and their weights.
@@ -45,7 +45,8 @@ impl ObjectiveSpec {
                     "loss {name} is defined over {own} only, not over {distance}: leave --distance out"
                 ));
             }
-            if self.reducer == Some(Reducer::PerAnchor) && loss.of_triplets() {
+            let per_anchor = self.reducer.as_ref().is_some_and(|r| r.0.contains(&Reducer::PerAnchor));
+            if per_anchor && loss.of_triplets() {
                 return refuse(format!(
                     "loss {name} has triplets for elements, which per-anchor cannot reduce: take mean"
                 ));
@@ -187,9 +188,7 @@ impl Objective {
         let Some(miner) = &self.spec.miner else {
             return self.over(embeddings, labels, own, &Tuples::All, gradient, parameter_gradient);
         };
-        let distance = miner.distance().or(self.spec.distance);
-        let first = self.spec.losses.0.first().map(|(_, l)| l.default_distance());
-        let distance = distance.or(first).unwrap_or_default();
+        let distance = self.mining_distance(miner);
         let references = references(self.memory.as_ref(), own);
         let all = Batch { embeddings, d: self.d, labels, references, tuples: &Tuples::All };
         let tuples = mine(self.tier, miner, distance, &all, rng);
@@ -211,6 +210,19 @@ impl Objective {
     ) -> LossReport {
         let own = self.remember(embeddings, labels);
         self.over(embeddings, labels, own, tuples, gradient, parameter_gradient)
+    }
+
+    /// How often the miner's tuples name each image of a batch, by the most often named; all ones without a miner. Nothing
+    /// is remembered.
+    pub fn weights(&self, embeddings: &[f32], labels: &[u32], rng: &mut Rng) -> Vec<f64> {
+        let Some(miner) = &self.spec.miner else { return vec![1.0; labels.len()] };
+        let batch = Batch { embeddings, d: self.d, labels, references: None, tuples: &Tuples::All };
+        mine(self.tier, miner, self.mining_distance(miner), &batch, rng).weights(labels.len(), false)
+    }
+
+    fn mining_distance(&self, miner: &Miner) -> Distance {
+        let first = self.spec.losses.0.first().map(|(_, l)| l.default_distance());
+        miner.distance().or(self.spec.distance).or(first).unwrap_or_default()
     }
 
     fn remember(&mut self, embeddings: &[f32], labels: &[u32]) -> Option<usize> {
@@ -245,14 +257,15 @@ impl Objective {
             let (numbers, after) = after.split_at_mut(state.numbers.len());
             rest = after;
             let distance = self.spec.distance.unwrap_or_else(|| loss.default_distance());
-            let reducer = self.spec.reducer.clone().unwrap_or_else(|| loss.default_reducer());
+            let reducers =
+                self.spec.reducer.clone().unwrap_or_else(|| Reducers(vec![loss.default_reducer()]));
             let centers = loss.centers().unwrap_or(1);
             let regularizers = self.spec.regularizers.iter().filter(|(_, r)| r.of_classes());
             for (share, regularizer) in regularizers.filter(|_| !state.vectors.is_empty()) {
                 report.loss += share * regularizer.evaluate(&state.vectors, self.d, centers, *share, vectors);
             }
             let into = Gradients { embeddings: &mut *gradient, vectors, numbers };
-            let one = loss.evaluate(self.tier, distance, &reducer, state, &batch, *weight, into);
+            let one = loss.evaluate(self.tier, distance, &reducers.pair(), state, &batch, *weight, into);
             report.loss += one.loss;
             report.active += one.active / count;
             report.d_ap += one.d_ap / count;
@@ -418,7 +431,7 @@ mod tests {
             s.check().unwrap_err().to_string()
         };
         assert!(refused(|s| s.distance = Some(Distance::Euclidean), "circle").contains("cosine only"));
-        assert!(refused(|s| s.reducer = Some(Reducer::PerAnchor), "triplet-margin").contains("per-anchor"));
+        assert!(refused(|s| s.reducer = "per-anchor".parse().ok(), "triplet-margin").contains("per-anchor"));
         assert!(refused(|s| s.miner = Some(Miner::BatchHard), "vicreg").contains("--miner"));
         assert!(refused(|s| s.memory = 9, "arcface").contains("memory"));
         assert!(refused(|_| (), "vicreg + circle").contains("two views"));

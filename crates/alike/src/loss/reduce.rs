@@ -65,6 +65,26 @@ impl std::str::FromStr for Reducer {
     }
 }
 
+/// Reducers by term, written `sum | mean`; the last one serves all terms that follow.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reducers(pub Vec<Reducer>);
+
+impl Reducers {
+    /// Those of a loss's two terms at most.
+    pub(super) fn pair(&self) -> [Reducer; 2] {
+        let of = |term: usize| self.0.get(term).or(self.0.last()).cloned().unwrap_or(Reducer::Mean);
+        [of(0), of(1)]
+    }
+}
+
+impl std::str::FromStr for Reducers {
+    type Err = text::ChoiceError;
+
+    fn from_str(s: &str) -> Result<Reducers, text::ChoiceError> {
+        s.split('|').map(|one| one.trim().parse()).collect::<Result<_, _>>().map(Reducers)
+    }
+}
+
 /// What an element stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Elements {
@@ -148,6 +168,14 @@ mod tests {
         let mut tally = Tally::default();
         let weights = values.iter().map(|v| tally.take(reducer, *v, 1, 0.5)).collect();
         (tally.sum() * tally.scale(reducer, false, Some(2)), weights)
+    }
+
+    #[test]
+    fn reducers_by_term_are_read_and_the_last_serves_the_rest() {
+        let two: Reducers = "sum | mean".parse().unwrap();
+        assert_eq!(two.pair(), [Reducer::Sum, Reducer::Mean]);
+        assert_eq!("sum".parse::<Reducers>().unwrap().pair(), [Reducer::Sum, Reducer::Sum]);
+        assert!("sum | men".parse::<Reducers>().unwrap_err().to_string().contains("did you mean 'mean'"));
     }
 
     #[test]

@@ -148,6 +148,8 @@ pub struct RowOut<'a> {
     shares: [f64; 2],
     tier: Tier,
     soft: &'a mut [Vec<f32>; 2],
+    /// Elements as they come, where somebody asks for them.
+    kept: Option<Vec<(usize, f64)>>,
 }
 
 impl<'a> RowOut<'a> {
@@ -172,6 +174,7 @@ impl<'a> RowOut<'a> {
             shares: [1.0; 2],
             tier,
             soft,
+            kept: None,
         }
     }
 
@@ -183,6 +186,9 @@ impl<'a> RowOut<'a> {
     /// Takes an element of a term; returns what its slopes are to be multiplied by before they are added. Zero asks for
     /// none at all.
     pub fn element(&mut self, term: usize, value: f64) -> f64 {
+        if let Some(kept) = &mut self.kept {
+            kept.push((term, value));
+        }
         let weight = self.tallies[term].take(&self.reducers[term], value, self.class, self.shares[term]);
         self.scales.map_or(0.0, |scales| weight * scales[term])
     }
@@ -285,6 +291,44 @@ pub fn evaluate_row_loss(
     evaluate(loss, &Setup { tier, distance, reducers: &reducers }, batch, into)
 }
 
+/// The elements of a row loss over a batch, unreduced, by term and in the order of anchors.
+pub fn elements(loss: &dyn RowLoss, tier: Tier, distance: Distance, batch: &Batch<'_>) -> Vec<Vec<f64>> {
+    struct Kept<'a>(&'a dyn RowLoss, std::sync::Mutex<Vec<(usize, usize, f64)>>);
+    impl RowLoss for Kept<'_> {
+        fn terms(&self) -> usize {
+            self.0.terms()
+        }
+        fn once(&self) -> bool {
+            self.0.once()
+        }
+        fn needs_both(&self) -> bool {
+            self.0.needs_both()
+        }
+        fn tuples(&self) -> TupleUse {
+            self.0.tuples()
+        }
+        fn row(&self, row: &Row<'_>, out: &mut RowOut<'_>) {
+            out.kept = Some(Vec::new());
+            self.0.row(row, out);
+            let kept = out.kept.take().unwrap_or_default();
+            let mut all = self.1.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            all.extend(kept.into_iter().map(|(term, value)| (term, row.anchor, value)));
+        }
+    }
+    let kept = Kept(loss, std::sync::Mutex::default());
+    let mut gradient = vec![0.0; batch.embeddings.len()];
+    let reducers = vec![Reducer::Sum; loss.terms()];
+    let into = Into { weight: 0.0, anchors: &mut gradient, references: None, parameters: &mut [] };
+    // Sums need no first look, so that every element comes once.
+    let setup = Setup { tier, distance, reducers: &reducers };
+    evaluate(&kept, &setup, batch, into);
+    let mut all = kept.1.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    all.sort_by_key(|(term, anchor, _)| (*term, *anchor));
+    let mut by_term = vec![Vec::new(); loss.terms()];
+    all.into_iter().for_each(|(term, _, value)| by_term[term].push(value));
+    by_term
+}
+
 /// Evaluates a row loss.
 pub(super) fn evaluate(
     loss: &dyn RowLoss,
@@ -331,8 +375,9 @@ pub(super) fn evaluate(
         done = rows.pass(Some(&[1.0]), &mut gradient);
         factor = scales(&done.tallies)[0];
     } else {
-        let divided = setup.reducers.iter().all(|r| *r == Reducer::Divisor);
-        let known = match loss.divisors().filter(|_| divided) {
+        let all = |reducer: Reducer| setup.reducers.iter().all(|r| *r == reducer);
+        let known = match loss.divisors().filter(|_| all(Reducer::Divisor)) {
+            _ if all(Reducer::Sum) => vec![1.0; loss.terms()],
             Some(divisors) => divisors.map(|d| if d == 0.0 { 0.0 } else { 1.0 / d }).to_vec(),
             None => scales(&rows.pass(None, &mut gradient).tallies),
         };
@@ -495,7 +540,7 @@ impl Rows<'_> {
             // Where every reference takes part, negatives are what is left of all.
             let rest = match self.batch.tuples {
                 Tuples::All => {
-                    distances.iter().sum::<f64>() - near - row.itself.map_or(0.0, |i| distances[i])
+                    self.setup.tier.sum(distances) - near - row.itself.map_or(0.0, |i| distances[i])
                 }
                 _ => far(row.negatives),
             };
@@ -520,6 +565,7 @@ impl Rows<'_> {
                 shares,
                 tier: self.setup.tier,
                 soft: &mut soft,
+                kept: None,
             };
             self.loss.row(&row, &mut out);
             if self.loss.uses_lengths() {
@@ -622,5 +668,27 @@ impl RowLists {
             length: 1.0,
             reference_lengths: &[],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loss::Contrastive;
+
+    #[test]
+    fn unreduced_elements_are_those_that_a_sum_is_made_of() {
+        let (labels, d) = ([0u32, 0, 1, 1, 0], 3);
+        let x: Vec<f32> = (0..15).map(|i| (i as f32).sin()).collect();
+        let batch = Batch { embeddings: &x, d, labels: &labels, references: None, tuples: &Tuples::All };
+        let (tier, loss) = (Tier::available()[0], Contrastive::default());
+        let all = elements(&loss, tier, Distance::Euclidean, &batch);
+        assert_eq!((all[0].len(), all[1].len()), (8, 12));
+        let mut gradient = vec![0.0; x.len()];
+        let sum =
+            evaluate_row_loss(&loss, tier, Distance::Euclidean, &Reducer::Sum, &batch, &mut gradient).loss;
+        assert!((all.iter().flatten().sum::<f64>() - sum).abs() < 1e-12);
+        // The first positive pair of the first anchor.
+        assert!((all[0][0] - Distance::Euclidean.between(&x[..3], &x[3..6])).abs() < 1e-5);
     }
 }

@@ -1,7 +1,7 @@
 //! Which images make a batch.
 
 use super::{SamplerError, TripletSampler};
-use crate::rng::{Purpose, SliceRandom, stream};
+use crate::rng::{Purpose, Rng, SliceRandom, stream};
 use crate::text::{self, Choice};
 use serde::{Deserialize, Serialize};
 
@@ -15,8 +15,45 @@ pub enum Sampler {
     Random,
     /// Classes, and images of each.
     Pk(Pk),
+    /// Classes and images as `pk`, the classes of a batch from few categories: a class called `latin/a` is of the category
+    /// `latin`.
+    Hierarchical(Hierarchical),
     /// Triplets drawn once for the whole run.
     FixedTriplets(FixedTriplets),
+    /// Images drawn, each epoch anew, by how often the miner's tuples name them.
+    TuplesToWeights(TuplesToWeights),
+}
+
+/// See [`Sampler::Hierarchical`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Hierarchical {
+    /// Categories of a batch.
+    pub categories: usize,
+    /// Classes of each.
+    pub classes: usize,
+    /// Images of each class.
+    pub images: usize,
+}
+
+impl Default for Hierarchical {
+    fn default() -> Hierarchical {
+        Hierarchical { categories: 2, classes: 8, images: 4 }
+    }
+}
+
+/// See [`Sampler::TuplesToWeights`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TuplesToWeights {
+    /// How many images, drawn each epoch, are embedded and mined.
+    pub subset: usize,
+}
+
+impl Default for TuplesToWeights {
+    fn default() -> TuplesToWeights {
+        TuplesToWeights { subset: 2000 }
+    }
 }
 
 /// See [`Sampler::Pk`]; written `pk:10x20`, or `pk:classes=10,images=20`.
@@ -57,7 +94,9 @@ impl Choice for Sampler {
             Sampler::Triplets,
             Sampler::Random,
             Sampler::Pk(Pk::default()),
+            Sampler::Hierarchical(Hierarchical::default()),
             Sampler::FixedTriplets(FixedTriplets::default()),
+            Sampler::TuplesToWeights(TuplesToWeights::default()),
         ]
     }
 }
@@ -85,8 +124,9 @@ impl Sampler {
     pub fn images(&self, batch: usize) -> usize {
         match self {
             Sampler::Triplets | Sampler::FixedTriplets(_) => 3 * batch,
-            Sampler::Random => batch,
+            Sampler::Random | Sampler::TuplesToWeights(_) => batch,
             Sampler::Pk(pk) => pk.classes * pk.images,
+            Sampler::Hierarchical(h) => h.categories * h.classes * h.images,
         }
     }
 }
@@ -101,6 +141,8 @@ pub(super) struct Batches {
     triplets: Option<TripletSampler>,
     /// The images of each class that takes part, for classes and images.
     members: Vec<Vec<usize>>,
+    /// By category: which of `members` it has.
+    categories: Vec<Vec<usize>>,
     fixed: Vec<[usize; 3]>,
     /// The epoch at hand: its images or anchors in order.
     epoch: u64,
@@ -118,9 +160,24 @@ impl Batches {
     ) -> Result<Batches, SamplerError> {
         let triplets =
             sampler.of_triplets().then(|| TripletSampler::new(labels, names, trained, seed)).transpose()?;
-        let mut members: Vec<Vec<usize>> = vec![Vec::new(); names.len()];
-        trained.iter().for_each(|i| members[labels[*i] as usize].push(*i));
-        members.retain(|m| !m.is_empty());
+        let mut by_class: Vec<Vec<usize>> = vec![Vec::new(); names.len()];
+        trained.iter().for_each(|i| by_class[labels[*i] as usize].push(*i));
+        let present = by_class.into_iter().zip(names).filter(|(m, _)| !m.is_empty());
+        let (members, names): (Vec<Vec<usize>>, Vec<&String>) = present.unzip();
+        let mut categories = Vec::new();
+        if let Sampler::Hierarchical(h) = sampler {
+            let mut by_name: std::collections::BTreeMap<&str, Vec<usize>> = std::collections::BTreeMap::new();
+            for (class, name) in names.iter().enumerate() {
+                if let Some((category, _)) = name.split_once('/') {
+                    by_name.entry(category).or_default().push(class);
+                }
+            }
+            categories = by_name.into_values().filter(|c| c.len() >= h.classes).collect();
+            if categories.len() < h.categories || h.categories * h.classes * h.images == 0 {
+                let (asked, classes, found) = (h.categories, h.classes, categories.len());
+                return Err(SamplerError::TooFewCategories { asked, classes, found });
+            }
+        }
         let mut fixed = Vec::new();
         if let (Sampler::FixedTriplets(FixedTriplets { count }), Some(triplets)) = (sampler, &triplets) {
             // Rounds of all anchors, each with other partners, cut off at the count.
@@ -144,6 +201,7 @@ impl Batches {
             trained: trained.to_vec(),
             triplets,
             members,
+            categories,
             fixed,
             epoch: 0,
             order: vec![],
@@ -156,11 +214,12 @@ impl Batches {
     pub(super) fn supply(&self) -> (u64, usize) {
         let n = if self.fixed.is_empty() { self.trained.len() } else { self.fixed.len() };
         let per = match self.sampler {
-            Sampler::Pk(pk) => pk.classes * pk.images,
+            Sampler::Pk(_) | Sampler::Hierarchical(_) => self.sampler.images(self.batch),
             _ => self.batch,
         };
         // Classes and images can always be drawn again.
-        let least = if matches!(self.sampler, Sampler::Pk(_)) { 1 } else { 0 };
+        let again = matches!(self.sampler, Sampler::Pk(_) | Sampler::Hierarchical(_));
+        let least = u64::from(again);
         (((n / per.max(1)) as u64).max(least), n)
     }
 
@@ -169,51 +228,61 @@ impl Batches {
         self.epoch = epoch;
         let mut rng = stream(self.seed, Purpose::Order, epoch, 0);
         self.order = match self.sampler {
-            Sampler::Triplets | Sampler::Random => self.trained.clone(),
+            // Weights are the model's to find: until then, all alike.
+            Sampler::Triplets | Sampler::Random | Sampler::TuplesToWeights(_) => self.trained.clone(),
             Sampler::FixedTriplets(_) => (0..self.fixed.len()).collect(),
             Sampler::Pk(pk) => {
-                self.order = self.classes_and_images(pk, epoch);
+                let all = (0..self.members.len()).collect();
+                self.order = self.classes_and_images(&[all], [1, pk.classes, pk.images], epoch);
+                return;
+            }
+            Sampler::Hierarchical(h) => {
+                let each = [h.categories, h.classes, h.images];
+                self.order = self.classes_and_images(&self.categories, each, epoch);
                 return;
             }
         };
         self.order.shuffle(&mut rng);
     }
 
-    /// Classes come round in random order, and each class's images too, so that all are seen equally often.
-    fn classes_and_images(&self, pk: Pk, epoch: u64) -> Vec<usize> {
+    /// Categories come round in random order, and so do each one's classes and each class's images, so that all are seen
+    /// equally often.
+    fn classes_and_images(
+        &self,
+        categories: &[Vec<usize>],
+        [supers, classes, images]: [usize; 3],
+        epoch: u64,
+    ) -> Vec<usize> {
         let (steps, _) = self.supply();
         let mut rng = stream(self.seed, Purpose::Batch, epoch, 0);
-        let mut decks: Vec<Vec<usize>> = vec![Vec::new(); self.members.len()];
-        let mut classes: Vec<usize> = Vec::new();
-        let mut order = Vec::with_capacity(steps as usize * pk.classes * pk.images);
+        let mut all = Deck::new((0..categories.len()).collect());
+        let mut of_category: Vec<Deck> = categories.iter().map(|c| Deck::new(c.clone())).collect();
+        let mut of_class: Vec<Deck> = self.members.iter().map(|m| Deck::new(m.clone())).collect();
+        let mut order = Vec::with_capacity(steps as usize * supers * classes * images);
         for _ in 0..steps {
-            let mut chosen = Vec::with_capacity(pk.classes);
-            while chosen.len() < pk.classes {
-                if classes.is_empty() {
-                    classes = (0..self.members.len()).collect();
-                    classes.shuffle(&mut rng);
-                }
-                // A class that is in the batch already waits for the next one.
-                match classes.iter().rposition(|c| !chosen.contains(c)) {
-                    Some(at) => chosen.push(classes.remove(at)),
-                    None => {
-                        let mut more: Vec<usize> = (0..self.members.len()).collect();
-                        more.shuffle(&mut rng);
-                        classes.splice(0..0, more);
-                    }
-                }
-            }
-            for class in chosen {
-                for _ in 0..pk.images {
-                    if decks[class].is_empty() {
-                        decks[class].clone_from(&self.members[class]);
-                        decks[class].shuffle(&mut rng);
-                    }
-                    order.extend(decks[class].pop());
+            for category in all.draw_apart(supers, &mut rng) {
+                for class in of_category[category].draw_apart(classes, &mut rng) {
+                    order.extend((0..images).map(|_| of_class[class].draw(&mut rng)));
                 }
             }
         }
         order
+    }
+
+    /// Images in place of this epoch's order: what a miner's tuples ask for.
+    pub(super) fn reorder(&mut self, order: Vec<usize>) {
+        self.order = order;
+    }
+
+    /// The epoch's images in order, where they cannot be found again from the seed.
+    pub(super) fn found_order(&self) -> Option<&[usize]> {
+        matches!(self.sampler, Sampler::TuplesToWeights(_)).then_some(&self.order[..])
+    }
+
+    /// Images of this epoch, and those that are mined for it.
+    pub(super) fn to_mine(&self) -> Option<(usize, Vec<usize>)> {
+        let Sampler::TuplesToWeights(TuplesToWeights { subset }) = self.sampler else { return None };
+        Some((self.order.len(), self.order[..subset.clamp(1, self.order.len())].to_vec()))
     }
 
     /// The images of a step of the epoch at hand.
@@ -231,6 +300,43 @@ impl Batches {
                 into.extend_from_slice(chosen);
             }
         }
+    }
+}
+
+/// Cards that are dealt in random order, and shuffled again when all are gone.
+struct Deck {
+    all: Vec<usize>,
+    left: Vec<usize>,
+}
+
+impl Deck {
+    fn new(all: Vec<usize>) -> Deck {
+        Deck { all, left: Vec::new() }
+    }
+
+    fn refill(&mut self, rng: &mut Rng) {
+        let mut more = self.all.clone();
+        more.shuffle(rng);
+        self.left.splice(0..0, more);
+    }
+
+    fn draw(&mut self, rng: &mut Rng) -> usize {
+        if self.left.is_empty() {
+            self.refill(rng);
+        }
+        self.left.pop().unwrap_or_else(|| unreachable!("a deck is never without cards"))
+    }
+
+    /// Different cards; one that was dealt already waits for the next time. There are as many cards at least.
+    fn draw_apart(&mut self, n: usize, rng: &mut Rng) -> Vec<usize> {
+        let mut chosen = Vec::with_capacity(n);
+        while chosen.len() < n {
+            match self.left.iter().rposition(|c| !chosen.contains(c)) {
+                Some(at) => chosen.push(self.left.remove(at)),
+                None => self.refill(rng),
+            }
+        }
+        chosen
     }
 }
 
@@ -271,6 +377,29 @@ mod tests {
         assert_ne!(first, batches.order);
         batches.begin(3);
         assert_eq!(first, batches.order);
+    }
+
+    #[test]
+    fn a_batchs_classes_are_of_few_categories() {
+        let labels: Vec<u32> = (0..240).map(|i| i % 12).collect();
+        let names: Vec<String> = (0..12).map(|i| format!("{}/{i}", i % 3)).collect();
+        let all: Vec<usize> = (0..240).collect();
+        let new =
+            |text: &str, names: &[String]| Batches::new(text.parse().unwrap(), 0, 5, &labels, names, &all);
+        let batches = new("hierarchical:categories=2,classes=3,images=4", &names).unwrap();
+        let mut batch = Vec::new();
+        for step in 0..batches.supply().0 {
+            batches.batch(step, &mut batch);
+            assert_eq!(batch.len(), 24);
+            let mut found: Vec<(u32, u32)> = batch.iter().map(|i| (labels[*i] % 3, labels[*i])).collect();
+            found.dedup();
+            let categories: Vec<u32> = found.iter().map(|f| f.0).collect();
+            assert_eq!(found.len(), 6);
+            assert!(categories[..3].iter().all(|c| *c == categories[0]) && categories[3] != categories[0]);
+        }
+        let plain: Vec<String> = (0..12).map(|i| i.to_string()).collect();
+        let message = new("hierarchical", &plain).unwrap_err().to_string();
+        assert!(message.contains("CATEGORY/CLASS"), "{message}");
     }
 
     #[test]

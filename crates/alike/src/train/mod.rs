@@ -10,7 +10,7 @@ mod schedule;
 mod settings;
 mod training;
 
-pub use batches::{FixedTriplets, Pk, Sampler};
+pub use batches::{FixedTriplets, Hierarchical, Pk, Sampler, TuplesToWeights};
 pub use health::{Health, verdict};
 pub use observer::{EpochReport, Observer, StepReport, View};
 pub use optimizer::{Betas, Group, Optimizer, OptimizerKind, Sgd, clip, groups};

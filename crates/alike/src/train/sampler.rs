@@ -35,6 +35,19 @@ pub enum SamplerError {
         /// What is there instead.
         found: String,
     },
+    /// There are not as many categories of classes as a batch should have.
+    #[error(
+        "a batch of {asked} categories with {classes} classes each cannot be drawn: there are {found} such categories (a class \
+         called CATEGORY/CLASS is of that category)"
+    )]
+    TooFewCategories {
+        /// What was asked for.
+        asked: usize,
+        /// What was asked for.
+        classes: usize,
+        /// What is there.
+        found: usize,
+    },
     /// There are not as many classes as a batch should have.
     #[error(
         "a batch of {classes} classes with {images} images each cannot be drawn: there are only {found} classes"

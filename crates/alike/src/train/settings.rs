@@ -3,7 +3,7 @@
 use super::{OptimizerKind, Sampler, Schedule};
 use crate::data::Augment;
 use crate::distance::Distance;
-use crate::loss::{Losses, ObjectiveSpec, Reducer, Regularizer, parse_regularizer};
+use crate::loss::{Losses, ObjectiveSpec, Reducers, Regularizer, parse_regularizer};
 use crate::mining::Miner;
 use crate::text;
 use serde::{Deserialize, Serialize};
@@ -39,7 +39,7 @@ pub struct Settings {
     /// What losses and miners measure by; each one's own if nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distance: Option<Distance>,
-    /// How elements are reduced; each loss's own way if nothing.
+    /// How elements are reduced, by term as in `sum | mean`; each loss's own way if nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reducer: Option<String>,
     /// Which tuples count; all if nothing.
@@ -141,7 +141,7 @@ impl Settings {
             .parse()
             .map_err(|why: String| SettingsError::new("loss", format!("'{}'", self.loss), why))?;
         let reducer = self.reducer.as_deref().map(|r| {
-            r.parse::<Reducer>().map_err(|why| SettingsError::new("reducer", format!("'{r}'"), why))
+            r.parse::<Reducers>().map_err(|why| SettingsError::new("reducer", format!("'{r}'"), why))
         });
         let miner = self
             .miner
@@ -237,6 +237,10 @@ impl Settings {
                 "true".into(),
                 "two views that do not differ teach nothing: give --augment",
             );
+        }
+        if matches!(self.sampler, Sampler::TuplesToWeights(_)) && self.miner.is_none() {
+            let why = "weights come from a miner's tuples: give --miner, as multi-similarity";
+            return refuse("sampler", text::write(&self.sampler), why);
         }
         let memory_least = images * if self.self_supervised { 2 } else { 1 };
         if self.memory > 0 && self.memory < memory_least {

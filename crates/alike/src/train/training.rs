@@ -8,10 +8,12 @@ use super::{
 use crate::data::{Changes, ClassError, Dataset, Occasion, exclude, find_class, hold_out};
 use crate::engine::{Engine, Plan, Prepare, Rewrites, awake};
 use crate::images::{Features, Images, Shape};
-use crate::loss::{Loss, LossReport, Objective, ObjectiveError, Reducer, TripletMargin, mean_triplet_loss};
+use crate::loss::{
+    Loss, LossReport, Objective, ObjectiveError, Reducer, Reducers, TripletMargin, mean_triplet_loss,
+};
 use crate::mining::{Lists, Tuples};
 use crate::model::{Checkpoint, Network, NetworkError, SpecError, initial};
-use crate::rng::{Purpose, stream};
+use crate::rng::{Purpose, RngExt, stream};
 use serde_json::Value;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -235,6 +237,12 @@ impl Training {
                 None => return Err(refuse("its running histogram is missing")),
             }
         }
+        if training.batches.found_order().is_some() {
+            let order = notes.remove("order").and_then(|v| serde_json::from_value::<Vec<usize>>(v).ok());
+            let n = data.train.len();
+            let order = order.filter(|o| !o.is_empty() && o.iter().all(|i| *i < n));
+            training.batches.reorder(order.ok_or_else(|| refuse("the order of its epoch is missing"))?);
+        }
         let mut whole = |name: &str| {
             let value = notes.remove(name).and_then(|v| v.as_u64());
             value.ok_or_else(|| refuse(&format!("it does not say '{name}'")))
@@ -340,6 +348,9 @@ impl Training {
         ] {
             note(name.into(), value);
         }
+        if let Some(order) = self.batches.found_order() {
+            checkpoint.notes.insert("order".into(), order.into());
+        }
         if let Some(memory) = self.objective.memory() {
             let (embeddings, labels) = memory.content();
             checkpoint.notes.insert("memory-labels".into(), labels.into());
@@ -373,7 +384,11 @@ impl Training {
         let mut health = Health::default();
         while self.epochs < self.settings.epochs {
             let epoch = self.epochs;
-            self.batches.begin(epoch);
+            // An order that was found is in the checkpoint, for it cannot be found again in the middle of an epoch.
+            if self.step == 0 || self.batches.found_order().is_none() {
+                self.batches.begin(epoch);
+                self.mine_order(data, epoch);
+            }
             while self.step < steps {
                 self.batches.batch(self.step, &mut indices);
                 labels.clear();
@@ -477,6 +492,29 @@ impl Training {
         Ok(Outcome::Finished)
     }
 
+    /// Draws the epoch's images by how often the miner's tuples name them, for the sampler that does so.
+    fn mine_order(&mut self, data: &Dataset, epoch: u64) {
+        let Some((n, subset)) = self.batches.to_mine() else { return };
+        let split = data.train.select(&subset);
+        let embeddings = self.engine.embed(&self.parameters[..self.network.parameter_count()], &split.images);
+        let mut rng = stream(self.settings.seed, Purpose::Mining, epoch, u64::MAX);
+        let weights = self.objective.weights(embeddings.data(), &split.labels, &mut rng);
+        let sums: Vec<f64> = weights
+            .iter()
+            .scan(0.0, |sum, w| {
+                *sum += w;
+                Some(*sum)
+            })
+            .collect();
+        let total = sums.last().copied().unwrap_or(0.0);
+        let mut draw = || {
+            let at = rng.random::<f64>() * total;
+            sums.partition_point(|s| *s <= at).min(subset.len() - 1)
+        };
+        let order = (0..n).map(|_| subset[draw()]).collect();
+        self.batches.reorder(order);
+    }
+
     fn pause(
         &mut self,
         mut epoch: Option<&mut EpochReport>,
@@ -505,7 +543,7 @@ fn plain_triplets(settings: &Settings, spec: &crate::loss::ObjectiveSpec) -> Opt
         && spec.memory == 0
         && spec.regularizers.is_empty()
         && spec.distance.is_some()
-        && spec.reducer == Some(Reducer::Mean);
+        && spec.reducer == Some(Reducers(vec![Reducer::Mean]));
     match &spec.losses.0[..] {
         [(weight, Loss::TripletMargin(loss))] if alone && *weight == 1.0 && !loss.swap => Some(*loss),
         _ => None,

@@ -128,6 +128,12 @@ fn elaborate() -> Vec<Settings> {
         Settings { loss: "triplet-margin".into(), miner: Some("distance-weighted".into()), ..base.clone() },
         Settings { loss: "dynamic-soft-margin".into(), ..base.clone() },
         Settings {
+            loss: "multi-similarity".into(),
+            miner: Some("multi-similarity".into()),
+            sampler: "tuples-to-weights:subset=60".parse().unwrap(),
+            ..base.clone()
+        },
+        Settings {
             loss: "nt-xent".into(),
             self_supervised: true,
             sampler: "random".parse().unwrap(),
