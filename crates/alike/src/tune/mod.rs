@@ -1,7 +1,7 @@
 //! The search over losses and values: which one, on one's own data?
 //!
 //! Successive halving (Jamieson and Talwalkar 2016, <https://arxiv.org/abs/1502.07943>): many candidates are trained on a
-//! small part of the images, the better third on three times as many, and so on; the last few see all. A candidate is
+//! small part of the images, the better third on twice as many, and so on; the last few see all. A candidate is
 //! judged on images, or classes, that none of them was trained on, and never on the test split.
 
 mod halving;

@@ -30,7 +30,9 @@ pub fn tuned(search: &Search) -> Figure {
     let top = search.rungs.len().saturating_sub(1);
     let body = html! {
         (frame.axes(("Precision@1 on what was held out", Unit::Percent), ("", Unit::Plain)))
-        rect class="f-paper" x="0" y="0" width="43" height=(N(height - 39.0)) {}
+        // Rows are losses and not numbers: what the axis drew for these is covered.
+        rect class="f-paper" x="0" y="0" width="43" height=(N(height - 26.0)) {}
+        rect class="f-paper" x="43" y="0" width="310" height=(N(height - 39.0)) {}
         @for (i, (loss, _)) in losses.iter().enumerate() {
             @let y = 12.0 + i as f64 * EACH;
             line class="s-line" x1="44" x2="350" y1=(N(y)) y2=(N(y)) {}
