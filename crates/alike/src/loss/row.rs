@@ -307,6 +307,12 @@ pub fn elements(loss: &dyn RowLoss, tier: Tier, distance: Distance, batch: &Batc
         fn tuples(&self) -> TupleUse {
             self.0.tuples()
         }
+        fn parameters(&self) -> &[f32] {
+            self.0.parameters()
+        }
+        fn uses_lengths(&self) -> bool {
+            self.0.uses_lengths()
+        }
         fn row(&self, row: &Row<'_>, out: &mut RowOut<'_>) {
             out.kept = Some(Vec::new());
             self.0.row(row, out);

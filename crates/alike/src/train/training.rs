@@ -239,8 +239,8 @@ impl Training {
         }
         if training.batches.found_order().is_some() {
             let order = notes.remove("order").and_then(|v| serde_json::from_value::<Vec<usize>>(v).ok());
-            let n = data.train.len();
-            let order = order.filter(|o| !o.is_empty() && o.iter().all(|i| *i < n));
+            let (n, len) = (data.train.len(), training.trained.len());
+            let order = order.filter(|o| o.len() == len && o.iter().all(|i| *i < n));
             training.batches.reorder(order.ok_or_else(|| refuse("the order of its epoch is missing"))?);
         }
         let mut whole = |name: &str| {
@@ -393,9 +393,10 @@ impl Training {
                 self.batches.batch(self.step, &mut indices);
                 labels.clear();
                 if self.settings.self_supervised {
-                    // Every image is a class of its own, and comes twice.
-                    labels.extend((0..indices.len() as u32).chain(0..indices.len() as u32));
+                    // Every image is a class of its own, named by its number so that a memory cannot confuse it with another
+                    // batch's, and comes twice.
                     indices.extend_from_within(..);
+                    labels.extend(indices.iter().map(|i| *i as u32));
                 } else {
                     labels.extend(indices.iter().map(|i| data.train.labels[*i]));
                 }
