@@ -1,6 +1,6 @@
 //! What can be typed.
 
-use alike::data::Augment;
+use alike::data::{Augment, OnError, PreparationWish, Request, SplitBy};
 use alike::distance::Distance;
 use alike::engine::Rewrites;
 use alike::images::Shape;
@@ -14,11 +14,12 @@ use std::path::PathBuf;
 #[command(name = "alike", version, propagate_version = true, arg_required_else_help = true)]
 #[command(after_help = "Examples:
   alike demo                                      all of it, on MNIST or on drawn digits
-  alike train --data mnist --out runs/mnist       train the seed's network on MNIST
-  alike eval runs/mnist                           pixels against the embedding, by the same rules
-  alike report runs/mnist -o page.html            figures and a page that shows what was learned
-  alike train --data digits --exclude-class 0 --out runs/no-zeros
-  alike embed runs/mnist pictures/ -o out.npy     embed image files")]
+  alike data stats photos/                        what is in a folder of pictures, and what is wrong with it
+  alike train --data photos/ --out runs/photos    train on it: everything else is chosen and said
+  alike eval runs/photos                          pixels against the embedding, by the same rules
+  alike report runs/photos -o page.html           figures and a page that shows what was learned
+  alike train --data mnist --recipe seed --exclude-class 0 --out runs/no-zeros
+  alike embed runs/photos more/ -o out.npy        embed image files")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -52,6 +53,15 @@ pub(crate) struct Global {
     /// Never download anything
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) offline: bool,
+    /// Where downloads and prepared images are kept [default: the user's cache folder]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    pub(crate) cache_dir: Option<PathBuf>,
+    /// The most that prepared images may take on disk; the longest unused are deleted
+    #[arg(long, global = true, value_name = "GB", default_value_t = 20, help_heading = "Global options")]
+    pub(crate) cache_limit: u64,
+    /// Keep prepared images in memory, for this run alone
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) no_cache: bool,
     /// A mirror to download data sets from before the public ones
     #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
     pub(crate) mirror: Option<String>,
@@ -105,11 +115,27 @@ pub(crate) enum DataVerb {
         /// mnist, fashion-mnist or kmnist
         name: String,
     },
-    /// Count a set's images by class, and draw a contact sheet
-    Show {
-        /// mnist, fashion-mnist, kmnist, digits, or a folder with the four IDX files
-        #[arg(value_name = "NAME|DIR")]
+    /// Look at all of a set's images: counts, sizes, what cannot be read, what is there twice
+    Stats {
+        /// A name (see alike data list), a folder of pictures, or a file: .csv, .zip, .tar, .npy, .npz
+        #[arg(value_name = "NAME|PATH")]
         data: String,
+        #[command(flatten)]
+        source: SourceArgs,
+    },
+    /// List prepared images that are kept, or delete them
+    Cache {
+        /// Delete them all
+        #[arg(long)]
+        clear: bool,
+    },
+    /// Count a set's images by class as training would have them, and draw a contact sheet
+    Show {
+        /// A name (see alike data list), a folder of pictures, or a file: .csv, .zip, .tar, .npy, .npz
+        #[arg(value_name = "NAME|PATH")]
+        data: String,
+        #[command(flatten)]
+        source: SourceArgs,
         /// The .png or .svg file to write
         #[arg(short, long, value_name = "FILE")]
         out: Option<PathBuf>,
@@ -164,9 +190,58 @@ impl RewriteArgs {
     }
 }
 
+/// Which images, and what becomes of them before training.
+#[derive(Clone, Debug, Default, Args)]
+#[group(id = "source", multiple = true)]
+pub(crate) struct SourceArgs {
+    /// How pictures are prepared: size=64x64,channels=1,resize=fit|fill|squash|exact,crop=SHARE,invert,stretch; what is not said
+    /// follows from the pictures
+    #[arg(long, value_name = "KEY=VALUE,...", value_parser = clap::value_parser!(PreparationWish), help_heading = "Images")]
+    pub(crate) prepare: Option<PreparationWish>,
+    /// What is held back for judging: image:test=0.2, class, group, given, lists:folder=DIR [default: as the source says, else
+    /// image]
+    #[arg(long, value_parser = clap::value_parser!(SplitBy), help_heading = "Images")]
+    pub(crate) split: Option<SplitBy>,
+    /// A class is the whole path of an image's folder, rather than the first folder
+    #[arg(long, help_heading = "Images")]
+    pub(crate) nested: bool,
+    /// Every class trained on, turned by each quarter, is another class
+    #[arg(long, help_heading = "Images")]
+    pub(crate) rotations: bool,
+    /// What to do about pictures that cannot be read
+    #[arg(long, value_name = "skip|fail", value_enum, help_heading = "Images")]
+    pub(crate) on_error: Option<OnErrorArg>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum OnErrorArg {
+    /// Leave them out, and list them
+    Skip,
+    /// Stop, and name the first
+    Fail,
+}
+
+impl SourceArgs {
+    pub(crate) fn request(&self, what: &str, seed: u64) -> Request {
+        Request {
+            what: what.to_owned(),
+            prepare: self.prepare.unwrap_or_default(),
+            split: self.split.clone(),
+            nested: self.nested,
+            rotations: self.rotations,
+            on_error: match self.on_error {
+                Some(OnErrorArg::Skip) => OnError::Skip,
+                Some(OnErrorArg::Fail) | None => OnError::Fail,
+            },
+            seed,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct NetworkArgs {
-    /// The network, as in "norm relu conv(32) maxpool(2) norm relu conv(32) gap", or @FILE to read it from
+    /// The network: a name (seed, plain, conv4, residual-small, residual, residual-large, head), its layers as in "norm relu
+    /// conv(32) maxpool(2) norm relu conv(32) gap", or @FILE to read it from
     #[arg(long, value_name = "SPEC")]
     pub(crate) network: Option<String>,
     /// Numbers an image becomes: the maps of the last convolution
@@ -184,21 +259,23 @@ pub(crate) struct NetworkArgs {
   alike train --data fashion-mnist --epochs 10 --validate --out RUN
   alike train --resume RUN                        continue after Ctrl-C, to the same bits")]
 pub(crate) struct TrainArgs {
-    /// mnist, fashion-mnist, kmnist, digits (or digits:train=N,test=N,seed=N), or a folder with the four IDX files
-    #[arg(long, required_unless_present = "resume", value_name = "NAME|DIR")]
+    /// A name (see alike data list), a folder of pictures, or a file: .csv, .zip, .tar, .npy, .npz
+    #[arg(long, required_unless_present = "resume", value_name = "NAME|PATH")]
     pub(crate) data: Option<String>,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
     /// The folder to make
     #[arg(long, short, required_unless_present = "resume", value_name = "RUN")]
     pub(crate) out: Option<PathBuf>,
     /// Continue a run that was stopped
     #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "out", "force", "recipe", "exclude_class", "network",
-        "embedding", "normalize", "objective", "schedule", "batch", "validate", "seed"])]
+        "embedding", "normalize", "objective", "schedule", "source", "batch", "validate", "seed"])]
     pub(crate) resume: Option<PathBuf>,
     /// Replace a run that is there
     #[arg(long)]
     pub(crate) force: bool,
-    /// Where the other values begin
-    #[arg(long, default_value = "seed", value_parser = clap::builder::PossibleValuesParser::new(alike::train::RECIPES))]
+    /// Where the other values begin; auto finds them for the data, and says why
+    #[arg(long, default_value = "auto", value_parser = clap::builder::PossibleValuesParser::new(alike::train::RECIPES))]
     pub(crate) recipe: String,
     /// A class that is not trained on; may be given several times, or as a list
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
@@ -305,14 +382,16 @@ pub(crate) enum JudgeArg {
   alike tune --data mnist --out tuned               continue a search that was stopped, or that ran out of time
   alike train --config tuned/best.toml --data mnist --out RUN")]
 pub(crate) struct TuneArgs {
-    /// mnist, fashion-mnist, kmnist, digits, or a folder with the four IDX files
-    #[arg(long, value_name = "NAME|DIR")]
+    /// A name (see alike data list), a folder of pictures, or a file: .csv, .zip, .tar, .npy, .npz
+    #[arg(long, value_name = "NAME|PATH")]
     pub(crate) data: String,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
     /// The folder of the search; one that is there is continued
     #[arg(long, short, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Where candidates begin
-    #[arg(long, default_value = "fast", value_parser = clap::builder::PossibleValuesParser::new(alike::train::RECIPES))]
+    #[arg(long, default_value = "auto", value_parser = clap::builder::PossibleValuesParser::new(alike::train::RECIPES))]
     pub(crate) recipe: String,
     /// Candidates: all losses with their usual values first, then others
     #[arg(long, default_value_t = 27, value_parser = clap::value_parser!(u16).range(1..=10_000))]
@@ -365,9 +444,12 @@ pub(crate) struct EmbedArgs {
     /// Replace files that are there
     #[arg(long)]
     pub(crate) force: bool,
-    /// Scale pictures of another size to the network's
-    #[arg(long)]
-    pub(crate) resize: bool,
+    /// Prepare pictures otherwise than the model says, as in resize=squash or invert
+    #[arg(long, value_name = "KEY=VALUE,...", value_parser = clap::value_parser!(PreparationWish))]
+    pub(crate) prepare: Option<PreparationWish>,
+    /// What to do about pictures that cannot be read
+    #[arg(long, value_name = "skip|fail", value_enum)]
+    pub(crate) on_error: Option<OnErrorArg>,
 }
 
 #[derive(Debug, Args)]

@@ -57,8 +57,11 @@ impl Opened {
     ) -> anyhow::Result<Judged> {
         let Opened { settings, checkpoint, metrics } = self;
         let mut engine = Engine::new(&checkpoint.network)?;
-        let gallery = engine.embed(&checkpoint.parameters, &data.train.images);
+        let (of_gallery, _) = data.gallery();
+        let gallery = engine.embed(&checkpoint.parameters, &of_gallery.images);
         let queries = engine.embed(&checkpoint.parameters, &data.test.images);
+        of_gallery.images.check()?;
+        data.test.images.check()?;
         let judgement = judge.judge(data, image, &gallery, &queries, &settings.exclude_class)?;
         Ok(Judged { judgement, settings, checkpoint, metrics, gallery, queries, tier: engine.tier() })
     }

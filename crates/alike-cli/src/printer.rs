@@ -1,7 +1,7 @@
 //! What a person sees: results on stdout, everything else on stderr.
 
 use crate::args::Global;
-use alike::data::DownloadProgress;
+use alike::data::{Progress, Unit};
 use alike::train::{Observer, StepReport, TrainError, Training, View, verdict};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::Write;
@@ -29,29 +29,32 @@ fn bar(global: &Global, template: &str, len: u64) -> ProgressBar {
     bar
 }
 
-/// Downloads, a bar each.
-pub(crate) struct Downloads<'a> {
+/// Downloads and other work on data, a bar each.
+pub(crate) struct Bars<'a> {
     global: &'a Global,
     bar: Option<ProgressBar>,
 }
 
-impl<'a> Downloads<'a> {
-    pub(crate) fn new(global: &'a Global) -> Downloads<'a> {
-        Downloads { global, bar: None }
+impl<'a> Bars<'a> {
+    pub(crate) fn new(global: &'a Global) -> Bars<'a> {
+        Bars { global, bar: None }
     }
 }
 
-impl DownloadProgress for Downloads<'_> {
-    fn begin(&mut self, file: &str, total: Option<u64>) {
-        let bar =
-            bar(self.global, "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}", total.unwrap_or(0));
-        bar.set_message(file.to_owned());
+impl Progress for Bars<'_> {
+    fn begin(&mut self, what: &str, total: Option<u64>, unit: Unit) {
+        let template = match unit {
+            Unit::Bytes => "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}",
+            Unit::Images => "{msg} {bar:30} {pos}/{len} {per_sec}, {eta} left",
+        };
+        let bar = bar(self.global, template, total.unwrap_or(0));
+        bar.set_message(what.to_owned());
         self.bar = Some(bar);
     }
 
-    fn advance(&mut self, bytes: u64) {
+    fn advance(&mut self, by: u64) {
         if let Some(bar) = &self.bar {
-            bar.inc(bytes);
+            bar.inc(by);
         }
     }
 

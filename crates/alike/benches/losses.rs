@@ -52,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let tier = Tier::from_env()?;
     let data_dir = std::env::var_os("ALIKE_DATA").map(Into::into);
-    let data = load("mnist", &Places { data_dir, ..Places::default() }, &mut Quiet)?;
+    let data = load(&"mnist".into(), &Places { data_dir, ..Places::default() }, &mut Quiet)?;
     println!("| loss | 1-NN | R-Precision | MAP@R | training, s |\n|---|---|---|---|---|");
     for loss in Loss::all().iter().filter(|l| wanted.is_empty() || wanted.contains(&l.name())) {
         let began = Instant::now();

@@ -139,7 +139,7 @@ impl Peer {
     fn new() -> Result<Peer, Box<dyn Error>> {
         let tier = Tier::from_env()?;
         let data_dir = std::env::var_os("ALIKE_DATA").map(Into::into);
-        let data = load("mnist", &Places { data_dir, ..Places::default() }, &mut Quiet)?;
+        let data = load(&"mnist".into(), &Places { data_dir, ..Places::default() }, &mut Quiet)?;
         let network = Network::new(SEED_SPEC.parse()?, data.shape())?;
         let parameters = initial(&network, 0);
         let mut engine = Engine::with_tier(&network, tier);

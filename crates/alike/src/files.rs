@@ -44,6 +44,25 @@ pub fn read_text(path: &Path) -> Result<String, FileError> {
     std::fs::read_to_string(path).map_err(FileError::reading(path))
 }
 
+/// Reads as many bytes as `into` holds, from position `at` on; other readers of the file are not disturbed.
+pub fn read_at(file: &File, into: &mut [u8], at: u64) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::FileExt::read_exact_at(file, into, at)
+    }
+    #[cfg(windows)]
+    {
+        let mut done = 0;
+        while done < into.len() {
+            match std::os::windows::fs::FileExt::seek_read(file, &mut into[done..], at + done as u64)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                n => done += n,
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Makes a folder and those above it.
 pub fn create_dir(path: &Path) -> Result<(), FileError> {
     std::fs::create_dir_all(path).map_err(FileError::with("create", path))

@@ -1,7 +1,11 @@
 //! Images as bytes, and vectors as floats: what flows through the rooms.
 
+use crate::files::{self, FileError};
 use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
 
 /// Height, width and channels of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,11 +49,35 @@ impl FromStr for Shape {
     }
 }
 
-/// `n x h x w x c` bytes, row-major, channels fastest.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// `n x h x w x c` values, row-major, channels fastest: bytes in memory, bytes in a file that is read by position, or
+/// floats in memory (features that a head is trained on).
+///
+/// Copies and selections share what they were made from.
+#[derive(Clone, Debug)]
 pub struct Images {
     shape: Shape,
-    data: Vec<u8>,
+    store: Store,
+    /// Which of the store's images these are; all of them, in order, if nothing.
+    rows: Option<Arc<[u32]>>,
+    n: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Store {
+    Bytes(Arc<Vec<u8>>),
+    /// Little-endian `f32`, four bytes each.
+    Floats(Arc<Vec<u8>>),
+    File(Arc<Stored>),
+}
+
+/// Images in a file.
+#[derive(Debug)]
+struct Stored {
+    file: File,
+    path: PathBuf,
+    start: u64,
+    /// What the system said when a read failed.
+    failed: OnceLock<std::io::Error>,
 }
 
 impl Images {
@@ -64,7 +92,40 @@ impl Images {
             "images: {} bytes of {shape}",
             data.len()
         );
-        Images { shape, data }
+        let n = data.len() / shape.len();
+        Images { shape, store: Store::Bytes(Arc::new(data)), rows: None, n }
+    }
+
+    /// Vectors of `d` floats as images of `1 x 1 x d`, which a network takes as they are.
+    ///
+    /// # Panics
+    ///
+    /// If `data` is not a whole number of vectors.
+    pub fn from_features(d: usize, data: &[f32]) -> Images {
+        assert!(d > 0 && data.len().is_multiple_of(d), "images: {} floats of {d}", data.len());
+        let bytes = data.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let shape = Shape { h: 1, w: 1, c: d };
+        Images { shape, store: Store::Floats(Arc::new(bytes)), rows: None, n: data.len() / d }
+    }
+
+    /// `n` images of one shape in a file, from byte `start` on. They are read one by one, when they are asked for.
+    ///
+    /// # Errors
+    ///
+    /// If the file is shorter than that.
+    pub fn in_file(
+        shape: Shape,
+        n: usize,
+        file: File,
+        path: &Path,
+        start: u64,
+    ) -> Result<Images, std::io::Error> {
+        let needed = start + (n * shape.len()) as u64;
+        if shape.is_empty() || file.metadata()?.len() < needed {
+            return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof));
+        }
+        let stored = Stored { file, path: path.to_owned(), start, failed: OnceLock::new() };
+        Ok(Images { shape, store: Store::File(Arc::new(stored)), rows: None, n })
     }
 
     /// The shape that every image has.
@@ -72,35 +133,82 @@ impl Images {
         self.shape
     }
 
+    /// Whether the values are floats rather than bytes.
+    pub fn are_floats(&self) -> bool {
+        matches!(self.store, Store::Floats(_))
+    }
+
     /// How many images.
     pub fn len(&self) -> usize {
-        self.data.len() / self.shape.len()
+        self.n
     }
 
     /// Whether there is no image.
     pub fn is_empty(&self) -> bool {
-        self.data.is_empty()
+        self.n == 0
     }
 
-    /// The bytes of image `i`.
-    pub fn image(&self, i: usize) -> &[u8] {
-        &self.data[i * self.shape.len()..][..self.shape.len()]
+    /// The bytes of image `i`, or of its floats; `scratch` is where they are read to if they are in a file. An image that
+    /// cannot be read is black, and [`Images::check`] tells of it.
+    ///
+    /// # Panics
+    ///
+    /// If `i` is not below [`Images::len`].
+    pub fn image<'a>(&'a self, i: usize, scratch: &'a mut Vec<u8>) -> &'a [u8] {
+        assert!(i < self.n, "images: {i} of {}", self.n);
+        let i = self.rows.as_ref().map_or(i, |rows| rows[i] as usize);
+        let len = self.shape.len();
+        match &self.store {
+            Store::Bytes(data) => &data[i * len..][..len],
+            Store::Floats(data) => &data[i * 4 * len..][..4 * len],
+            Store::File(stored) => {
+                scratch.resize(len, 0);
+                let at = stored.start + (i * len) as u64;
+                if let Err(e) = files::read_at(&stored.file, scratch, at) {
+                    scratch.fill(0);
+                    let _ = stored.failed.set(e);
+                }
+                scratch
+            }
+        }
     }
 
-    /// All bytes.
-    pub fn bytes(&self) -> &[u8] {
-        &self.data
+    /// Tells whether every image that was asked for could be read. Reading from memory cannot fail.
+    pub fn check(&self) -> Result<(), FileError> {
+        let Store::File(stored) = &self.store else { return Ok(()) };
+        match stored.failed.get() {
+            None => Ok(()),
+            Some(e) => Err(FileError::reading(&stored.path)(std::io::Error::new(e.kind(), e.to_string()))),
+        }
     }
 
     /// The images at `indices`, in that order.
+    ///
+    /// # Panics
+    ///
+    /// If an index is not below [`Images::len`].
     pub fn select(&self, indices: &[usize]) -> Images {
-        let mut data = Vec::with_capacity(indices.len() * self.shape.len());
-        for &i in indices {
-            data.extend_from_slice(self.image(i));
-        }
-        Images { shape: self.shape, data }
+        let row = |&i: &usize| {
+            assert!(i < self.n, "images: {i} of {}", self.n);
+            self.rows.as_ref().map_or(i as u32, |rows| rows[i])
+        };
+        let rows = indices.iter().map(row).collect();
+        Images { shape: self.shape, store: self.store.clone(), rows: Some(rows), n: indices.len() }
     }
 }
+
+/// Two sets are equal if their images are, wherever they lie.
+impl PartialEq for Images {
+    fn eq(&self, other: &Images) -> bool {
+        let (mut a, mut b) = (Vec::new(), Vec::new());
+        self.shape == other.shape
+            && self.n == other.n
+            && self.are_floats() == other.are_floats()
+            && (0..self.n).all(|i| self.image(i, &mut a) == other.image(i, &mut b))
+    }
+}
+
+impl Eq for Images {}
 
 /// `n x d` floats, row-major: embeddings, or any ready-made features.
 #[derive(Clone, Debug, PartialEq)]
@@ -198,19 +306,49 @@ impl Vectors<'_> {
     /// If `out` is not `d` long or `i` is not below `len`.
     pub fn read(&self, i: usize, out: &mut [f32]) {
         match self {
-            Vectors::Pixels(images) => {
-                for (to, from) in out.iter_mut().zip(images.image(i)) {
-                    *to = f32::from(*from) * (1.0 / 255.0);
-                }
-            }
+            Vectors::Pixels(images) => to_floats(images.image(i, &mut Vec::new()), out),
             Vectors::Features(features) => out.copy_from_slice(features.row(i)),
         }
+    }
+}
+
+/// Writes an image as the numbers that it stands for: bytes divided by 255, or floats as they are.
+///
+/// # Panics
+///
+/// If `image` is neither a byte nor four for each of `out`.
+pub fn to_floats(image: &[u8], out: &mut [f32]) {
+    if image.len() == out.len() {
+        out.iter_mut().zip(image).for_each(|(to, from)| *to = f32::from(*from) * (1.0 / 255.0));
+    } else {
+        assert_eq!(image.len(), 4 * out.len(), "images: a byte or four for each number");
+        let floats = image.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+        out.iter_mut().zip(floats).for_each(|(to, from)| *to = from);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn images_are_the_same_wherever_they_lie() {
+        let shape = Shape { h: 1, w: 2, c: 1 };
+        let memory = Images::new(shape, vec![1, 2, 3, 4, 5, 6]);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("images");
+        std::fs::write(&path, [9, 1, 2, 3, 4, 5, 6]).unwrap();
+        let open = |n| Images::in_file(shape, n, File::open(&path).unwrap(), &path, 1);
+        let file = open(3).unwrap();
+        assert_eq!(memory, file);
+        assert_eq!(memory.select(&[2, 0]).select(&[1]), file.select(&[0]));
+        assert!(open(4).is_err(), "the file holds three");
+        // What is cut off later is told of, and stands for black.
+        std::fs::write(&path, [9, 1, 2]).unwrap();
+        assert_eq!(file.image(1, &mut Vec::new()), [0, 0]);
+        assert!(file.check().unwrap_err().to_string().contains("images"));
+        assert!(memory.check().is_ok());
+    }
 
     #[test]
     fn a_shape_is_written_as_it_is_read() {

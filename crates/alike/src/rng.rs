@@ -35,6 +35,8 @@ pub enum Purpose {
     ClassVectors = 10,
     /// What a search over settings draws; `a` is the trial.
     Tune = 11,
+    /// Which images are for training and which for the test.
+    Split = 12,
 }
 
 /// The stream of `purpose` number `(a, b)` under `seed`.

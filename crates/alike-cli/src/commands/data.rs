@@ -1,11 +1,14 @@
 //! `alike data`.
 
-use super::{places, refuse_existing, report};
+use super::{places, refuse_existing, remark, report};
 use crate::args::{DataArgs, DataVerb, Global};
-use crate::printer::{Downloads, line};
-use alike::data::{Augment, DIGITS, NAMED, load, named};
+use crate::printer::{Bars, line};
+use alike::data::{
+    Augment, DIGITS, KNOWN_FOLDERS, NAMED, Request, cached, image_cache, inspect, load, named,
+};
 use alike::files;
 use alike::report::contact_sheet;
+use anyhow::Context;
 use serde_json::json;
 use std::path::Path;
 
@@ -13,9 +16,104 @@ pub(crate) fn run(args: &DataArgs, global: &Global) -> anyhow::Result<()> {
     match &args.verb {
         DataVerb::List => list(global),
         DataVerb::Fetch { name } => fetch(name, global),
-        DataVerb::Show { data, out, augment, force } => {
-            show(data, out.as_deref(), augment.as_ref(), *force, global)
+        DataVerb::Show { data, source, out, augment, force } => {
+            let request = source.request(data, global.seed.unwrap_or(0));
+            show(&request, out.as_deref(), augment.as_ref(), *force, global)
         }
+        DataVerb::Stats { data, source } => {
+            stats(&source.request(data, global.seed.unwrap_or(0)), source.on_error.is_some(), global)
+        }
+        DataVerb::Cache { clear } => cache(*clear, global),
+    }
+}
+
+/// Prepared images that are kept.
+fn cache(clear: bool, global: &Global) -> anyhow::Result<()> {
+    let places = places(global);
+    let files = cached(&places);
+    let total: u64 = files.iter().map(|f| f.1).sum();
+    if clear {
+        for (path, ..) in &files {
+            std::fs::remove_file(path).with_context(|| format!("cannot delete {}", path.display()))?;
+        }
+    }
+    let folder = image_cache(&places);
+    if global.json {
+        return line(
+            json!({ "folder": folder, "files": files.len(), "bytes": total, "cleared": clear }).to_string(),
+        );
+    }
+    let done = if clear { "deleted: " } else { "" };
+    line(format!(
+        "{done}{} sets of prepared images, {} MB, in {}",
+        files.len(),
+        total >> 20,
+        folder.display()
+    ))
+}
+
+fn stats(request: &Request, ignore: bool, global: &Global) -> anyhow::Result<()> {
+    anyhow::ensure!(!ignore, "--on-error: stats always looks at all images and lists what cannot be read");
+    let s = inspect(request, &places(global), &mut Bars::new(global))?;
+    if global.json {
+        return line(serde_json::to_string(&s)?);
+    }
+    line(format!("{}: {} images, {} other files", s.name, s.images, s.ignored))?;
+    for text in &s.notes {
+        line(format!("  {text}"))?;
+    }
+    if let Some(preparation) = &s.preparation {
+        line(format!("  --prepare {preparation}"))?;
+    }
+    for (what, counts) in
+        [("formats", &s.formats), ("sizes, height x width", &s.sizes), ("channels", &s.channels)]
+    {
+        line(format!("\n{what}"))?;
+        table(counts.iter().map(|(k, n)| (k.as_str(), *n)).collect())?;
+    }
+    if !s.parts.is_empty() {
+        line("\nparts")?;
+        table(s.parts.iter().map(|(k, n)| (*k, *n)).collect())?;
+    }
+    line(format!("\nclasses: {}", s.classes.len()))?;
+    table(s.classes.iter().map(|(k, n)| (k.as_str(), *n)).collect())?;
+    let list = |what: &str, names: Vec<String>| -> anyhow::Result<()> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        line(format!("\n{what}: {}", names.len()))?;
+        names.iter().take(LISTED).try_for_each(|name| line(format!("  {name}")))?;
+        if names.len() > LISTED { line("  ... (all with --json)") } else { Ok(()) }
+    };
+    list("cannot be read", s.unreadable.iter().map(|f| format!("{}: {}", f.name, f.why)).collect())?;
+    list("identical, pixel for pixel", s.identical.iter().map(|g| g.join(" = ")).collect())?;
+    list("near duplicates", s.near.iter().map(|p| p.join(" ~ ")).collect())?;
+    list("classes of fewer than 5 images", s.few.clone())?;
+    if s.across_classes > 0 {
+        line(format!("\n{} pairs of identical or near images are of different classes", s.across_classes))?;
+    }
+    if s.across_parts > 0 {
+        line(format!(
+            "\n{} pairs of identical or near images are in training and test both",
+            s.across_parts
+        ))?;
+    }
+    Ok(())
+}
+
+/// Lines of a list that a person sees.
+const LISTED: usize = 20;
+
+/// The largest counts.
+fn table(mut counts: Vec<(&str, usize)>) -> anyhow::Result<()> {
+    counts.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    counts.iter().take(LISTED).try_for_each(|(name, n)| line(format!("  {name:30} {n:>8}")))?;
+    match counts.get(LISTED..) {
+        Some(rest) if !rest.is_empty() => {
+            let n: usize = rest.iter().map(|c| c.1).sum();
+            line(format!("  {:30} {n:>8}", format!("{} others", rest.len())))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -25,6 +123,10 @@ fn list(global: &Global) -> anyhow::Result<()> {
         .iter()
         .map(|set| (set.name, set.about, set.find(&places).map(|folder| folder.display().to_string())))
         .collect();
+    rows.extend(
+        KNOWN_FOLDERS
+            .map(|(name, about)| (name, about, places.folder(name).map(|f| f.display().to_string()))),
+    );
     rows.push((DIGITS, "digits drawn by the program", Some("built in".to_owned())));
     if global.json {
         let sets: Vec<_> = rows
@@ -34,7 +136,10 @@ fn list(global: &Global) -> anyhow::Result<()> {
         return line(json!({ "sets": sets }).to_string());
     }
     for (name, about, at) in rows {
-        let at = at.unwrap_or_else(|| format!("not here; get it with: alike data fetch {name}"));
+        let at = at.unwrap_or_else(|| match named(name) {
+            Some(_) => format!("not here; get it with: alike data fetch {name}"),
+            None => format!("not here; put it into a folder called {name} in --data-dir"),
+        });
         line(format!("{name:14} {about:52} {at}"))?;
     }
     Ok(())
@@ -49,7 +154,7 @@ fn fetch(name: &str, global: &Global) -> anyhow::Result<()> {
             known.join(", ")
         );
     };
-    let data = set.load(&places(global), &mut Downloads::new(global))?;
+    let data = set.load(&places(global), &mut Bars::new(global))?;
     if global.json {
         return line(
             json!({ "name": name, "folder": data.origin, "train": data.train.len(), "test": data.test.len() })
@@ -66,7 +171,7 @@ fn fetch(name: &str, global: &Global) -> anyhow::Result<()> {
 }
 
 fn show(
-    what: &str,
+    request: &Request,
     out: Option<&Path>,
     augment: Option<&Augment>,
     force: bool,
@@ -75,7 +180,8 @@ fn show(
     if let Some(out) = out {
         refuse_existing(&[out], force)?;
     }
-    let mut data = load(what, &places(global), &mut Downloads::new(global))?;
+    let mut data = load(request, &places(global), &mut Bars::new(global))?;
+    remark(&data, global);
     if let Some(augment) = augment {
         if let Some(why) = augment.refusal() {
             anyhow::bail!(why);

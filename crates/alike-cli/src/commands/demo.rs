@@ -5,7 +5,7 @@ use super::report::{KS, figures_beside};
 use super::{places, refuse_existing, report, train};
 use crate::args::{DemoArgs, Global};
 use crate::judged::{Judged, Opened};
-use crate::printer::{Downloads, line, note};
+use crate::printer::{Bars, line, note};
 use alike::data::{DIGITS, Dataset, load};
 use alike::eval::{Judge, SpaceJudgement};
 use alike::train::Settings;
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &DemoArgs, global: &Global) -> anyhow::Result<()> {
 
 /// MNIST if it can be had; otherwise digits that need no file.
 fn choose(args: &DemoArgs, global: &Global) -> anyhow::Result<(String, Dataset)> {
-    let get = |name: &str| load(name, &places(global), &mut Downloads::new(global));
+    let get = |name: &str| load(&name.into(), &places(global), &mut Bars::new(global));
     if let Some(name) = &args.data {
         return Ok((name.clone(), get(name)?));
     }

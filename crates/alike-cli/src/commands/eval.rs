@@ -1,17 +1,17 @@
 //! `alike eval`.
 
-use super::places;
+use super::data_of;
 use crate::args::{EvalArgs, Global};
 use crate::judged::Opened;
-use crate::printer::{Downloads, line};
-use alike::data::load;
+use crate::printer::line;
 use alike::eval::{Judge, Judgement};
 use alike::train::Run;
 use alike_kernels::Tier;
 
 pub(crate) fn run(args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
-    let opened = Opened::new(&Run::open(&args.run)?, args.last)?;
-    let data = load(&opened.settings.data, &places(global), &mut Downloads::new(global))?;
+    let run = Run::open(&args.run)?;
+    let opened = Opened::new(&run, args.last)?;
+    let data = data_of(&run, &opened.settings, global)?;
     opened.fits(&data)?;
     let judge = Judge::new(Tier::from_env()?, &args.k);
     judge.check(&data)?;
@@ -29,7 +29,14 @@ fn percent(share: f64) -> String {
 
 /// Image space against feature space, and unseen classes if there are any.
 pub(super) fn table(j: &Judgement) -> anyhow::Result<()> {
-    line(format!("{}: {} queries against a gallery of {}", j.dataset, j.n_query, j.n_gallery))?;
+    if j.leave_one_out {
+        line(format!(
+            "{}: {} queries of classes never trained on, each against all others",
+            j.dataset, j.n_query
+        ))?;
+    } else {
+        line(format!("{}: {} queries against a gallery of {}", j.dataset, j.n_query, j.n_gallery))?;
+    }
     line(format!("{:14} {:>12} {:>14}   {}", "accuracy", "image space", "feature space", "difference"))?;
     for c in &j.comparison {
         line(format!(
@@ -39,6 +46,13 @@ pub(super) fn table(j: &Judgement) -> anyhow::Result<()> {
             percent(c.feature),
             100.0 * (c.feature - c.image),
             c.paired.verdict()
+        ))?;
+    }
+    if let (Some(i), Some(f)) = (j.spaces.image.verification, j.spaces.feature.verification) {
+        let (i, f) = (percent(i.eer), percent(f.eer));
+        line(format!(
+            "{:14} {i:>12} {f:>14}   verification: same class or not, of all pairs of queries",
+            "EER"
         ))?;
     }
     unseen(j)

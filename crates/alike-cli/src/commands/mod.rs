@@ -12,7 +12,8 @@ pub(crate) mod train;
 pub(crate) mod tune;
 
 use crate::args::Global;
-use alike::data::Places;
+use crate::printer::{Bars, note};
+use alike::data::{Dataset, Keep, Places, load};
 use alike::train::{Run, RunError, Settings};
 use std::path::Path;
 use toml::{Table, Value};
@@ -21,11 +22,35 @@ use toml::{Table, Value};
 fn places(global: &Global) -> Places {
     Places {
         data_dir: global.data_dir.clone().or_else(|| std::env::var_os("ALIKE_DATA").map(Into::into)),
-        cache: None,
+        cache: global.cache_dir.clone(),
         mirror: global.mirror.clone(),
         offline: global.offline,
+        keep: if global.no_cache { Keep::Memory } else { Keep::Disk { limit: global.cache_limit << 30 } },
     }
 }
+
+/// The data that a run was made from, refused if they have changed since.
+fn data_of(run: &Run, settings: &Settings, global: &Global) -> anyhow::Result<Dataset> {
+    let data = load(&settings.request()?, &places(global), &mut Bars::new(global))?;
+    run.check_split(&data)?;
+    Ok(data)
+}
+
+/// What a user should know of a data set, and of pictures that were left out.
+fn remark(data: &Dataset, global: &Global) {
+    for text in &data.notes {
+        note(global, format!("data: {text}"));
+    }
+    for failure in data.skipped.iter().take(SHOWN_FAILURES) {
+        note(global, format!("  left out: {}: {}", failure.name, failure.why));
+    }
+    if data.skipped.len() > SHOWN_FAILURES {
+        note(global, format!("  and {} more", data.skipped.len() - SHOWN_FAILURES));
+    }
+}
+
+/// Failures that are told one by one.
+const SHOWN_FAILURES: usize = 20;
 
 /// Refuses to write over what is there, unless told to.
 fn refuse_existing(paths: &[&Path], force: bool) -> anyhow::Result<()> {

@@ -3,7 +3,8 @@
 use crate::args::{Global, ModelArgs, ModelVerb, NetworkArgs};
 use crate::printer::line;
 use alike::engine::{Plan, Rewrites};
-use alike::model::{Network, SEED_SPEC, Spec};
+use alike::images::Shape;
+use alike::model::{Network, SEED_SPEC, Spec, named_network};
 use alike::train::Run;
 use anyhow::Context;
 use serde_json::json;
@@ -12,7 +13,7 @@ pub(crate) fn run(args: &ModelArgs, global: &Global) -> anyhow::Result<()> {
     let ModelVerb::Show { run, network, input, plan, rewrites } = &args.verb;
     let network = match run {
         Some(folder) => Run::open(folder)?.best()?.network,
-        None => Network::new(spec(network, SEED_SPEC)?, *input)?,
+        None => Network::new(spec(network, SEED_SPEC, *input)?, *input)?,
     };
     if *plan {
         let rewrites = rewrites.changed().unwrap_or(Rewrites::ALL);
@@ -21,12 +22,12 @@ pub(crate) fn run(args: &ModelArgs, global: &Global) -> anyhow::Result<()> {
     show(&network, global)
 }
 
-/// The specification that flags describe, from `default` where they do not.
-pub(crate) fn spec(args: &NetworkArgs, default: &str) -> anyhow::Result<Spec> {
+/// The specification that flags describe for images of a shape, from `default` where they do not.
+pub(crate) fn spec(args: &NetworkArgs, default: &str, shape: Shape) -> anyhow::Result<Spec> {
     let text = match &args.network {
         Some(text) => match text.strip_prefix('@') {
             Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?,
-            None => text.clone(),
+            None => named_network(text.trim(), shape).unwrap_or_else(|| text.clone()),
         },
         None => default.to_owned(),
     };

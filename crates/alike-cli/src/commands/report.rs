@@ -1,10 +1,9 @@
 //! `alike report`.
 
-use super::{places, refuse_existing};
+use super::{data_of, refuse_existing};
 use crate::args::{Global, ReportArgs};
 use crate::judged::Opened;
-use crate::printer::{Downloads, line, note};
-use alike::data::load;
+use crate::printer::{line, note};
 use alike::eval::Judge;
 use alike::files::Batch;
 use alike::report::{Evidence, Figure, Report};
@@ -37,10 +36,10 @@ pub(crate) fn run(args: &ReportArgs, global: &Global) -> anyhow::Result<()> {
             Some(opened)
         }
     };
-    let data = load(&opened.settings.data, &places(global), &mut Downloads::new(global))?;
+    let data = data_of(&run, &opened.settings, global)?;
     for each in [Some(&opened), without.as_ref()].into_iter().flatten() {
         ensure!(
-            each.settings.data == opened.settings.data,
+            each.settings.request()? == opened.settings.request()?,
             "the two runs were trained on different data, {} and {}",
             opened.settings.data,
             each.settings.data
@@ -48,7 +47,7 @@ pub(crate) fn run(args: &ReportArgs, global: &Global) -> anyhow::Result<()> {
         each.fits(&data)?;
     }
     // A small gallery may not have so many.
-    let ks: Vec<usize> = KS.into_iter().filter(|&k| k <= data.train.len()).collect();
+    let ks: Vec<usize> = KS.into_iter().filter(|&k| k < data.gallery().0.len()).collect();
     let judge = Judge::new(Tier::from_env()?, &ks);
     let image = judge.image_space(&data)?;
     let without = without.map(|o| o.judge(&judge, &data, image.clone())).transpose()?;

@@ -1,15 +1,14 @@
 //! `alike train`.
 
-use super::{model, places, settings, settings_text};
+use super::{data_of, model, places, remark, settings, settings_text};
 use crate::args::{Global, ObjectiveArgs, ScheduleArgs, TrainArgs};
-use crate::printer::{Downloads, Live, line, note};
-use alike::data::{Dataset, load};
+use crate::printer::{Bars, Live, line, note};
+use alike::data::{Dataset, leaks, load};
 use alike::eval::Validator;
 use alike::loss::Losses;
 use alike::text::{self, Choice};
 use alike::train::{Observer, Outcome, Recorder, Run, Settings, Training};
 use alike_kernels::Tier;
-use anyhow::Context;
 use serde_json::json;
 use std::path::Path;
 use std::sync::Once;
@@ -43,12 +42,27 @@ fn begin(args: &TrainArgs, global: &Global) -> anyhow::Result<(Run, Dataset, Tra
     let (Some(what), Some(out)) = (&args.data, &args.out) else {
         anyhow::bail!("--data and --out are needed")
     };
-    let settings = resolve(args, global, what)?;
-    settings.check()?;
-    let data = load(what, &places(global), &mut Downloads::new(global))?;
+    Run::vacant(out, args.force)?;
+    let request = args.source.request(what, global.seed.unwrap_or(0));
+    let data = load(&request, &places(global), &mut Bars::new(global))?;
     describe(&data, global);
+    let mut settings = resolve(args, global, &data, what)?;
+    settings.keep_source(&request, &data);
+    settings.check()?;
     let (run, training) = create(settings, &data, out, args.force)?;
     Ok((run, data, training))
+}
+
+/// The settings that a recipe begins with: from its file, or found for the data, aloud.
+pub(super) fn recipe(name: &str, data: &Dataset, what: &str, global: &Global) -> anyhow::Result<Settings> {
+    if let Some(settings) = Settings::recipe(name, what) {
+        return Ok(settings);
+    }
+    let chosen = Settings::auto(data);
+    for why in chosen.why {
+        note(global, format!("auto: {why}"));
+    }
+    Ok(chosen.settings)
 }
 
 /// A new run, whose folder is made only once nothing can be wrong with it.
@@ -60,6 +74,7 @@ pub(super) fn create(
 ) -> anyhow::Result<(Run, Training)> {
     let training = Training::new(settings, data)?;
     let run = Run::create(out, &settings_text(training.settings())?, force)?;
+    run.keep_split(data)?;
     Ok((run, training))
 }
 
@@ -69,16 +84,17 @@ fn resume(folder: &Path, args: &TrainArgs, global: &Global) -> anyhow::Result<(R
     if let Some(epochs) = args.epochs {
         settings.epochs = epochs;
     }
-    let data = load(&settings.data, &places(global), &mut Downloads::new(global))?;
+    let data = data_of(&run, &settings, global)?;
     describe(&data, global);
     let training = Training::resume(settings, &data, run.last()?)?;
     Ok((run, data, training))
 }
 
 /// Flags over the recipe. Every field is named, so that no flag is forgotten.
-fn resolve(args: &TrainArgs, global: &Global, data: &str) -> anyhow::Result<Settings> {
+fn resolve(args: &TrainArgs, global: &Global, data: &Dataset, what: &str) -> anyhow::Result<Settings> {
     let TrainArgs {
         data: _,
+        source: _,
         out: _,
         resume: _,
         force: _,
@@ -99,14 +115,14 @@ fn resolve(args: &TrainArgs, global: &Global, data: &str) -> anyhow::Result<Sett
         objective;
     let ScheduleArgs { optimizer, learning_rate, curve, warmup, weight_decay, clip, average, class_rate } =
         schedule;
-    let recipe = Settings::recipe(recipe, data).with_context(|| format!("there is no recipe '{recipe}'"))?;
+    let recipe = self::recipe(recipe, data, what, global)?;
     // Another loss has its own way with distances and elements.
     let (old_distance, old_reducer) =
         if loss.is_some() { (None, None) } else { (recipe.distance, recipe.reducer.clone()) };
     let loss = loss.clone().unwrap_or_else(|| recipe.loss.clone());
     Ok(Settings {
         exclude_class: exclude_class.clone(),
-        network: model::spec(network, &recipe.network)?.to_string(),
+        network: model::spec(network, &recipe.network, data.shape())?.to_string(),
         epochs: epochs.unwrap_or(recipe.epochs),
         batch: batch.unwrap_or(recipe.batch),
         sampler: sampler.unwrap_or(recipe.sampler),
@@ -133,6 +149,12 @@ fn resolve(args: &TrainArgs, global: &Global, data: &str) -> anyhow::Result<Sett
         seed: global.seed.unwrap_or(recipe.seed),
         data: recipe.data,
         recipe: recipe.recipe,
+        // Where images come from is kept once they are loaded.
+        prepare: None,
+        split: None,
+        nested: false,
+        rotations: false,
+        on_error: recipe.on_error,
     })
 }
 
@@ -152,6 +174,25 @@ fn with_margin(losses: &str, margin: f64) -> anyhow::Result<String> {
 }
 
 fn describe(data: &Dataset, global: &Global) {
+    remark(data, global);
+    if !data.train.names.is_empty() {
+        let (n, shape, classes) = (data.train.len(), data.shape(), data.trained_classes());
+        note(
+            global,
+            format!(
+                "data: {n} images of {shape} and {classes} classes to train on, {} to judge by",
+                data.test.len()
+            ),
+        );
+        let twice = leaks(data);
+        if let Some((test, train)) = twice.first() {
+            let (a, b) = (&data.test.names[*test], &data.train.names[*train]);
+            let n = twice.len();
+            eprintln!(
+                "warning: {n} test images are trained on too, pixel for pixel, so results will flatter: {a} is {b}"
+            );
+        }
+    }
     if global.verbose {
         let (n, m) = (data.train.len(), data.test.len());
         note(

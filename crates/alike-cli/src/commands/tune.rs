@@ -1,9 +1,9 @@
 //! `alike tune`.
 
-use super::train::stop;
-use super::{places, settings_text};
+use super::train::{self, stop};
+use super::{places, remark, settings_text};
 use crate::args::{Global, JudgeArg, TuneArgs};
-use crate::printer::{Downloads, line, note};
+use crate::printer::{Bars, line, note};
 use alike::data::load;
 use alike::files;
 use alike::report::tuned;
@@ -36,19 +36,23 @@ pub(crate) fn run(args: &TuneArgs, global: &Global) -> anyhow::Result<()> {
         "--hold-out cannot be {}: it is a share from 0.01 to 0.5",
         args.hold_out
     );
-    let recipe = Settings::recipe(&args.recipe, &args.data).context("a recipe of that name")?;
-    let base = Settings {
+    let request = args.source.request(&args.data, global.seed.unwrap_or(0));
+    let data = load(&request, &places(global), &mut Bars::new(global))?;
+    remark(&data, global);
+    let recipe = train::recipe(&args.recipe, &data, &args.data, global)?;
+    anyhow::ensure!(!recipe.self_supervised, "{} has no classes to judge candidates by", data.name);
+    let mut base = Settings {
         epochs: args.epochs.unwrap_or(recipe.epochs),
         seed: global.seed.unwrap_or(recipe.seed),
         ..recipe
     };
+    base.keep_source(&request, &data);
     base.check()?;
     let by = match args.by {
         JudgeArg::Image => Judgement::Image,
         JudgeArg::Class => Judgement::Class,
     };
     let setup = Setup { base: base.clone(), candidates: args.candidates.into(), by, hold_out: args.hold_out };
-    let data = load(&args.data, &places(global), &mut Downloads::new(global))?;
     let mut search = Search::new(base, &data, by, setup.candidates, args.hold_out, Tier::from_env()?)?;
     search.trials = continued(&args.out, &setup)?;
     let (began, stop) = (Instant::now(), stop()?);

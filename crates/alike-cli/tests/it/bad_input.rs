@@ -14,7 +14,7 @@ fn refused_training(labels: Vec<u8>, words: &[&str]) {
     let scene = Scene::new();
     scene.write(LABELS, &idx(&[90], labels));
     let before = scene.files();
-    scene.refused("train --data data --out run", 1, words);
+    scene.refused("train --data data --recipe seed --out run", 1, words);
     assert!(scene.files() == before, "something was written");
     scene.ok("data show data -o sheet.png");
 }
@@ -24,7 +24,7 @@ fn refused_data(spoil: impl FnOnce(&Scene), words: &[&str]) {
     let scene = Scene::new();
     spoil(&scene);
     let before = scene.files();
-    scene.refused("train --data data --out run", 1, words);
+    scene.refused("train --data data --recipe seed --out run", 1, words);
     scene.refused("data show data -o sheet.png", 1, words);
     assert!(scene.files() == before, "something was written");
 }
@@ -59,22 +59,46 @@ fn one_class_and_one_image_of_a_class() {
 fn settings_that_cannot_be() {
     let scene = Scene::new();
     let before = scene.files();
-    scene.refused("train --data data --out run --epochs 0", 1, &["epochs cannot be 0"]);
-    scene.refused("train --data data --out run --batch 91", 1, &["--batch", "90 training images"]);
-    scene.refused("train --data data --out run --batch 0", 1, &["batch cannot be 0"]);
-    scene.refused("train --data data --out run --margin NaN", 1, &["margin=NaN"]);
-    scene.refused("train --data data --out run --loss circel", 1, &["did you mean 'circle'"]);
-    scene.refused("train --data data --out run --loss circle:gama=3", 1, &["did you mean 'gamma'"]);
-    scene.refused("train --data data --out run --miner semihard", 1, &["did you mean 'semi-hard'"]);
-    scene.refused("train --data data --out run --sampler pk:99x2", 1, &["99 classes"]);
-    scene.refused("train --data data --out run --distance cosin", 2, &["did you mean 'cosine'"]);
-    scene.refused("train --data data --out run --loss circle --distance euclidean", 1, &["cosine only"]);
-    scene.refused("train --data data --out run --augment affine:shift=7", 1, &["shift"]);
-    scene.refused("train --data data --out run --loss vicreg", 1, &["--self-supervised"]);
+    scene.refused("train --data data --recipe seed --out run --epochs 0", 1, &["epochs cannot be 0"]);
+    scene.refused(
+        "train --data data --recipe seed --out run --batch 91",
+        1,
+        &["--batch", "90 training images"],
+    );
+    scene.refused("train --data data --recipe seed --out run --batch 0", 1, &["batch cannot be 0"]);
+    scene.refused("train --data data --recipe seed --out run --margin NaN", 1, &["margin=NaN"]);
+    scene.refused("train --data data --recipe seed --out run --loss circel", 1, &["did you mean 'circle'"]);
+    scene.refused(
+        "train --data data --recipe seed --out run --loss circle:gama=3",
+        1,
+        &["did you mean 'gamma'"],
+    );
+    scene.refused(
+        "train --data data --recipe seed --out run --miner semihard",
+        1,
+        &["did you mean 'semi-hard'"],
+    );
+    scene.refused("train --data data --recipe seed --out run --sampler pk:99x2", 1, &["99 classes"]);
+    scene.refused(
+        "train --data data --recipe seed --out run --distance cosin",
+        2,
+        &["did you mean 'cosine'"],
+    );
+    scene.refused(
+        "train --data data --recipe seed --out run --loss circle --distance euclidean",
+        1,
+        &["cosine only"],
+    );
+    scene.refused("train --data data --recipe seed --out run --augment affine:shift=7", 1, &["shift"]);
+    scene.refused("train --data data --recipe seed --out run --loss vicreg", 1, &["--self-supervised"]);
     scene.refused("losses cirle", 1, &["did you mean 'circle'"]);
-    scene.refused("train --data data --out run --exclude-class 7", 1, &["no class '7'", "0, 1, 2"]);
-    scene.refused("train --data data --out run --exclude-class 0,1", 1, &["two classes"]);
-    scene.refused("train --data data --out run --network covn(3)", 1, &["did you mean 'conv'"]);
+    scene.refused(
+        "train --data data --recipe seed --out run --exclude-class 7",
+        1,
+        &["no class '7'", "0, 1, 2"],
+    );
+    scene.refused("train --data data --recipe seed --out run --exclude-class 0,1", 1, &["two classes"]);
+    scene.refused("train --data data --recipe seed --out run --network covn(3)", 1, &["did you mean 'conv'"]);
     scene.refused("train --data nowhere --out run", 1, &["no data set called 'nowhere'"]);
     scene.refused("train --data mnits --out run", 1, &["did you mean 'mnist'"]);
     scene.refused(
@@ -85,7 +109,7 @@ fn settings_that_cannot_be() {
     scene.refused("train --data digits:train=0 --out run", 1, &["train is from 1"]);
     scene.refused("train --data digits:trian=9 --out run", 1, &["did you mean 'train'"]);
     scene.refused("train --out run", 2, &["--data"]);
-    scene.refused("train --data data --out run --epochs many", 2, &["many"]);
+    scene.refused("train --data data --recipe seed --out run --epochs many", 2, &["many"]);
     scene.refused("trian --data data", 2, &["train"]);
     assert!(scene.files() == before, "something was written");
 }
@@ -165,8 +189,8 @@ fn outputs_that_exist_are_left_alone_without_force() {
     scene.write("sheet.png", b"mine");
     scene.write("full/notes.txt", b"mine");
     let before = scene.files();
-    scene.refused("train --data data --out run", 1, &["run exists already", "--force"]);
-    scene.refused("train --data data --out full --force", 1, &["full exists already"]);
+    scene.refused("train --data data --recipe seed --out run", 1, &["run exists already", "--force"]);
+    scene.refused("train --data data --recipe seed --out full --force", 1, &["full exists already"]);
     scene.refused("report run -o page.html", 1, &["page.html exists already", "--force"]);
     scene.refused("embed run nothing.png -o out.npy", 1, &["out.npy exists already", "--force"]);
     scene.refused("data show data -o sheet.png", 1, &["sheet.png exists already", "--force"]);
@@ -187,7 +211,7 @@ fn questions_that_a_run_cannot_answer() {
     scene.write("text.png", b"no picture");
     scene.refused("embed run text.png -o out.npy", 1, &["text.png"]);
     scene.write("empty/readme.txt", b"");
-    scene.refused("embed run empty -o out.npy", 1, &["empty holds no pictures"]);
+    scene.refused("embed run empty -o out.npy", 1, &["empty cannot be used: it holds no pictures"]);
     // The data changed under the run.
     for split in ["train", "t10k"] {
         let n = if split == "train" { 90 } else { 30 };

@@ -65,17 +65,17 @@ fn a_run_says_how_to_make_it_again_and_its_config_does() {
 #[test]
 fn global_flags_are_accepted_before_and_after_the_verb() {
     let scene = Scene::new();
-    scene.ok("--seed 3 --threads 1 -q train --data data --out a --epochs 1 --batch 16");
-    scene.ok("train --data data --out b --epochs 1 --batch 16 --seed 3 --threads 2 -q");
+    scene.ok("--seed 3 --threads 1 -q train --data data --recipe seed --out a --epochs 1 --batch 16");
+    scene.ok("train --data data --recipe seed --out b --epochs 1 --batch 16 --seed 3 --threads 2 -q");
     let read = |run: &str| std::fs::read(scene.path(run).join("last.safetensors")).unwrap();
     assert!(read("a") == read("b"), "threads changed the bits");
-    assert_eq!(json(&scene.ok("--json data list"))["sets"].as_array().unwrap().len(), 4);
+    assert_eq!(json(&scene.ok("--json data list"))["sets"].as_array().unwrap().len(), 8);
 }
 
 #[test]
 fn a_finished_run_can_be_given_more_epochs() {
     let scene = Scene::new();
-    scene.ok("train --data data --out two --epochs 2 --batch 16 -q");
+    scene.ok("train --data data --recipe seed --out two --epochs 2 --batch 16 -q");
     scene.train("");
     scene.ok("train --resume run --epochs 2 -q");
     let read = |run: &str| std::fs::read(scene.path(run).join("last.safetensors")).unwrap();
@@ -96,15 +96,15 @@ fn embed_writes_rows_in_the_order_of_its_table() {
     scene.write("pictures/notes.txt", b"not a picture");
     assert_eq!(scene.ok("embed run pictures -o out.npy -q").trim(), "out.npy");
     let table = std::fs::read_to_string(scene.path("out.csv")).unwrap();
-    assert_eq!(table, "row,path\n0,pictures/a.pgm\n1,pictures/b.png\n2,pictures/c.png\n");
+    assert_eq!(table, "row,path,class\n0,pictures/a.pgm,\n1,pictures/b.png,\n2,pictures/c.png,\n");
     let bytes = std::fs::read(scene.path("out.npy")).unwrap();
     let npy = npyz::NpyFile::new(&bytes[..]).unwrap();
     assert_eq!(npy.shape(), [3, 32]);
     assert!(npy.into_vec::<f32>().unwrap().iter().all(|v| v.is_finite()));
     // Another size is refused unless the user asks for scaling.
     image::GrayImage::new(20, 24).save(scene.path("large.png")).unwrap();
-    scene.refused("embed run large.png -o large.npy", 1, &["large.png", "--resize"]);
-    scene.ok("embed run large.png -o large.npy --resize");
+    scene.refused("embed run large.png -o large.npy", 1, &["large.png", "resize=fit"]);
+    scene.ok("embed run large.png -o large.npy --prepare resize=fit");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn ctrl_c_saves_and_says_how_to_resume() {
     use std::io::Read;
     let scene = Scene::new();
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_alike"))
-        .args("train --data data --out run --epochs 1000000 --batch 16".split(' '))
+        .args("train --data data --recipe seed --out run --epochs 1000000 --batch 16".split(' '))
         .current_dir(scene.path(""))
         .stderr(std::process::Stdio::piped())
         .spawn()

@@ -107,10 +107,10 @@ impl Augment {
     pub fn changed(&self, images: &Images, seed: u64) -> Images {
         let Some(changes) = self.changes() else { return images.clone() };
         let shape = images.shape();
-        let mut data = vec![0; images.bytes().len()];
-        data.par_chunks_mut(shape.len()).enumerate().for_each(|(i, to)| {
+        let mut data = vec![0; images.len() * shape.len()];
+        data.par_chunks_mut(shape.len()).enumerate().for_each_init(Vec::new, |scratch, (i, to)| {
             let occasion = Occasion { seed, epoch: 0, image: i as u64, view: 0 };
-            changes.apply(shape, occasion, images.image(i), to);
+            changes.apply(shape, occasion, images.image(i, scratch), to);
         });
         Images::new(shape, data)
     }

@@ -1,31 +1,12 @@
 //! One file from one URL: streamed to a temporary name, checked, then renamed.
 
 use super::named::{Md5Writer, Sum};
+use super::progress::{Progress, Unit};
 use crate::files;
 use flate2::read::MultiGzDecoder;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
-
-/// Told how a download goes.
-pub trait DownloadProgress {
-    /// A file begins, of so many bytes if the server says.
-    fn begin(&mut self, file: &str, total: Option<u64>);
-    /// So many more bytes have come.
-    fn advance(&mut self, bytes: u64);
-    /// The file is done, or has failed.
-    fn end(&mut self);
-}
-
-/// Tells nobody.
-#[derive(Debug)]
-pub struct Quiet;
-
-impl DownloadProgress for Quiet {
-    fn begin(&mut self, _: &str, _: Option<u64>) {}
-    fn advance(&mut self, _: u64) {}
-    fn end(&mut self) {}
-}
 
 /// Larger than any file of a named set: a server cannot fill the disk.
 const MOST_BYTES: u64 = 256 << 20;
@@ -42,12 +23,7 @@ pub(super) enum FetchError {
 }
 
 /// Downloads `url` to `path`. Whatever stops it, `path` is either the whole checked file or as it was.
-pub(super) fn fetch(
-    url: &str,
-    path: &Path,
-    sum: Sum,
-    progress: &mut dyn DownloadProgress,
-) -> Result<(), FetchError> {
+pub(super) fn fetch(url: &str, path: &Path, sum: Sum, progress: &mut dyn Progress) -> Result<(), FetchError> {
     let http = |why: String| FetchError::Http { url: url.to_owned(), why };
     sweep(path);
     let agent = ureq::Agent::new_with_config(
@@ -59,7 +35,7 @@ pub(super) fn fetch(
     );
     let mut response = agent.get(url).call().map_err(|e| http(e.to_string()))?;
     let total = response.body().content_length();
-    progress.begin(&path.file_name().unwrap_or_default().to_string_lossy(), total);
+    progress.begin(&path.file_name().unwrap_or_default().to_string_lossy(), total, Unit::Bytes);
     let mut packed = Md5Writer::default();
     let mut body = response.body_mut().with_config().limit(MOST_BYTES).reader();
     let mut wrong = None;

@@ -3,12 +3,13 @@
 //! A file is two zero bytes, a type (8: bytes), the number of dimensions, each dimension as a big-endian `u32`, and the
 //! data (LeCun, Cortes and Burges, "The MNIST database", section "File formats").
 
-use super::DataError;
+use super::{DataError, Dataset, Split};
 use crate::files::FileError;
+use crate::images::{Images, Shape};
 use flate2::read::MultiGzDecoder;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// An array of bytes of any number of dimensions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +87,81 @@ pub fn read(path: &Path) -> Result<Idx, DataError> {
     }
     data.shrink_to_fit();
     Ok(Idx { dims, data })
+}
+
+/// The four files of a set in MNIST's layout.
+pub const IDX_FILES: [&str; 4] = [
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+];
+
+/// Where MNIST's file `name` lies in `folder`: plain, or with `.gz` behind it.
+pub(crate) fn idx_file(folder: &Path, name: &str) -> Option<PathBuf> {
+    [folder.join(name), folder.join(format!("{name}.gz"))].into_iter().find(|path| path.is_file())
+}
+
+/// Reads a folder that holds [`IDX_FILES`], plain or with `.gz` behind their names.
+pub fn read_folder(folder: &Path, name: &str, classes: Option<&[&str]>) -> Result<Dataset, DataError> {
+    let mut paths = Vec::new();
+    for file in IDX_FILES {
+        paths.push(idx_file(folder, file).ok_or_else(|| DataError::Folder {
+            path: folder.to_owned(),
+            why: format!("{file} (or {file}.gz) is missing"),
+        })?);
+    }
+    let train = read_pair(&paths[0], &paths[1])?;
+    let test = read_pair(&paths[2], &paths[3])?;
+    if train.images.shape() != test.images.shape() {
+        return Err(DataError::Mismatch {
+            images: paths[0].clone(),
+            labels: paths[2].clone(),
+            why: format!("images of {} and of {}", train.images.shape(), test.images.shape()),
+        });
+    }
+    let most = train.labels.iter().chain(&test.labels).max().map_or(0, |l| *l as usize);
+    let classes: Vec<String> = match classes {
+        Some(names) if most < names.len() => names.iter().map(|n| (*n).to_owned()).collect(),
+        Some(names) => {
+            return Err(DataError::Idx {
+                path: paths[1].clone(),
+                why: format!("it has a label {most}, but {name} has only {} classes", names.len()),
+            });
+        }
+        None => (0..=most).map(|l| l.to_string()).collect(),
+    };
+    Ok(Dataset::new(name, folder.display().to_string(), classes, train, test))
+}
+
+fn read_pair(images: &Path, labels: &Path) -> Result<Split, DataError> {
+    let pixels = read(images)?;
+    let classes = read(labels)?;
+    let shape = match pixels.dims[..] {
+        [_, h, w] => Shape { h, w, c: 1 },
+        [_, h, w, c] => Shape { h, w, c },
+        _ => {
+            return Err(DataError::Idx {
+                path: images.to_owned(),
+                why: format!("images have 3 or 4 dimensions, and it has {}", pixels.dims.len()),
+            });
+        }
+    };
+    if shape.is_empty() || pixels.dims[0] == 0 {
+        return Err(DataError::Idx { path: images.to_owned(), why: "it holds no images".into() });
+    }
+    if classes.dims.len() != 1 {
+        return Err(DataError::Idx { path: labels.to_owned(), why: "labels have one dimension".into() });
+    }
+    if classes.dims[0] != pixels.dims[0] {
+        return Err(DataError::Mismatch {
+            images: images.to_owned(),
+            labels: labels.to_owned(),
+            why: format!("{} images, but {} labels", pixels.dims[0], classes.dims[0]),
+        });
+    }
+    let labels = classes.data.into_iter().map(u32::from).collect();
+    Ok(Split::new(Images::new(shape, pixels.data), labels))
 }
 
 #[cfg(test)]

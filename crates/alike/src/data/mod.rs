@@ -1,73 +1,42 @@
-//! Where images come from: IDX files, named sets, and digits that the program draws itself.
+//! Where images come from: folders, archives, tables, arrays, named sets, and digits that the program draws itself.
+//!
+//! A source becomes a [`Listing`], a line an image; a split gives each its part; a [`Preparation`] makes all alike in size and
+//! channels, once, into a file of the cache; what comes of it is a [`Dataset`].
 
 mod augment;
+mod cache;
+mod dataset;
 mod digits;
 mod download;
 mod idx;
+mod inspect;
+mod listing;
+mod load;
 mod named;
+mod picture;
+mod prepare;
+mod progress;
+mod source;
 mod splits;
+mod survey;
 
 pub use augment::{Affine, Augment, Changes, Occasion};
+pub use cache::{Keep, cached, image_cache};
+pub use dataset::{Dataset, Failure, Split};
 pub use digits::{DIGITS, DigitCounts, digits};
-pub use download::{DownloadProgress, Quiet};
-pub use idx::{Idx, read as read_idx};
-pub use named::{NAMED, NamedSet, Places, named};
-pub use splits::{ClassError, exclude, find_class, hold_out};
+pub use idx::{IDX_FILES, Idx, read as read_idx, read_folder as read_idx_folder};
+pub use inspect::{Inspection, inspect, leaks};
+pub use listing::{Entry, Listing, Part, Role};
+pub use load::{OnError, Request, list, load, load_pictures};
+pub use named::{KNOWN_FOLDERS, NAMED, NamedSet, Places, named};
+pub use picture::{Decoding, Header, Picture, PictureError, decode, header, is_picture};
+pub use prepare::{Preparation, PreparationWish, Resize};
+pub use progress::{Progress, Quiet, Unit};
+pub use splits::{Apart, ClassError, Share, SplitBy, exclude, find_class, hold_out};
+pub use survey::{Survey, drawn};
 
 use crate::files::FileError;
-use crate::images::{Images, Shape};
-use std::path::{Path, PathBuf};
-
-/// Images of one shape with their classes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Split {
-    /// `n x h x w x c` bytes.
-    pub images: Images,
-    /// `n` numbers, each below the number of class names.
-    pub labels: Vec<u32>,
-}
-
-impl Split {
-    /// How many images.
-    pub fn len(&self) -> usize {
-        self.labels.len()
-    }
-
-    /// Whether there is no image.
-    pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
-    }
-
-    /// The images at `indices`, in that order.
-    pub fn select(&self, indices: &[usize]) -> Split {
-        Split {
-            images: self.images.select(indices),
-            labels: indices.iter().map(|&i| self.labels[i]).collect(),
-        }
-    }
-}
-
-/// A training split, a test split, and the names of their classes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dataset {
-    /// What the user called it.
-    pub name: String,
-    /// Where it was found or made, for a person to read.
-    pub origin: String,
-    /// By label.
-    pub classes: Vec<String>,
-    /// What is trained on; the gallery when judging.
-    pub train: Split,
-    /// The queries when judging.
-    pub test: Split,
-}
-
-impl Dataset {
-    /// The shape of every image.
-    pub fn shape(&self) -> Shape {
-        self.train.images.shape()
-    }
-}
+use std::path::PathBuf;
 
 /// Data could not be had, or are not what they should be.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +73,7 @@ pub enum DataError {
         expected: String,
     },
     /// No set of this name, and no folder of this path.
-    #[error("there is no data set called '{name}' and no such folder{hint} (known sets: {known})")]
+    #[error("there is no data set called '{name}' and no such file or folder{hint} (known sets: {known})")]
     Unknown {
         /// What was asked for.
         name: String,
@@ -113,6 +82,45 @@ pub enum DataError {
         /// All names.
         known: String,
     },
+    /// A source cannot be read.
+    #[error("{} cannot be used: {why}", path.display())]
+    Source {
+        /// The folder or file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        why: String,
+    },
+    /// Some pictures cannot be read, and none may be left out.
+    #[error("{}", if *total == 1 {
+        format!("{first} cannot be used: {why}")
+    } else {
+        format!("{count} of {total} images cannot be read; the first is {first}: {why}. {hint}")
+    })]
+    Unreadable {
+        /// How many.
+        count: usize,
+        /// Of how many.
+        total: usize,
+        /// The first one's name.
+        first: String,
+        /// What is wrong with it.
+        why: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A split cannot be made.
+    #[error("{name} cannot be split {how}: {why}")]
+    Split {
+        /// The data set.
+        name: String,
+        /// By what.
+        how: &'static str,
+        /// What is missing.
+        why: String,
+    },
+    /// Prepared images cannot be kept.
+    #[error("{0}; give another --cache-dir, or --no-cache to keep prepared images in memory")]
+    Cache(FileError),
     /// The digits that were asked for cannot be drawn.
     #[error(
         "cannot draw '{asked}': {why}; write it as digits:train=20000,test=4000,seed=0, each part as you like"
@@ -143,101 +151,4 @@ pub enum DataError {
         /// Where they may be put.
         folder: PathBuf,
     },
-}
-
-/// The four files of a set in MNIST's layout.
-pub const IDX_FILES: [&str; 4] = [
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-];
-
-/// Where MNIST's file `name` lies in `folder`: plain, or with `.gz` behind it.
-pub(crate) fn idx_file(folder: &Path, name: &str) -> Option<PathBuf> {
-    [folder.join(name), folder.join(format!("{name}.gz"))].into_iter().find(|path| path.is_file())
-}
-
-/// Reads a folder that holds [`IDX_FILES`], plain or with `.gz` behind their names.
-pub fn read_idx_folder(folder: &Path, name: &str, classes: Option<&[&str]>) -> Result<Dataset, DataError> {
-    let mut paths = Vec::new();
-    for file in IDX_FILES {
-        paths.push(idx_file(folder, file).ok_or_else(|| DataError::Folder {
-            path: folder.to_owned(),
-            why: format!("{file} (or {file}.gz) is missing"),
-        })?);
-    }
-    let train = read_idx_pair(&paths[0], &paths[1])?;
-    let test = read_idx_pair(&paths[2], &paths[3])?;
-    if train.images.shape() != test.images.shape() {
-        return Err(DataError::Mismatch {
-            images: paths[0].clone(),
-            labels: paths[2].clone(),
-            why: format!("images of {} and of {}", train.images.shape(), test.images.shape()),
-        });
-    }
-    let most = train.labels.iter().chain(&test.labels).max().map_or(0, |l| *l as usize);
-    let classes: Vec<String> = match classes {
-        Some(names) if most < names.len() => names.iter().map(|n| (*n).to_owned()).collect(),
-        Some(names) => {
-            return Err(DataError::Idx {
-                path: paths[1].clone(),
-                why: format!("it has a label {most}, but {name} has only {} classes", names.len()),
-            });
-        }
-        None => (0..=most).map(|l| l.to_string()).collect(),
-    };
-    Ok(Dataset { name: name.to_owned(), origin: folder.display().to_string(), classes, train, test })
-}
-
-fn read_idx_pair(images: &Path, labels: &Path) -> Result<Split, DataError> {
-    let pixels = read_idx(images)?;
-    let classes = read_idx(labels)?;
-    let shape = match pixels.dims[..] {
-        [_, h, w] => Shape { h, w, c: 1 },
-        [_, h, w, c] => Shape { h, w, c },
-        _ => {
-            return Err(DataError::Idx {
-                path: images.to_owned(),
-                why: format!("images have 3 or 4 dimensions, and it has {}", pixels.dims.len()),
-            });
-        }
-    };
-    if shape.is_empty() || pixels.dims[0] == 0 {
-        return Err(DataError::Idx { path: images.to_owned(), why: "it holds no images".into() });
-    }
-    if classes.dims.len() != 1 {
-        return Err(DataError::Idx { path: labels.to_owned(), why: "labels have one dimension".into() });
-    }
-    if classes.dims[0] != pixels.dims[0] {
-        return Err(DataError::Mismatch {
-            images: images.to_owned(),
-            labels: labels.to_owned(),
-            why: format!("{} images, but {} labels", pixels.dims[0], classes.dims[0]),
-        });
-    }
-    Ok(Split {
-        images: Images::new(shape, pixels.data),
-        labels: classes.data.into_iter().map(u32::from).collect(),
-    })
-}
-
-/// The data set that a user means: a name, or a folder with the four IDX files.
-pub fn load(what: &str, places: &Places, progress: &mut dyn DownloadProgress) -> Result<Dataset, DataError> {
-    if let Some((counts, seed)) = DigitCounts::parse(what)? {
-        return Ok(digits(counts, seed));
-    }
-    if let Some(set) = named(what) {
-        return set.load(places, progress);
-    }
-    let folder = Path::new(what);
-    if folder.is_dir() {
-        return read_idx_folder(folder, what, None);
-    }
-    let known: Vec<&str> = NAMED.iter().map(|set| set.name).chain([DIGITS]).collect();
-    Err(DataError::Unknown {
-        name: what.to_owned(),
-        hint: crate::suggest::did_you_mean(what, known.iter().copied()),
-        known: known.join(", "),
-    })
 }

@@ -1,7 +1,10 @@
 //! Public sets by name: found on this machine, or downloaded and checked.
 
-use super::download::{DownloadProgress, fetch};
-use super::{DataError, Dataset, IDX_FILES, idx_file, read_idx, read_idx_folder};
+use super::cache::Keep;
+use super::download::fetch;
+use super::idx::idx_file;
+use super::progress::Progress;
+use super::{DataError, Dataset, IDX_FILES, read_idx, read_idx_folder};
 use crate::files::FileError;
 use md5::{Digest, Md5};
 use std::path::{Path, PathBuf};
@@ -17,10 +20,26 @@ pub struct Places {
     pub mirror: Option<String>,
     /// Never ask the network.
     pub offline: bool,
+    /// Where prepared images are kept.
+    pub keep: Keep,
 }
 
+/// Sets that cannot be downloaded here, but are known by the name of their folder.
+pub const KNOWN_FOLDERS: [(&str, &str); 4] = [
+    ("omniglot", "drawn characters of 50 alphabets (Lake, Salakhutdinov, Tenenbaum 2015)"),
+    ("orl-faces", "faces of 40 people (AT&T Laboratories Cambridge 1994)"),
+    ("cifar-10", "small photographs of ten kinds (Krizhevsky 2009)"),
+    ("cifar-100", "small photographs of a hundred kinds (Krizhevsky 2009)"),
+];
+
 impl Places {
-    fn cache(&self) -> PathBuf {
+    /// The folder `name` among the data, or in the cache.
+    pub fn folder(&self, name: &str) -> Option<PathBuf> {
+        let places = self.data_dir.iter().cloned().chain([self.cache()]);
+        places.map(|dir| dir.join(name)).find(|path| path.exists())
+    }
+
+    pub(super) fn cache(&self) -> PathBuf {
         self.cache
             .clone()
             .or_else(|| dirs::cache_dir().map(|dir| dir.join("alike")))
@@ -129,14 +148,14 @@ impl NamedSet {
     }
 
     /// Reads the set, downloading it first where it is not on this machine.
-    pub fn load(&self, places: &Places, progress: &mut dyn DownloadProgress) -> Result<Dataset, DataError> {
+    pub fn load(&self, places: &Places, progress: &mut dyn Progress) -> Result<Dataset, DataError> {
         let folder = self.fetch(places, progress)?;
         self.verify(&folder)?;
         read_idx_folder(&folder, self.name, Some(&self.classes))
     }
 
     /// Makes sure that the set is on this machine; returns its folder.
-    pub fn fetch(&self, places: &Places, progress: &mut dyn DownloadProgress) -> Result<PathBuf, DataError> {
+    pub fn fetch(&self, places: &Places, progress: &mut dyn Progress) -> Result<PathBuf, DataError> {
         if let Some(folder) = self.find(places) {
             return Ok(folder);
         }

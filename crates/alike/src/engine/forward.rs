@@ -2,6 +2,7 @@
 
 use super::plan::{Conv, Norm, OpKind, Plan};
 use super::workspace::{Memory, Tape};
+use crate::images::to_floats;
 use alike_kernels::{Affine, Plane, PoolWindow, Tier, Windows, winograd_scratch_len};
 
 /// A norm of at least this divides an embedding, as in `torch.nn.functional.normalize`.
@@ -202,8 +203,14 @@ fn conv_pool(
     }
 }
 
-/// Bytes become numbers from 0 to 1.
+/// Bytes become numbers from 0 to 1; floats stay as they are.
 fn read_image(image: &[u8], p: Plane, buffer: &mut [f32]) {
+    if image.len() != p.h * p.w * p.c {
+        for (i, pixel) in image.chunks_exact(4 * p.c).enumerate() {
+            to_floats(pixel, &mut buffer[p.at(i / p.w, i % p.w)..][..p.c]);
+        }
+        return;
+    }
     for (y, row) in image.chunks_exact(p.w * p.c).enumerate() {
         if p.stride == p.c {
             for (to, from) in buffer[p.at(y, 0)..].iter_mut().zip(row) {

@@ -114,7 +114,7 @@ impl Engine {
                 plan.forward(
                     tier,
                     packed,
-                    images.image(run * 32 + i),
+                    images.image(run * 32 + i, &mut buffers.raw),
                     tape,
                     false,
                     (&mut buffers.scratch, &mut buffers.tiles),
@@ -277,7 +277,7 @@ impl Source<'_> {
         run: &mut workspace::Run,
         out: Option<&mut [f32]>,
     ) {
-        let mut bytes = self.images.image(image);
+        let mut bytes = self.images.image(image, &mut run.raw);
         if let Some(prepare) = self.prepare {
             prepare.prepare(position, image, bytes, &mut run.image);
             bytes = &run.image;

@@ -49,6 +49,8 @@ pub(super) struct Run {
     pub(super) embedding: Vec<f32>,
     /// An image as training sees it.
     pub(super) image: Vec<u8>,
+    /// An image as it is read from a file.
+    pub(super) raw: Vec<u8>,
 }
 
 impl Workspace {
@@ -65,6 +67,7 @@ impl Workspace {
                 means: vec![[0.0; 2]; plan.tape.stats],
                 embedding: vec![0.0; plan.embedding],
                 image: vec![0; plan.input.len()],
+                raw: Vec::with_capacity(plan.input.len()),
             },
             tape: Tape::new(plan),
         }

@@ -60,6 +60,9 @@ pub fn vote(labels: &[u32]) -> u32 {
 /// Each class's mean vector, scaled to length 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClassMeans {
+    /// Sums and counts.
+    sums: Vec<(Vec<f64>, usize)>,
+    /// To length 1; nothing for a class without images.
     means: Vec<Option<Vec<f64>>>,
 }
 
@@ -75,17 +78,27 @@ impl ClassMeans {
             *n += 1;
         }
         let means = sums
-            .into_iter()
-            .map(|(mut sum, n)| {
-                normalize(&mut sum);
-                (n > 0).then_some(sum)
+            .iter()
+            .map(|(sum, n)| {
+                let mut mean = sum.clone();
+                normalize(&mut mean);
+                (*n > 0).then_some(mean)
             })
             .collect();
-        ClassMeans { means }
+        ClassMeans { sums, means }
     }
 
-    /// The class of the nearest mean for every query, which is scaled to length 1 first.
-    pub fn classify(&self, queries: Vectors<'_>) -> Vec<u32> {
+    /// The mean of a class without one of its vectors; nothing if that is its only one.
+    fn without(&self, class: usize, vector: &[f64]) -> Option<Vec<f64>> {
+        let (sum, n) = &self.sums[class];
+        let mut mean: Vec<f64> = sum.iter().zip(vector).map(|(s, v)| s - v).collect();
+        normalize(&mut mean);
+        (*n > 1).then_some(mean)
+    }
+
+    /// The class of the nearest mean for every query, which is scaled to length 1 first. Where the queries are the gallery,
+    /// `own` gives their labels, and each is left out of its class's mean.
+    pub fn classify(&self, queries: Vectors<'_>, own: Option<&[u32]>) -> Vec<u32> {
         (0..queries.len())
             .into_par_iter()
             .map_init(
@@ -93,11 +106,14 @@ impl ClassMeans {
                 |(row, wide), i| {
                     queries.read(i, row);
                     wide.iter_mut().zip(&*row).for_each(|(w, v)| *w = f64::from(*v));
+                    let left = own.map(|own| (own[i] as usize, self.without(own[i] as usize, wide)));
                     normalize(wide);
                     let distance =
                         |mean: &Vec<f64>| mean.iter().zip(&*wide).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
-                    let by_class =
-                        self.means.iter().enumerate().filter_map(|(c, m)| Some((c, distance(m.as_ref()?))));
+                    let by_class = self.means.iter().enumerate().filter_map(|(c, mean)| {
+                        let mean = left.as_ref().filter(|l| l.0 == c).map_or(mean, |l| &l.1);
+                        Some((c, distance(mean.as_ref()?)))
+                    });
                     by_class.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(c, _)| c as u32)
                 },
             )
@@ -131,7 +147,11 @@ mod tests {
         let gallery = Features::new(2, vec![1.0, 0.0, 3.0, 0.0, 0.0, 2.0]);
         let means = ClassMeans::new(Vectors::Features(&gallery), &[0, 0, 2], 3);
         let queries = Features::new(2, vec![10.0, 1.0, 0.1, 0.2]);
-        assert_eq!(means.classify(Vectors::Features(&queries)), [0, 2]);
+        assert_eq!(means.classify(Vectors::Features(&queries), None), [0, 2]);
+        // A vector that is left out of its class's mean cannot vouch for itself.
+        let alone = ClassMeans::new(Vectors::Features(&gallery), &[0, 0, 1], 2);
+        assert_eq!(alone.classify(Vectors::Features(&gallery), None), [0, 0, 1]);
+        assert_eq!(alone.classify(Vectors::Features(&gallery), Some(&[0, 0, 1])), [0, 0, 0]);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use super::unseen::{ClassMeanRecall, KnnRecall};
 use super::{
-    ClassMeans, Classification, Paired, Retrieval, Unseen, cluster_quality, compare, rank_quality, vote,
+    ClassMeans, Classification, Paired, Retrieval, Unseen, Verification, cluster_quality, compare,
+    rank_quality, verification, vote,
 };
 use crate::data::{Dataset, find_class};
 use crate::images::{Features, Vectors};
@@ -35,6 +36,9 @@ pub enum EvalError {
     /// Nothing asks, or nothing answers.
     #[error("{0} has no images to judge with")]
     Empty(String),
+    /// Nobody knows what is right.
+    #[error("{0} has no classes to judge by")]
+    Unlabelled(String),
 }
 
 /// How a space fares.
@@ -44,6 +48,9 @@ pub struct SpaceJudgement {
     pub class_mean: Classification,
     /// By `k`: the vote of the nearest neighbours.
     pub knn: BTreeMap<usize, Classification>,
+    /// Of all pairs of queries, whether they are of the same class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verification: Option<Verification>,
     /// By query: its nearest neighbours in the gallery.
     #[serde(skip)]
     pub neighbours: Vec<Vec<usize>>,
@@ -65,6 +72,8 @@ pub struct Judgement {
     pub dataset: String,
     /// Images of the gallery.
     pub n_gallery: usize,
+    /// Whether the queries are the gallery, each left out when it asks: where none of their classes was trained on.
+    pub leave_one_out: bool,
     /// Images that ask.
     pub n_query: usize,
     /// How both spaces fare.
@@ -111,7 +120,11 @@ impl Judge {
         if data.train.is_empty() || data.test.is_empty() {
             return Err(EvalError::Empty(data.name.clone()));
         }
-        let gallery = data.train.len();
+        if !data.labelled {
+            return Err(EvalError::Unlabelled(data.name.clone()));
+        }
+        let (gallery, leave_one_out) = data.gallery();
+        let gallery = gallery.len() - usize::from(leave_one_out);
         match self.ks.iter().max() {
             Some(&k) if k > gallery => Err(EvalError::KTooLarge { k, gallery }),
             _ if self.ks.contains(&0) => Err(EvalError::KZero),
@@ -127,9 +140,10 @@ impl Judge {
         queries: Vectors<'_>,
     ) -> Result<SpaceJudgement, EvalError> {
         self.check(data)?;
-        let (labels, truth) = (&data.train.labels, &data.test.labels);
+        let (of_gallery, leave_one_out) = data.gallery();
+        let (labels, truth) = (&of_gallery.labels, &data.test.labels);
         let deepest = self.ks.iter().copied().max().unwrap_or(0).max(SHOWN);
-        let neighbours = nearest(self.tier, queries, gallery, deepest, false, |_, list| {
+        let neighbours = nearest(self.tier, queries, gallery, deepest, leave_one_out, |_, list| {
             list.iter().map(|n| n.index).collect()
         });
         let votes = |k: usize| {
@@ -141,13 +155,15 @@ impl Judge {
         };
         let knn = self.ks.iter().map(|&k| votes(k)).collect();
         let means = ClassMeans::new(gallery, labels, data.classes.len());
-        let class_mean = Classification::new(means.classify(queries), truth, &data.classes);
-        Ok(SpaceJudgement { class_mean, knn, neighbours })
+        let own = leave_one_out.then_some(&truth[..]);
+        let class_mean = Classification::new(means.classify(queries, own), truth, &data.classes);
+        let verification = verification(queries, truth);
+        Ok(SpaceJudgement { class_mean, knn, verification, neighbours })
     }
 
     /// Judges raw pixels, which no training changes.
     pub fn image_space(&self, data: &Dataset) -> Result<SpaceJudgement, EvalError> {
-        self.space(data, Vectors::Pixels(&data.train.images), Vectors::Pixels(&data.test.images))
+        self.space(data, Vectors::Pixels(&data.gallery().0.images), Vectors::Pixels(&data.test.images))
     }
 
     /// Judges the embeddings of both splits, and sets them against image space.
@@ -177,7 +193,8 @@ impl Judge {
             .collect();
         Ok(Judgement {
             dataset: data.name.clone(),
-            n_gallery: data.train.len(),
+            n_gallery: data.gallery().0.len(),
+            leave_one_out: data.gallery().1,
             n_query: data.test.len(),
             spaces: Spaces { image, feature },
             comparison,
@@ -197,7 +214,9 @@ impl Judge {
         let ids: Vec<u32> = excluded.iter().filter_map(|name| find_class(data, name).ok()).collect();
         let asking: Vec<usize> =
             (0..data.test.len()).filter(|&i| ids.contains(&data.test.labels[i])).collect();
-        if asking.is_empty() {
+        let (answering, leave_one_out) = data.gallery();
+        // Where no class of the test is trained on, excluding one more says nothing.
+        if asking.is_empty() || leave_one_out {
             return None;
         }
         let recall = |c: &Classification| {
@@ -231,7 +250,7 @@ impl Judge {
         for (name, &class) in excluded.iter().zip(&ids) {
             let members: Vec<usize> =
                 asking.iter().copied().filter(|&i| data.test.labels[i] == class).collect();
-            let r = data.train.labels.iter().filter(|l| **l == class).count();
+            let r = answering.labels.iter().filter(|l| **l == class).count();
             if r > 0 {
                 let chosen = queries.select(&members);
                 ranked.extend(nearest(
@@ -240,13 +259,13 @@ impl Judge {
                     Vectors::Features(gallery),
                     r,
                     false,
-                    |_, list| rank_quality(list.iter().map(|n| data.train.labels[n.index] == class), r),
+                    |_, list| rank_quality(list.iter().map(|n| answering.labels[n.index] == class), r),
                 ));
             }
             let mut lands = BTreeMap::new();
             for &i in &members {
                 if let Some(&nearest) = judged.neighbours[i].first() {
-                    let label = data.train.labels[nearest];
+                    let label = answering.labels[nearest];
                     if label != class {
                         *lands.entry(data.classes[label as usize].clone()).or_insert(0.0) +=
                             1.0 / members.len() as f64;

@@ -6,6 +6,7 @@ mod paired;
 mod retrieval;
 mod unseen;
 mod validator;
+mod verification;
 
 pub use classification::{ClassMeans, Classification, vote};
 pub use judge::{Comparison, EvalError, Judge, Judgement, SpaceJudgement, Spaces};
@@ -13,3 +14,4 @@ pub use paired::{Paired, compare};
 pub use retrieval::{Retrieval, rank_quality};
 pub use unseen::{Unseen, cluster_quality};
 pub use validator::Validator;
+pub use verification::{Verification, equal_error_rate, verification};

@@ -6,12 +6,15 @@ use crate::images::Vectors;
 use crate::neighbours::nearest;
 use crate::train::{Observer, TrainError, View};
 use alike_kernels::Tier;
+use std::collections::BTreeSet;
 
 /// After each epoch, 1-NN accuracy of the part that was held out, against what is trained on; marks the best epoch.
 #[derive(Debug)]
 pub struct Validator {
     gallery: Split,
     queries: Split,
+    /// Whether the queries answer each other: where none of their classes is trained on.
+    own: bool,
     tier: Tier,
 }
 
@@ -21,7 +24,10 @@ const BEST: &str = "best-validation";
 impl Validator {
     /// A validator over the given training images.
     pub fn new(data: &Dataset, trained: &[usize], held_out: &[usize], tier: Tier) -> Validator {
-        Validator { gallery: data.train.select(trained), queries: data.train.select(held_out), tier }
+        let (gallery, queries) = (data.train.select(trained), data.train.select(held_out));
+        let known: BTreeSet<u32> = gallery.labels.iter().copied().collect();
+        let own = !queries.labels.iter().any(|l| known.contains(l));
+        Validator { gallery: if own { queries.clone() } else { gallery }, queries, own, tier }
     }
 }
 
@@ -35,7 +41,7 @@ impl Observer for Validator {
             Vectors::Features(&queries),
             Vectors::Features(&gallery),
             1,
-            false,
+            self.own,
             |q, list| {
                 !list.is_empty() && vote(&[self.gallery.labels[list[0].index]]) == self.queries.labels[q]
             },

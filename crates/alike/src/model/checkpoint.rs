@@ -5,6 +5,7 @@
 //! and notes (of training, say). One entry rather than many, so that the same content always gives the same bytes.
 
 use super::{Network, NetworkError, Spec, SpecError};
+use crate::data::Preparation;
 use crate::files::{self, FileError};
 use crate::images::Shape;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -20,6 +21,8 @@ pub const FORMAT_VERSION: u32 = 1;
 pub struct Checkpoint {
     /// The architecture.
     pub network: Network,
+    /// What is done to every picture before the network sees it.
+    pub preparation: Preparation,
     /// All parameters, in the order of the network's flat list.
     pub parameters: Vec<f32>,
     /// Other tensors, flat: an optimiser's moments, say.
@@ -49,6 +52,8 @@ struct Header {
     version: u32,
     network: String,
     input: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    preparation: Option<Preparation>,
     #[serde(default)]
     notes: serde_json::Map<String, serde_json::Value>,
 }
@@ -59,7 +64,8 @@ impl Checkpoint {
     /// A network and its weights, with nothing else.
     pub fn new(network: Network, parameters: Vec<f32>) -> Checkpoint {
         assert_eq!(network.parameter_count(), parameters.len(), "checkpoint: parameters of another network");
-        Checkpoint { network, parameters, extra: BTreeMap::new(), notes: serde_json::Map::new() }
+        let preparation = Preparation::exact(network.input());
+        Checkpoint { network, preparation, parameters, extra: BTreeMap::new(), notes: serde_json::Map::new() }
     }
 
     /// Writes the file; a reader sees the old one or the new one whole.
@@ -75,6 +81,8 @@ impl Checkpoint {
             version: FORMAT_VERSION,
             network: self.network.spec().to_string(),
             input: self.network.input().to_string(),
+            // What is usual need not be said, and sets of features have no pictures.
+            preparation: Some(self.preparation).filter(|p| *p != Preparation::exact(self.network.input())),
             notes: self.notes.clone(),
         };
         let wrong = |why: String| CheckpointError::Content { path: path.to_owned(), why };
@@ -155,7 +163,14 @@ impl Checkpoint {
                 extra.insert(name.to_owned(), read(name, None)?);
             }
         }
-        Ok(Checkpoint { network, parameters, extra, notes: header.notes })
+        let preparation = header.preparation.unwrap_or(Preparation::exact(input));
+        if preparation.shape != input {
+            return Err(format!(
+                "its pictures are prepared as {}, but its network takes {input}",
+                preparation.shape
+            ));
+        }
+        Ok(Checkpoint { network, preparation, parameters, extra, notes: header.notes })
     }
 }
 
@@ -166,9 +181,10 @@ mod tests {
 
     fn small() -> Checkpoint {
         let network =
-            Network::new("norm conv(3) relu gap".parse().unwrap(), "5x4x2".parse().unwrap()).unwrap();
+            Network::new("norm conv(3) relu gap".parse().unwrap(), "5x4x1".parse().unwrap()).unwrap();
         let parameters = initial(&network, 1);
         let mut c = Checkpoint::new(network, parameters);
+        c.preparation.invert = true;
         c.extra.insert("optimizer.m".into(), vec![1.0, 2.5]);
         c.notes.insert("epoch".into(), 3.into());
         c
@@ -211,7 +227,7 @@ mod tests {
         check_refused(|b| swap(b, r#"version\":1"#, r#"version\":7"#), "format 7, written by a newer alike");
         check_refused(
             |b| swap(b, "conv(3)", "conv(4)"),
-            "has shape [3, 2, 3, 3], but its specification says [4, 2, 3, 3]",
+            "has shape [3, 1, 3, 3], but its specification says [4, 1, 3, 3]",
         );
         check_refused(|b| swap(b, "conv(3)", "gonv(3)"), "no layer 'gonv'; did you mean 'conv'?");
         check_refused(|b| swap(b, "norm conv", "relu conv"), "has no place");

@@ -52,7 +52,7 @@ const DRAWN: usize = 2000;
 impl Triplets {
     /// One triplet each of up to [`DRAWN`] anchors; nothing where the test split has no two classes of two images.
     pub(super) fn draw(e: &Evidence<'_>) -> Option<Triplets> {
-        let Split { images, labels } = &e.data.test;
+        let Split { images, labels, .. } = &e.data.test;
         let of_class = |l: u32| labels.iter().filter(|x| **x == l).count();
         let counts: Vec<usize> = (0..e.data.classes.len()).map(|c| of_class(c as u32)).collect();
         let members: Vec<usize> = (0..labels.len()).filter(|&i| counts[labels[i] as usize] > 1).collect();

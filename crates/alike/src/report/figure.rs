@@ -134,9 +134,12 @@ pub(super) fn sprite(images: &Images, indices: &[usize], columns: usize) -> Stri
     let out = if c == 3 { 3 } else { 1 };
     let (width, height) = (columns * w, indices.len().div_ceil(columns) * h);
     let mut pixels = vec![0u8; width * height * out];
+    let mut scratch = Vec::new();
     for (place, &i) in indices.iter().enumerate() {
         let (left, top) = (place % columns * w, place / columns * h);
-        for (y, row) in images.image(i).chunks_exact(w * c).enumerate() {
+        // Features have no picture: their square stays black.
+        let image = if images.are_floats() { &[] } else { images.image(i, &mut scratch) };
+        for (y, row) in image.chunks_exact(w * c).enumerate() {
             for (x, pixel) in row.chunks_exact(c).enumerate() {
                 let at = ((top + y) * width + left + x) * out;
                 pixels[at..at + out].copy_from_slice(&pixel[..out]);

@@ -15,8 +15,8 @@ pub enum Sampler {
     Random,
     /// Classes, and images of each.
     Pk(Pk),
-    /// Classes and images as `pk`, the classes of a batch from few categories: a class called `latin/a` is of the category
-    /// `latin`.
+    /// Classes and images as `pk`, the classes of a batch from few categories. Where a set names no categories, a class called
+    /// `latin/a` is of the category `latin`.
     Hierarchical(Hierarchical),
     /// Triplets drawn once for the whole run.
     FixedTriplets(FixedTriplets),
@@ -155,20 +155,25 @@ impl Batches {
         batch: usize,
         seed: u64,
         labels: &[u32],
-        names: &[String],
+        (names, categories_of): (&[String], &[String]),
         trained: &[usize],
     ) -> Result<Batches, SamplerError> {
         let triplets =
             sampler.of_triplets().then(|| TripletSampler::new(labels, names, trained, seed)).transpose()?;
         let mut by_class: Vec<Vec<usize>> = vec![Vec::new(); names.len()];
         trained.iter().for_each(|i| by_class[labels[*i] as usize].push(*i));
-        let present = by_class.into_iter().zip(names).filter(|(m, _)| !m.is_empty());
-        let (members, names): (Vec<Vec<usize>>, Vec<&String>) = present.unzip();
+        // Where a set says nothing of categories, a class's name may: `latin/a`.
+        let category = |class: usize| match categories_of.get(class) {
+            Some(category) => Some(category.as_str()).filter(|c| !c.is_empty()),
+            None => names[class].split_once('/').map(|(category, _)| category),
+        };
+        let by_class = by_class.into_iter().enumerate().filter(|(_, m)| !m.is_empty());
+        let (present, members): (Vec<usize>, Vec<Vec<usize>>) = by_class.unzip();
         let mut categories = Vec::new();
         if let Sampler::Hierarchical(h) = sampler {
             let mut by_name: std::collections::BTreeMap<&str, Vec<usize>> = std::collections::BTreeMap::new();
-            for (class, name) in names.iter().enumerate() {
-                if let Some((category, _)) = name.split_once('/') {
+            for (class, label) in present.iter().enumerate() {
+                if let Some(category) = category(*label) {
                     by_name.entry(category).or_default().push(class);
                 }
             }
@@ -347,7 +352,7 @@ mod tests {
     fn batches(sampler: &str, labels: &[u32], batch: usize) -> Result<Batches, SamplerError> {
         let names: Vec<String> = (0..9).map(|i| format!("c{i}")).collect();
         let all: Vec<usize> = (0..labels.len()).collect();
-        Batches::new(sampler.parse().unwrap(), batch, 5, labels, &names, &all)
+        Batches::new(sampler.parse().unwrap(), batch, 5, labels, (&names, &[]), &all)
     }
 
     #[test]
@@ -384,8 +389,9 @@ mod tests {
         let labels: Vec<u32> = (0..240).map(|i| i % 12).collect();
         let names: Vec<String> = (0..12).map(|i| format!("{}/{i}", i % 3)).collect();
         let all: Vec<usize> = (0..240).collect();
-        let new =
-            |text: &str, names: &[String]| Batches::new(text.parse().unwrap(), 0, 5, &labels, names, &all);
+        let new = |text: &str, names: &[String]| {
+            Batches::new(text.parse().unwrap(), 0, 5, &labels, (names, &[]), &all)
+        };
         let batches = new("hierarchical:categories=2,classes=3,images=4", &names).unwrap();
         let mut batch = Vec::new();
         for step in 0..batches.supply().0 {

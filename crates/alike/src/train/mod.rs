@@ -1,5 +1,6 @@
 //! The training loop, what it draws from, and what watches it.
 
+mod auto;
 mod batches;
 mod health;
 mod observer;
@@ -10,6 +11,7 @@ mod schedule;
 mod settings;
 mod training;
 
+pub use auto::{Chosen, Facts};
 pub use batches::{FixedTriplets, Hierarchical, Pk, Sampler, TuplesToWeights};
 pub use health::{Health, verdict};
 pub use observer::{EpochReport, Observer, StepReport, View};

@@ -5,12 +5,16 @@
 //! | `config.toml` | the resolved settings, which `alike train --config` reads too |
 //! | `last.safetensors` | weights, optimiser and position after the last whole epoch, or where the run was stopped |
 //! | `best.safetensors` | the same after the epoch that validated best, if any did |
+//! | `split.csv` | which image is in which part, where images have names |
+//! | `skipped.csv` | pictures that could not be read and were left out, if any |
 //! | `metrics.jsonl` | one JSON object a line: a step now and then, and every epoch |
 
 use super::{EpochReport, Observer, Settings, StepReport, TrainError, Training, View};
+use crate::data::Dataset;
 use crate::files::{self, FileError};
 use crate::model::{Checkpoint, CheckpointError};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -44,6 +48,16 @@ pub enum RunError {
         /// What to do.
         hint: &'static str,
     },
+    /// The images are not those that the run was begun with.
+    #[error(
+        "{data} has changed since the run began ({what}, as part, class and name); put it back, or train anew"
+    )]
+    Changed {
+        /// The data set.
+        data: String,
+        /// The first difference.
+        what: String,
+    },
     /// A file of the run does not make sense.
     #[error("{} cannot be read: {why}", path.display())]
     Content {
@@ -58,18 +72,26 @@ const CONFIG: &str = "config.toml";
 const LAST: &str = "last.safetensors";
 const BEST: &str = "best.safetensors";
 const METRICS: &str = "metrics.jsonl";
+const SPLIT: &str = "split.csv";
+const SKIPPED: &str = "skipped.csv";
 
 impl Run {
-    /// Makes the folder of a new run, whose settings `config` states as TOML. What another run left there is removed if
-    /// `force` says so; a folder that holds anything else is never touched.
-    pub fn create(folder: &Path, config: &str, force: bool) -> Result<Run, RunError> {
+    /// Refuses a folder that a new run cannot have, before time is spent on it. Nothing is written.
+    pub fn vacant(folder: &Path, force: bool) -> Result<Run, RunError> {
         let run = Run { folder: folder.to_owned() };
         let occupied = folder.exists()
             && std::fs::read_dir(folder).map_err(FileError::reading(folder))?.next().is_some();
         if occupied && (!force || !run.path(CONFIG).exists()) {
             return Err(RunError::Exists(folder.to_owned()));
         }
-        for old in [LAST, BEST, METRICS] {
+        Ok(run)
+    }
+
+    /// Makes the folder of a new run, whose settings `config` states as TOML. What another run left there is removed if
+    /// `force` says so; a folder that holds anything else is never touched.
+    pub fn create(folder: &Path, config: &str, force: bool) -> Result<Run, RunError> {
+        let run = Run::vacant(folder, force)?;
+        for old in [LAST, BEST, METRICS, SPLIT, SKIPPED] {
             match std::fs::remove_file(run.path(old)) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                     return Err(FileError::writing(&run.path(old))(e).into());
@@ -79,6 +101,37 @@ impl Run {
         }
         files::write(&run.path(CONFIG), config.as_bytes())?;
         Ok(run)
+    }
+
+    /// Writes down which image is in which part, and which were left out.
+    pub fn keep_split(&self, data: &Dataset) -> Result<(), RunError> {
+        if let Some(table) = data.split_table() {
+            files::write(&self.path(SPLIT), table.as_bytes())?;
+        }
+        if !data.skipped.is_empty() {
+            files::write_with(&self.path(SKIPPED), |out| {
+                let mut csv = csv::Writer::from_writer(out);
+                csv.write_record(["name", "why"])?;
+                data.skipped.iter().try_for_each(|f| csv.write_record([&f.name, &f.why]))?;
+                csv.flush()
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Refuses data whose images or parts are not those that the run was begun with.
+    pub fn check_split(&self, data: &Dataset) -> Result<(), RunError> {
+        let path = self.path(SPLIT);
+        let now = data.split_table().unwrap_or_default();
+        let before = if path.is_file() { files::read_text(&path)? } else { String::new() };
+        if now == before {
+            return Ok(());
+        }
+        let (old, new): (HashSet<&str>, HashSet<&str>) = (before.lines().collect(), now.lines().collect());
+        let gone = before.lines().find(|l| !new.contains(l)).map(|l| format!("'{l}' is no longer there"));
+        let come = now.lines().find(|l| !old.contains(l)).map(|l| format!("'{l}' is new"));
+        let what = gone.or(come).unwrap_or_else(|| "their order".to_owned());
+        Err(RunError::Changed { data: data.name.clone(), what })
     }
 
     /// A run that is there.

@@ -1,7 +1,7 @@
 //! Everything that decides how a run goes, resolved: what the run folder keeps.
 
 use super::{OptimizerKind, Sampler, Schedule};
-use crate::data::Augment;
+use crate::data::{Augment, Dataset, OnError, Request, SplitBy};
 use crate::distance::Distance;
 use crate::loss::{Losses, ObjectiveSpec, Reducers, Regularizer, parse_regularizer};
 use crate::mining::Miner;
@@ -9,16 +9,31 @@ use crate::text;
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
 
-/// Named starting points for settings.
-pub const RECIPES: [&str; 3] = ["seed", "fast", "best"];
+/// Named starting points for settings. `auto` is found for a data set, see [`Settings::auto`]; the others are files.
+pub const RECIPES: [&str; 4] = ["auto", "seed", "fast", "best"];
 
 /// The settings of a run. Names are those of the command line's flags.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Settings {
-    /// The data set: a name or a folder.
+    /// The data set: a name, a folder or a file.
     #[serde(default)]
     pub data: String,
+    /// How pictures are prepared, as in [`Preparation`](crate::data::Preparation).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prepare: Option<String>,
+    /// How training and test are told apart, as in [`SplitBy`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<String>,
+    /// A class is the whole path of an image's folder.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub nested: bool,
+    /// Every class, turned by each quarter, is another.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub rotations: bool,
+    /// What happens to pictures that cannot be read.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub on_error: OnError,
     /// The recipe that the other values began from.
     #[serde(default)]
     pub recipe: String,
@@ -88,6 +103,14 @@ pub struct Settings {
     pub seed: u64,
 }
 
+fn is_false(b: &bool) -> bool {
+    !b
+}
+
+fn is_usual(e: &OnError) -> bool {
+    *e == OnError::Fail
+}
+
 fn no_change() -> Augment {
     Augment::None
 }
@@ -116,7 +139,7 @@ impl SettingsError {
 }
 
 impl Settings {
-    /// A recipe's settings for a data set; nothing where there is no such recipe.
+    /// A recipe's settings for a data set; nothing where there is no such file.
     pub fn recipe(name: &str, data: &str) -> Option<Settings> {
         let text = match name {
             "seed" => include_str!("../../recipes/seed.toml"),
@@ -132,6 +155,39 @@ impl Settings {
     /// The seed's recipe: what the project's first page describes.
     pub fn seed_recipe(data: &str) -> Settings {
         Settings::recipe("seed", data).unwrap_or_else(|| unreachable!("the seed's recipe is there"))
+    }
+
+    /// What data are asked for.
+    pub fn request(&self) -> Result<Request, SettingsError> {
+        let prepare = self
+            .prepare
+            .as_deref()
+            .map(|p| p.parse().map_err(|why: String| SettingsError::new("prepare", format!("'{p}'"), why)));
+        let split = self
+            .split
+            .as_deref()
+            .map(|s| s.parse::<SplitBy>().map_err(|why| SettingsError::new("split", format!("'{s}'"), why)));
+        Ok(Request {
+            what: self.data.clone(),
+            prepare: prepare.transpose()?.unwrap_or_default(),
+            split: split.transpose()?,
+            nested: self.nested,
+            rotations: self.rotations,
+            on_error: self.on_error,
+            seed: self.seed,
+        })
+    }
+
+    /// Keeps how a data set was made from what was asked for, so that it is made the same again.
+    pub fn keep_source(&mut self, request: &Request, data: &Dataset) {
+        self.data.clone_from(&request.what);
+        // Ready-made sets have neither names nor anything that was decided.
+        let decided = !data.train.names.is_empty() && !data.train.images.are_floats();
+        self.prepare = decided.then(|| data.preparation.to_string());
+        self.split = data.split.as_ref().map(text::write);
+        self.nested = request.nested;
+        self.rotations = request.rotations;
+        self.on_error = request.on_error;
     }
 
     /// What is minimised.
@@ -257,10 +313,10 @@ mod tests {
 
     #[test]
     fn every_recipe_can_be_trained() {
-        for name in RECIPES {
+        for name in &RECIPES[1..] {
             let settings = Settings::recipe(name, "mnist").unwrap();
             assert_eq!(settings.check(), Ok(()), "{name}");
-            assert_eq!(settings.recipe, name);
+            assert_eq!(settings.recipe, *name);
         }
         assert_eq!(Settings::recipe("slow", "mnist"), None);
     }

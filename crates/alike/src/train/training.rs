@@ -5,7 +5,9 @@ use super::{
     EpochReport, Health, Observer, Optimizer, RunError, SamplerError, Settings, SettingsError, StepReport,
     View, clip, groups,
 };
-use crate::data::{Changes, ClassError, Dataset, Occasion, exclude, find_class, hold_out};
+use crate::data::{
+    Apart, Changes, ClassError, Dataset, Occasion, Preparation, exclude, find_class, hold_out,
+};
 use crate::engine::{Engine, Plan, Prepare, Rewrites, awake};
 use crate::images::{Features, Images, Shape};
 use crate::loss::{
@@ -21,6 +23,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Debug)]
 pub struct Training {
     settings: Settings,
+    /// What was done to every image, which goes with the weights.
+    preparation: Preparation,
     network: Network,
     engine: Engine,
     /// The network's parameters, then what losses learn.
@@ -112,6 +116,21 @@ pub enum TrainError {
         /// Counted from 1.
         epoch: u64,
     },
+    /// There is nothing to tell apart.
+    #[error(
+        "{name} has {} to be trained on; without two there is nothing to tell apart. Give --self-supervised with a loss such as \
+         nt-xent and an --augment, or leave --recipe out, which finds all three",
+        if *labelled { "images of fewer than two classes" } else { "no classes" }
+    )]
+    OneClass {
+        /// The data set.
+        name: String,
+        /// Whether images have classes.
+        labelled: bool,
+    },
+    /// An image could not be read.
+    #[error(transparent)]
+    Images(#[from] crate::files::FileError),
     /// A checkpoint is not one of this run.
     #[error("this checkpoint cannot be continued: {0}")]
     Resume(String),
@@ -131,13 +150,26 @@ impl Training {
             .map(|name| find_class(data, name))
             .collect::<Result<Vec<u32>, ClassError>>()?;
         let kept = exclude(&data.train.labels, &excluded);
-        let (trained, held_out) = hold_out(&data.train, &kept, settings.validate, settings.seed);
+        let (trained, held_out) = if settings.validate == 0.0 && !data.held_out.is_empty() {
+            // The source says what is for validation.
+            let held: std::collections::BTreeSet<usize> = data.held_out.iter().copied().collect();
+            kept.into_iter().partition(|i| !held.contains(i))
+        } else {
+            hold_out(&data.train, &kept, settings.validate, settings.seed, Apart::of(data))
+        };
+        let classes: std::collections::BTreeSet<u32> =
+            trained.iter().map(|i| data.train.labels[*i]).collect();
+        // A sampler of triplets says it better, where there are classes.
+        let plain = data.labelled && settings.sampler.of_triplets();
+        if classes.len() < 2 && !settings.self_supervised && !plain {
+            return Err(TrainError::OneClass { name: data.name.clone(), labelled: data.labelled });
+        }
         let batches = Batches::new(
             settings.sampler,
             settings.batch,
             settings.seed,
             &data.train.labels,
-            &data.classes,
+            (&data.classes, &data.categories),
             &trained,
         )?;
         let (steps, anchors) = batches.supply();
@@ -172,6 +204,7 @@ impl Training {
             step: 0,
             sums: LossReport::default(),
             notes: serde_json::Map::new(),
+            preparation: data.preparation,
             settings,
         })
     }
@@ -320,6 +353,7 @@ impl Training {
     pub fn checkpoint(&self) -> Checkpoint {
         let n = self.network.parameter_count();
         let mut checkpoint = Checkpoint::new(self.network.clone(), self.parameters().to_vec());
+        checkpoint.preparation = self.preparation;
         let mut extra = |name: &str, values: &[f32]| {
             if !values.is_empty() {
                 checkpoint.extra.insert(name.into(), values.to_vec());
@@ -434,6 +468,7 @@ impl Training {
                         }
                     }
                 };
+                images.check()?;
                 if !report.loss.is_finite() {
                     let (epoch, step) = (epoch + 1, self.step + 1);
                     return Err(TrainError::NotFinite { loss: report.loss, epoch, step });

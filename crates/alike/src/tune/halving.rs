@@ -1,7 +1,7 @@
 //! Successive halving, one trial after another, so that a search can be stopped and continued anywhere.
 
 use super::candidate;
-use crate::data::{Dataset, Split, hold_out};
+use crate::data::{Apart, Dataset, Split, hold_out};
 use crate::eval::{Retrieval, rank_quality};
 use crate::images::{Features, Vectors};
 use crate::neighbours::nearest;
@@ -81,6 +81,7 @@ pub struct Search {
     seed: u64,
     tier: Tier,
     classes: Vec<String>,
+    categories: Vec<String>,
     train: Split,
     held_out: Split,
     judgement: Judgement,
@@ -104,7 +105,7 @@ impl Search {
         let labels = &data.train.labels;
         let all: Vec<usize> = (0..labels.len()).collect();
         let (stay, out) = match judgement {
-            Judgement::Image => hold_out(&data.train, &all, held_out, seed),
+            Judgement::Image => hold_out(&data.train, &all, held_out, seed, Apart::Image),
             Judgement::Class => {
                 let mut classes: Vec<u32> = (0..data.classes.len() as u32).collect();
                 classes.shuffle(&mut stream(seed, Purpose::Tune, 0, 1));
@@ -132,6 +133,7 @@ impl Search {
             seed,
             tier,
             classes: data.classes.clone(),
+            categories: data.categories.clone(),
             train: data.train.select(&stay),
             held_out: data.train.select(&queries),
             judgement,
@@ -197,12 +199,10 @@ impl Search {
             (Vec::new(), all)
         };
         let train = self.train.select(&part);
+        let (name, classes) = (self.base.data.as_str(), self.classes.clone());
         let data = Dataset {
-            name: self.base.data.clone(),
-            origin: String::new(),
-            classes: self.classes.clone(),
-            test: self.held_out.clone(),
-            train,
+            categories: self.categories.clone(),
+            ..Dataset::new(name, "", classes, train, self.held_out.clone())
         };
         let mut trial = Trial {
             rung,

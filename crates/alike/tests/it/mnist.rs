@@ -15,7 +15,7 @@ fn mnist(test: &str) -> Option<Dataset> {
         return None;
     };
     let places = Places { data_dir: Some(data_dir), offline: true, ..Places::default() };
-    Some(load("mnist", &places, &mut Quiet).unwrap())
+    Some(load(&"mnist".into(), &places, &mut Quiet).unwrap())
 }
 
 /// Image space: measured with PyTorch and scikit-learn. Feature space: PyTorch's mean of three seeds, within a point.

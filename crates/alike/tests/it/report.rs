@@ -52,17 +52,12 @@ fn a_page_needs_nothing_but_itself_and_every_figure_can_be_drawn() {
 #[test]
 fn odd_sets_make_whole_pages_too() {
     let shape = Shape { h: 9, w: 14, c: 3 };
-    let split = |n: usize| Split {
-        images: Images::new(shape, (0..n * shape.len()).map(|i| (i * i % 251) as u8).collect()),
-        labels: (0..n).map(|i| (i % 3) as u32).collect(),
+    let split = |n: usize| {
+        let images = Images::new(shape, (0..n * shape.len()).map(|i| (i * i % 251) as u8).collect());
+        Split::new(images, (0..n).map(|i| (i % 3) as u32).collect())
     };
-    let data = Dataset {
-        name: "</script><b>".into(),
-        origin: String::new(),
-        classes: vec!["<i>".into(), "a & b".into(), "a class with a very long name indeed".into()],
-        train: split(30),
-        test: split(3),
-    };
+    let classes = vec!["<i>".into(), "a & b".into(), "a class with a very long name indeed".into()];
+    let data = Dataset::new("</script><b>", "", classes, split(30), split(3));
     let network = "conv(4) maxpool(2) conv(1) gap l2".into();
     let settings = Settings { network, epochs: 1, batch: 8, ..Settings::seed_recipe("x") };
     let report = page(&data, settings, &[1]);

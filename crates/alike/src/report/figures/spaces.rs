@@ -28,7 +28,7 @@ impl Sample {
 }
 
 pub(in crate::report) fn spaces(e: &Evidence<'_>, sample: &Sample) -> Figure {
-    let (train, test) = (&e.data.train.images, &e.data.test.images);
+    let (train, test) = (&e.data.gallery().0.images, &e.data.test.images);
     let plots = [
         ("Image space: raw pixels", Vectors::Pixels(train), Vectors::Pixels(test)),
         ("Feature space: learned", Vectors::Features(e.gallery), Vectors::Features(e.queries)),
@@ -44,10 +44,10 @@ pub(in crate::report) fn spaces(e: &Evidence<'_>, sample: &Sample) -> Figure {
         })
         .collect();
     let caption = format!(
-        "The first two principal components, fitted on all {} training images, of {} test images drawn at random. They hold {} of the \
+        "The first two principal components, fitted on all {} images of the gallery, of {} test images drawn at random. They hold {} of the \
          variance of pixels and {} of the variance of embeddings; what lies in other directions is not seen here. Both \
          axes of a plot have the same scale. Names stand at their class's median.",
-        thousands(e.data.train.len()),
+        thousands(e.data.gallery().0.len()),
         thousands(sample.indices.len()),
         shares[0],
         shares[1],

@@ -11,7 +11,7 @@ const ROW: f64 = 58.0;
 
 pub(in crate::report) fn strips(e: &Evidence<'_>) -> Figure {
     let spaces = &e.judgement.spaces;
-    let labels = (&e.data.train.labels, &e.data.test.labels);
+    let labels = (&e.data.gallery().0.labels, &e.data.test.labels);
     let right = |space: &SpaceJudgement, q: usize| {
         space.neighbours[q].first().is_some_and(|&g| labels.0[g] == labels.1[q])
     };
@@ -34,7 +34,7 @@ pub(in crate::report) fn strips(e: &Evidence<'_>) -> Figure {
     ];
     let count = |i: usize| thousands(counts[i]);
     let caption = format!(
-        "Left in each row a test image, then its {} nearest training images, nearest first: ✓ of its class, ✗ not \
+        "Left in each row a test image, then its {} nearest images of the gallery, nearest first: ✓ of its class, ✗ not \
          (dashed frame). The first rows were chosen because their nearest neighbour is right in one space only; of all \
          {} test images, {} have a right nearest neighbour in feature space alone, {} in image space alone, {} in \
          neither, {} in both.",
@@ -49,7 +49,7 @@ pub(in crate::report) fn strips(e: &Evidence<'_>) -> Figure {
 }
 
 fn panel(title: &str, e: &Evidence<'_>, space: &SpaceJudgement, queries: &[usize]) -> Panel {
-    let (train, test) = (&e.data.train, &e.data.test);
+    let (train, test) = (e.data.gallery().0, &e.data.test);
     let short = |label: u32| -> String { e.data.classes[label as usize].chars().take(7).collect() };
     let step = (WIDTH - SIDE - 22.0) / NEIGHBOURS as f64;
     let row = |i: usize, q: usize| -> Markup {

@@ -1,0 +1,167 @@
+//! What training and judging work on.
+
+use super::{Preparation, SplitBy};
+use crate::images::{Images, Shape};
+use serde::{Deserialize, Serialize};
+
+/// Images of one shape with their classes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// `n x h x w x c` values.
+    pub images: Images,
+    /// `n` numbers, each below the number of class names.
+    pub labels: Vec<u32>,
+    /// `n` names within the source; none where images have no names.
+    pub names: Vec<String>,
+    /// `n` numbers: images of one group belong on one side of a split. None where there are no groups.
+    pub groups: Vec<u32>,
+}
+
+impl Split {
+    /// Images and labels, without names and groups.
+    pub fn new(images: Images, labels: Vec<u32>) -> Split {
+        Split { images, labels, names: Vec::new(), groups: Vec::new() }
+    }
+
+    /// How many images.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// The images at `indices`, in that order.
+    pub fn select(&self, indices: &[usize]) -> Split {
+        Split {
+            images: self.images.select(indices),
+            labels: indices.iter().map(|&i| self.labels[i]).collect(),
+            names: indices.iter().filter_map(|&i| self.names.get(i).cloned()).collect(),
+            groups: indices.iter().filter_map(|&i| self.groups.get(i).copied()).collect(),
+        }
+    }
+}
+
+/// An image that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Its number among the entries of its listing.
+    #[serde(rename = "i")]
+    pub entry: usize,
+    /// Its name.
+    pub name: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// A training split, a test split, and the names of their classes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset {
+    /// What the user called it.
+    pub name: String,
+    /// Where it was found or made, for a person to read.
+    pub origin: String,
+    /// By label.
+    pub classes: Vec<String>,
+    /// By label: what the class is a kind of. None where there are no categories.
+    pub categories: Vec<String>,
+    /// What is trained on; the gallery when judging, unless the classes of the test split are others.
+    pub train: Split,
+    /// The queries when judging.
+    pub test: Split,
+    /// What the queries are compared with, where the source names such images.
+    pub given_gallery: Option<Split>,
+    /// How training and test were told apart; nothing for ready-made sets.
+    pub split: Option<SplitBy>,
+    /// Training images that the source names as validation's.
+    pub held_out: Vec<usize>,
+    /// What was done to every picture.
+    pub preparation: Preparation,
+    /// Whether images have classes. Without, all have label 0.
+    pub labelled: bool,
+    /// Pictures that could not be read and were left out.
+    pub skipped: Vec<Failure>,
+    /// What a user should know of how the set was made.
+    pub notes: Vec<String>,
+}
+
+impl Dataset {
+    /// A set of two splits whose images are taken as they are.
+    pub fn new(
+        name: impl Into<String>,
+        origin: impl Into<String>,
+        classes: Vec<String>,
+        train: Split,
+        test: Split,
+    ) -> Dataset {
+        Dataset {
+            name: name.into(),
+            origin: origin.into(),
+            classes,
+            categories: Vec::new(),
+            preparation: Preparation::exact(train.images.shape()),
+            train,
+            test,
+            given_gallery: None,
+            split: None,
+            held_out: Vec::new(),
+            labelled: true,
+            skipped: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// The shape of every image.
+    pub fn shape(&self) -> Shape {
+        self.train.images.shape()
+    }
+
+    /// Whether the test split's classes are all others than those trained on: an open set.
+    pub fn is_open_set(&self) -> bool {
+        let trained = self.of_labels(&self.train.labels);
+        self.labelled && !self.test.is_empty() && !self.test.labels.iter().any(|l| trained[*l as usize])
+    }
+
+    fn of_labels(&self, labels: &[u32]) -> Vec<bool> {
+        let mut there = vec![false; self.classes.len()];
+        labels.iter().for_each(|l| there[*l as usize] = true);
+        there
+    }
+
+    /// What test images are compared with, and whether it is the test images themselves, each left out when it asks.
+    pub fn gallery(&self) -> (&Split, bool) {
+        match &self.given_gallery {
+            Some(gallery) => (gallery, false),
+            None if self.is_open_set() => (&self.test, true),
+            None => (&self.train, false),
+        }
+    }
+
+    /// How many classes the training split has images of.
+    pub fn trained_classes(&self) -> usize {
+        self.of_labels(&self.train.labels).iter().filter(|t| **t).count()
+    }
+
+    /// A table of which image is in which part, if images have names: a line each, `part,class,name`.
+    pub fn split_table(&self) -> Option<String> {
+        if self.train.names.is_empty() {
+            return None;
+        }
+        let mut csv = csv::Writer::from_writer(Vec::new());
+        let _ = csv.write_record(["part", "class", "name"]);
+        let mut held = vec![false; self.train.len()];
+        self.held_out.iter().for_each(|i| held[*i] = true);
+        let given = self.given_gallery.as_ref().map(|g| ("gallery", g));
+        for (part, split) in [("train", &self.train), ("test", &self.test)].into_iter().chain(given) {
+            for (i, (name, label)) in split.names.iter().zip(&split.labels).enumerate() {
+                let part = if part == "train" && held[i] { "val" } else { part };
+                let class = if self.labelled { self.classes[*label as usize].as_str() } else { "" };
+                // Writing to memory cannot fail.
+                let _ = csv.write_record([part, class, name]);
+            }
+        }
+        csv.into_inner().ok().and_then(|bytes| String::from_utf8(bytes).ok())
+    }
+}

@@ -1,0 +1,257 @@
+//! A data set's condition: counts, sizes, what cannot be read, what is there twice.
+
+use super::listing::{Entry, Listing, Part};
+use super::picture::{Decoding, header};
+use super::prepare::Resize;
+use super::splits::divide;
+use super::survey::Survey;
+use super::{DataError, Dataset, Failure, Places, Preparation, Progress, Request, SplitBy, Unit, list};
+use crate::images::Shape;
+use md5::{Digest, Md5};
+use rayon::prelude::*;
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap};
+
+/// Images of a class from which both training and judging can learn something.
+const ENOUGH: usize = 5;
+/// Bits by which the perceptual hashes of near duplicates differ, at most: then two agree in one quarter at least.
+const BITS: u32 = 3;
+/// By how much their thumbnails differ, as a share of what each differs from its own mean.
+const DIFFERENCE: f64 = 0.1;
+/// Side of a thumbnail.
+const THUMB: usize = 16;
+/// Images of one quarter of a hash that each is compared with: sets of blank pages must end some day.
+const COMPARED: usize = 300;
+
+/// What `alike data stats` tells.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Inspection {
+    /// What the user called it.
+    pub name: String,
+    /// Pictures.
+    pub images: usize,
+    /// Files that are no pictures.
+    pub ignored: usize,
+    /// Images by class; empty where there are no classes.
+    pub classes: BTreeMap<String, usize>,
+    /// Images by part, where the source says.
+    pub parts: BTreeMap<&'static str, usize>,
+    /// Images by format.
+    pub formats: BTreeMap<String, usize>,
+    /// Images by height x width.
+    pub sizes: BTreeMap<String, usize>,
+    /// Images by channels and bits.
+    pub channels: BTreeMap<String, usize>,
+    /// What cannot be read.
+    pub unreadable: Vec<Failure>,
+    /// Names of images with the very same pixels.
+    pub identical: Vec<Vec<String>>,
+    /// Names of images that look the same, beside those that are.
+    pub near: Vec<[String; 2]>,
+    /// Identical or near images that are of different classes.
+    pub across_classes: usize,
+    /// Identical or near images, one of which is trained on while another is judged.
+    pub across_parts: usize,
+    /// Classes of few images.
+    pub few: Vec<String>,
+    /// The preparation that pictures would get.
+    pub preparation: Option<String>,
+    /// Why, and what else a user should know.
+    pub notes: Vec<String>,
+}
+
+struct Look {
+    format: String,
+    size: String,
+    channels: String,
+    pixels: [u8; 16],
+    hash: u64,
+    thumb: Vec<u8>,
+}
+
+/// Decodes every image of a source and counts.
+pub fn inspect(
+    request: &Request,
+    places: &Places,
+    progress: &mut dyn Progress,
+) -> Result<Inspection, DataError> {
+    let mut listing = list(request, places, progress)?;
+    let mut notes = std::mem::take(&mut listing.notes);
+    if let Some(by) = &request.split {
+        notes.push(divide(&mut listing.entries, &by.clone().seeded(request.seed), &request.what)?);
+    } else if listing.entries.iter().any(|e| e.part.is_some()) {
+        divide(&mut listing.entries, &SplitBy::Given, &request.what)?;
+    }
+    let entries = &listing.entries;
+    let looks = look_at_all(&listing, progress);
+    let mut all = Inspection {
+        name: request.what.clone(),
+        images: entries.len(),
+        ignored: listing.ignored,
+        classes: count(entries.iter().filter_map(|e| e.class.clone())),
+        parts: count(entries.iter().filter_map(|e| {
+            Some(match e.part? {
+                Part::Train => "train",
+                Part::Validation => "val",
+                Part::Test => "test",
+            })
+        })),
+        formats: BTreeMap::new(),
+        sizes: BTreeMap::new(),
+        channels: BTreeMap::new(),
+        unreadable: Vec::new(),
+        identical: Vec::new(),
+        near: Vec::new(),
+        across_classes: 0,
+        across_parts: 0,
+        few: Vec::new(),
+        preparation: None,
+        notes,
+    };
+    for (i, look) in looks.iter().enumerate() {
+        match look {
+            Ok(look) => {
+                *all.formats.entry(look.format.clone()).or_default() += 1;
+                *all.sizes.entry(look.size.clone()).or_default() += 1;
+                *all.channels.entry(look.channels.clone()).or_default() += 1;
+            }
+            Err(why) => {
+                let (name, why) = (entries[i].name.clone(), why.clone());
+                all.unreadable.push(Failure { entry: i, name, why });
+            }
+        }
+    }
+    twice(entries, &looks, &mut all);
+    all.few = all.classes.iter().filter(|(_, n)| **n < ENOUGH).map(|(c, _)| c.clone()).collect();
+    if listing.rows.is_none()
+        && let Some(survey) = Survey::of(&listing)
+    {
+        let (preparation, why) = survey.preparation();
+        all.preparation = Some(request.prepare.over(preparation).to_string());
+        all.notes.push(why);
+    }
+    Ok(all)
+}
+
+fn count<K: Ord>(keys: impl Iterator<Item = K>) -> BTreeMap<K, usize> {
+    let mut counts = BTreeMap::new();
+    keys.for_each(|k| *counts.entry(k).or_default() += 1);
+    counts
+}
+
+fn look_at_all(listing: &Listing, progress: &mut dyn Progress) -> Vec<Result<Look, String>> {
+    let mut looks = Vec::with_capacity(listing.entries.len());
+    progress.begin("looking at images", Some(listing.entries.len() as u64), Unit::Images);
+    for entries in listing.entries.chunks(512) {
+        looks.par_extend(
+            entries.par_iter().map_init(|| listing.reader(), |reader, entry| look(listing, reader, entry)),
+        );
+        progress.advance(entries.len() as u64);
+    }
+    progress.end();
+    looks
+}
+
+fn look(listing: &Listing, reader: &mut super::listing::Reader<'_>, entry: &Entry) -> Result<Look, String> {
+    let (format, bits) = match &listing.rows {
+        Some(rows) if rows.are_floats() => {
+            let d = rows.shape().c;
+            let (format, size, channels) = ("features".into(), format!("{d} numbers"), "floats".into());
+            return Ok(Look { format, size, channels, pixels: [0; 16], hash: 0, thumb: Vec::new() });
+        }
+        Some(_) => ("array", 8),
+        None => {
+            let head = header(reader.bytes(entry)?).map_err(|e| e.to_string())?;
+            (head.format, head.bits)
+        }
+    };
+    let picture = reader.picture(entry, Decoding::default())?;
+    let Shape { h, w, c } = picture.shape;
+    let small = |h, w| -> Result<Vec<u8>, String> {
+        let to = Preparation { resize: Resize::Squash, ..Preparation::exact(Shape { h, w, c: 1 }) };
+        let mut out = vec![0; h * w];
+        to.apply(&picture, &mut out).map(|()| out)
+    };
+    // Of every row of nine shades, whether each is darker than the next ("difference hash").
+    let rows = small(8, 9)?;
+    let darker = rows.chunks_exact(9).flat_map(|row| row.windows(2).map(|p| u64::from(p[0] < p[1])));
+    let hash = darker.fold(0, |hash, bit| hash << 1 | bit);
+    let mut digest = Md5::new();
+    digest.update(format!("{}", picture.shape));
+    digest.update(&picture.pixels);
+    Ok(Look {
+        format: format.to_owned(),
+        size: format!("{h} x {w}"),
+        channels: format!("{}, {bits} bits", if c == 3 { "colour" } else { "grey" }),
+        pixels: digest.finalize().into(),
+        hash,
+        thumb: small(THUMB, THUMB)?,
+    })
+}
+
+/// Finds what is there twice.
+fn twice(entries: &[Entry], looks: &[Result<Look, String>], all: &mut Inspection) {
+    let seen: Vec<(usize, &Look)> = looks
+        .iter()
+        .enumerate()
+        .filter_map(|(i, l)| Some((i, l.as_ref().ok().filter(|l| !l.thumb.is_empty())?)))
+        .collect();
+    let mut same: HashMap<[u8; 16], Vec<usize>> = HashMap::new();
+    seen.iter().for_each(|(i, look)| same.entry(look.pixels).or_default().push(*i));
+    let mut pairs: Vec<[usize; 2]> = Vec::new();
+    let mut groups: Vec<&Vec<usize>> = same.values().filter(|g| g.len() > 1).collect();
+    groups.sort();
+    for group in groups {
+        all.identical.push(group.iter().map(|i| entries[*i].name.clone()).collect());
+        pairs.extend(group.windows(2).map(|p| [p[0], p[1]]));
+    }
+    // Hashes that differ in three bits agree in one of four quarters.
+    let mut near: Vec<[usize; 2]> = (0..4)
+        .into_par_iter()
+        .flat_map_iter(|quarter| {
+            let key = |look: &Look| (look.hash >> (16 * quarter)) as u16;
+            let mut order = seen.clone();
+            order.sort_by_key(|(i, look)| (key(look), look.hash, *i));
+            let mut found = Vec::new();
+            for (at, (i, a)) in order.iter().enumerate() {
+                for (j, b) in order[at + 1..].iter().take(COMPARED).take_while(|(_, b)| key(b) == key(a)) {
+                    if (a.hash ^ b.hash).count_ones() <= BITS
+                        && a.pixels != b.pixels
+                        && alike(&a.thumb, &b.thumb)
+                    {
+                        found.push([*i.min(j), *i.max(j)]);
+                    }
+                }
+            }
+            found
+        })
+        .collect();
+    near.sort_unstable();
+    near.dedup();
+    all.near = near.iter().map(|p| p.map(|i| entries[i].name.clone())).collect();
+    pairs.extend(near);
+    let test = |i: usize| entries[i].part == Some(Part::Test);
+    all.across_classes = pairs.iter().filter(|[a, b]| entries[*a].class != entries[*b].class).count();
+    all.across_parts = pairs.iter().filter(|[a, b]| test(*a) != test(*b)).count();
+}
+
+fn alike(a: &[u8], b: &[u8]) -> bool {
+    let mean = |t: &[u8]| t.iter().map(|v| f64::from(*v)).sum::<f64>() / t.len() as f64;
+    let spread = |t: &[u8]| t.iter().map(|v| (f64::from(*v) - mean(t)).abs()).sum::<f64>();
+    let apart: u32 = a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
+    f64::from(apart) <= DIFFERENCE * spread(a).min(spread(b)).max(THUMB as f64)
+}
+
+/// Test images whose very pixels are trained on too: the test image's number and the training image's.
+pub fn leaks(data: &Dataset) -> Vec<(usize, usize)> {
+    let digest = |split: &super::Split| -> Vec<[u8; 16]> {
+        (0..split.len())
+            .into_par_iter()
+            .map_init(Vec::new, |scratch, i| Md5::digest(split.images.image(i, scratch)).into())
+            .collect()
+    };
+    let trained: HashMap<[u8; 16], usize> =
+        digest(&data.train).into_iter().enumerate().map(|(i, d)| (d, i)).collect();
+    let test = digest(&data.test);
+    test.iter().enumerate().filter_map(|(i, d)| Some((i, *trained.get(d)?))).collect()
+}

@@ -1,0 +1,267 @@
+//! What a source holds, before anything is decoded: a line for every image.
+
+use super::picture::{Decoding, Picture, decode};
+use crate::files::{self, FileError};
+use crate::images::Images;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use zip::ZipArchive;
+
+/// Which part of a data set an image belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Trained on.
+    Train,
+    /// Judged by while training.
+    Validation,
+    /// Judged by afterwards.
+    Test,
+}
+
+/// What an image of the test part is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// It asks, and it answers others.
+    #[default]
+    Both,
+    /// It asks.
+    Query,
+    /// It answers.
+    Gallery,
+}
+
+/// An image that has not been decoded yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Its path within the source, with slashes; unique.
+    pub name: String,
+    /// Its class's name.
+    pub class: Option<String>,
+    /// Its part, where the source says.
+    pub part: Option<Part>,
+    /// See [`Role`].
+    pub role: Role,
+    /// What its class is a kind of.
+    pub category: Option<String>,
+    /// Images of one group (a person, a product, a writer) belong on one side of a split.
+    pub group: Option<String>,
+    /// The part of the picture that counts: left, top, right, bottom, the last two excluded.
+    pub area: Option<[u32; 4]>,
+    /// Turned counter-clockwise by so many quarters.
+    pub quarters: u8,
+    pub(super) place: Place,
+}
+
+/// Where an image's bytes lie.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Place {
+    File(PathBuf),
+    /// A member of a zip archive.
+    Zip {
+        archive: u32,
+        member: u32,
+    },
+    /// Bytes of an archive that stores them as they are.
+    Span {
+        archive: u32,
+        start: u64,
+        len: u64,
+    },
+    /// An image of [`Listing::rows`], decoded already.
+    Row(u32),
+}
+
+impl Entry {
+    pub(super) fn new(name: String, place: Place) -> Entry {
+        Entry {
+            name,
+            class: None,
+            part: None,
+            role: Role::Both,
+            category: None,
+            group: None,
+            area: None,
+            quarters: 0,
+            place,
+        }
+    }
+}
+
+/// A file that holds many images.
+#[derive(Clone, Debug)]
+pub(super) struct Archive {
+    pub(super) path: PathBuf,
+    pub(super) content: Content,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    Zip(ZipArchive<FileAt>),
+    Plain(Arc<File>),
+}
+
+/// All images of a source.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    /// In the source's order.
+    pub entries: Vec<Entry>,
+    /// Files that are no pictures by their names.
+    pub ignored: usize,
+    /// What a user should know of how the source was read.
+    pub notes: Vec<String>,
+    pub(super) archives: Vec<Archive>,
+    /// Images that need no decoding.
+    pub(super) rows: Option<Images>,
+}
+
+/// A file's bytes may be no more: nothing that is read whole is larger.
+const MOST_FILE: u64 = 1 << 30;
+
+/// Reads entries; a thread's own.
+pub(super) struct Reader<'a> {
+    listing: &'a Listing,
+    /// Copies of the zip archives that this thread has used.
+    zips: Vec<Option<ZipArchive<FileAt>>>,
+    scratch: Vec<u8>,
+}
+
+impl Listing {
+    pub(super) fn reader(&self) -> Reader<'_> {
+        Reader { listing: self, zips: vec![None; self.archives.len()], scratch: Vec::new() }
+    }
+
+    /// Whether the entries are features rather than pictures.
+    pub fn is_features(&self) -> bool {
+        self.rows.as_ref().is_some_and(Images::are_floats)
+    }
+
+    /// Names the state of the files that an entry's bytes depend on.
+    pub(super) fn stamp(&self, entry: &Entry) -> String {
+        let of = |path: &Path| match std::fs::metadata(path) {
+            Ok(m) => {
+                let changed = m.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
+                format!("{} {} {:?}", path.display(), m.len(), changed.map(|t| t.as_nanos()))
+            }
+            Err(_) => format!("{} absent", path.display()),
+        };
+        match &entry.place {
+            Place::File(path) => of(path),
+            // The archive itself is stamped once.
+            place => format!("{place:?}"),
+        }
+    }
+
+    pub(super) fn archive_stamps(&self) -> Vec<String> {
+        let all = self.archives.iter();
+        all.map(|a| self.stamp(&Entry::new(String::new(), Place::File(a.path.clone())))).collect()
+    }
+}
+
+impl Reader<'_> {
+    /// The bytes of an entry's file.
+    pub(super) fn bytes(&mut self, entry: &Entry) -> Result<&[u8], String> {
+        let unreadable = |e: io::Error| match e.kind() {
+            io::ErrorKind::NotFound => "it is not there".to_owned(),
+            _ => format!("it cannot be read: {e}"),
+        };
+        let scratch = &mut self.scratch;
+        scratch.clear();
+        match &entry.place {
+            Place::File(path) => {
+                let mut file = File::open(path).map_err(unreadable)?;
+                fill(&mut file, scratch).map_err(unreadable)?;
+            }
+            Place::Zip { archive, member } => {
+                let at = *archive as usize;
+                let Content::Zip(original) = &self.listing.archives[at].content else {
+                    return Err("its archive is no zip".into());
+                };
+                let zip = self.zips[at].get_or_insert_with(|| original.clone());
+                let mut file =
+                    zip.by_index(*member as usize).map_err(|e| format!("it cannot be unpacked: {e}"))?;
+                fill(&mut file, scratch).map_err(|e| format!("it cannot be unpacked: {e}"))?;
+            }
+            Place::Span { archive, start, len } => {
+                let Content::Plain(file) = &self.listing.archives[*archive as usize].content else {
+                    return Err("its archive is packed".into());
+                };
+                // A length beyond the file's end must not be believed.
+                let most = file.metadata().map_err(unreadable)?.len().saturating_sub(*start);
+                if *len > most.min(MOST_FILE) {
+                    return Err("its archive ends before it does".into());
+                }
+                scratch.resize(*len as usize, 0);
+                files::read_at(file, scratch, *start).map_err(unreadable)?;
+            }
+            Place::Row(_) => return Err("it is no file".into()),
+        }
+        Ok(scratch)
+    }
+
+    /// The picture of an entry: its part, turned as it says.
+    pub(super) fn picture(&mut self, entry: &Entry, how: Decoding) -> Result<Picture, String> {
+        let mut picture = match &entry.place {
+            Place::Row(row) => {
+                let Some(rows) = &self.listing.rows else { return Err("it is not there".into()) };
+                let pixels = rows.image(*row as usize, &mut self.scratch).to_vec();
+                Picture { shape: rows.shape(), pixels }
+            }
+            _ => {
+                // Where only a part counts, the scale of the whole says nothing.
+                let at_least = how.at_least.filter(|_| entry.area.is_none());
+                decode(self.bytes(entry)?, Decoding { at_least, ..how }).map_err(|e| e.to_string())?
+            }
+        };
+        if let Some(area) = entry.area {
+            picture = picture.part(area).map_err(|e| e.to_string())?;
+        }
+        Ok(picture.turned(entry.quarters))
+    }
+}
+
+fn fill(from: &mut dyn Read, into: &mut Vec<u8>) -> io::Result<()> {
+    from.take(MOST_FILE + 1).read_to_end(into)?;
+    if into.len() as u64 > MOST_FILE {
+        return Err(io::Error::other("it is larger than a gigabyte"));
+    }
+    Ok(())
+}
+
+/// A reader of a shared file with a position of its own.
+#[derive(Clone, Debug)]
+pub(super) struct FileAt {
+    file: Arc<File>,
+    len: u64,
+    at: u64,
+}
+
+impl FileAt {
+    pub(super) fn open(path: &Path) -> Result<FileAt, FileError> {
+        let file = File::open(path).map_err(FileError::reading(path))?;
+        let len = file.metadata().map_err(FileError::reading(path))?.len();
+        Ok(FileAt { file: Arc::new(file), len, at: 0 })
+    }
+}
+
+impl Read for FileAt {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let n = into.len().min(self.len.saturating_sub(self.at) as usize);
+        files::read_at(&self.file, &mut into[..n], self.at)?;
+        self.at += n as u64;
+        Ok(n)
+    }
+}
+
+impl Seek for FileAt {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => i128::from(at),
+            SeekFrom::End(by) => i128::from(self.len) + i128::from(by),
+            SeekFrom::Current(by) => i128::from(self.at) + i128::from(by),
+        };
+        self.at = u64::try_from(at).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+        Ok(self.at)
+    }
+}

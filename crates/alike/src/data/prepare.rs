@@ -1,0 +1,393 @@
+//! Preparation: what is done to every picture before a network sees it.
+//!
+//! It belongs to the model and is saved with it, so that training, embedding and serving cannot disagree.
+
+use super::picture::{Decoding, Picture};
+use crate::images::Shape;
+use crate::suggest::did_you_mean;
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// How a picture of another size becomes one of the right size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resize {
+    /// All of it is seen; what is left beside it has the mean colour of its border.
+    Fit,
+    /// All is filled; what stands out at two sides is cut off.
+    Fill,
+    /// Height and width are scaled apart.
+    Squash,
+    /// Not at all: a picture of another size is refused.
+    Exact,
+}
+
+impl Resize {
+    /// Their names.
+    pub const NAMES: [&str; 4] = ["fit", "fill", "squash", "exact"];
+    const ALL: [Resize; 4] = [Resize::Fit, Resize::Fill, Resize::Squash, Resize::Exact];
+}
+
+impl FromStr for Resize {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Resize, String> {
+        let at = Resize::NAMES.iter().position(|name| *name == s);
+        at.map(|i| Resize::ALL[i]).ok_or_else(|| {
+            format!(
+                "resize is one of {}, not '{s}'{}",
+                Resize::NAMES.join(", "),
+                did_you_mean(s, Resize::NAMES)
+            )
+        })
+    }
+}
+
+impl fmt::Display for Resize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Resize::NAMES[*self as usize])
+    }
+}
+
+/// What is done to every picture, in this order: stretch, crop, grey or colour, resize, invert.
+///
+/// Written `size=64x64,channels=1,resize=fit,crop=1,invert=false,stretch=false`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Preparation {
+    /// What comes of it.
+    pub shape: Shape,
+    /// How it gets its size.
+    pub resize: Resize,
+    /// The share of height and width, in the middle, that is kept.
+    pub crop: f64,
+    /// Black becomes white.
+    pub invert: bool,
+    /// Brightness is spread from black to white.
+    pub stretch: bool,
+}
+
+/// A preparation of which only some is decided: what a user says.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PreparationWish {
+    /// Height and width.
+    pub size: Option<[usize; 2]>,
+    /// 1 for grey, 3 for colour.
+    pub channels: Option<usize>,
+    /// See [`Preparation::resize`].
+    pub resize: Option<Resize>,
+    /// See [`Preparation::crop`].
+    pub crop: Option<f64>,
+    /// See [`Preparation::invert`].
+    pub invert: Option<bool>,
+    /// See [`Preparation::stretch`].
+    pub stretch: Option<bool>,
+}
+
+const KEYS: [&str; 6] = ["size", "channels", "resize", "crop", "invert", "stretch"];
+const MOST_SIDE: usize = 1024;
+
+impl FromStr for PreparationWish {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<PreparationWish, String> {
+        let mut wish = PreparationWish::default();
+        for pair in text.split(',').map(str::trim).filter(|p| !p.is_empty()) {
+            // `invert` alone means that it is wanted.
+            let (key, value) = pair.split_once('=').unwrap_or((pair, "true"));
+            let (key, value) = (key.trim(), value.trim());
+            let truth = || match value {
+                "true" => Ok(Some(true)),
+                "false" => Ok(Some(false)),
+                _ => Err(format!("{key} is true or false, not '{value}'")),
+            };
+            match key {
+                "size" => wish.size = Some(size(value)?),
+                "channels" => {
+                    wish.channels = Some(match value {
+                        "1" | "grey" | "gray" => 1,
+                        "3" | "colour" | "color" => 3,
+                        _ => return Err(format!("channels is 1 (or grey) or 3 (or colour), not '{value}'")),
+                    });
+                }
+                "resize" => wish.resize = Some(value.parse()?),
+                "crop" => {
+                    let share = value.parse().ok().filter(|v| *v > 0.0 && *v <= 1.0);
+                    wish.crop = Some(
+                        share.ok_or_else(|| format!("crop is a share above 0 and up to 1, not '{value}'"))?,
+                    );
+                }
+                "invert" => wish.invert = truth()?,
+                "stretch" => wish.stretch = truth()?,
+                _ => {
+                    let hint = did_you_mean(key, KEYS);
+                    return Err(format!("a preparation has no '{key}'{hint} (it has: {})", KEYS.join(", ")));
+                }
+            }
+        }
+        Ok(wish)
+    }
+}
+
+fn size(text: &str) -> Result<[usize; 2], String> {
+    let side = |s: &str| s.trim().parse().ok().filter(|n| (1..=MOST_SIDE).contains(n));
+    let (h, w) = text.split_once('x').unwrap_or((text, text));
+    match (side(h), side(w)) {
+        (Some(h), Some(w)) => Ok([h, w]),
+        _ => Err(format!("size is HEIGHTxWIDTH or one number, from 1 to {MOST_SIDE}, not '{text}'")),
+    }
+}
+
+impl PreparationWish {
+    /// The whole preparation, where `usual` is what holds unless something was said.
+    pub fn over(&self, usual: Preparation) -> Preparation {
+        let [h, w] = self.size.unwrap_or([usual.shape.h, usual.shape.w]);
+        Preparation {
+            shape: Shape { h, w, c: self.channels.unwrap_or(usual.shape.c) },
+            resize: self.resize.unwrap_or(match (self.size, usual.resize) {
+                // A size that was asked for is not one that all have already.
+                (Some(_), Resize::Exact) => Resize::Fit,
+                (_, usual) => usual,
+            }),
+            crop: self.crop.unwrap_or(usual.crop),
+            invert: self.invert.unwrap_or(usual.invert),
+            stretch: self.stretch.unwrap_or(usual.stretch),
+        }
+    }
+}
+
+impl Preparation {
+    /// Pictures are taken as they are, and those of another size refused.
+    pub fn exact(shape: Shape) -> Preparation {
+        Preparation { shape, resize: Resize::Exact, crop: 1.0, invert: false, stretch: false }
+    }
+
+    /// How a picture is decoded that will be prepared so.
+    pub fn decoding(&self) -> Decoding {
+        let enough = |side: usize| (side as f64 / self.crop).ceil() as usize;
+        Decoding {
+            at_least: (self.resize != Resize::Exact).then(|| [enough(self.shape.h), enough(self.shape.w)]),
+            stretch: self.stretch,
+        }
+    }
+
+    /// Writes the prepared picture; an error says why it cannot be.
+    ///
+    /// # Panics
+    ///
+    /// If `out` is not [`Preparation::shape`] long.
+    pub fn apply(&self, picture: &Picture, out: &mut [u8]) -> Result<(), String> {
+        assert_eq!(out.len(), self.shape.len(), "prepare: one image");
+        let cropped;
+        let mut picture = picture;
+        if self.crop < 1.0 {
+            let Shape { h, w, .. } = picture.shape;
+            let keep = |side: usize| ((side as f64 * self.crop).round() as usize).max(1);
+            let (kept_h, kept_w) = (keep(h), keep(w));
+            let (x, y) = (((w - kept_w) / 2) as u32, ((h - kept_h) / 2) as u32);
+            cropped =
+                picture.part([x, y, x + kept_w as u32, y + kept_h as u32]).map_err(|e| e.to_string())?;
+            picture = &cropped;
+        }
+        let Shape { h, w, c } = self.shape;
+        let recoloured;
+        if picture.shape.c != c {
+            recoloured = recolour(picture, c);
+            picture = &recoloured;
+        }
+        let from = picture.shape;
+        if from == self.shape {
+            out.copy_from_slice(&picture.pixels);
+        } else {
+            match self.resize {
+                Resize::Exact => {
+                    return Err(format!(
+                        "it is {} pixels high and {} wide, not {h} x {w}; say how to scale it: resize=fit, fill or squash",
+                        from.h, from.w
+                    ));
+                }
+                Resize::Squash => scale(picture, [0.0, 0.0, from.w as f64, from.h as f64], [h, w], out)?,
+                Resize::Fill => {
+                    // The largest part of the right proportions, in the middle.
+                    let zoom = (from.w as f64 / w as f64).min(from.h as f64 / h as f64);
+                    let (pw, ph) = (w as f64 * zoom, h as f64 * zoom);
+                    let part = [(from.w as f64 - pw) / 2.0, (from.h as f64 - ph) / 2.0, pw, ph];
+                    scale(picture, part, [h, w], out)?;
+                }
+                Resize::Fit => {
+                    let zoom = (w as f64 / from.w as f64).min(h as f64 / from.h as f64);
+                    let side =
+                        |side: usize, most: usize| ((side as f64 * zoom).round() as usize).clamp(1, most);
+                    let (fh, fw) = (side(from.h, h), side(from.w, w));
+                    let mut inner = vec![0; fh * fw * c];
+                    scale(picture, [0.0, 0.0, from.w as f64, from.h as f64], [fh, fw], &mut inner)?;
+                    let border = border(picture);
+                    out.chunks_exact_mut(c).for_each(|p| p.copy_from_slice(&border[..c]));
+                    let (top, left) = ((h - fh) / 2, (w - fw) / 2);
+                    for (y, row) in inner.chunks_exact(fw * c).enumerate() {
+                        out[((top + y) * w + left) * c..][..fw * c].copy_from_slice(row);
+                    }
+                }
+            }
+        }
+        if self.invert {
+            out.iter_mut().for_each(|v| *v = 255 - *v);
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Preparation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Preparation { shape: Shape { h, w, c }, resize, crop, invert, stretch } = self;
+        write!(f, "size={h}x{w},channels={c},resize={resize},crop={crop},invert={invert},stretch={stretch}")
+    }
+}
+
+impl FromStr for Preparation {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Preparation, String> {
+        let wish: PreparationWish = text.parse()?;
+        let (Some([h, w]), Some(c)) = (wish.size, wish.channels) else {
+            return Err(format!("'{text}' gives no size and channels"));
+        };
+        Ok(wish.over(Preparation::exact(Shape { h, w, c })))
+    }
+}
+
+impl Serialize for Preparation {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Preparation {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Preparation, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Grey to colour, or colour to its brightness (ITU-R BT.709).
+fn recolour(picture: &Picture, c: usize) -> Picture {
+    let shape = Shape { c, ..picture.shape };
+    let pixels = if c == 3 {
+        picture.pixels.iter().flat_map(|v| [*v; 3]).collect()
+    } else {
+        picture
+            .pixels
+            .chunks_exact(3)
+            .map(|p| {
+                let [r, g, b] = [p[0], p[1], p[2]].map(u32::from);
+                ((2126 * r + 7152 * g + 722 * b + 5000) / 10_000) as u8
+            })
+            .collect()
+    };
+    Picture { shape, pixels }
+}
+
+/// The mean of the outermost pixels, by channel.
+fn border(picture: &Picture) -> [u8; 3] {
+    let Shape { h, w, c } = picture.shape;
+    let (mut sums, mut n) = ([0u64; 3], 0);
+    let mut add = |x: usize, y: usize| {
+        picture.pixels[(y * w + x) * c..][..c].iter().zip(&mut sums).for_each(|(v, s)| *s += u64::from(*v));
+        n += 1;
+    };
+    for x in 0..w {
+        add(x, 0);
+        add(x, h - 1);
+    }
+    for y in 0..h {
+        add(0, y);
+        add(w - 1, y);
+    }
+    sums.map(|s| ((s + n / 2) / n) as u8)
+}
+
+/// Scales a part, `[left, top, width, height]`, to a size: every pixel the weighted mean of what it covers.
+fn scale(
+    picture: &Picture,
+    [x, y, pw, ph]: [f64; 4],
+    [h, w]: [usize; 2],
+    out: &mut [u8],
+) -> Result<(), String> {
+    let Shape { h: from_h, w: from_w, c } = picture.shape;
+    let kind = if c == 3 { PixelType::U8x3 } else { PixelType::U8 };
+    let failed = |e: &dyn fmt::Display| format!("it cannot be scaled: {e}");
+    let from = ImageRef::new(from_w as u32, from_h as u32, &picture.pixels, kind).map_err(|e| failed(&e))?;
+    let mut to = Image::from_slice_u8(w as u32, h as u32, out, kind).map_err(|e| failed(&e))?;
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+        .use_alpha(false)
+        .crop(x, y, pw, ph);
+    Resizer::new().resize(&from, &mut to, &options).map_err(|e| failed(&e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ramp(h: usize, w: usize) -> Picture {
+        let pixels = (0..h * w).map(|i| ((i % w) * 255 / (w - 1).max(1)) as u8).collect();
+        Picture { shape: Shape { h, w, c: 1 }, pixels }
+    }
+
+    fn prepared(text: &str, picture: &Picture) -> Result<Vec<u8>, String> {
+        let preparation: Preparation = text.parse().unwrap();
+        let mut out = vec![0; preparation.shape.len()];
+        preparation.apply(picture, &mut out).map(|()| out)
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let text = "size=32x48,channels=3,resize=fill,crop=0.875,invert=true,stretch=false";
+        assert_eq!(text.parse::<Preparation>().unwrap().to_string(), text);
+        let wish: PreparationWish = "size=32, invert".parse().unwrap();
+        assert_eq!((wish.size, wish.invert, wish.crop), (Some([32, 32]), Some(true), None));
+        let usual = Preparation::exact(Shape { h: 9, w: 9, c: 1 });
+        assert_eq!(wish.over(usual).resize, Resize::Fit);
+        let refused = |text: &str| text.parse::<PreparationWish>().unwrap_err();
+        assert!(refused("sise=3").contains("did you mean 'size'"));
+        assert!(refused("size=0").contains("from 1 to"));
+        assert!(refused("resize=fits").contains("did you mean 'fit'"));
+        assert!(refused("crop=2").contains("share"));
+        assert!(refused("channels=4").contains("grey"));
+        assert!(refused("invert=yes").contains("true or false"));
+    }
+
+    #[test]
+    fn fit_shows_all_fill_cuts_and_squash_distorts() {
+        let wide = ramp(4, 16);
+        let fit = prepared("size=8x8,channels=1,resize=fit", &wide).unwrap();
+        let border = fit[0];
+        assert!(fit[..24].iter().chain(&fit[40..]).all(|v| *v == border), "three rows above and below");
+        assert!(fit[24] < 30 && fit[31] > 225 && fit[24..32].is_sorted());
+        let fill = prepared("size=8x8,channels=1,resize=fill", &wide).unwrap();
+        assert!(fill[0] > 80 && fill[7] < 175, "the middle alone: {:?}", &fill[..8]);
+        let squash = prepared("size=8x8,channels=1,resize=squash", &wide).unwrap();
+        assert!(squash[0] < 30 && squash[7] > 225 && squash[56..] == squash[..8]);
+        assert!(prepared("size=8x8,channels=1,resize=exact", &wide).unwrap_err().contains("4 pixels high"));
+        let crop = prepared("size=4x4,channels=1,resize=squash,crop=0.5", &wide).unwrap();
+        assert!(crop[0] > 60 && crop[3] < 195, "{crop:?}");
+    }
+
+    #[test]
+    fn colours_become_brightness_and_back_and_inversion_is_last() {
+        let red = Picture { shape: Shape { h: 1, w: 1, c: 3 }, pixels: vec![255, 0, 0] };
+        assert_eq!(prepared("size=1x1,channels=1", &red).unwrap(), [54]);
+        assert_eq!(prepared("size=1x1,channels=3,invert", &red).unwrap(), [0, 255, 255]);
+        let grey = Picture { shape: Shape { h: 1, w: 1, c: 1 }, pixels: vec![7] };
+        assert_eq!(prepared("size=1x1,channels=3", &grey).unwrap(), [7, 7, 7]);
+    }
+
+    #[test]
+    fn scaling_down_averages() {
+        // A checkerboard of single pixels has no other shade once halved often enough.
+        let pixels = (0..64 * 64).map(|i| if (i % 64 + i / 64) % 2 == 0 { 255 } else { 0 }).collect();
+        let board = Picture { shape: Shape { h: 64, w: 64, c: 1 }, pixels };
+        let small = prepared("size=8x8,channels=1,resize=squash", &board).unwrap();
+        assert!(small.iter().all(|v| v.abs_diff(127) < 10), "{small:?}");
+    }
+}

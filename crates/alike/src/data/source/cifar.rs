@@ -1,0 +1,101 @@
+//! CIFAR-10 and CIFAR-100 in their binary form.
+//!
+//! Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009; <https://www.cs.toronto.edu/~kriz/cifar.html>,
+//! section "Binary version": a record is one label byte (CIFAR-10) or two (CIFAR-100: coarse, fine), then 3,072 bytes, the
+//! red, green and blue planes of 32 x 32 pixels.
+
+use super::wrong;
+use crate::data::DataError;
+use crate::data::listing::{Entry, Listing, Part, Place};
+use crate::files;
+use crate::images::{Images, Shape};
+use std::path::{Path, PathBuf};
+
+const SHAPE: Shape = Shape { h: 32, w: 32, c: 3 };
+
+struct Layout {
+    train: &'static [&'static str],
+    test: &'static str,
+    labels: usize,
+    names: &'static str,
+    categories: Option<&'static str>,
+}
+
+const LAYOUTS: [Layout; 2] = [
+    Layout {
+        train: &[
+            "data_batch_1.bin",
+            "data_batch_2.bin",
+            "data_batch_3.bin",
+            "data_batch_4.bin",
+            "data_batch_5.bin",
+        ],
+        test: "test_batch.bin",
+        labels: 1,
+        names: "batches.meta.txt",
+        categories: None,
+    },
+    Layout {
+        train: &["train.bin"],
+        test: "test.bin",
+        labels: 2,
+        names: "fine_label_names.txt",
+        categories: Some("coarse_label_names.txt"),
+    },
+];
+
+/// The set in a folder, or in the folder that its archive unpacks to; nothing if there is none.
+pub(super) fn open(folder: &Path) -> Result<Option<Listing>, DataError> {
+    let inner = ["cifar-10-batches-bin", "cifar-100-binary"].map(|name| folder.join(name));
+    for folder in std::iter::once(folder.to_owned()).chain(inner) {
+        for layout in &LAYOUTS {
+            if folder.join(layout.train[0]).is_file() && folder.join(layout.test).is_file() {
+                return read(&folder, layout).map(Some);
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn read(folder: &Path, layout: &Layout) -> Result<Listing, DataError> {
+    let classes = names(&folder.join(layout.names))?;
+    let categories = layout.categories.map(|file| names(&folder.join(file))).transpose()?.unwrap_or_default();
+    let mut listing = Listing::default();
+    let mut pixels = Vec::new();
+    let files = layout.train.iter().map(|f| (*f, Part::Train)).chain([(layout.test, Part::Test)]);
+    for (file, part) in files.filter(|(f, _)| folder.join(f).is_file()) {
+        let path: PathBuf = folder.join(file);
+        let bytes = files::read(&path)?;
+        let record = layout.labels + SHAPE.len();
+        if bytes.is_empty() || !bytes.len().is_multiple_of(record) {
+            let n = bytes.len();
+            return Err(wrong(
+                &path,
+                format!("it has {n} bytes, which is no whole number of records of {record}"),
+            ));
+        }
+        for (i, record) in bytes.chunks_exact(record).enumerate() {
+            let (labels, planes) = record.split_at(layout.labels);
+            let label = usize::from(labels[layout.labels - 1]);
+            let class = classes.get(label).cloned().unwrap_or_else(|| label.to_string());
+            let category = categories.get(usize::from(labels[0])).cloned();
+            let row = listing.entries.len() as u32;
+            let entry = Entry::new(format!("{file}/{i}"), Place::Row(row));
+            listing.entries.push(Entry { class: Some(class), category, part: Some(part), ..entry });
+            let (red, rest) = planes.split_at(1024);
+            let (green, blue) = rest.split_at(1024);
+            pixels.extend(red.iter().zip(green).zip(blue).flat_map(|((r, g), b)| [*r, *g, *b]));
+        }
+    }
+    listing.rows = Some(Images::new(SHAPE, pixels));
+    Ok(listing)
+}
+
+/// A name a line; without the file, classes are called by their numbers.
+fn names(path: &Path) -> Result<Vec<String>, DataError> {
+    if !path.is_file() {
+        return Ok(Vec::new());
+    }
+    let text = files::read_text(path)?;
+    Ok(text.lines().map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect())
+}

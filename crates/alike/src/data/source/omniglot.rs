@@ -1,0 +1,83 @@
+//! Omniglot as it is published: two archives of drawn characters, and lists of classes that papers split it by.
+//!
+//! Lake, Salakhutdinov and Tenenbaum, "Human-level concept learning through probabilistic program induction", Science
+//! 2015. `images_background.zip` holds 964 characters of 30 alphabets and is trained on; `images_evaluation.zip` holds 659
+//! of 20 others. An alphabet is a category.
+
+use super::archive::zip_members;
+use super::arrange::{arrange, part};
+use super::wrong;
+use crate::data::DataError;
+use crate::data::listing::{Entry, Listing, Part};
+use crate::files;
+use std::collections::HashMap;
+use std::path::Path;
+
+const BACKGROUND: &str = "images_background.zip";
+const EVALUATION: &str = "images_evaluation.zip";
+
+pub(super) fn is(folder: &Path) -> bool {
+    folder.join(BACKGROUND).is_file()
+}
+
+pub(super) fn open(folder: &Path) -> Result<Listing, DataError> {
+    let mut listing = Listing::default();
+    for (file, part) in [(BACKGROUND, Part::Train), (EVALUATION, Part::Test)] {
+        let path = folder.join(file);
+        if !path.is_file() {
+            continue;
+        }
+        let (archive, members) = zip_members(&path, listing.archives.len() as u32)?;
+        listing.archives.push(archive);
+        let half = arrange(members, true);
+        listing.ignored += half.ignored;
+        listing.entries.extend(half.entries.into_iter().map(|e| Entry { part: Some(part), ..e }));
+    }
+    listing.notes.push("the background set is trained on, the evaluation set is judged".into());
+    Ok(listing)
+}
+
+/// The entries that lists of classes name, `train.txt`, `val.txt` and `test.txt` in a folder: a line is a class, or a class
+/// and a turn, `ALPHABET/characterNN/rot090`. Every line is a class of its own.
+///
+/// Vinyals et al., "Matching Networks for One Shot Learning", 2016, count a character turned by a quarter as another; the
+/// lists are those of Snell, Swersky and Zemel, "Prototypical Networks for Few-shot Learning", 2017.
+pub(in crate::data) fn list_classes(entries: &[Entry], folder: &Path) -> Result<Vec<Entry>, DataError> {
+    let mut of_class: HashMap<&str, Vec<&Entry>> = HashMap::new();
+    entries.iter().for_each(|e| of_class.entry(e.class.as_deref().unwrap_or_default()).or_default().push(e));
+    let mut chosen = Vec::new();
+    let mut any = false;
+    for list in ["train", "val", "test"] {
+        let path = folder.join(format!("{list}.txt"));
+        if !path.is_file() {
+            continue;
+        }
+        any = true;
+        for (i, line) in files::read_text(&path)?.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
+            let line = line.trim();
+            let turn = line.rsplit_once("/rot").and_then(|(class, degrees)| {
+                let quarters = ["000", "090", "180", "270"].iter().position(|d| *d == degrees)?;
+                Some((class, quarters as u8))
+            });
+            let (class, quarters) = turn.unwrap_or((line, 0));
+            let Some(members) = of_class.get(class) else {
+                return Err(wrong(&path, format!("line {}: there is no class '{class}'", i + 1)));
+            };
+            chosen.extend(members.iter().map(|e| Entry {
+                class: Some(line.to_owned()),
+                part: part(list),
+                quarters,
+                name: if turn.is_some() {
+                    format!("{}@{}", e.name, 90 * u32::from(quarters))
+                } else {
+                    e.name.clone()
+                },
+                ..(*e).clone()
+            }));
+        }
+    }
+    if !any {
+        return Err(wrong(folder, "it holds none of the lists train.txt, val.txt and test.txt"));
+    }
+    Ok(chosen)
+}

@@ -1,0 +1,166 @@
+//! A look at some of a listing's pictures, and the preparation that suits them.
+
+use super::Preparation;
+use super::listing::Listing;
+use super::picture::{Decoding, header};
+use super::prepare::Resize;
+use crate::images::{Images, Shape};
+use rayon::prelude::*;
+
+/// Pictures whose size is looked at, at most.
+const SIZES: usize = 2000;
+/// Pictures that are decoded, at most.
+const DECODED: usize = 64;
+/// The longer side that pictures are brought to, and that of drawings, whose strokes need less.
+const SIDE: usize = 64;
+const DRAWN_SIDE: usize = 40;
+
+/// What pictures are like.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Survey {
+    /// Height and width that all have which were looked at.
+    pub common: Option<[usize; 2]>,
+    /// The median height and width.
+    pub median: [usize; 2],
+    /// Whether any has colours.
+    pub colour: bool,
+    /// Whether pixels are mostly as dark or as bright as can be: drawings, characters.
+    pub drawn: bool,
+}
+
+/// Whether pixels are mostly black or white.
+pub fn drawn(images: &Images) -> bool {
+    let n = images.len().min(DECODED);
+    let mut scratch = Vec::new();
+    let shares = (0..n).map(|i| extreme(images.image(i * images.len() / n, &mut scratch)));
+    !images.are_floats() && shares.sum::<f64>() > 0.7 * n as f64
+}
+
+/// The share of values near black or white.
+fn extreme(pixels: &[u8]) -> f64 {
+    pixels.iter().filter(|v| !(24..=231).contains(*v)).count() as f64 / pixels.len().max(1) as f64
+}
+
+/// About `most` numbers below `n`, evenly spread.
+fn some(n: usize, most: usize) -> Vec<usize> {
+    let m = n.min(most);
+    (0..m).map(|i| i * n / m).collect()
+}
+
+impl Survey {
+    /// Looks at some pictures of a listing, evenly spread. Those that cannot be read say nothing; if none can, nothing is
+    /// known.
+    pub fn of(listing: &Listing) -> Option<Survey> {
+        let entries = &listing.entries;
+        let mut sizes: Vec<[usize; 2]> = some(entries.len(), SIZES)
+            .par_iter()
+            .map_init(
+                || listing.reader(),
+                |reader, &i| {
+                    let entry = &entries[i];
+                    if let Some([x1, y1, x2, y2]) = entry.area {
+                        return Some([(y2 - y1) as usize, (x2 - x1) as usize]);
+                    }
+                    let Shape { h, w, .. } = match &listing.rows {
+                        Some(rows) => rows.shape(),
+                        None => header(reader.bytes(entry).ok()?).ok()?.shape,
+                    };
+                    Some(if entry.quarters % 2 == 1 { [w, h] } else { [h, w] })
+                },
+            )
+            .flatten()
+            .collect();
+        let looks: Vec<(bool, f64)> = some(entries.len(), DECODED)
+            .par_iter()
+            .map_init(
+                || listing.reader(),
+                |reader, &i| {
+                    let picture = reader.picture(&entries[i], Decoding::default()).ok()?;
+                    let colours = |p: &[u8]| {
+                        let (least, most) = (p.iter().min(), p.iter().max());
+                        least.zip(most).is_some_and(|(a, b)| b - a > 8)
+                    };
+                    // Grey is often stored as three channels.
+                    let coloured = picture.shape.c == 3
+                        && picture.pixels.chunks_exact(3).filter(|p| colours(p)).count()
+                            > picture.pixels.len() / 3 / 200;
+                    Some((coloured, extreme(&picture.pixels)))
+                },
+            )
+            .flatten()
+            .collect();
+        let first = *sizes.first()?;
+        let common = sizes.iter().all(|s| *s == first).then_some(first);
+        let middle = sizes.len() / 2;
+        let mut median = |side: usize| {
+            sizes.sort_unstable_by_key(|s| s[side]);
+            sizes[middle][side]
+        };
+        let share = looks.iter().map(|l| l.1).sum::<f64>() / looks.len().max(1) as f64;
+        Some(Survey {
+            common,
+            median: [median(0), median(1)],
+            colour: looks.iter().any(|l| l.0),
+            drawn: share > 0.7,
+        })
+    }
+
+    /// A preparation for such pictures, and why.
+    pub fn preparation(&self) -> (Preparation, String) {
+        let most = if self.drawn { DRAWN_SIDE } else { SIDE };
+        let c = if self.colour { 3 } else { 1 };
+        let kind = match (self.colour, self.drawn) {
+            (true, false) => "pictures in colour",
+            (false, false) => "pictures in grey",
+            (true, true) => "drawings in colour",
+            (false, true) => "drawings in black and white",
+        };
+        let usual = |h, w| Preparation { resize: Resize::Fit, ..Preparation::exact(Shape { h, w, c }) };
+        match self.common {
+            Some([h, w]) if h.max(w) <= most => {
+                (usual(h, w), format!("{kind}, all of {h} x {w}, which is kept"))
+            }
+            Some([h, w]) => {
+                let by = h.max(w).div_ceil(most);
+                let side = |n: usize| ((n + by / 2) / by).max(1);
+                (
+                    usual(side(h), side(w)),
+                    format!("{kind}, all of {h} x {w}, scaled to one {} of it", ordinal(by)),
+                )
+            }
+            None => {
+                let [h, w] = self.median;
+                let side = h.max(w).next_multiple_of(4).clamp(8, most);
+                (
+                    usual(side, side),
+                    format!("{kind} of many sizes ({h} x {w} in the middle), fitted into {side} x {side}"),
+                )
+            }
+        }
+    }
+}
+
+fn ordinal(n: usize) -> String {
+    match n {
+        2 => "half".to_owned(),
+        3 => "third".to_owned(),
+        4 => "quarter".to_owned(),
+        n => format!("{n}th"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_kept_divided_or_fitted() {
+        let survey = |common, median, drawn| Survey { common, median, colour: false, drawn };
+        let size = |s: Survey| (s.preparation().0.shape.h, s.preparation().0.shape.w);
+        assert_eq!(size(survey(Some([28, 28]), [28, 28], true)), (28, 28));
+        assert_eq!(size(survey(Some([105, 105]), [105, 105], true)), (35, 35));
+        assert_eq!(size(survey(Some([112, 92]), [112, 92], false)), (56, 46));
+        assert_eq!(size(survey(None, [30, 50], false)), (52, 52));
+        assert_eq!(size(survey(None, [3000, 2000], false)), (64, 64));
+    }
+}

@@ -1,0 +1,94 @@
+//! Networks by name, each a text that fits the images' size.
+
+use super::SEED_SPEC;
+use crate::images::Shape;
+
+/// Names of networks, and what each is for.
+pub const NETWORKS: [(&str, &str); 7] = [
+    ("seed", "the project's first page: three convolutions of 32 maps"),
+    ("plain", "five convolutions, two pools, 128 numbers: small grey images, many of them"),
+    ("conv4", "the few-shot papers' four blocks of 64 maps (Vinyals et al. 2016), with group normalisation"),
+    ("residual-small", "a residual unit a scale, from 32 maps on: 32 to 128 pixels, few images"),
+    ("residual", "the same from 64 maps on: thousands of images"),
+    ("residual-large", "two units a scale, wider: many images, and time"),
+    ("head", "a linear layer over ready-made features"),
+];
+
+/// The specification of the network called `name` for images of a shape; nothing if there is no such name.
+pub fn named_network(name: &str, shape: Shape) -> Option<String> {
+    Some(match name {
+        "seed" => SEED_SPEC.replace('\n', " "),
+        "plain" => "norm relu conv(32) maxpool(2) norm(4) relu conv(64) norm(8) relu conv(64) maxpool(2) norm(8) relu \
+                    conv(128) norm(8) relu conv(128) gap l2"
+            .to_owned(),
+        "conv4" => conv4(shape),
+        "residual-small" => residual(shape, &[32, 48, 64, 96], 1, 64),
+        "residual" => residual(shape, &[64, 96, 128, 192], 1, 128),
+        "residual-large" => residual(shape, &[64, 128, 192, 256], 2, 128),
+        "head" => "norm linear(64) l2".to_owned(),
+        _ => return None,
+    })
+}
+
+/// Pools that leave about four to seven pixels along the shorter side.
+fn pools(shape: Shape) -> usize {
+    let side = shape.h.min(shape.w);
+    (0..4).take_while(|p| side >> (p + 1) >= 4).count()
+}
+
+fn conv4(shape: Shape) -> String {
+    let fitting = {
+        let side = shape.h.min(shape.w);
+        (0..4).take_while(|p| side >> (p + 1) >= 1).count()
+    };
+    let block = |pool: bool| format!("conv(64) norm(8) relu {}", if pool { "maxpool(2) " } else { "" });
+    let blocks: String = (0..4).map(|i| block(i < fitting)).collect();
+    format!("{blocks}gap l2")
+}
+
+/// A first convolution that is pooled at once, for full size costs most and sees least; then units at every scale, then the
+/// embedding. Large images are halved by the first convolution too.
+fn residual(shape: Shape, widths: &[usize], units: usize, embedding: usize) -> String {
+    let norm = |maps: usize| format!("norm({}) relu", maps / 8);
+    let width = |scale: usize| widths[scale.min(widths.len() - 1)];
+    let large = shape.h.min(shape.w) >= 96;
+    let first = if large { format!("{}, kernel=5, stride=2", width(0)) } else { width(0).to_string() };
+    let scales = pools(shape).saturating_sub(usize::from(large)).max(1);
+    let mut text = format!("norm conv({first}) maxpool(2)");
+    for scale in 0..scales {
+        if scale > 0 {
+            text.push_str(&format!(" {} conv({}) maxpool(2)", norm(width(scale - 1)), width(scale)));
+        }
+        let half = format!("{} conv({})", norm(width(scale)), width(scale));
+        (0..units).for_each(|_| text.push_str(&format!(" residual({half} {half})")));
+    }
+    format!("{text} {} conv({embedding}) gap l2", norm(width(scales - 1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Network;
+
+    #[test]
+    fn every_network_fits_every_size_that_it_is_for() {
+        for (name, _) in NETWORKS.iter().filter(|n| n.0 != "head") {
+            for side in [28, 32, 35, 46, 56, 64, 96, 105, 128] {
+                for c in [1, 3] {
+                    let shape = Shape { h: side, w: side, c };
+                    let spec = named_network(name, shape).unwrap();
+                    let network = Network::new(spec.parse().unwrap(), shape);
+                    assert!(network.is_ok(), "{name} for {shape}: {spec}: {network:?}");
+                }
+            }
+        }
+        for side in 8..28 {
+            let shape = Shape { h: side, w: side, c: 3 };
+            for name in ["plain", "conv4", "residual-small"] {
+                let spec = named_network(name, shape).unwrap();
+                assert!(Network::new(spec.parse().unwrap(), shape).is_ok(), "{name} for {shape}: {spec}");
+            }
+        }
+        assert_eq!(named_network("resnet", Shape { h: 28, w: 28, c: 1 }), None);
+    }
+}

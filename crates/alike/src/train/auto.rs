@@ -1,0 +1,195 @@
+//! Settings found for a data set: what `--recipe auto` chooses, and why.
+//!
+//! Every choice is a rule over counts and sizes, never a timing, so the same set gets the same settings on every machine.
+
+use super::Settings;
+use crate::data::{Dataset, drawn};
+use crate::images::Shape;
+use crate::model::{Network, named_network};
+
+/// Floating-point operations that a run may take, about: minutes on two cores.
+const WORK: f64 = 100e12;
+/// Images that a run sees, at least and at most, however many there are.
+const SEEN: [f64; 2] = [60e3, 600e3];
+
+/// What is known of a set before training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Facts {
+    /// The images' shape.
+    pub shape: Shape,
+    /// Whether they are features.
+    pub features: bool,
+    /// Images that are trained on.
+    pub images: usize,
+    /// Classes that are trained on.
+    pub classes: usize,
+    /// Whether they are drawings, which must not be flipped.
+    pub drawn: bool,
+    /// Whether what is judged are other classes.
+    pub open_set: bool,
+}
+
+/// Settings and, in sentences, why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chosen {
+    /// The settings.
+    pub settings: Settings,
+    /// A line a choice.
+    pub why: Vec<String>,
+}
+
+impl Facts {
+    /// The facts of a set; without labels there are no classes.
+    pub fn of(data: &Dataset) -> Facts {
+        Facts {
+            shape: data.shape(),
+            features: data.train.images.are_floats(),
+            images: data.train.len() - data.held_out.len(),
+            classes: if data.labelled { data.trained_classes() } else { 0 },
+            drawn: drawn(&data.train.images),
+            open_set: data.is_open_set(),
+        }
+    }
+
+    /// Chooses.
+    pub fn choose(&self, data: &str) -> Chosen {
+        let mut why = Vec::new();
+        let supervised = self.classes > 1;
+        let base = Settings::recipe("best", data).unwrap_or_else(|| Settings::seed_recipe(data));
+        let (name, reason) = self.network();
+        let network = named_network(name, self.shape).unwrap_or_else(|| base.network.clone());
+        why.push(format!("network {name}: {reason}"));
+        let each = self.images as f64 / self.classes.max(1) as f64;
+        let (loss, sampler, batch);
+        if !supervised {
+            let fewer = if self.classes == 1 { "one class" } else { "no classes" };
+            (loss, sampler) = ("nt-xent:temperature=0.2", "random".to_owned());
+            batch = self.images.clamp(1, 128);
+            why.push(format!(
+                "self-supervised, by two views of each image, because there are {fewer}: loss {loss}"
+            ));
+        } else if each < 50.0 || self.classes > 500 {
+            // As many classes as there are, up to 64 of four images each.
+            let classes = self.classes.min(64);
+            let images = if classes < 16 { 8 } else { 4 };
+            (loss, sampler) = ("multi-similarity", format!("pk:{classes}x{images}"));
+            batch = classes * images;
+            why.push(format!("loss {loss} with {classes} classes x {images} images a batch: {each:.0} images a class are few"));
+        } else {
+            (loss, sampler) = ("proxy-anchor", "random".to_owned());
+            batch = self.images.clamp(1, 128);
+            why.push(format!("loss {loss}: {} classes of {each:.0} images each in the mean", self.classes));
+        }
+        let (augment, reason) = self.augment(supervised);
+        why.push(format!("augmentation {augment}: {reason}"));
+        let (epochs, seen) = self.epochs(&network, supervised);
+        why.push(format!("{epochs} epochs: {seen:.0} thousand images seen in all"));
+        let settings = Settings {
+            recipe: "auto".to_owned(),
+            network,
+            epochs,
+            batch,
+            sampler: sampler.parse().unwrap_or(base.sampler),
+            loss: loss.to_owned(),
+            self_supervised: !supervised,
+            augment: augment.parse().unwrap_or(base.augment),
+            learning_rate: 2e-3,
+            ..base
+        };
+        Chosen { settings, why }
+    }
+
+    fn network(&self) -> (&'static str, String) {
+        let Shape { h, w, c } = self.shape;
+        let side = h.min(w);
+        if self.features {
+            ("head", format!("images are {c} ready-made numbers each"))
+        } else if self.drawn && side <= 32 && self.images >= 10_000 && !self.open_set {
+            (
+                "plain",
+                format!("{} drawings of {h} x {w}, whose classes are those that are judged", self.images),
+            )
+        } else if side < 12 {
+            ("plain", format!("images of {h} x {w} have no room for more scales"))
+        } else if self.images < 3_000 {
+            ("residual-small", format!("{} images of {h} x {w} are few", self.images))
+        } else {
+            ("residual", format!("{} images of {h} x {w}", self.images))
+        }
+    }
+
+    fn augment(&self, supervised: bool) -> (String, &'static str) {
+        let colour = if self.shape.c == 3 { ",colour=0.1" } else { "" };
+        match (self.features, self.drawn, supervised) {
+            (true, _, _) => ("none".into(), "features are taken as they are"),
+            (_, true, true) => {
+                ("affine:elastic=0.04".into(), "drawings are shifted, turned and bent, never flipped")
+            }
+            (_, true, false) => (
+                "custom:shift=0.1,rotate=20,scale=0.25,shear=0.2,elastic=0.06,erase=0.3".into(),
+                "two views must differ, as drawings may: never flipped",
+            ),
+            (_, false, true) => (
+                format!(
+                    "custom:shift=0.05,rotate=8,scale=0.1,flip=0.5,brightness=0.15,contrast=0.25,erase=0.3{colour}"
+                ),
+                "pictures are moved, mirrored and lit otherwise",
+            ),
+            (_, false, false) => (
+                format!("custom:crop=0.5,rotate=8,flip=0.5,brightness=0.25,contrast=0.4,blur=0.3{colour}"),
+                "two views must differ, as pictures may",
+            ),
+        }
+    }
+
+    /// As many as the work allows, and how many thousand images that is.
+    fn epochs(&self, network: &str, supervised: bool) -> (u64, f64) {
+        let flop = network
+            .parse()
+            .ok()
+            .and_then(|spec| Network::new(spec, self.shape).ok())
+            .map_or(1e7, |n| n.layers().iter().map(|l| l.flop as f64).sum());
+        // Backward costs twice forward, and two views are two images.
+        let each = 3.0 * flop * if supervised { 1.0 } else { 2.0 };
+        let n = self.images.max(1) as f64;
+        let wanted = (20.0 * n).clamp(SEEN[0], SEEN[1]);
+        let epochs = (wanted.min(WORK / each) / n).round().max(1.0);
+        (epochs as u64, epochs * n / 1e3)
+    }
+}
+
+impl Settings {
+    /// Settings that suit a data set, and why.
+    pub fn auto(data: &Dataset) -> Chosen {
+        Facts::of(data).choose(&data.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_the_set_settings_are_found_that_can_be_trained() {
+        for (h, w, c) in [(28, 28, 1), (8, 8, 1), (56, 46, 1), (64, 64, 3), (128, 128, 3), (35, 35, 1)] {
+            for images in [1, 30, 400, 20_000, 2_000_000] {
+                for classes in [0, 1, 2, 40, 5000] {
+                    for drawn in [false, true] {
+                        let shape = Shape { h, w, c };
+                        let facts =
+                            Facts { shape, features: false, images, classes, drawn, open_set: classes > 2 };
+                        let chosen = facts.choose("x");
+                        let s = &chosen.settings;
+                        assert_eq!(s.check(), Ok(()), "{facts:?}: {chosen:?}");
+                        let network = Network::new(s.network.parse().unwrap(), shape);
+                        assert!(network.is_ok(), "{facts:?}: {network:?}");
+                        assert_eq!(s.self_supervised, classes < 2);
+                        assert_eq!(s.recipe, "auto");
+                        let flips = s.augment.changes().is_some_and(|c| c.flip > 0.0);
+                        assert!(!(drawn && flips), "characters are never flipped");
+                    }
+                }
+            }
+        }
+    }
+}
