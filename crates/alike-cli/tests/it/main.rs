@@ -5,4 +5,5 @@ mod command;
 mod demo;
 mod download;
 mod licences;
+mod sources;
 mod verbs;

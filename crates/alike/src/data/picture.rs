@@ -66,7 +66,8 @@ impl PictureError {
         {
             return PictureError::Truncated;
         }
-        PictureError::Damaged(error.to_string())
+        // One line, however many the decoder takes.
+        PictureError::Damaged(error.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
     }
 }
 
@@ -149,7 +150,6 @@ fn open(bytes: &[u8]) -> Result<(ImageFormat, impl ImageDecoder + '_), PictureEr
     let format = reader.format().filter(|f| f.reading_enabled()).ok_or(PictureError::Unknown)?;
     let decoder = reader.into_decoder().map_err(|e| match e {
         ImageError::Limits(_) => PictureError::Damaged(format!("{e}; it would take too much memory")),
-        ImageError::Unsupported(_) => PictureError::Damaged(e.to_string()),
         e => PictureError::of(&e),
     })?;
     Ok((format, decoder))

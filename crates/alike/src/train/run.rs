@@ -49,9 +49,7 @@ pub enum RunError {
         hint: &'static str,
     },
     /// The images are not those that the run was begun with.
-    #[error(
-        "{data} has changed since the run began ({what}, as part, class and name); put it back, or train anew"
-    )]
+    #[error("{data} has changed since the run began ({what}); put it back, or train anew")]
     Changed {
         /// The data set.
         data: String,
@@ -127,10 +125,15 @@ impl Run {
         if now == before {
             return Ok(());
         }
-        let (old, new): (HashSet<&str>, HashSet<&str>) = (before.lines().collect(), now.lines().collect());
-        let gone = before.lines().find(|l| !new.contains(l)).map(|l| format!("'{l}' is no longer there"));
-        let come = now.lines().find(|l| !old.contains(l)).map(|l| format!("'{l}' is new"));
-        let what = gone.or(come).unwrap_or_else(|| "their order".to_owned());
+        // An image that vanished may move others from part to part: it is named, not they.
+        let image = |line: &str| line.split_once(',').map_or("", |(_, image)| image).to_owned();
+        let images = |table: &str| table.lines().map(image).collect::<HashSet<String>>();
+        let (old, new) = (images(&before), images(&now));
+        let first =
+            |table: &str, other: &HashSet<String>| table.lines().map(image).find(|l| !other.contains(l));
+        let gone = first(&before, &new).map(|l| format!("'{l}' is no longer there"));
+        let come = first(&now, &old).map(|l| format!("'{l}' is new"));
+        let what = gone.or(come).unwrap_or_else(|| "which images are in which part".to_owned());
         Err(RunError::Changed { data: data.name.clone(), what })
     }
 

@@ -50,7 +50,12 @@ fn parse(path: &Path, name: &str, bytes: &[u8]) -> Result<Array, DataError> {
     };
     macro_rules! read {
         ($t:ty) => {
-            npy.into_vec::<$t>().map_err(|e| wrong(path, format!("{name} cannot be read ({e})")))?
+            npy.into_vec::<$t>().map_err(|e| match e.kind() {
+                std::io::ErrorKind::UnexpectedEof => {
+                    wrong(path, format!("{name} ends before its own header says"))
+                }
+                _ => wrong(path, format!("{name} cannot be read ({e})")),
+            })?
         };
     }
     Ok(match kind.as_str() {
