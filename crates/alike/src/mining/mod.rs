@@ -352,6 +352,78 @@ mod tests {
     }
 
     #[test]
+    fn batch_easy_hard_takes_one_of_each_as_its_strategies_say() {
+        // Which of the distances that are left is taken: the largest or the smallest.
+        let choose = |all: Vec<f64>, largest: bool| {
+            if largest { all.into_iter().reduce(f64::max) } else { all.into_iter().reduce(f64::min) }
+        };
+        for (pos, neg) in [
+            ("easy", "semihard"),
+            ("hard", "semihard"),
+            ("semihard", "hard"),
+            ("semihard", "easy"),
+            ("easy", "easy"),
+            ("easy", "hard"),
+            ("hard", "easy"),
+        ] {
+            check(&format!("batch-easy-hard:pos={pos},neg={neg}"), |c, t| {
+                let n = c.len();
+                let (found_p, found_n) = pairs(t);
+                let mut anchors = Vec::new();
+                for a in 0..n {
+                    let all = |same: bool| -> Vec<f64> {
+                        let each = all_pairs(c, same, |i, _| i == a);
+                        each.iter().map(|[_, j]| c.distances[a * n + j]).collect()
+                    };
+                    let plain_p = choose(all(true), pos != "easy");
+                    let plain_n = choose(all(false), neg == "easy");
+                    // The semihard one is the hardest that the other still outdoes.
+                    let p = if pos == "semihard" {
+                        plain_n.and_then(|b| choose(all(true).into_iter().filter(|d| *d < b).collect(), true))
+                    } else {
+                        plain_p
+                    };
+                    let q = if neg == "semihard" {
+                        plain_p
+                            .and_then(|b| choose(all(false).into_iter().filter(|d| *d > b).collect(), false))
+                    } else {
+                        plain_n
+                    };
+                    let Some(expected) = p.zip(q) else { continue };
+                    anchors.push(a);
+                    let of = |found: &[[usize; 2]]| -> Vec<f64> {
+                        found.iter().filter(|f| f[0] == a).map(|f| c.distances[a * n + f[1]]).collect()
+                    };
+                    assert_eq!(
+                        (of(&found_p), of(&found_n)),
+                        (vec![expected.0], vec![expected.1]),
+                        "{pos} {neg}"
+                    );
+                }
+                assert_eq!(found_p.len(), anchors.len(), "{pos} {neg}");
+            });
+        }
+    }
+
+    #[test]
+    fn angular_keeps_triangles_that_are_wide_at_the_negative() {
+        check("angular:angle=30", |c, t| {
+            let n = c.len();
+            let d = |i: usize, j: usize| c.distances[i * n + j];
+            let expected: Vec<[usize; 3]> = all_triplets(c, |_, _| true)
+                .into_iter()
+                .filter(|&[a, p, q]| {
+                    // Apollonius: the squares of two sides are twice those of the median and of half the third.
+                    let median =
+                        ((d(a, q).powi(2) + d(p, q).powi(2) - d(a, p).powi(2) / 2.0) / 2.0).max(0.0).sqrt();
+                    (d(a, p) / (2.0 * median)).atan().to_degrees() > 30.0
+                })
+                .collect();
+            assert_eq!(triplets(t), expected);
+        });
+    }
+
+    #[test]
     fn multi_similarity_compares_with_the_hardest_of_the_other_kind() {
         check("multi-similarity", |c, t| {
             let positives = all_pairs(c, true, |a, d| {

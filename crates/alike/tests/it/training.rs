@@ -173,6 +173,33 @@ fn every_kind_of_run_continues_to_the_same_bits_at_any_number_of_threads_and_in_
     }
 }
 
+/// Without labels an image's only positive is its other view, also where a memory holds images of earlier batches.
+#[test]
+fn a_memory_of_unlabelled_images_tells_them_apart() {
+    let data = data();
+    let settings = Settings {
+        loss: "nt-xent".into(),
+        distance: None,
+        reducer: None,
+        self_supervised: true,
+        sampler: "random".parse().unwrap(),
+        augment: "affine".parse().unwrap(),
+        batch: 20,
+        memory: 90,
+        epochs: 1,
+        ..settings()
+    };
+    let mut training = Training::new(settings, &data).unwrap();
+    training.run(&data, &mut [], &AtomicBool::new(false)).unwrap();
+    let checkpoint = training.checkpoint();
+    let labels: Vec<u64> = serde_json::from_value(checkpoint.notes["memory-labels"].clone()).unwrap();
+    assert_eq!(labels.len(), 90);
+    // A batch is 20 images, then 20 others' views: an image is there twice at most, and many are.
+    let mut counts = std::collections::HashMap::new();
+    labels.iter().for_each(|l| *counts.entry(l).or_insert(0) += 1);
+    assert!(counts.len() >= 45 && counts.values().all(|n| *n <= 2), "{counts:?}");
+}
+
 /// Keeps what every epoch came to.
 struct Epochs(Vec<EpochReport>);
 
