@@ -178,6 +178,14 @@ fn provenance(run: &Evidence<'_>, without: Option<&Evidence<'_>>) -> Markup {
             "alike train --data {} --recipe {} --seed {} --epochs {}",
             s.data, s.recipe, s.seed, s.epochs
         );
+        if let Some(split) = &s.split {
+            line.push_str(&format!(" --split {split}"));
+        }
+        for (flag, on) in [("nested", s.nested), ("rotations", s.rotations)] {
+            if on {
+                line.push_str(&format!(" --{flag}"));
+            }
+        }
         for class in &s.exclude_class {
             line.push_str(&format!(" --exclude-class {class}"));
         }
