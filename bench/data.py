@@ -3,7 +3,8 @@
 Needs torch, pillow and numpy in a virtual environment outside the repository, and MNIST, Omniglot and the ORL faces under
 $ALIKE_DATA, from which it makes folders of PNG (28 x 28 and 105 x 105, grey) and JPEG (256 x 256, colour, quality 90). The
 sides take turns, after one turn each that is not counted; files are in the system's cache, as they are for all sides.
-Alike's side does all that the program does: lists the folder, looks at sizes, decodes, prepares, and writes its cache.
+Alike lists the folder, decodes and prepares, as the others list and decode; then, as the program does, it looks at sizes
+first and writes what is prepared to its cache.
 Then: training steps of the seed's network over images in the cache, against the same images in memory. TURNS sets the turns.
 """
 
@@ -114,6 +115,7 @@ def main():
             at = os.path.join(folder, make.__name__)
             make(at)
             sides = {
+                "alike, decoded and prepared": lambda: ask(f"decoded {at}"),
                 "alike, from folder to cache": lambda: ask(f"ours {at}"),
                 "image crate, bare": lambda: ask(f"bare {at}"),
                 "Pillow, DataLoader, 2 workers": lambda: loader(at),

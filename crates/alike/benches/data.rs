@@ -1,6 +1,6 @@
 //! Alike's side of `bench/data.py`: reads one task a line, does it once, answers with the seconds that it took.
 
-use alike::data::{Keep, Places, Quiet, Request, load};
+use alike::data::{Keep, Places, Preparation, Quiet, Request, list, load, prepare_chunks};
 use alike::engine::{Engine, awake};
 use alike::images::Images;
 use alike::model::{Network, SEED_SPEC, initial};
@@ -28,6 +28,22 @@ fn ours(folder: &Path) -> Result<f64, Box<dyn Error>> {
     let seconds = began.elapsed().as_secs_f64();
     assert!(data.train.len() > data.test.len());
     Ok(seconds)
+}
+
+/// The same without survey and cache: listed, decoded, prepared, and let go.
+fn decoded(folder: &Path) -> Result<f64, Box<dyn Error>> {
+    let size = image::image_dimensions(first(folder)?)?;
+    let c = if folder.ends_with("photographs") { 3 } else { 1 };
+    let preparation: Preparation = format!("size={}x{},channels={c},resize=exact", size.1, size.0).parse()?;
+    let began = Instant::now();
+    let listing = list(&folder.display().to_string().as_str().into(), &Places::default(), &mut Quiet)?;
+    let mut bytes = 0;
+    let failures = prepare_chunks(&listing, &preparation, &mut Quiet, |chunk| {
+        bytes += chunk.len();
+        Ok::<(), String>(())
+    })?;
+    assert!(failures.is_empty() && bytes == listing.entries.len() * preparation.shape.len());
+    Ok(began.elapsed().as_secs_f64())
 }
 
 fn first(folder: &Path) -> Result<PathBuf, Box<dyn Error>> {
@@ -90,6 +106,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let folder = Path::new(folder);
         let seconds = match task {
             "ours" => ours(folder)?,
+            "decoded" => decoded(folder)?,
             "bare" => bare(folder)?,
             "train-cache" | "train-memory" => {
                 if at.is_none() {

@@ -75,6 +75,8 @@ pub struct Batch {
     staged: Vec<(NamedTempFile, PathBuf)>,
     /// Folders that were made for files, outermost first.
     made: Vec<PathBuf>,
+    /// Whether files are renamed before the disk has them.
+    hasty: bool,
 }
 
 impl Batch {
@@ -82,13 +84,14 @@ impl Batch {
     pub fn stage(
         &mut self,
         path: &Path,
-        fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+        fill: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
     ) -> Result<(), FileError> {
         let folder = folder_of(path);
         let missing = folder.ancestors().take_while(|f| !f.as_os_str().is_empty() && !f.exists());
         let missing: Vec<PathBuf> = missing.map(Path::to_owned).collect();
         create_dir(folder)?;
         self.made.extend(missing.into_iter().rev());
+        let hasty = self.hasty;
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let attempt = || -> io::Result<NamedTempFile> {
             let temporary = tempfile::Builder::new()
@@ -100,7 +103,10 @@ impl Batch {
                 .map_err(|e| io::Error::from(e.kind()))?;
             let mut writer = BufWriter::new(temporary.as_file());
             fill(&mut writer)?;
-            writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+            let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+            if !hasty {
+                file.sync_all()?;
+            }
             Ok(temporary)
         };
         self.staged.push((attempt().map_err(FileError::writing(path))?, path.to_owned()));
@@ -112,7 +118,9 @@ impl Batch {
         for (temporary, path) in self.staged.drain(..) {
             temporary.persist(&path).map_err(|e| FileError::writing(&path)(e.error))?;
             // The rename itself lasts only once the folder is on disk; not every system can sync a folder.
-            if let Ok(folder) = File::open(folder_of(&path)) {
+            if !self.hasty
+                && let Ok(folder) = File::open(folder_of(&path))
+            {
                 let _ = folder.sync_all();
             }
         }
@@ -138,8 +146,22 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 /// Writes a file through a temporary name in the same folder: written, synced, renamed.
-pub fn write_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), FileError> {
+pub fn write_with(
+    path: &Path,
+    fill: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
+) -> Result<(), FileError> {
     let mut batch = Batch::default();
+    batch.stage(path, fill)?;
+    batch.commit()
+}
+
+/// As [`write_with`], without waiting for the disk: for what can be made again, and tells by itself whether it is whole.
+pub fn write_soon(
+    path: &Path,
+    fill: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
+) -> Result<(), FileError> {
+    let mut batch = Batch::default();
+    batch.hasty = true;
     batch.stage(path, fill)?;
     batch.commit()
 }

@@ -14,7 +14,9 @@ use md5::{Digest, Md5};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
 use std::time::{Duration, SystemTime};
 
 /// Where images are kept once they are prepared.
@@ -137,20 +139,23 @@ fn key(listing: &Listing, preparation: &Preparation) -> String {
     hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Prepares entries in order, chunk by chunk.
-fn each_chunk<E>(
+/// Decodes and prepares all entries on all threads, and hands them to `done` chunk by chunk, in order: however many there
+/// are, no more than a chunk is in memory. `done` may keep the chunk and leave another vector in its place.
+///
+/// What could not be read is black, and is among the failures that come back.
+pub fn prepare_chunks<E>(
     listing: &Listing,
     preparation: &Preparation,
     progress: &mut dyn Progress,
-    mut done: impl FnMut(&[u8]) -> Result<(), E>,
+    mut done: impl FnMut(&mut Vec<u8>) -> Result<(), E>,
 ) -> Result<Vec<Failure>, E> {
     let len = preparation.shape.len();
     let per = (CHUNK / len).clamp(32, 4096);
-    let mut buffer = vec![0; per.min(listing.entries.len()) * len];
+    let mut buffer = Vec::new();
     let mut failures = Vec::new();
     progress.begin("preparing images", Some(listing.entries.len() as u64), Unit::Images);
     for (chunk, entries) in listing.entries.chunks(per).enumerate() {
-        let buffer = &mut buffer[..entries.len() * len];
+        buffer.resize(entries.len() * len, 0);
         let work = buffer.par_chunks_mut(len).zip(entries).enumerate();
         let failed: Vec<Failure> = work
             .map_init(
@@ -165,7 +170,7 @@ fn each_chunk<E>(
             .flatten()
             .collect();
         failures.extend(failed);
-        if let Err(e) = done(buffer) {
+        if let Err(e) = done(&mut buffer) {
             progress.end();
             return Err(e);
         }
@@ -181,12 +186,41 @@ fn in_memory(
     progress: &mut dyn Progress,
 ) -> Result<Prepared, DataError> {
     let mut data = Vec::with_capacity(listing.entries.len() * preparation.shape.len());
-    let failures = each_chunk(listing, preparation, progress, |chunk| {
+    let failures = prepare_chunks(listing, preparation, progress, |chunk| {
         data.extend_from_slice(chunk);
         Ok::<(), DataError>(())
     })?;
     let images = Images::new(preparation.shape, data);
     Ok(Prepared { images, failures, warm: false, note: None })
+}
+
+/// Writes chunks while the next are decoded.
+fn write_chunks(
+    listing: &Listing,
+    preparation: &Preparation,
+    out: &mut (dyn Write + Send),
+    progress: &mut dyn Progress,
+) -> io::Result<Vec<Failure>> {
+    let (full, to_write) = sync_channel::<Vec<u8>>(1);
+    let (back, empty) = sync_channel::<Vec<u8>>(2);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(move || {
+            to_write.into_iter().try_for_each(|chunk| {
+                out.write_all(&chunk)?;
+                // Whoever decodes may be done already.
+                let _ = back.send(chunk);
+                io::Result::Ok(())
+            })
+        });
+        let failures = prepare_chunks(listing, preparation, progress, |chunk| {
+            let next = empty.try_recv().unwrap_or_default();
+            full.send(std::mem::replace(chunk, next)).map_err(|_| ())
+        });
+        drop((full, empty));
+        let written = writer.join().unwrap_or_else(|_| Err(io::Error::other("the writer gave up")));
+        // If chunks could not be handed on, it is because one could not be written.
+        written.map(|()| failures.unwrap_or_default())
+    })
 }
 
 fn write(
@@ -197,12 +231,13 @@ fn write(
 ) -> Result<Vec<Failure>, FileError> {
     let head = Head { alike_images: VERSION, shape: preparation.shape.to_string(), n: listing.entries.len() };
     let mut failures = Vec::new();
-    files::write_with(path, |out| {
+    // A machine that stops before the disk has all leaves a file that is too short, which `open` sees.
+    files::write_soon(path, |out| {
         let mut line = serde_json::to_vec(&head)?;
         line.resize(HEAD as usize - 1, b' ');
         line.push(b'\n');
         out.write_all(&line)?;
-        failures = each_chunk(listing, preparation, progress, |chunk| out.write_all(chunk))?;
+        failures = write_chunks(listing, preparation, out, progress)?;
         let list = serde_json::to_vec(&failures)?;
         out.write_all(&list)?;
         out.write_all(&(list.len() as u64).to_le_bytes())?;

@@ -171,6 +171,9 @@ impl Reader<'_> {
         match &entry.place {
             Place::File(path) => {
                 let mut file = File::open(path).map_err(unreadable)?;
+                // One read for the whole file, and one that finds its end.
+                let len = file.metadata().map_err(unreadable)?.len();
+                scratch.reserve(len.min(MOST_FILE) as usize + 1);
                 fill(&mut file, scratch).map_err(unreadable)?;
             }
             Place::Zip { archive, member } => {

@@ -21,7 +21,7 @@ mod splits;
 mod survey;
 
 pub use augment::{Affine, Augment, Changes, Occasion};
-pub use cache::{Keep, cached, image_cache};
+pub use cache::{Keep, cached, image_cache, prepare_chunks};
 pub use dataset::{Dataset, Failure, Split};
 pub use digits::{DIGITS, DigitCounts, digits};
 pub use idx::{IDX_FILES, Idx, read as read_idx, read_folder as read_idx_folder};

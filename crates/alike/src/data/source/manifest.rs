@@ -39,6 +39,7 @@ pub(super) fn among<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'a str>
     let mut tables: Vec<&str> = names.filter(|n| n.to_ascii_lowercase().ends_with(".csv")).collect();
     let depth = tables.iter().map(|n| n.matches('/').count()).min()?;
     tables.retain(|n| n.matches('/').count() == depth);
+    tables.sort_unstable();
     let named = tables.iter().find(|n| n.rsplit('/').next() == Some("manifest.csv"));
     named.or(tables.first().filter(|_| tables.len() == 1)).copied()
 }

@@ -12,6 +12,7 @@ mod parquet;
 use super::DataError;
 use super::listing::{Listing, Place};
 use crate::files::FileError;
+use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
 pub(super) use omniglot::list_classes;
@@ -89,10 +90,10 @@ fn folder(path: &Path, nested: bool) -> Result<Listing, DataError> {
     if let Some(cifar) = cifar::open(path)? {
         return Ok(cifar);
     }
-    let mut members = Vec::new();
-    walk(path, String::new(), 0, &mut members)?;
+    let members = walk(path, "", 0)?;
     let tar = |m: &Member| [".tar", ".tar.gz", ".tgz"].iter().any(|e| m.name.ends_with(e));
-    let tars: Vec<PathBuf> = members.iter().filter(|m| tar(m)).map(|m| path.join(&m.name)).collect();
+    let mut tars: Vec<PathBuf> = members.iter().filter(|m| tar(m)).map(|m| path.join(&m.name)).collect();
+    tars.sort();
     if !tars.is_empty() && !members.iter().any(|m| super::picture::is_picture(&m.name)) {
         return archive::shards(&tars, nested);
     }
@@ -108,31 +109,32 @@ fn folder(path: &Path, nested: bool) -> Result<Listing, DataError> {
 /// Folders within folders; beyond this it is a circle of links.
 const DEEPEST: usize = 32;
 
-/// All files below a folder, by name, hidden ones left out.
-fn walk(folder: &Path, within: String, depth: usize, into: &mut Vec<Member>) -> Result<(), DataError> {
+/// All files below a folder, hidden ones left out, in any order.
+fn walk(folder: &Path, within: &str, depth: usize) -> Result<Vec<Member>, DataError> {
     if depth > DEEPEST {
         return Err(wrong(folder, format!("it lies more than {DEEPEST} folders deep; is a link circular?")));
     }
     let reading = |e| DataError::File(FileError::reading(folder)(e));
-    let mut inside = Vec::new();
+    let (mut files, mut folders) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(folder).map_err(reading)? {
         let entry = entry.map_err(reading)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.starts_with('.') && name != "__MACOSX" {
-            inside.push((name, entry.path(), entry.file_type().map_err(reading)?));
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with('.') || name == "__MACOSX" {
+            continue;
         }
-    }
-    inside.sort_by(|a, b| a.0.cmp(&b.0));
-    for (name, path, kind) in inside {
-        let below = if kind.is_symlink() { path.is_dir() } else { kind.is_dir() };
+        let (kind, path) = (entry.file_type().map_err(reading)?, entry.path());
         let name = format!("{within}{name}");
-        if below {
-            walk(&path, format!("{name}/"), depth + 1, into)?;
+        if if kind.is_symlink() { path.is_dir() } else { kind.is_dir() } {
+            folders.push((path, name + "/"));
         } else {
-            into.push(Member { name, place: Place::File(path) });
+            files.push(Member { name, place: Place::File(path) });
         }
     }
-    Ok(())
+    let below: Vec<Vec<Member>> =
+        folders.par_iter().map(|(path, name)| walk(path, name, depth + 1)).collect::<Result<_, _>>()?;
+    files.extend(below.into_iter().flatten());
+    Ok(files)
 }
 
 /// `train-{000..127}.tar` written out; nothing if there are no braces.
