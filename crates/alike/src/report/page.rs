@@ -105,7 +105,7 @@ fn lead(run: &Evidence<'_>) -> Markup {
     html! {
         p.lead {
             "A network of " (thousands(run.checkpoint.network.parameter_count())) " parameters learned from "
-            (thousands(run.data.train.len())) " images of " (run.data.classes.len()) " classes to place alike images near each \
+            (thousands(run.data.train.len())) " images of " (run.data.trained_classes()) " classes to place alike images near each \
             other. " (thousands(run.judgement.n_query)) " test images ask whether that space is better than raw pixels:"
         }
         ul.lead { @for c in &run.judgement.comparison { li { (sentence(c)) } } }
@@ -156,6 +156,10 @@ fn numbers(run: &Evidence<'_>, without: Option<&Evidence<'_>>) -> Markup {
                         @for c in &run.judgement.comparison {
                             tr { th scope="row" { (c.rule) } td { (exact(c.image)) } td { (exact(c.feature)) }
                                 td { (format!("{:+.2} points, {}", 100.0 * (c.feature - c.image), c.paired.verdict())) } }
+                        }
+                        @if let (Some(i), Some(f)) = (run.judgement.spaces.image.verification, run.judgement.spaces.feature.verification) {
+                            tr { th scope="row" { "equal error rate of all pairs" } td { (exact(i.eer)) } td { (exact(f.eer)) }
+                                td { (format!("{:+.2} points; less is better", 100.0 * (f.eer - i.eer))) } }
                         }
                     }
                 }

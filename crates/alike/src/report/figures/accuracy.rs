@@ -8,12 +8,16 @@ use maud::html;
 pub(in crate::report) fn accuracy(e: &Evidence<'_>) -> Figure {
     let j = e.judgement;
     let caption = format!(
-        "{} test images classified by {} training images. Class means: the nearest of the classes' mean vectors, after \
+        "{} test images classified by {}. Class means: the nearest of the classes' mean vectors, after \
          scaling means and queries to length 1. k-NN: the majority among the k nearest in Euclidean distance, ties to \
          the nearest. Image space is raw pixels. Whether a difference is real is judged by McNemar's exact test on the \
          same queries, at p < 0.01.",
         thousands(j.n_query),
-        thousands(j.n_gallery),
+        if j.leave_one_out {
+            "each other, none of whose classes was trained on".to_owned()
+        } else {
+            format!("a gallery of {}", thousands(j.n_gallery))
+        },
     );
     let bars: Vec<Row> = j
         .comparison

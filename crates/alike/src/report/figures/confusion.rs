@@ -37,10 +37,15 @@ pub(in crate::report) fn confusion(e: &Evidence<'_>) -> Option<Figure> {
 }
 
 fn panel(title: &str, e: &Evidence<'_>, c: &Classification) -> Panel {
-    let classes = &e.data.classes;
-    let matrix = c.confusion(&e.data.test.labels, classes.len());
+    let all = c.confusion(&e.data.test.labels, e.data.classes.len());
+    // Classes that neither ask nor answer say nothing, as those trained on where others are judged.
+    let heard: Vec<usize> = (0..all.len())
+        .filter(|&i| all[i].iter().any(|n| *n > 0) || all.iter().any(|row| row[i] > 0))
+        .collect();
+    let classes: Vec<String> = heard.iter().map(|&i| e.data.classes[i].clone()).collect();
+    let matrix: Vec<Vec<u32>> = heard.iter().map(|&i| heard.iter().map(|&j| all[i][j]).collect()).collect();
     let (body, height) =
-        if classes.len() <= MOST_CELLS { cells(&matrix, classes) } else { list(&matrix, classes) };
+        if classes.len() <= MOST_CELLS { cells(&matrix, &classes) } else { list(&matrix, &classes) };
     Panel { title: title.to_owned(), height, body }
 }
 
