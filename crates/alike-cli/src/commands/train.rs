@@ -33,7 +33,12 @@ pub(crate) fn run(args: &TrainArgs, global: &Global) -> anyhow::Result<()> {
     if global.json {
         return line(json!({ "run": folder.to_string(), "seconds": seconds }).to_string());
     }
-    note(global, format!("trained in {seconds:.1} s; judge it with: alike eval {folder}"));
+    let next = if data.test.is_empty() {
+        format!("embed {folder} PATH -o out.npy")
+    } else {
+        format!("eval {folder}")
+    };
+    note(global, format!("trained in {seconds:.1} s; go on with: alike {next}"));
     line(folder.to_string())
 }
 
@@ -176,14 +181,10 @@ fn with_margin(losses: &str, margin: f64) -> anyhow::Result<String> {
 fn describe(data: &Dataset, global: &Global) {
     remark(data, global);
     if !data.train.names.is_empty() {
-        let (n, shape, classes) = (data.train.len(), data.shape(), data.trained_classes());
-        note(
-            global,
-            format!(
-                "data: {n} images of {shape} and {classes} classes to train on, {} to judge by",
-                data.test.len()
-            ),
-        );
+        let (n, m, shape) = (data.train.len(), data.test.len(), data.shape());
+        let classes =
+            if data.labelled { format!(" of {} classes", data.trained_classes()) } else { String::new() };
+        note(global, format!("data: {n} images of {shape}{classes} to train on, {m} to judge by"));
         let twice = leaks(data);
         if let Some((test, train)) = twice.first() {
             let (a, b) = (&data.test.names[*test], &data.train.names[*train]);

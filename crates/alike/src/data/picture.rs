@@ -424,6 +424,40 @@ mod tests {
         assert!(error.to_string().contains("60000 x 60000"), "{error}");
     }
 
+    /// Pictures and what Pillow sees in them: `fixtures/pictures.py`. Decoders of lossy formats may differ by a little.
+    #[test]
+    fn every_kind_of_file_is_seen_as_pillow_sees_it() {
+        #[derive(serde::Deserialize)]
+        struct Seen {
+            h: usize,
+            w: usize,
+            c: usize,
+            pixels: Vec<u8>,
+        }
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/pictures");
+        let text = std::fs::read_to_string(folder.join("pictures.json")).unwrap();
+        let all: std::collections::BTreeMap<String, Seen> = serde_json::from_str(&text).unwrap();
+        assert!(all.len() >= 9);
+        for (name, seen) in all {
+            let bytes = std::fs::read(folder.join(&name)).unwrap();
+            let picture = decode(&bytes, Decoding::default()).unwrap_or_else(|e| panic!("{name}: {e}"));
+            let (Shape { h, w, c }, head) = (picture.shape, header(&bytes).unwrap());
+            assert_eq!((h, w), (seen.h, seen.w), "{name}");
+            assert_eq!((head.shape.h, head.shape.w), (h, w), "{name}");
+            // Black and white may come as colours.
+            let of = |i: usize| seen.pixels[if seen.c == c { i } else { i / 3 }];
+            let worst = (0..picture.pixels.len()).map(|i| picture.pixels[i].abs_diff(of(i))).max().unwrap();
+            let most = if name.contains("cmyk") {
+                6
+            } else if name.ends_with("jpg") {
+                3
+            } else {
+                1
+            };
+            assert!(worst <= most, "{name}: a value is off by {worst}");
+        }
+    }
+
     #[test]
     fn parts_and_turns() {
         let p = Picture { shape: Shape { h: 2, w: 3, c: 1 }, pixels: vec![1, 2, 3, 4, 5, 6] };

@@ -4,7 +4,7 @@ use super::SEED_SPEC;
 use crate::images::Shape;
 
 /// Names of networks, and what each is for.
-pub const NETWORKS: [(&str, &str); 7] = [
+pub const NETWORKS: [(&str, &str); 8] = [
     ("seed", "the project's first page: three convolutions of 32 maps"),
     ("plain", "five convolutions, two pools, 128 numbers: small grey images, many of them"),
     ("conv4", "the few-shot papers' four blocks of 64 maps (Vinyals et al. 2016), with group normalisation"),
@@ -12,6 +12,7 @@ pub const NETWORKS: [(&str, &str); 7] = [
     ("residual", "the same from 64 maps on: thousands of images"),
     ("residual-large", "two units a scale, wider: many images, and time"),
     ("head", "a linear layer over ready-made features"),
+    ("deep-head", "two layers over ready-made features"),
 ];
 
 /// The specification of the network called `name` for images of a shape; nothing if there is no such name.
@@ -26,6 +27,7 @@ pub fn named_network(name: &str, shape: Shape) -> Option<String> {
         "residual" => residual(shape, &[64, 96, 128, 192], 1, 128),
         "residual-large" => residual(shape, &[64, 128, 192, 256], 2, 128),
         "head" => "norm linear(64) l2".to_owned(),
+        "deep-head" => "norm linear(256) relu linear(64) l2".to_owned(),
         _ => return None,
     })
 }
@@ -72,7 +74,7 @@ mod tests {
 
     #[test]
     fn every_network_fits_every_size_that_it_is_for() {
-        for (name, _) in NETWORKS.iter().filter(|n| n.0 != "head") {
+        for (name, _) in NETWORKS.iter().filter(|n| !n.0.ends_with("head")) {
             for side in [28, 32, 35, 46, 56, 64, 96, 105, 128] {
                 for c in [1, 3] {
                     let shape = Shape { h: side, w: side, c };

@@ -28,3 +28,41 @@ pub(super) fn open(table: &Path) -> Result<Listing, DataError> {
     let base = table.parent().unwrap_or(Path::new(""));
     manifest::from_rows(table, &columns, rows, &|name| Some(Place::File(base.join(name))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+    use parquet::file::writer::SerializedFileWriter;
+    use parquet::schema::parser::parse_message_type;
+    use std::sync::Arc;
+
+    #[test]
+    fn columns_are_those_of_a_csv_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.parquet");
+        let schema =
+            "message m { required binary path (UTF8); required int64 label; optional binary split (UTF8); }";
+        let schema = Arc::new(parse_message_type(schema).unwrap());
+        let mut writer =
+            SerializedFileWriter::new(File::create(&path).unwrap(), schema, Arc::default()).unwrap();
+        let mut rows = writer.next_row_group().unwrap();
+        let text = |list: &[&str]| list.iter().map(|s| ByteArray::from(*s)).collect::<Vec<_>>();
+        let mut column = rows.next_column().unwrap().unwrap();
+        column.typed::<ByteArrayType>().write_batch(&text(&["a.png", "b.png"]), None, None).unwrap();
+        column.close().unwrap();
+        let mut column = rows.next_column().unwrap().unwrap();
+        column.typed::<Int64Type>().write_batch(&[7, 8], None, None).unwrap();
+        column.close().unwrap();
+        let mut column = rows.next_column().unwrap().unwrap();
+        column.typed::<ByteArrayType>().write_batch(&text(&["test"]), Some(&[1, 0]), None).unwrap();
+        column.close().unwrap();
+        rows.close().unwrap();
+        writer.close().unwrap();
+        let listing = open(&path).unwrap();
+        let facts: Vec<_> = listing.entries.iter().map(|e| (e.class.as_deref(), e.part.is_some())).collect();
+        assert_eq!(facts, [(Some("7"), true), (Some("8"), false)]);
+        std::fs::write(&path, b"PAR1 no").unwrap();
+        assert!(open(&path).unwrap_err().to_string().contains("no Parquet file"));
+    }
+}
