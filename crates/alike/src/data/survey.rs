@@ -75,7 +75,9 @@ impl Survey {
             .map_init(
                 || listing.reader(),
                 |reader, &i| {
-                    let picture = reader.picture(&entries[i], Decoding::default()).ok()?;
+                    // Colours and shades are the same at a reduced scale.
+                    let how = Decoding { at_least: Some([SIDE, SIDE]), ..Decoding::default() };
+                    let picture = reader.picture(&entries[i], how).ok()?;
                     let colours = |p: &[u8]| {
                         let (least, most) = (p.iter().min(), p.iter().max());
                         least.zip(most).is_some_and(|(a, b)| b - a > 8)
