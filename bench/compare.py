@@ -63,6 +63,12 @@ def images(split):
         return np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 784)
 
 
+def labels(split):
+    path = os.path.join(os.environ["ALIKE_DATA"], "mnist", f"{split}-labels-idx1-ubyte.gz")
+    with gzip.open(path) as file:
+        return np.frombuffer(file.read(), np.uint8, offset=8).astype(np.int64)
+
+
 def timed(work):
     began = time.perf_counter()
     work()
@@ -75,6 +81,22 @@ def neighbours(gallery, queries):
     index = faiss.IndexFlatL2(gallery.shape[1])
     index.add(gallery)
     return lambda: timed(lambda: index.search(queries, 5))
+
+
+def calculator(**how):
+    """All retrieval measures of pytorch-metric-learning, by faiss, of 60,000 x 10,000 vectors around ten centres."""
+    import torch
+    from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
+
+    names = ("precision_at_1", "r_precision", "mean_average_precision_at_r", "mean_average_precision", "mean_reciprocal_rank")
+    calculator = AccuracyCalculator(include=names, device=torch.device("cpu"), **how)
+    draw = np.random.default_rng(0)
+    centres = draw.standard_normal((10, 64))
+    sides = []
+    for split in ("t10k", "train"):
+        of = labels(split)
+        sides += [torch.from_numpy((centres[of] + 1.5 * draw.standard_normal((len(of), 64))).astype(np.float32)), torch.from_numpy(of)]
+    return lambda: timed(lambda: calculator.get_accuracy(*sides))
 
 
 def pca(gallery):
@@ -163,6 +185,14 @@ TASKS = {
     **{f"loss-{name}": loss(name) for name in LOSSES},
     "neighbours-784": flat("neighbours-784", "faiss IndexFlatL2", lambda: Here(neighbours(*pixels()))),
     "neighbours-32": flat("neighbours-32", "faiss IndexFlatL2", lambda: Here(neighbours(*small()))),
+    # The calculator looks as deep as the largest class unless told to; MAP and MRR over the whole gallery need all of it.
+    "retrieval": {
+        "task": "retrieval",
+        "sides": {
+            "alike": lambda: alike(),
+            "calculator, 6,742 deep": lambda: Here(calculator(k="max_bin_count")),
+        },
+    },
     "pca": flat("pca", "scikit-learn PCA(2)", lambda: Here(pca(next(pixels())))),
     "train-seed": network("train-seed", 192, 12.7),
     "embed-seed": network("embed-seed", 256, 4.35),

@@ -3,8 +3,8 @@
 use crate::commands::settings;
 use alike::data::Dataset;
 use alike::engine::Engine;
-use alike::eval::{Judge, Judgement, SpaceJudgement};
-use alike::images::Features;
+use alike::eval::{Judge, Judgement, RetrievalReport, SpaceJudgement};
+use alike::images::{Features, Vectors};
 use alike::model::Checkpoint;
 use alike::report::Evidence;
 use alike::train::{Metric, Run, Settings, read_metrics};
@@ -68,6 +68,21 @@ impl Opened {
 }
 
 impl Judged {
+    /// How well pixels and embeddings retrieve.
+    pub(crate) fn retrieval(
+        &self,
+        judge: &Judge,
+        data: &Dataset,
+        ks: &[usize],
+    ) -> anyhow::Result<[RetrievalReport; 2]> {
+        let seed = self.settings.seed;
+        let (gallery, queries) = (&data.gallery().0.images, &data.test.images);
+        let pixels = (Vectors::Pixels(gallery), Vectors::Pixels(queries));
+        let learned = (Vectors::Features(&self.gallery), Vectors::Features(&self.queries));
+        let report = |(g, q)| judge.retrieval(data, g, q, ks, seed);
+        Ok([report(pixels)?, report(learned)?])
+    }
+
     pub(crate) fn evidence<'a>(&'a self, data: &'a Dataset) -> Evidence<'a> {
         Evidence {
             data,

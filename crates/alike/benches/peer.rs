@@ -5,6 +5,7 @@
 use alike::data::{Dataset, Places, Quiet, load};
 use alike::distance::Distance;
 use alike::engine::{Engine, awake};
+use alike::eval::Judge;
 use alike::images::{Features, Images, Shape, Vectors};
 use alike::loss::{Objective, ObjectiveSpec, TripletMargin, mean_triplet_loss};
 use alike::model::{Network, SEED_SPEC, initial};
@@ -124,6 +125,22 @@ fn time_loss(task: &str, mut objective: Objective) -> f64 {
     if total.is_finite() { began.elapsed().as_secs_f64() } else { f64::NAN }
 }
 
+/// 60,000 vectors of 64 numbers and 10,000 that ask, around ten centres, as `bench/compare.py` has them.
+fn retrieve(data: &Dataset, tier: Tier) -> Option<f64> {
+    let mut rng = stream(0, Purpose::Mining, 0, 0);
+    let mut normal = || ((0..12).map(|_| rng.random::<f32>()).sum::<f32>()) - 6.0;
+    let centres: Vec<f32> = (0..640).map(|_| normal()).collect();
+    let mut around = |labels: &[u32]| -> Features {
+        let each = labels.iter().flat_map(|l| &centres[*l as usize * 64..][..64]);
+        Features::new(64, each.map(|c| c + 1.5 * normal()).collect())
+    };
+    let (gallery, queries) = (around(&data.train.labels), around(&data.test.labels));
+    let began = Instant::now();
+    let (g, q) = (Vectors::Features(&gallery), Vectors::Features(&queries));
+    let report = Judge::new(tier, &[1]).retrieval(data, g, q, &[1, 5, 10], 0).ok()?;
+    (report.micro.map > 0.0).then(|| began.elapsed().as_secs_f64())
+}
+
 struct Peer {
     tier: Tier,
     seed: Learner,
@@ -162,6 +179,9 @@ impl Peer {
             (Vectors::Pixels(&self.data.train.images), Vectors::Pixels(&self.data.test.images));
         if let Some(objective) = losses(task, self.tier) {
             return Some(time_loss(task, objective));
+        }
+        if task == "retrieval" {
+            return retrieve(&self.data, self.tier);
         }
         let began = Instant::now();
         let result = match task {

@@ -37,6 +37,8 @@ pub enum Purpose {
     Tune = 11,
     /// Which images are for training and which for the test.
     Split = 12,
+    /// A draw of a bootstrap; `a` is its number.
+    Bootstrap = 13,
 }
 
 /// The stream of `purpose` number `(a, b)` under `seed`.

@@ -1,14 +1,19 @@
 //! `alike eval`.
 
-use super::data_of;
+use super::{data_of, refuse_existing};
 use crate::args::{EvalArgs, Global};
 use crate::judged::Opened;
 use crate::printer::line;
-use alike::eval::{Judge, Judgement};
+use alike::eval::{Judge, Judgement, RetrievalReport};
+use alike::files;
 use alike::train::Run;
 use alike_kernels::Tier;
+use serde_json::json;
 
 pub(crate) fn run(args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
+    if let Some(path) = &args.csv {
+        refuse_existing(&[path], args.force)?;
+    }
     let run = Run::open(&args.run)?;
     let opened = Opened::new(&run, args.last)?;
     let data = data_of(&run, &opened.settings, global)?;
@@ -17,10 +22,55 @@ pub(crate) fn run(args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
     judge.check(&data)?;
     let image = judge.image_space(&data)?;
     let judged = opened.judge(&judge, &data, image)?;
-    if global.json {
-        return line(serde_json::to_string(&judged.judgement)?);
+    let ks: Vec<usize> = args.at.iter().map(|k| *k as usize).collect();
+    let [image, feature] = judged.retrieval(&judge, &data, &ks)?;
+    if let Some(path) = &args.csv {
+        files::write(path, by_class(&[("image", &image), ("feature", &feature)])?.as_bytes())?;
     }
-    table(&judged.judgement)
+    if global.json {
+        let mut all = serde_json::to_value(&judged.judgement)?;
+        all["retrieval"] = json!({ "image": image, "feature": feature });
+        return line(all.to_string());
+    }
+    table(&judged.judgement)?;
+    retrieval(&image, &feature)
+}
+
+/// Means over queries, with bootstrap intervals where there are any, and over classes.
+fn retrieval(image: &RetrievalReport, feature: &RetrievalReport) -> anyhow::Result<()> {
+    let left_out = match feature.without_match {
+        0 => String::new(),
+        n => format!("; {n} queries have no match in the gallery and are left out"),
+    };
+    line(format!(
+        "\nretrieval, mean over {} queries [95 % interval] and over classes{left_out}",
+        feature.queries
+    ))?;
+    line(format!("{:14} {:>12} {:>14} {:>26}", "", "image space", "feature space", "over classes"))?;
+    let rows = image.micro.named(&image.ks).into_iter().zip(feature.micro.named(&feature.ks));
+    for (((name, i), (_, f)), (_, c)) in rows.zip(feature.per_class.named(&feature.ks)) {
+        let interval = feature.intervals.get(name.as_str());
+        let interval =
+            interval.map_or(String::new(), |[a, b]| format!("[{:.2}, {:.2}]", 100.0 * a, 100.0 * b));
+        line(format!("{name:14} {:>12} {:>14} {interval:16} {:>9}", percent(i), percent(f), percent(c)))?;
+    }
+    Ok(())
+}
+
+/// A row for every class and category, and space.
+fn by_class(spaces: &[(&str, &RetrievalReport)]) -> anyhow::Result<String> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    let names = spaces[0].1.micro.named(&spaces[0].1.ks).into_iter().map(|(name, _)| name);
+    csv.write_record(["space", "of", "name"].map(str::to_owned).into_iter().chain(names))?;
+    for (space, report) in spaces {
+        for (of, rows) in [("class", &report.by_class), ("category", &report.by_category)] {
+            for (name, quality) in rows {
+                let values = quality.named(&report.ks).into_iter().map(|(_, v)| v.to_string());
+                csv.write_record([space, of, name.as_str()].map(str::to_owned).into_iter().chain(values))?;
+            }
+        }
+    }
+    Ok(String::from_utf8(csv.into_inner()?)?)
 }
 
 fn percent(share: f64) -> String {

@@ -36,6 +36,22 @@ fn eval_prints_the_contract() {
     for name in ["precision_at_1", "r_precision", "map_at_r"] {
         fraction(&u[name]);
     }
+    let r = &j["retrieval"]["feature"];
+    assert_eq!(
+        (&r["ks"], &r["queries"], &r["without_match"]),
+        (&serde_json::json!([1, 5, 10]), &30.into(), &0.into())
+    );
+    for measure in ["r_precision", "map", "map_at_r", "mrr"] {
+        fraction(&r["micro"][measure]);
+        fraction(&r["per_class"][measure]);
+        fraction(&r["by_class"]["2"][measure]);
+    }
+    scene.ok("eval run --csv classes.csv --at 1,2");
+    let table = std::fs::read_to_string(scene.path("classes.csv")).unwrap();
+    assert!(table.starts_with("space,of,name,Recall@1,Recall@2,Precision@1"), "{table}");
+    assert_eq!(table.lines().count(), 7);
+    scene.refused("eval run --csv classes.csv", 1, &["classes.csv exists already", "--force"]);
+    scene.refused("eval run --at 0", 2, &["--at"]);
     // The bars are easily told apart by pixels.
     assert_eq!(j["spaces"]["image"]["knn"]["1"]["accuracy"], 1.0);
 }

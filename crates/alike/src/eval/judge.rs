@@ -2,12 +2,12 @@
 
 use super::unseen::{ClassMeanRecall, KnnRecall};
 use super::{
-    ClassMeans, Classification, Paired, Retrieval, Unseen, Verification, cluster_quality, compare,
-    rank_quality, verification, vote,
+    ClassMeans, Classification, Paired, Quality, Retrieval, RetrievalReport, Unseen, Verification,
+    cluster_quality, compare, rank_quality, verification, vote,
 };
 use crate::data::{Dataset, find_class};
 use crate::images::{Features, Vectors};
-use crate::neighbours::nearest;
+use crate::neighbours::{nearest, ranks_of_matches};
 use alike_kernels::Tier;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -159,6 +159,27 @@ impl Judge {
         let class_mean = Classification::new(means.classify(queries, own), truth, &data.classes);
         let verification = verification(queries, truth);
         Ok(SpaceJudgement { class_mean, knn, verification, neighbours })
+    }
+
+    /// How well a space retrieves, by every measure of the field: each test image asks the gallery for its class.
+    pub fn retrieval(
+        &self,
+        data: &Dataset,
+        gallery: Vectors<'_>,
+        queries: Vectors<'_>,
+        ks: &[usize],
+        seed: u64,
+    ) -> Result<RetrievalReport, EvalError> {
+        self.check(data)?;
+        let (of_gallery, leave_one_out) = data.gallery();
+        let each = ranks_of_matches(
+            self.tier,
+            (queries, &data.test.labels),
+            (gallery, &of_gallery.labels),
+            leave_one_out,
+            |_, ranks| (!ranks.is_empty()).then(|| Quality::of_ranks(ranks, ks)),
+        );
+        Ok(RetrievalReport::new(data, &each, ks, seed))
     }
 
     /// Judges raw pixels, which no training changes.

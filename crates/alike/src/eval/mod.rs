@@ -11,7 +11,7 @@ mod verification;
 pub use classification::{ClassMeans, Classification, vote};
 pub use judge::{Comparison, EvalError, Judge, Judgement, SpaceJudgement, Spaces};
 pub use paired::{Paired, compare};
-pub use retrieval::{Retrieval, rank_quality};
+pub use retrieval::{Quality, Retrieval, RetrievalReport, rank_quality};
 pub use unseen::{Unseen, cluster_quality};
 pub use validator::Validator;
 pub use verification::{Verification, equal_error_rate, verification};

@@ -1,5 +1,11 @@
 //! How good a ranking is.
 
+use crate::data::Dataset;
+use crate::rng::{Purpose, RngExt, stream};
+use rayon::prelude::*;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
 /// The quality of one query's ranking, or the mean over several.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Retrieval {
@@ -50,6 +56,199 @@ impl Retrieval {
     }
 }
 
+/// The quality of one query's ranking by all of the field's measures, or the mean over several. `R` is the number of right
+/// ones in the gallery; lists follow the `K`s that were asked for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Quality {
+    /// Whether one of the `K` nearest is right: Recall@K as metric learning means it (Jégou et al. 2011; Song et al. 2016).
+    pub recall_at: Vec<f64>,
+    /// The share of right ones among the `K` nearest.
+    pub precision_at: Vec<f64>,
+    /// The discounted gain of the `K` nearest over the best that is possible (Järvelin and Kekäläinen 2002), a right one counting
+    /// one.
+    pub ndcg_at: Vec<f64>,
+    /// The share of right ones among the `R` nearest.
+    pub r_precision: f64,
+    /// The mean of the precision down to each right one.
+    pub map: f64,
+    /// See [`Retrieval::map_at_r`].
+    pub map_at_r: f64,
+    /// One over the rank of the first right one.
+    pub mrr: f64,
+}
+
+impl Quality {
+    /// The quality of a ranking whose right ones have these ranks, from 1 and rising.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    pub fn of_ranks(ranks: &[u32], ks: &[usize]) -> Quality {
+        assert!(!ranks.is_empty(), "a query without a match cannot be ranked");
+        let r = ranks.len();
+        let within = |k: usize| ranks.partition_point(|rank| *rank as usize <= k);
+        let gain = |rank: usize| 1.0 / (1.0 + rank as f64).log2();
+        let ndcg = |k: usize| {
+            let got: f64 = ranks[..within(k)].iter().map(|rank| gain(*rank as usize)).sum();
+            got / (1..=r.min(k)).map(gain).sum::<f64>()
+        };
+        let precision = |(i, rank): (usize, &u32)| (i + 1) as f64 / f64::from(*rank);
+        Quality {
+            recall_at: ks.iter().map(|k| f64::from(u8::from(within(*k) > 0))).collect(),
+            precision_at: ks.iter().map(|k| within(*k) as f64 / *k as f64).collect(),
+            ndcg_at: ks.iter().map(|k| ndcg(*k)).collect(),
+            r_precision: within(r) as f64 / r as f64,
+            map: ranks.iter().enumerate().map(precision).sum::<f64>() / r as f64,
+            map_at_r: ranks[..within(r)].iter().enumerate().map(precision).sum::<f64>() / r as f64,
+            mrr: 1.0 / f64::from(ranks[0]),
+        }
+    }
+
+    /// The mean; zeros for none.
+    pub fn mean<'a>(all: impl IntoIterator<Item = &'a Quality>, ks: usize) -> Quality {
+        let zeros = || vec![0.0; ks];
+        let mut sum =
+            Quality { recall_at: zeros(), precision_at: zeros(), ndcg_at: zeros(), ..Quality::default() };
+        let mut n = 0usize;
+        let add = |to: &mut [f64], from: &[f64]| to.iter_mut().zip(from).for_each(|(a, b)| *a += b);
+        for q in all {
+            n += 1;
+            add(&mut sum.recall_at, &q.recall_at);
+            add(&mut sum.precision_at, &q.precision_at);
+            add(&mut sum.ndcg_at, &q.ndcg_at);
+            sum.r_precision += q.r_precision;
+            sum.map += q.map;
+            sum.map_at_r += q.map_at_r;
+            sum.mrr += q.mrr;
+        }
+        let n = n.max(1) as f64;
+        let each = |list: &mut Vec<f64>| list.iter_mut().for_each(|v| *v /= n);
+        each(&mut sum.recall_at);
+        each(&mut sum.precision_at);
+        each(&mut sum.ndcg_at);
+        let Quality { r_precision, map, map_at_r, mrr, .. } = sum;
+        Quality { r_precision: r_precision / n, map: map / n, map_at_r: map_at_r / n, mrr: mrr / n, ..sum }
+    }
+
+    /// Names and values, those of the `K`s first.
+    pub fn named(&self, ks: &[usize]) -> Vec<(String, f64)> {
+        let at = |name: &str, list: &[f64]| -> Vec<(String, f64)> {
+            ks.iter().zip(list).map(|(k, v)| (format!("{name}@{k}"), *v)).collect()
+        };
+        let mut all = at("Recall", &self.recall_at);
+        all.extend(at("Precision", &self.precision_at));
+        all.extend(at("NDCG", &self.ndcg_at));
+        let rest = [
+            ("R-Precision", self.r_precision),
+            ("MAP@R", self.map_at_r),
+            ("MAP", self.map),
+            ("MRR", self.mrr),
+        ];
+        all.extend(rest.map(|(name, v)| (name.to_owned(), v)));
+        all
+    }
+}
+
+/// How well a space retrieves.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RetrievalReport {
+    /// The `K`s of the lists.
+    pub ks: Vec<usize>,
+    /// Queries that have a match in the gallery.
+    pub queries: usize,
+    /// Queries that have none, and are left out.
+    pub without_match: usize,
+    /// The mean over queries.
+    pub micro: Quality,
+    /// The mean over classes of the mean over their queries.
+    pub per_class: Quality,
+    /// By measure: 95 % of bootstrap means lie between these. Whole classes are drawn where the set is an open one, for then
+    /// other classes are what another sample would have; queries elsewhere.
+    pub intervals: BTreeMap<&'static str, [f64; 2]>,
+    /// By class: the mean over its queries.
+    pub by_class: BTreeMap<String, Quality>,
+    /// By category: the mean over its queries.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub by_category: BTreeMap<String, Quality>,
+}
+
+/// Draws of the bootstrap.
+const DRAWS: usize = 1000;
+
+impl RetrievalReport {
+    /// Puts together what every query came to; nothing for a query without a match.
+    pub fn new(data: &Dataset, each: &[Option<Quality>], ks: &[usize], seed: u64) -> RetrievalReport {
+        let labels = &data.test.labels;
+        let found: Vec<(u32, &Quality)> =
+            each.iter().zip(labels).filter_map(|(q, l)| Some((*l, q.as_ref()?))).collect();
+        let mut classes: BTreeMap<u32, Vec<&Quality>> = BTreeMap::new();
+        found.iter().for_each(|(l, q)| classes.entry(*l).or_default().push(q));
+        let mean = |list: &[&Quality]| Quality::mean(list.iter().copied(), ks.len());
+        let of_class: Vec<(u32, Quality)> = classes.iter().map(|(l, list)| (*l, mean(list))).collect();
+        let mut categories: BTreeMap<String, Vec<&Quality>> = BTreeMap::new();
+        for (l, q) in &found {
+            if let Some(name) = data.categories.get(*l as usize).filter(|c| !c.is_empty()) {
+                categories.entry(name.clone()).or_default().push(q);
+            }
+        }
+        let groups: Vec<Vec<&Quality>> = if data.is_open_set() {
+            classes.values().cloned().collect()
+        } else {
+            found.iter().map(|(_, q)| vec![*q]).collect()
+        };
+        type Measure = fn(&Quality) -> f64;
+        let measures: [(&str, Measure); 4] = [
+            ("R-Precision", |q| q.r_precision),
+            ("MAP@R", |q| q.map_at_r),
+            ("MAP", |q| q.map),
+            ("Recall@1", |q| q.recall_at.first().copied().unwrap_or(0.0)),
+        ];
+        let first_is_one = ks.first() == Some(&1);
+        let intervals = measures
+            .into_iter()
+            .filter(|(name, _)| *name != "Recall@1" || first_is_one)
+            .map(|(name, of)| {
+                let sums: Vec<(f64, f64)> =
+                    groups.iter().map(|g| (g.iter().map(|q| of(q)).sum(), g.len() as f64)).collect();
+                (name, bootstrap(&sums, seed))
+            })
+            .collect();
+        RetrievalReport {
+            ks: ks.to_vec(),
+            queries: found.len(),
+            without_match: each.len() - found.len(),
+            micro: Quality::mean(found.iter().map(|f| f.1), ks.len()),
+            per_class: Quality::mean(of_class.iter().map(|c| &c.1), ks.len()),
+            intervals,
+            by_class: of_class.into_iter().map(|(l, q)| (data.classes[l as usize].clone(), q)).collect(),
+            by_category: categories.into_iter().map(|(name, list)| (name, mean(&list))).collect(),
+        }
+    }
+}
+
+/// Between what 95 % of the means lie, when groups (each a sum and a count) are drawn as often as there are of them (Efron
+/// and Tibshirani 1993, chapter 13: percentiles).
+fn bootstrap(groups: &[(f64, f64)], seed: u64) -> [f64; 2] {
+    if groups.is_empty() {
+        return [0.0; 2];
+    }
+    let mut means: Vec<f64> = (0..DRAWS)
+        .into_par_iter()
+        .map(|draw| {
+            let mut rng = stream(seed, Purpose::Bootstrap, draw as u64, 0);
+            let (mut sum, mut n) = (0.0, 0.0);
+            for _ in 0..groups.len() {
+                let (s, count) = groups[rng.random_range(0..groups.len())];
+                sum += s;
+                n += count;
+            }
+            sum / n
+        })
+        .collect();
+    means.sort_by(f64::total_cmp);
+    [means[DRAWS * 25 / 1000], means[DRAWS * 975 / 1000 - 1]]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,5 +267,32 @@ mod tests {
         );
         close(at(&(1..=10).collect::<Vec<_>>()).map_at_r, 1.0);
         assert_eq!(at(&[2]).precision_at_1, 0.0);
+    }
+
+    #[test]
+    fn all_measures_follow_from_the_ranks_of_the_right_ones() {
+        let q = Quality::of_ranks(&[2, 3, 7], &[1, 3, 10]);
+        assert_eq!(q.recall_at, [0.0, 1.0, 1.0]);
+        assert_eq!(q.precision_at, [0.0, 2.0 / 3.0, 0.3]);
+        assert_eq!((q.r_precision, q.mrr), (2.0 / 3.0, 0.5));
+        let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} {b}");
+        close(q.map, (0.5 + 2.0 / 3.0 + 3.0 / 7.0) / 3.0);
+        close(q.map_at_r, (0.5 + 2.0 / 3.0) / 3.0);
+        let best = 1.0 + 1.0 / 3f64.log2() + 0.5;
+        close(q.ndcg_at[2], (1.0 / 3f64.log2() + 0.5 + 1.0 / 3.0) / best);
+        let perfect = Quality::of_ranks(&[1, 2, 3], &[1, 5]);
+        assert!(perfect.named(&[1, 5]).iter().all(|(n, v)| *v == 1.0 || n == "Precision@5"), "{perfect:?}");
+        let same = rank_quality((1..=3).map(|r| [2, 3, 7].contains(&r)), 3);
+        assert_eq!((same.r_precision, same.map_at_r), (q.r_precision, q.map_at_r));
+    }
+
+    #[test]
+    fn a_bootstrap_interval_is_as_wide_as_the_means_spread() {
+        // The mean of 400 coins has a standard error of 0.025.
+        let coins: Vec<(f64, f64)> = (0..400).map(|i| (f64::from(i % 2), 1.0)).collect();
+        let [low, high] = bootstrap(&coins, 1);
+        assert!((low - 0.451).abs() < 0.006 && (high - 0.549).abs() < 0.006, "{low} {high}");
+        assert_eq!(bootstrap(&[(3.0, 4.0)], 1), [0.75, 0.75]);
+        assert_eq!(bootstrap(&[], 1), [0.0, 0.0]);
     }
 }

@@ -4,8 +4,9 @@
 //! Its rounding error is bounded, and every candidate within that bound of the k-th is kept and measured again in
 //! `f64`: the neighbours found are the true ones, and the same on every machine. Ties go to the lower index.
 
+use super::product::{GALLERY_BLOCK, PANEL, Packed, slack, square_norms};
 use crate::images::Vectors;
-use alike_kernels::{AlignedBuffer, Tier, Windows, padded};
+use alike_kernels::{AlignedBuffer, Tier};
 use rayon::prelude::*;
 
 /// A member of the gallery, and how far it is from the query.
@@ -17,11 +18,8 @@ pub struct Neighbour {
     pub distance: f64,
 }
 
-/// Queries that one task multiplies, and gallery members that are packed at a time.
+/// Queries that one task multiplies.
 const QUERY_BLOCK: usize = 64;
-const GALLERY_BLOCK: usize = 1024;
-/// Columns that a panel of the packed gallery is wide: two of the widest vectors.
-const PANEL: usize = 32;
 /// Candidates held at a time, over all queries: what bounds the memory, however deep the ranking goes.
 const MOST_CANDIDATES: usize = 4 << 20;
 
@@ -67,60 +65,6 @@ pub fn nearest<T: Send>(
     results
 }
 
-fn square_norms(vectors: Vectors<'_>) -> Vec<f64> {
-    let mut norms = vec![0.0; vectors.len()];
-    norms.par_chunks_mut(256).enumerate().for_each(|(chunk, norms)| {
-        let mut row = vec![0.0; vectors.d()];
-        for (i, norm) in norms.iter_mut().enumerate() {
-            vectors.read(chunk * 256 + i, &mut row);
-            *norm = row.iter().map(|v| f64::from(*v) * f64::from(*v)).sum();
-        }
-    });
-    norms
-}
-
-/// A block of the gallery as the product reads it: panels of [`PANEL`] columns, each column a vector times -2.
-struct Packed {
-    d: usize,
-    start: usize,
-    count: usize,
-    panels: AlignedBuffer,
-    /// Squared norms; infinite for columns beyond the gallery's end, which then never come near.
-    bias: AlignedBuffer,
-}
-
-impl Packed {
-    fn new(d: usize) -> Packed {
-        let panels = AlignedBuffer::new(GALLERY_BLOCK * d);
-        Packed { d, start: 0, count: 0, panels, bias: AlignedBuffer::new(GALLERY_BLOCK) }
-    }
-
-    fn fill(&mut self, gallery: Vectors<'_>, start: usize, count: usize, squares: &[f64]) {
-        (self.start, self.count) = (start, count);
-        let d = self.d;
-        self.panels
-            .par_chunks_exact_mut(PANEL * d)
-            .zip(self.bias.par_chunks_exact_mut(PANEL))
-            .enumerate()
-            .for_each(|(panel, (columns, bias))| {
-                let mut row = vec![0.0; d];
-                for (column, bias) in bias.iter_mut().enumerate() {
-                    let i = panel * PANEL + column;
-                    *bias = f32::INFINITY;
-                    if i < count {
-                        gallery.read(start + i, &mut row);
-                        *bias = squares[start + i] as f32;
-                    } else {
-                        row.fill(0.0);
-                    }
-                    for (to, v) in columns[column..].iter_mut().step_by(PANEL).zip(&row) {
-                        *to = -2.0 * v;
-                    }
-                }
-            });
-    }
-}
-
 struct QueryBlock {
     first: usize,
     rows: AlignedBuffer,
@@ -156,10 +100,7 @@ impl QueryBlock {
                 let row = &mut rows[i * d..][..d];
                 queries.read(first + i, row);
                 let square: f64 = row.iter().map(|v| f64::from(*v) * f64::from(*v)).sum();
-                // d products and additions, each off by at most half a unit in the last place, over sums that
-                // Cauchy-Schwarz bounds by |q|^2 + |g|^2; and as much again for the bias.
-                let error = (d as f64 + 8.0) * f64::from(f32::EPSILON) * (square + farthest);
-                let slack = (2.0 * error) as f32;
+                let slack = slack(d, square, farthest);
                 Candidates { near: Vec::new(), limit: f32::INFINITY, slack, full: (2 * k).max(32) }
             })
             .collect();
@@ -167,20 +108,9 @@ impl QueryBlock {
     }
 
     fn meet(&mut self, tier: Tier, packed: &Packed) {
-        let (d, m) = (packed.d, self.candidates.len());
-        let width = packed.count.div_ceil(PANEL) * PANEL;
-        let mut products = AlignedBuffer::new(m * width);
-        for panel in 0..width / PANEL {
-            let out = Windows { offset: panel * PANEL, ..Windows::matrix(m, PANEL, width) };
-            tier.matmul(
-                &self.rows,
-                Windows::matrix(m, d, d),
-                &packed.panels[panel * PANEL * d..][..PANEL * d],
-                &packed.bias[panel * PANEL..][..PANEL],
-                &mut products,
-                out,
-            );
-        }
+        let m = self.candidates.len();
+        let width = packed.width();
+        let products = packed.products(tier, &self.rows, m);
         for (i, found) in self.candidates.iter_mut().enumerate() {
             let own = if self.leave_one_out { self.first + i } else { usize::MAX };
             for (chunk, values) in products[i * width..][..width].chunks_exact(PANEL).enumerate() {
@@ -260,9 +190,6 @@ impl Candidates {
         self.full = (2 * self.near.len()).max(2 * k).max(32);
     }
 }
-
-const _: () =
-    assert!(padded(PANEL) == PANEL && GALLERY_BLOCK.is_multiple_of(PANEL), "blocks are whole panels");
 
 #[cfg(test)]
 mod tests {

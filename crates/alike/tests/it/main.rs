@@ -6,5 +6,6 @@ mod engine;
 mod losses;
 mod mnist;
 mod report;
+mod retrieval;
 mod rooms;
 mod training;
