@@ -430,6 +430,8 @@ fn cifar_and_omniglot_as_they_are_published() {
     scene.ok(
         "train --data omni --sampler hierarchical:categories=2,classes=2,images=2 --out run --epochs 1 -q",
     );
+    scene.write("omni/nothing/train.txt", b"\n");
+    scene.refused("data show omni --split lists:folder=nothing", 1, &["name no class"]);
     scene.write("omni/lists/test.txt", b"Tibetan/character09/rot270\n");
     scene.refused(
         "data show omni --split lists:folder=lists",

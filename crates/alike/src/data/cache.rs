@@ -5,7 +5,7 @@
 //! from, so it is never wrong, only unused; it is written under another name first, so it is never half there; and it can be
 //! deleted at any time.
 
-use super::listing::Listing;
+use super::listing::{Listing, UNREADABLE};
 use super::progress::{Progress, Unit};
 use super::{DataError, Failure, Places, Preparation};
 use crate::files::{self, FileError};
@@ -100,7 +100,9 @@ pub(super) fn prepare(
     }
     let Keep::Disk { limit } = places.keep else { return in_memory(listing, preparation, progress) };
     let path = image_cache(places).join(format!("{}.{ENDING}", key(listing, preparation)));
-    if let Some((images, failures)) = open(&path, preparation, n) {
+    // What the system refused to read yesterday it may give today, though the file has not changed.
+    let still = |failures: &[Failure]| !failures.iter().any(|f| f.why.starts_with(UNREADABLE));
+    if let Some((images, failures)) = open(&path, preparation, n).filter(|(_, failures)| still(failures)) {
         return Ok(Prepared { images, failures, warm: true, note: None });
     }
     make_room(places, limit, bytes as u64, &path);

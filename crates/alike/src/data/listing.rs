@@ -119,6 +119,9 @@ pub struct Listing {
 /// A file's bytes may be no more: nothing that is read whole is larger.
 const MOST_FILE: u64 = 1 << 30;
 
+/// How the reason begins where the system, not the file, is at fault.
+pub(super) const UNREADABLE: &str = "it cannot be read";
+
 /// Reads entries; a thread's own.
 pub(super) struct Reader<'a> {
     listing: &'a Listing,
@@ -164,7 +167,7 @@ impl Reader<'_> {
     pub(super) fn bytes(&mut self, entry: &Entry) -> Result<&[u8], String> {
         let unreadable = |e: io::Error| match e.kind() {
             io::ErrorKind::NotFound => "it is not there".to_owned(),
-            _ => format!("it cannot be read: {e}"),
+            _ => format!("{UNREADABLE}: {e}"),
         };
         let scratch = &mut self.scratch;
         scratch.clear();

@@ -79,5 +79,8 @@ pub(in crate::data) fn list_classes(entries: &[Entry], folder: &Path) -> Result<
     if !any {
         return Err(wrong(folder, "it holds none of the lists train.txt, val.txt and test.txt"));
     }
+    if chosen.is_empty() {
+        return Err(wrong(folder, "its lists name no class"));
+    }
     Ok(chosen)
 }
