@@ -1,6 +1,7 @@
 //! Verification: are two images of the same class, by a threshold on their distance?
 
 use crate::images::Vectors;
+use crate::neighbours::squared_distance;
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -34,8 +35,7 @@ pub fn verification(vectors: Vectors<'_>, labels: &[u32]) -> Option<Verification
             let (rows, chosen) = (&rows, &chosen);
             (i + 1..chosen.len()).map(move |j| {
                 let (a, b) = (&rows[i * d..][..d], &rows[j * d..][..d]);
-                let square: f64 = a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
-                (square.sqrt(), labels[chosen[i]] == labels[chosen[j]])
+                (squared_distance(a, b).sqrt(), labels[chosen[i]] == labels[chosen[j]])
             })
         })
         .collect();

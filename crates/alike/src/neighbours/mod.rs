@@ -5,4 +5,5 @@ mod product;
 mod ranks;
 
 pub use exact::{Neighbour, nearest};
+pub use product::squared_distance;
 pub use ranks::ranks_of_matches;

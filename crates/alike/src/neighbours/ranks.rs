@@ -6,7 +6,7 @@
 //! than 256 numbers, raw pixels, are ranked by the product alone: its bound on the error grows with their length until it
 //! tells nothing, while the error itself stays in the sixth digit. Equal vectors tie there too.
 
-use super::product::{GALLERY_BLOCK, Packed, slack, square_norms};
+use super::product::{GALLERY_BLOCK, Packed, slack, square_norms, squared_distance};
 use crate::images::Vectors;
 use alike_kernels::{AlignedBuffer, Tier};
 use rayon::prelude::*;
@@ -198,20 +198,6 @@ impl Block {
             s.ranks.push(nearer + j as u32 + 1);
         }
     }
-}
-
-/// In eight sums, so that no addition waits for the one before it.
-fn squared_distance(a: &[f32], b: &[f32]) -> f64 {
-    let square = |a: f32, b: f32| (f64::from(a) - f64::from(b)).powi(2);
-    let mut sums = [0.0; 8];
-    let (wholes_a, wholes_b) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f64 = wholes_a.remainder().iter().zip(wholes_b.remainder()).map(|(a, b)| square(*a, *b)).sum();
-    for (a, b) in wholes_a.zip(wholes_b) {
-        for (sum, (a, b)) in sums.iter_mut().zip(a.iter().zip(b)) {
-            *sum += square(*a, *b);
-        }
-    }
-    sums.iter().sum::<f64>() + rest
 }
 
 #[cfg(test)]
