@@ -1,11 +1,11 @@
 //! A data set's condition: counts, sizes, what cannot be read, what is there twice.
 
 use super::listing::{Entry, Listing, Part};
+use super::load::split;
 use super::picture::{Decoding, header};
 use super::prepare::Resize;
-use super::splits::divide;
 use super::survey::Survey;
-use super::{DataError, Dataset, Failure, Places, Preparation, Progress, Request, SplitBy, Unit, list};
+use super::{DataError, Dataset, Failure, Places, Preparation, Progress, Request, Unit, list};
 use crate::images::Shape;
 use md5::{Digest, Md5};
 use rayon::prelude::*;
@@ -77,10 +77,9 @@ pub fn inspect(
 ) -> Result<Inspection, DataError> {
     let mut listing = list(request, places, progress)?;
     let mut notes = std::mem::take(&mut listing.notes);
-    if let Some(by) = &request.split {
-        notes.push(divide(&mut listing.entries, &by.clone().seeded(request.seed), &request.what)?);
-    } else if listing.entries.iter().any(|e| e.part.is_some()) {
-        divide(&mut listing.entries, &SplitBy::Given, &request.what)?;
+    if request.split.is_some() || listing.entries.iter().any(|e| e.part.is_some()) {
+        let labelled = listing.entries.iter().all(|e| e.class.is_some());
+        notes.push(split(&mut listing, request, labelled)?.1);
     }
     let entries = &listing.entries;
     let looks = look_at_all(&listing, progress);

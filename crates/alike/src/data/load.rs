@@ -264,7 +264,7 @@ pub fn load_pictures(
 }
 
 /// Gives entries their parts; says how.
-fn split(
+pub(super) fn split(
     listing: &mut Listing,
     request: &Request,
     labelled: bool,
