@@ -233,7 +233,8 @@ pub(super) fn drive(
         note(global, format!("instructions: {}, threads: {}", tier.name(), rayon::current_num_threads()));
     }
     let (trained, held_out) = training.parts();
-    let mut validator = (!held_out.is_empty()).then(|| Validator::new(data, trained, held_out, tier));
+    let mut validator =
+        (data.labelled && !held_out.is_empty()).then(|| Validator::new(data, trained, held_out, tier));
     let mut recorder = Recorder::new(run.clone(), &training)?;
     let mut live = Live::new(global, &training);
     // Validation first: what it finds is shown, then recorded.
