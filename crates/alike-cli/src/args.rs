@@ -221,6 +221,15 @@ pub(crate) enum OnErrorArg {
     Fail,
 }
 
+impl OnErrorArg {
+    pub(crate) fn or_fail(given: Option<OnErrorArg>) -> OnError {
+        match given {
+            Some(OnErrorArg::Skip) => OnError::Skip,
+            Some(OnErrorArg::Fail) | None => OnError::Fail,
+        }
+    }
+}
+
 impl SourceArgs {
     pub(crate) fn request(&self, what: &str, seed: u64) -> Request {
         Request {
@@ -229,10 +238,7 @@ impl SourceArgs {
             split: self.split.clone(),
             nested: self.nested,
             rotations: self.rotations,
-            on_error: match self.on_error {
-                Some(OnErrorArg::Skip) => OnError::Skip,
-                Some(OnErrorArg::Fail) | None => OnError::Fail,
-            },
+            on_error: OnErrorArg::or_fail(self.on_error),
             seed,
         }
     }

@@ -14,15 +14,10 @@ use std::time::Instant;
 fn ours(folder: &Path) -> Result<f64, Box<dyn Error>> {
     let cache = tempfile::tempdir()?;
     let places = Places { cache: Some(cache.path().to_owned()), keep: Keep::default(), ..Places::default() };
-    let request = Request {
-        what: folder.display().to_string(),
-        prepare: "resize=exact".parse()?,
-        ..Request::default()
-    };
     // The size that they have, whatever a chooser would say.
-    let first = first(folder)?;
-    let size = image::image_dimensions(first)?;
-    let request = Request { prepare: format!("size={}x{},resize=exact", size.1, size.0).parse()?, ..request };
+    let size = image::image_dimensions(first(folder)?)?;
+    let prepare = format!("size={}x{},resize=exact", size.1, size.0).parse()?;
+    let request = Request { what: folder.display().to_string(), prepare, ..Request::default() };
     let began = Instant::now();
     let data = load(&request, &places, &mut Quiet)?;
     let seconds = began.elapsed().as_secs_f64();

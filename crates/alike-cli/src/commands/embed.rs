@@ -3,7 +3,7 @@
 use super::{places, refuse_existing, remark};
 use crate::args::{EmbedArgs, Global, OnErrorArg};
 use crate::printer::{Bars, line, note};
-use alike::data::{OnError, load_pictures};
+use alike::data::load_pictures;
 use alike::engine::Engine;
 use alike::files::Batch;
 use alike::train::Run;
@@ -21,7 +21,7 @@ pub(crate) fn run(args: &EmbedArgs, global: &Global) -> anyhow::Result<()> {
         preparation.shape,
         checkpoint.network.input()
     );
-    let on_error = if args.on_error == Some(OnErrorArg::Skip) { OnError::Skip } else { OnError::Fail };
+    let on_error = OnErrorArg::or_fail(args.on_error);
     let data = load_pictures(&args.paths, &preparation, on_error, &places(global), &mut Bars::new(global))?;
     remark(&data, global);
     let mut engine = Engine::new(&checkpoint.network)?;

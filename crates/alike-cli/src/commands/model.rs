@@ -4,7 +4,8 @@ use crate::args::{Global, ModelArgs, ModelVerb, NetworkArgs};
 use crate::printer::line;
 use alike::engine::{Plan, Rewrites};
 use alike::images::Shape;
-use alike::model::{Network, SEED_SPEC, Spec, named_network};
+use alike::model::{NETWORKS, Network, SEED_SPEC, Spec, named_network};
+use alike::suggest::did_you_mean;
 use alike::train::Run;
 use anyhow::Context;
 use serde_json::json;
@@ -31,7 +32,14 @@ pub(crate) fn spec(args: &NetworkArgs, default: &str, shape: Shape) -> anyhow::R
         },
         None => default.to_owned(),
     };
-    let mut spec: Spec = text.parse()?;
+    // One word may be a network's name rather than a layer's.
+    let mut spec: Spec = text.parse().with_context(|| match text.trim() {
+        word if word.contains([' ', '(']) => "--network".to_owned(),
+        word => {
+            let names = NETWORKS.map(|n| n.0);
+            format!("--network: there is no network '{word}'{}", did_you_mean(word, names))
+        }
+    })?;
     if let Some(width) = args.embedding {
         spec = spec.with_embedding(width.get());
     }
