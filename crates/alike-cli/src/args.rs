@@ -1,5 +1,9 @@
 //! What can be typed.
 
+mod judging;
+
+pub(crate) use judging::*;
+
 use alike::data::{Augment, OnError, PreparationWish, Request, SplitBy};
 use alike::distance::Distance;
 use alike::engine::Rewrites;
@@ -423,27 +427,6 @@ pub(crate) struct LossesArgs {
     /// Miners, reducers, distances, samplers, optimisers, schedules, augmentations and regularisers too
     #[arg(long)]
     pub(crate) all: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct EvalArgs {
-    /// A run's folder
-    pub(crate) run: PathBuf,
-    /// Numbers of neighbours that vote
-    #[arg(long, value_delimiter = ',', default_value = "1,5")]
-    pub(crate) k: Vec<usize>,
-    /// The Ks of Recall@K, Precision@K and NDCG@K
-    #[arg(long, value_delimiter = ',', default_value = "1,5,10", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) at: Vec<u32>,
-    /// Write the retrieval measures of every class and category to a .csv file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) csv: Option<PathBuf>,
-    /// Replace a file that is there
-    #[arg(long)]
-    pub(crate) force: bool,
-    /// Judge the last epoch even where another validated better
-    #[arg(long)]
-    pub(crate) last: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,10 +1,12 @@
 //! A run with its embeddings and its judgement: what `eval`, `report` and `demo` are made from.
 
-use crate::commands::settings;
-use alike::data::Dataset;
+use crate::args::{Global, SubjectArgs};
+use crate::commands::{data_of, places, remark, settings};
+use crate::printer::Bars;
+use alike::data::{Dataset, Preparation, PreparationWish, Request, load};
 use alike::engine::Engine;
 use alike::eval::{Judge, Judgement, RetrievalReport, SpaceJudgement};
-use alike::images::{Features, Vectors};
+use alike::images::{Features, Images, Vectors};
 use alike::model::Checkpoint;
 use alike::report::Evidence;
 use alike::train::{Metric, Run, Settings, read_metrics};
@@ -22,6 +24,7 @@ pub(crate) struct Judged {
 
 /// A run that can be judged: everything is read and checked before time is spent.
 pub(crate) struct Opened {
+    run: Run,
     pub(crate) settings: Settings,
     checkpoint: Checkpoint,
     metrics: Vec<Metric>,
@@ -33,7 +36,12 @@ impl Opened {
         let settings = settings(run)?;
         let checkpoint = if last { run.last()? } else { run.best()? };
         let metrics = if run.metrics().exists() { read_metrics(&run.metrics())? } else { Vec::new() };
-        Ok(Opened { settings, checkpoint, metrics })
+        Ok(Opened { run: run.clone(), settings, checkpoint, metrics })
+    }
+
+    /// What is done to every picture before the network sees it.
+    pub(crate) fn preparation(&self) -> Preparation {
+        self.checkpoint.preparation
     }
 
     /// Refuses data that the network does not take.
@@ -55,7 +63,7 @@ impl Opened {
         data: &Dataset,
         image: SpaceJudgement,
     ) -> anyhow::Result<Judged> {
-        let Opened { settings, checkpoint, metrics } = self;
+        let Opened { settings, checkpoint, metrics, .. } = self;
         let mut engine = Engine::new(&checkpoint.network)?;
         let (of_gallery, _) = data.gallery();
         let gallery = engine.embed(&checkpoint.parameters, &of_gallery.images);
@@ -94,5 +102,66 @@ impl Judged {
             judgement: &self.judgement,
             tier: self.tier,
         }
+    }
+}
+
+/// A run, images to judge it on, and the means to embed them.
+pub(crate) struct Subject {
+    pub(crate) settings: Settings,
+    pub(crate) data: Dataset,
+    pub(crate) checkpoint: Checkpoint,
+    engine: Engine,
+    flip: bool,
+}
+
+impl Subject {
+    /// The run's own data, or others that the user names: these are prepared as is usual for them, but in the size that the
+    /// network takes.
+    pub(crate) fn of(opened: Opened, args: &SubjectArgs, global: &Global) -> anyhow::Result<Subject> {
+        let data = match &args.data {
+            None => data_of(&opened.run, &opened.settings, global)?,
+            Some(what) => {
+                let mut request = args.source.request(what, global.seed.unwrap_or(0));
+                let input = opened.checkpoint.network.input();
+                let size = request.prepare.size.or(Some([input.h, input.w]));
+                let channels = request.prepare.channels.or(Some(input.c));
+                request.prepare = PreparationWish { size, channels, ..request.prepare };
+                let data = load(&Request { ..request }, &places(global), &mut Bars::new(global))?;
+                remark(&data, global);
+                data
+            }
+        };
+        opened.fits(&data)?;
+        Subject::new(opened, data, args.flip)
+    }
+
+    pub(crate) fn new(opened: Opened, data: Dataset, flip: bool) -> anyhow::Result<Subject> {
+        let Opened { settings, checkpoint, .. } = opened;
+        let engine = Engine::new(&checkpoint.network)?;
+        Ok(Subject { settings, data, checkpoint, engine, flip })
+    }
+
+    pub(crate) fn tier(&self) -> Tier {
+        self.engine.tier()
+    }
+
+    /// Embeds images, mirrored too if the user wants that.
+    pub(crate) fn embed(&mut self, images: &Images) -> anyhow::Result<Features> {
+        let parameters = &self.checkpoint.parameters;
+        let features = if self.flip {
+            self.engine.embed_with_mirror(parameters, images)
+        } else {
+            self.engine.embed(parameters, images)
+        };
+        images.check()?;
+        Ok(features)
+    }
+
+    /// How many classes the test split has images of.
+    pub(crate) fn classes(&self) -> usize {
+        let mut labels = self.data.test.labels.clone();
+        labels.sort_unstable();
+        labels.dedup();
+        labels.len()
     }
 }

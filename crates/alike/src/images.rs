@@ -182,6 +182,23 @@ impl Images {
         }
     }
 
+    /// Every image with left and right exchanged, in memory; features as they are.
+    pub fn mirrored(&self) -> Images {
+        if self.are_floats() {
+            return self.clone();
+        }
+        let Shape { h, w, c } = self.shape;
+        let mut data = Vec::with_capacity(self.n * self.shape.len());
+        let mut scratch = Vec::new();
+        for i in 0..self.n {
+            let image = self.image(i, &mut scratch);
+            (0..h).for_each(|y| {
+                image[y * w * c..][..w * c].rchunks_exact(c).for_each(|pixel| data.extend_from_slice(pixel));
+            });
+        }
+        Images::new(self.shape, data)
+    }
+
     /// The images at `indices`, in that order.
     ///
     /// # Panics
@@ -256,6 +273,11 @@ impl Features {
     /// All floats.
     pub fn data(&self) -> &[f32] {
         &self.data
+    }
+
+    /// All floats, given away.
+    pub fn into_data(self) -> Vec<f32> {
+        self.data
     }
 
     /// The vectors at `indices`, in that order.
@@ -348,6 +370,13 @@ mod tests {
         assert_eq!(file.image(1, &mut Vec::new()), [0, 0]);
         assert!(file.check().unwrap_err().to_string().contains("images"));
         assert!(memory.check().is_ok());
+    }
+
+    #[test]
+    fn a_mirror_exchanges_left_and_right_and_keeps_channels() {
+        let images = Images::new(Shape { h: 2, w: 2, c: 2 }, (1..=8).collect());
+        assert_eq!(images.mirrored().image(0, &mut Vec::new()), [3, 4, 1, 2, 7, 8, 5, 6]);
+        assert_eq!(images.mirrored().mirrored(), images);
     }
 
     #[test]

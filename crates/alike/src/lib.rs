@@ -8,14 +8,15 @@
 //! 2. [`data`]: where images come from.
 //! 3. [`model`]: what a network is, and the files that hold one.
 //! 4. [`engine`]: runs a network forward and backward.
-//! 5. [`neighbours`]: who is nearest to whom, exactly.
-//! 6. [`mining`]: which pairs and triplets a loss looks at.
-//! 7. [`loss`]: formulas over distances.
-//! 8. [`train`]: the loop, its settings, its observers, the run folder.
-//! 9. [`eval`]: how good an embedding is, by the field's own rules.
-//! 10. [`tune`]: which loss, with which values.
-//! 11. [`projection`]: two dimensions out of many.
-//! 12. [`report`]: figures and the page.
+//! 5. [`gallery`]: embedded images, kept.
+//! 6. [`neighbours`]: who is nearest to whom, exactly.
+//! 7. [`mining`]: which pairs and triplets a loss looks at.
+//! 8. [`loss`]: formulas over distances.
+//! 9. [`train`]: the loop, its settings, its observers, the run folder.
+//! 10. [`eval`]: how good an embedding is, by the field's own rules.
+//! 11. [`tune`]: which loss, with which values.
+//! 12. [`projection`]: two dimensions out of many.
+//! 13. [`report`]: figures and the page.
 //!
 //! # Shapes
 //!
@@ -35,6 +36,8 @@ pub mod data;
 pub mod model;
 
 pub mod engine;
+
+pub mod gallery;
 
 pub mod neighbours;
 

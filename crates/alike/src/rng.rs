@@ -39,6 +39,14 @@ pub enum Purpose {
     Split = 12,
     /// A draw of a bootstrap; `a` is its number.
     Bootstrap = 13,
+    /// An episode of few-shot classification; `a` is its number.
+    Episode = 14,
+    /// Where a clustering begins; `a` is the attempt.
+    Clusters = 15,
+    /// Where a map begins, and how it moves.
+    Map = 16,
+    /// Pairs that are drawn from labels.
+    Pairs = 17,
 }
 
 /// The stream of `purpose` number `(a, b)` under `seed`.

@@ -19,7 +19,7 @@ use std::path::Path;
 use toml::{Table, Value};
 
 /// Where data sets are looked for, as flags and environment say.
-fn places(global: &Global) -> Places {
+pub(crate) fn places(global: &Global) -> Places {
     Places {
         data_dir: global.data_dir.clone().or_else(|| std::env::var_os("ALIKE_DATA").map(Into::into)),
         cache: global.cache_dir.clone(),
@@ -30,14 +30,14 @@ fn places(global: &Global) -> Places {
 }
 
 /// The data that a run was made from, refused if they have changed since.
-fn data_of(run: &Run, settings: &Settings, global: &Global) -> anyhow::Result<Dataset> {
+pub(crate) fn data_of(run: &Run, settings: &Settings, global: &Global) -> anyhow::Result<Dataset> {
     let data = load(&settings.request()?, &places(global), &mut Bars::new(global))?;
     run.check_split(&data)?;
     Ok(data)
 }
 
 /// What a user should know of a data set, and of pictures that were left out.
-fn remark(data: &Dataset, global: &Global) {
+pub(crate) fn remark(data: &Dataset, global: &Global) {
     for text in &data.notes {
         note(global, format!("data: {text}"));
     }

@@ -177,15 +177,15 @@ fn build(
 }
 
 /// What a data set is called, and how it came about.
-struct Named<'a> {
-    name: &'a str,
-    origin: &'a str,
-    notes: Vec<String>,
-    on_error: OnError,
+pub(super) struct Named<'a> {
+    pub(super) name: &'a str,
+    pub(super) origin: &'a str,
+    pub(super) notes: Vec<String>,
+    pub(super) on_error: OnError,
 }
 
 /// Prepares all entries, whose parts are known, and puts them together.
-fn finish(
+pub(super) fn finish(
     listing: &Listing,
     preparation: Preparation,
     what: Named<'_>,

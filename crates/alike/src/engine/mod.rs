@@ -125,6 +125,27 @@ impl Engine {
         Features::new(d, out)
     }
 
+    /// Embeds every image and its mirror image, and takes the mean, scaled to length 1 where the network's embeddings are:
+    /// what is usual for faces, and for whatever else has no left and right.
+    pub fn embed_with_mirror(&mut self, parameters: &[f32], images: &Images) -> Features {
+        const AT_ONCE: usize = 1024;
+        let d = self.plan.embedding;
+        let unit = self.plan.ops.last().is_some_and(|op| matches!(op.kind, plan::OpKind::L2));
+        let mut out = self.embed(parameters, images).data().to_vec();
+        for first in (0..images.len()).step_by(AT_ONCE) {
+            let some: Vec<usize> = (first..images.len().min(first + AT_ONCE)).collect();
+            let mirrored = self.embed(parameters, &images.select(&some).mirrored());
+            for (row, other) in out[first * d..].chunks_exact_mut(d).zip(mirrored.rows()) {
+                row.iter_mut().zip(other).for_each(|(a, b)| *a = 0.5 * (*a + b));
+                let length = row.iter().map(|x| x * x).sum::<f32>().sqrt();
+                if unit && length > 0.0 {
+                    row.iter_mut().for_each(|x| *x /= length);
+                }
+            }
+        }
+        Features::new(d, out)
+    }
+
     /// Embeds the images at `indices` and keeps what [`Engine::backward`] needs; `indices.len() x d` floats.
     ///
     /// # Panics

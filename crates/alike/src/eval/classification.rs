@@ -40,7 +40,10 @@ impl Classification {
     pub fn confusion(&self, labels: &[u32], classes: usize) -> Vec<Vec<u32>> {
         let mut matrix = vec![vec![0; classes]; classes];
         for (p, l) in self.predicted.iter().zip(labels) {
-            matrix[*l as usize][*p as usize] += 1;
+            // What got no answer is given to no class.
+            if let Some(cell) = matrix[*l as usize].get_mut(*p as usize) {
+                *cell += 1;
+            }
         }
         matrix
     }
@@ -99,6 +102,12 @@ impl ClassMeans {
     /// The class of the nearest mean for every query, which is scaled to length 1 first. Where the queries are the gallery,
     /// `own` gives their labels, and each is left out of its class's mean.
     pub fn classify(&self, queries: Vectors<'_>, own: Option<&[u32]>) -> Vec<u32> {
+        let first = |list: Vec<(u32, f64)>| list.first().map_or(0, |(class, _)| *class);
+        self.distances(queries, own).into_iter().map(first).collect()
+    }
+
+    /// For every query the classes with the distances of their means, nearest first; see [`ClassMeans::classify`].
+    pub fn distances(&self, queries: Vectors<'_>, own: Option<&[u32]>) -> Vec<Vec<(u32, f64)>> {
         (0..queries.len())
             .into_par_iter()
             .map_init(
@@ -112,9 +121,11 @@ impl ClassMeans {
                         |mean: &Vec<f64>| mean.iter().zip(&*wide).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
                     let by_class = self.means.iter().enumerate().filter_map(|(c, mean)| {
                         let mean = left.as_ref().filter(|l| l.0 == c).map_or(mean, |l| &l.1);
-                        Some((c, distance(mean.as_ref()?)))
+                        Some((c as u32, distance(mean.as_ref()?).sqrt()))
                     });
-                    by_class.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(c, _)| c as u32)
+                    let mut list: Vec<(u32, f64)> = by_class.collect();
+                    list.sort_by(|a, b| a.1.total_cmp(&b.1));
+                    list
                 },
             )
             .collect()

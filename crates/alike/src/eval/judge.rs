@@ -7,7 +7,7 @@ use super::{
 };
 use crate::data::{Dataset, find_class};
 use crate::images::{Features, Vectors};
-use crate::neighbours::{nearest, ranks_of_matches};
+use crate::neighbours::{Leave, nearest, ranks_of_matches};
 use alike_kernels::Tier;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 pub struct Judge {
     tier: Tier,
     ks: Vec<usize>,
+    leave_group: bool,
 }
 
 /// A space cannot be judged.
@@ -36,6 +37,9 @@ pub enum EvalError {
     /// Nothing asks, or nothing answers.
     #[error("{0} has no images to judge with")]
     Empty(String),
+    /// Images of no group.
+    #[error("{0} has no groups to leave out; leave --leave-group out, or name groups in a column 'group' of a table")]
+    NoGroups(String),
     /// Nobody knows what is right.
     #[error("{0} has no classes to judge by")]
     Unlabelled(String),
@@ -112,7 +116,22 @@ impl SpaceJudgement {
 impl Judge {
     /// A judge with votes of each of `ks` neighbours.
     pub fn new(tier: Tier, ks: &[usize]) -> Judge {
-        Judge { tier, ks: ks.to_vec() }
+        Judge { tier, ks: ks.to_vec(), leave_group: false }
+    }
+
+    /// The same judge, by whom a query is not compared with images of its own group: what one camera or session took.
+    pub fn leaving_groups(self, yes: bool) -> Judge {
+        Judge { leave_group: yes, ..self }
+    }
+
+    /// Which of the gallery's images do not count for a test image.
+    fn leave<'a>(&self, data: &'a Dataset) -> Leave<'a> {
+        let (gallery, itself) = data.gallery();
+        if self.leave_group {
+            Leave::Group { queries: &data.test.groups, gallery: &gallery.groups }
+        } else {
+            Leave::itself(itself)
+        }
     }
 
     /// Refuses what cannot be judged, before time is spent on it.
@@ -124,6 +143,9 @@ impl Judge {
             return Err(EvalError::Unlabelled(data.name.clone()));
         }
         let (gallery, leave_one_out) = data.gallery();
+        if self.leave_group && (data.test.groups.is_empty() || gallery.groups.is_empty()) {
+            return Err(EvalError::NoGroups(data.name.clone()));
+        }
         let gallery = gallery.len() - usize::from(leave_one_out);
         match self.ks.iter().max() {
             Some(&k) if k > gallery => Err(EvalError::KTooLarge { k, gallery }),
@@ -143,13 +165,17 @@ impl Judge {
         let (of_gallery, leave_one_out) = data.gallery();
         let (labels, truth) = (&of_gallery.labels, &data.test.labels);
         let deepest = self.ks.iter().copied().max().unwrap_or(0).max(SHOWN);
-        let neighbours = nearest(self.tier, queries, gallery, deepest, leave_one_out, |_, list| {
+        let neighbours = nearest(self.tier, queries, gallery, deepest, self.leave(data), |_, list| {
             list.iter().map(|n| n.index).collect()
         });
         let votes = |k: usize| {
             let predicted = neighbours
                 .iter()
-                .map(|list: &Vec<usize>| vote(&list.iter().take(k).map(|&i| labels[i]).collect::<Vec<_>>()))
+                .map(|list: &Vec<usize>| match list.len() {
+                    // Where a group is all that there is, nothing is left to answer; no class is right then.
+                    0 => u32::MAX,
+                    _ => vote(&list.iter().take(k).map(|&i| labels[i]).collect::<Vec<_>>()),
+                })
                 .collect();
             (k, Classification::new(predicted, truth, &data.classes))
         };
@@ -171,12 +197,12 @@ impl Judge {
         seed: u64,
     ) -> Result<RetrievalReport, EvalError> {
         self.check(data)?;
-        let (of_gallery, leave_one_out) = data.gallery();
+        let (of_gallery, _) = data.gallery();
         let each = ranks_of_matches(
             self.tier,
             (queries, &data.test.labels),
             (gallery, &of_gallery.labels),
-            leave_one_out,
+            self.leave(data),
             |_, ranks| (!ranks.is_empty()).then(|| Quality::of_ranks(ranks, ks)),
         );
         Ok(RetrievalReport::new(data, &each, ks, seed))
@@ -279,7 +305,7 @@ impl Judge {
                     Vectors::Features(&chosen),
                     Vectors::Features(gallery),
                     r,
-                    false,
+                    Leave::None,
                     |_, list| rank_quality(list.iter().map(|n| answering.labels[n.index] == class), r),
                 ));
             }

@@ -1,6 +1,8 @@
 //! Judging an embedding: raw pixels against what was learned, by the same rules.
 
 mod classification;
+mod classifier;
+mod few_shot;
 mod judge;
 mod paired;
 mod retrieval;
@@ -9,9 +11,11 @@ mod validator;
 mod verification;
 
 pub use classification::{ClassMeans, Classification, vote};
+pub use classifier::{Answer, Calibration, Classifier, NothingToCalibrate, Rule};
+pub use few_shot::{Accuracy, Episode, EpisodeError, Episodes, FewShot, draw_episodes, few_shot};
 pub use judge::{Comparison, EvalError, Judge, Judgement, SpaceJudgement, Spaces};
 pub use paired::{Paired, compare};
 pub use retrieval::{Quality, Retrieval, RetrievalReport, rank_quality};
 pub use unseen::{Unseen, cluster_quality};
 pub use validator::Validator;
-pub use verification::{Verification, equal_error_rate, verification};
+pub use verification::{AtFar, Folded, Pair, Pairs, Verification, verification};

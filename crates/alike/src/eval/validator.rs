@@ -3,7 +3,7 @@
 use super::vote;
 use crate::data::{Dataset, Split};
 use crate::images::Vectors;
-use crate::neighbours::nearest;
+use crate::neighbours::{Leave, nearest};
 use crate::train::{Observer, TrainError, View};
 use alike_kernels::Tier;
 use std::collections::BTreeSet;
@@ -41,7 +41,7 @@ impl Observer for Validator {
             Vectors::Features(&queries),
             Vectors::Features(&gallery),
             1,
-            self.own,
+            Leave::itself(self.own),
             |q, list| {
                 !list.is_empty() && vote(&[self.gallery.labels[list[0].index]]) == self.queries.labels[q]
             },

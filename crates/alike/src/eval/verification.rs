@@ -2,11 +2,18 @@
 
 use crate::images::Vectors;
 use crate::neighbours::squared_distance;
+use crate::rng::{Purpose, RngExt, SliceRandom, stream};
 use rayon::prelude::*;
 use serde::Serialize;
 
 /// Images whose pairs are counted, at most: two million pairs say enough of an error rate.
 const MOST: usize = 2000;
+/// Draws of the bootstrap.
+const DRAWS: usize = 200;
+/// Pairs of each kind that are dealt to folds, at most.
+const FOLDED: usize = 3000;
+/// Folds, as in Labeled Faces in the Wild.
+const FOLDS: usize = 10;
 
 /// How well a threshold tells pairs of one class from pairs of two.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -21,69 +28,310 @@ pub struct Verification {
     pub impostor: usize,
 }
 
-/// All pairs of the images, or of some of them, evenly spread, where they are many. Nothing if there are no pairs of one
-/// kind.
-pub fn verification(vectors: Vectors<'_>, labels: &[u32]) -> Option<Verification> {
-    let n = labels.len();
-    let chosen: Vec<usize> = (0..n.min(MOST)).map(|i| i * n / n.min(MOST)).collect();
-    let d = vectors.d();
-    let mut rows = vec![0.0f32; chosen.len() * d];
-    rows.par_chunks_mut(d).zip(&chosen).for_each(|(row, &i)| vectors.read(i, row));
-    let pairs: Vec<(f64, bool)> = (0..chosen.len())
-        .into_par_iter()
-        .flat_map_iter(|i| {
-            let (rows, chosen) = (&rows, &chosen);
-            (i + 1..chosen.len()).map(move |j| {
-                let (a, b) = (&rows[i * d..][..d], &rows[j * d..][..d]);
-                (squared_distance(a, b).sqrt(), labels[chosen[i]] == labels[chosen[j]])
-            })
-        })
-        .collect();
-    equal_error_rate(pairs)
+/// A pair of images.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pair {
+    /// How far apart they are; what is no number counts as farthest.
+    pub distance: f64,
+    /// Whether they are of one class.
+    pub genuine: bool,
+    /// The two classes, or whatever else pairs share that are not independent of each other.
+    pub of: [u32; 2],
+    /// Which two images.
+    pub images: [u32; 2],
 }
 
-/// The equal error rate of distances, each with whether its pair is of one class. Between two thresholds the rates are taken
-/// to go straight from one to the other, as a receiver operating characteristic is drawn.
-pub fn equal_error_rate(mut pairs: Vec<(f64, bool)>) -> Option<Verification> {
-    let genuine = pairs.iter().filter(|p| p.1).count();
-    let impostor = pairs.len() - genuine;
-    if genuine == 0 || impostor == 0 {
-        return None;
+/// Pairs, nearest first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pairs {
+    sorted: Vec<Pair>,
+    genuine: usize,
+    impostor: usize,
+}
+
+/// How many pairs of one class are accepted where few of two are.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct AtFar {
+    /// The share of pairs of two classes that may be accepted.
+    pub far: f64,
+    /// The share of pairs of one class that is accepted then.
+    pub tar: f64,
+    /// The largest distance that is accepted.
+    pub threshold: f64,
+    /// Pairs of two classes that are accepted. Of few, the rate is not well known: ten or more are wanted.
+    pub support: usize,
+}
+
+/// The accuracy of the best threshold, found on nine folds and judged on the tenth, ten times.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Folded {
+    /// The mean.
+    pub accuracy: f64,
+    /// The standard error of the mean over folds.
+    pub standard_error: f64,
+    /// Pairs, half of them of one class where they were drawn.
+    pub pairs: usize,
+}
+
+impl Pairs {
+    /// Sorts pairs. Nothing if there are no pairs of one kind.
+    pub fn new(mut pairs: Vec<Pair>) -> Option<Pairs> {
+        pairs.iter_mut().filter(|p| p.distance.is_nan()).for_each(|p| p.distance = f64::INFINITY);
+        let genuine = pairs.iter().filter(|p| p.genuine).count();
+        let impostor = pairs.len() - genuine;
+        pairs.par_sort_unstable_by(|a, b| a.distance.total_cmp(&b.distance).then(a.images.cmp(&b.images)));
+        (genuine > 0 && impostor > 0).then_some(Pairs { sorted: pairs, genuine, impostor })
     }
-    pairs.par_sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-    let (mut accepted, mut wrongly) = (0usize, 0usize);
-    let rates = |accepted: usize, wrongly: usize| {
-        (1.0 - accepted as f64 / genuine as f64, wrongly as f64 / impostor as f64)
-    };
-    let (mut before, mut threshold) = (rates(0, 0), 0.0);
-    for tied in pairs.chunk_by(|a, b| a.0 == b.0) {
-        tied.iter().for_each(|p| if p.1 { accepted += 1 } else { wrongly += 1 });
-        let after = rates(accepted, wrongly);
-        if after.0 <= after.1 {
-            // Where the two straight lines cross.
-            let (gap, left) = (before.0 - before.1, after.1 - after.0);
-            let t = if gap + left > 0.0 { gap / (gap + left) } else { 0.0 };
-            let eer = before.1 + t * (after.1 - before.1);
-            return Some(Verification {
-                eer,
-                threshold: threshold + t * (tied[0].0 - threshold),
-                genuine,
-                impostor,
-            });
+
+    /// All pairs of the images, or of some of them, evenly spread, where they are many.
+    pub fn all(vectors: Vectors<'_>, labels: &[u32]) -> Option<Pairs> {
+        let n = labels.len();
+        let chosen: Vec<usize> = (0..n.min(MOST)).map(|i| i * n / n.min(MOST)).collect();
+        let d = vectors.d();
+        let mut rows = vec![0.0f32; chosen.len() * d];
+        rows.par_chunks_mut(d).zip(&chosen).for_each(|(row, &i)| vectors.read(i, row));
+        let pairs = (0..chosen.len())
+            .into_par_iter()
+            .flat_map_iter(|i| {
+                let (rows, chosen) = (&rows, &chosen);
+                (i + 1..chosen.len()).map(move |j| {
+                    let (a, b) = (&rows[i * d..][..d], &rows[j * d..][..d]);
+                    let of = [labels[chosen[i]], labels[chosen[j]]];
+                    Pair {
+                        distance: squared_distance(a, b).sqrt(),
+                        genuine: of[0] == of[1],
+                        of,
+                        images: [chosen[i] as u32, chosen[j] as u32],
+                    }
+                })
+            })
+            .collect();
+        Pairs::new(pairs)
+    }
+
+    /// The pairs that are given, by their images, and whether they are of one class.
+    pub fn given(vectors: Vectors<'_>, pairs: &[([usize; 2], bool)]) -> Option<Pairs> {
+        let row = |i: usize| {
+            let mut row = vec![0.0; vectors.d()];
+            vectors.read(i, &mut row);
+            row
+        };
+        let measured = pairs
+            .par_iter()
+            .enumerate()
+            .map(|(n, (images, genuine))| Pair {
+                distance: squared_distance(&row(images[0]), &row(images[1])).sqrt(),
+                genuine: *genuine,
+                // Each stands by itself.
+                of: [n as u32; 2],
+                images: images.map(|i| i as u32),
+            })
+            .collect();
+        Pairs::new(measured)
+    }
+
+    /// Those that `test` holds for.
+    pub fn only(&self, test: impl Fn(&Pair) -> bool) -> Option<Pairs> {
+        Pairs::new(self.sorted.iter().copied().filter(test).collect())
+    }
+
+    /// All, nearest first.
+    pub fn sorted(&self) -> &[Pair] {
+        &self.sorted
+    }
+
+    /// Pairs of one class, and pairs of two.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.genuine, self.impostor)
+    }
+
+    /// The equal error rate. Between two thresholds the rates are taken to go straight from one to the other, as a receiver
+    /// operating characteristic is drawn.
+    pub fn equal_error_rate(&self) -> Verification {
+        let (eer, threshold) = self.weighted_eer(|_| 1.0).unwrap_or((0.0, 0.0));
+        Verification { eer, threshold, genuine: self.genuine, impostor: self.impostor }
+    }
+
+    fn weighted_eer(&self, weight: impl Fn(&Pair) -> f64) -> Option<(f64, f64)> {
+        let mut totals = [0.0f64; 2];
+        self.sorted.iter().for_each(|p| totals[usize::from(p.genuine)] += weight(p));
+        let [impostor, genuine] = totals;
+        if impostor == 0.0 || genuine == 0.0 {
+            return None;
         }
-        (before, threshold) = (after, tied[0].0);
+        let (mut accepted, mut wrongly) = (0.0, 0.0);
+        let (mut before, mut threshold) = ((1.0, 0.0), 0.0);
+        for tied in self.sorted.chunk_by(|a, b| a.distance == b.distance) {
+            for p in tied {
+                if p.genuine { accepted += weight(p) } else { wrongly += weight(p) }
+            }
+            let after = (1.0 - accepted / genuine, wrongly / impostor);
+            if after.0 <= after.1 {
+                // Where the two straight lines cross.
+                let (gap, left) = (before.0 - before.1, after.1 - after.0);
+                let t = if gap + left > 0.0 { gap / (gap + left) } else { 0.0 };
+                let far = tied[0].distance;
+                let between = if far.is_finite() { threshold + t * (far - threshold) } else { threshold };
+                return Some((before.1 + t * (after.1 - before.1), between));
+            }
+            (before, threshold) = (after, tied[0].distance);
+        }
+        None
     }
-    None
+
+    /// Between what 95 % of the equal error rates lie when classes are drawn anew, as often as there are of them: pairs that
+    /// share a class are not independent, so whole classes are drawn.
+    pub fn eer_interval(&self, seed: u64) -> [f64; 2] {
+        let classes = self.sorted.iter().flat_map(|p| p.of).max().map_or(0, |m| m as usize + 1);
+        let mut there = vec![false; classes];
+        self.sorted.iter().flat_map(|p| p.of).for_each(|c| there[c as usize] = true);
+        let members: Vec<usize> = (0..classes).filter(|c| there[*c]).collect();
+        let mut rates: Vec<f64> = (0..DRAWS)
+            .into_par_iter()
+            .filter_map(|draw| {
+                let mut rng = stream(seed, Purpose::Bootstrap, draw as u64, 1);
+                let mut times = vec![0.0f64; classes];
+                for _ in 0..members.len() {
+                    times[members[rng.random_range(0..members.len())]] += 1.0;
+                }
+                let weight = |p: &Pair| {
+                    let [a, b] = p.of.map(|c| times[c as usize]);
+                    if p.of[0] == p.of[1] { a } else { a * b }
+                };
+                self.weighted_eer(weight).map(|r| r.0)
+            })
+            .collect();
+        rates.sort_by(f64::total_cmp);
+        match rates.len() {
+            0 => [0.0; 2],
+            n => [rates[n * 25 / 1000], rates[(n * 975 / 1000).saturating_sub(1)]],
+        }
+    }
+
+    /// By threshold, rising: the shares of pairs of two classes and of one that are accepted. From (0, 0) to (1, 1), a point
+    /// for every distance, as `sklearn.metrics.roc_curve` with `drop_intermediate=False`.
+    pub fn roc(&self) -> Vec<[f64; 2]> {
+        let mut points = vec![[0.0; 2]];
+        let mut counts = [0usize; 2];
+        for tied in self.sorted.chunk_by(|a, b| a.distance == b.distance) {
+            tied.iter().for_each(|p| counts[usize::from(p.genuine)] += 1);
+            points.push([counts[0] as f64 / self.impostor as f64, counts[1] as f64 / self.genuine as f64]);
+        }
+        points
+    }
+
+    /// How many pairs of one class are accepted at the largest threshold that accepts no larger share than `far` of those of
+    /// two.
+    pub fn at_far(&self, far: f64) -> AtFar {
+        let allowed = (far * self.impostor as f64 + 1e-9) as usize;
+        let mut found = AtFar { far, tar: 0.0, threshold: 0.0, support: 0 };
+        let mut counts = [0usize; 2];
+        for tied in self.sorted.chunk_by(|a, b| a.distance == b.distance) {
+            tied.iter().for_each(|p| counts[usize::from(p.genuine)] += 1);
+            if counts[0] > allowed {
+                break;
+            }
+            found.tar = counts[1] as f64 / self.genuine as f64;
+            (found.threshold, found.support) = (tied[0].distance, counts[0]);
+        }
+        found
+    }
+
+    /// The shares of known pairs, of one class and of two, that are nearer than `distance`.
+    pub fn nearer_than(&self, distance: f64) -> [f64; 2] {
+        let near = &self.sorted[..self.sorted.partition_point(|p| p.distance < distance)];
+        let genuine = near.iter().filter(|p| p.genuine).count();
+        [genuine as f64 / self.genuine as f64, (near.len() - genuine) as f64 / self.impostor as f64]
+    }
+
+    /// Accuracy by folds. With `balanced`, as many pairs of one class as of two are drawn first, and dealt evenly; otherwise all
+    /// are taken, in the order of `order` (by the pairs' images), cut into ten runs.
+    pub fn folded(&self, balanced: bool, seed: u64) -> Folded {
+        let mut folds: Vec<Vec<(f64, bool)>> = vec![Vec::new(); FOLDS];
+        if balanced {
+            let each = self.genuine.min(self.impostor).min(FOLDED);
+            for genuine in [true, false] {
+                let mut kind: Vec<&Pair> = self.sorted.iter().filter(|p| p.genuine == genuine).collect();
+                let rng = &mut stream(seed, Purpose::Pairs, u64::from(genuine), 0);
+                let (drawn, _) = kind.partial_shuffle(rng, each);
+                drawn.iter().enumerate().for_each(|(i, p)| folds[i % FOLDS].push((p.distance, genuine)));
+            }
+        } else {
+            let mut all: Vec<&Pair> = self.sorted.iter().collect();
+            all.sort_by_key(|p| p.of[0]);
+            let n = all.len();
+            all.iter().enumerate().for_each(|(i, p)| folds[i * FOLDS / n].push((p.distance, p.genuine)));
+        }
+        let pairs = folds.iter().map(Vec::len).sum();
+        let accuracies: Vec<f64> = (0..FOLDS)
+            .filter(|fold| !folds[*fold].is_empty())
+            .map(|fold| {
+                let others = folds.iter().enumerate().filter(|(i, _)| *i != fold).flat_map(|(_, f)| f.iter().copied());
+                let threshold = best_threshold(others.collect());
+                let right = folds[fold].iter().filter(|(d, genuine)| (*d <= threshold) == *genuine).count();
+                right as f64 / folds[fold].len() as f64
+            })
+            .collect();
+        let n = accuracies.len().max(1) as f64;
+        let accuracy = accuracies.iter().sum::<f64>() / n;
+        let variance = accuracies.iter().map(|a| (a - accuracy).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
+        Folded { accuracy, standard_error: (variance / n).sqrt(), pairs }
+    }
+
+    /// How many pairs of one class and of two lie in each of `bins` equal parts of the distances, up to the largest.
+    pub fn histogram(&self, bins: usize) -> (f64, Vec<[usize; 2]>) {
+        let finite = self.sorted.iter().rev().map(|p| p.distance).find(|d| d.is_finite());
+        let most = finite.unwrap_or(0.0);
+        let mut counts = vec![[0; 2]; bins];
+        for p in &self.sorted {
+            let bin = if most > 0.0 { (p.distance / most * bins as f64) as usize } else { 0 };
+            counts[bin.min(bins - 1)][usize::from(!p.genuine)] += 1;
+        }
+        (most, counts)
+    }
+}
+
+/// The threshold by which most pairs are told rightly: half way to the next distance, so that it does not hang on one pair.
+fn best_threshold(mut pairs: Vec<(f64, bool)>) -> f64 {
+    pairs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+    // Accepting none: all pairs of two classes are right.
+    let (mut right, mut threshold) = (0isize, f64::NEG_INFINITY);
+    let mut best = 0isize;
+    let mut at = 0;
+    for tied in pairs.chunk_by(|a, b| a.0 == b.0) {
+        right += tied.iter().map(|p| if p.1 { 1 } else { -1 }).sum::<isize>();
+        at += tied.len();
+        if right > best {
+            best = right;
+            threshold = pairs.get(at).map_or(tied[0].0, |next| (tied[0].0 + next.0) / 2.0);
+        }
+    }
+    threshold
+}
+
+/// The equal error rate of all pairs of the images, or of some of them where they are many. Nothing if there are no pairs of
+/// one kind.
+pub fn verification(vectors: Vectors<'_>, labels: &[u32]) -> Option<Verification> {
+    Pairs::all(vectors, labels).map(|pairs| pairs.equal_error_rate())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::images::Features;
+    use proptest::prelude::*;
+
+    fn pairs(same: &[f64], other: &[f64]) -> Pairs {
+        let pair = |(i, distance): (usize, &f64), genuine| {
+            let of = if genuine { [i as u32; 2] } else { [i as u32, i as u32 + 1] };
+            Pair { distance: *distance, genuine, of, images: [i as u32, 0] }
+        };
+        let same = same.iter().enumerate().map(|p| pair(p, true));
+        Pairs::new(same.chain(other.iter().enumerate().map(|p| pair(p, false))).collect()).unwrap()
+    }
 
     fn eer(same: &[f64], other: &[f64]) -> f64 {
-        let pairs = same.iter().map(|d| (*d, true)).chain(other.iter().map(|d| (*d, false)));
-        equal_error_rate(pairs.collect()).unwrap().eer
+        pairs(same, other).equal_error_rate().eer
     }
 
     #[test]
@@ -94,7 +342,8 @@ mod tests {
         assert_eq!(eer(&[1.0, 2.0, 3.0, 6.0], &[4.0, 5.5, 7.0, 8.0]), 0.25);
         // All alike: a threshold can only take half of each.
         assert_eq!(eer(&[1.0, 1.0], &[1.0, 1.0, 1.0]), 0.5);
-        assert_eq!(equal_error_rate(vec![(1.0, true)]), None);
+        let one = Pair { distance: 1.0, genuine: true, of: [0, 0], images: [0, 1] };
+        assert_eq!(Pairs::new(vec![one]), None);
     }
 
     #[test]
@@ -103,5 +352,84 @@ mod tests {
         let v = verification(Vectors::Features(&f), &[0, 0, 1, 1, 2]).unwrap();
         assert_eq!((v.genuine, v.impostor, v.eer), (2, 8, 0.0));
         assert!((1.0..=4.0).contains(&v.threshold));
+        let given = Pairs::given(Vectors::Features(&f), &[([0, 1], true), ([1, 4], false), ([0, 4], false)]).unwrap();
+        assert_eq!(given.sorted().iter().map(|p| p.distance).collect::<Vec<_>>(), [1.0, 19.0, 20.0]);
+    }
+
+    #[test]
+    fn few_false_acceptances_cost_true_ones() {
+        let p = pairs(&[1.0, 2.0, 5.0, 9.0], &[4.0, 6.0, 7.0, 8.0]);
+        let at = |far| {
+            let a = p.at_far(far);
+            (a.tar, a.threshold, a.support)
+        };
+        assert_eq!(at(0.1), (0.5, 2.0, 0));
+        assert_eq!(at(0.25), (0.75, 5.0, 1));
+        assert_eq!(at(1.0), (1.0, 9.0, 4));
+        assert_eq!(p.nearer_than(5.0), [0.5, 0.25]);
+        let (most, bins) = p.histogram(3);
+        assert_eq!((most, bins), (9.0, vec![[2, 0], [1, 1], [1, 3]]));
+    }
+
+    #[test]
+    fn folds_judge_by_a_threshold_that_others_found() {
+        let same: Vec<f64> = (0..100).map(|i| f64::from(i) / 100.0).collect();
+        let other: Vec<f64> = (0..150).map(|i| 2.0 + f64::from(i) / 100.0).collect();
+        let f = pairs(&same, &other).folded(true, 0);
+        assert_eq!((f.accuracy, f.standard_error, f.pairs), (1.0, 0.0, 200));
+        // Beyond a half pairs of two classes are denser: of the others the root of a half is accepted.
+        let near: Vec<f64> = same.iter().map(|u| u * u).collect();
+        let far: Vec<f64> = same.iter().map(|u| 0.5 + u).collect();
+        let f = pairs(&near, &far).folded(true, 0);
+        assert!((f.accuracy - (1.0 + 0.5f64.sqrt()) / 2.0).abs() < 0.03, "{f:?}");
+        assert_eq!(best_threshold(vec![(1.0, true), (2.0, false), (3.0, true), (3.0, true)]), 3.0);
+        assert_eq!(best_threshold(vec![(1.0, false)]), f64::NEG_INFINITY);
+    }
+
+    #[test]
+    fn an_interval_holds_the_rate_and_shrinks_with_classes() {
+        let width = |classes: u32| {
+            let n = classes * 4;
+            let value = |i: u32| f64::from(i.wrapping_mul(2_654_435_761) >> 16) / 65536.0;
+            let f = Features::new(1, (0..n).map(|i| (f64::from(i / 4 * 7 % classes) + 3.0 * value(i)) as f32).collect());
+            let labels: Vec<u32> = (0..n).map(|i| i / 4).collect();
+            let pairs = Pairs::all(Vectors::Features(&f), &labels).unwrap();
+            let [low, high] = pairs.eer_interval(1);
+            let eer = pairs.equal_error_rate().eer;
+            assert!(low <= eer && eer <= high, "{low} {eer} {high}");
+            high - low
+        };
+        assert!(width(60) < width(12));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        /// Ties included: distances are few whole numbers.
+        #[test]
+        fn rates_are_those_of_counting_at_every_threshold(
+            same in proptest::collection::vec(0u32..12, 1..40), other in proptest::collection::vec(0u32..12, 1..40), far in 0.0f64..1.0,
+        ) {
+            let float = |v: &[u32]| v.iter().map(|x| f64::from(*x)).collect::<Vec<_>>();
+            let (same, other) = (float(&same), float(&other));
+            let p = pairs(&same, &other);
+            let share = |list: &[f64], t: f64| list.iter().filter(|d| **d <= t).count() as f64 / list.len() as f64;
+            let mut best = 0.0f64;
+            for t in 0..12 {
+                let (f, g) = (share(&other, f64::from(t)), share(&same, f64::from(t)));
+                if f <= far {
+                    best = best.max(g);
+                }
+                if f > 0.0 || g > 0.0 {
+                    prop_assert!(p.roc().contains(&[f, g]));
+                }
+            }
+            prop_assert_eq!(p.at_far(far).tar, best);
+            let eer = p.equal_error_rate().eer;
+            // At no threshold are both rates below the equal one.
+            for t in -1..12 {
+                let (miss, wrong) = (1.0 - share(&same, f64::from(t)), share(&other, f64::from(t)));
+                prop_assert!(miss.max(wrong) >= eer - 1e-12);
+            }
+        }
     }
 }

@@ -8,6 +8,7 @@ use super::{Network, NetworkError, Spec, SpecError};
 use crate::data::Preparation;
 use crate::files::{self, FileError};
 use crate::images::Shape;
+use md5::{Digest, Md5};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -66,6 +67,14 @@ impl Checkpoint {
         assert_eq!(network.parameter_count(), parameters.len(), "checkpoint: parameters of another network");
         let preparation = Preparation::exact(network.input());
         Checkpoint { network, preparation, parameters, extra: BTreeMap::new(), notes: serde_json::Map::new() }
+    }
+
+    /// Names what an embedding depends on, the architecture, its weights and the preparation of pictures: 32 hexadecimal digits.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Md5::new();
+        hash.update(format!("{}\n{}\n{}\n", self.network.spec(), self.network.input(), self.preparation));
+        self.parameters.iter().for_each(|v| hash.update(v.to_le_bytes()));
+        hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
     }
 
     /// Writes the file; a reader sees the old one or the new one whole.
@@ -188,6 +197,17 @@ mod tests {
         c.extra.insert("optimizer.m".into(), vec![1.0, 2.5]);
         c.notes.insert("epoch".into(), 3.into());
         c
+    }
+
+    #[test]
+    fn a_fingerprint_is_that_of_weights_and_preparation_alone() {
+        let same = |change: fn(&mut Checkpoint)| {
+            let mut other = small();
+            change(&mut other);
+            other.fingerprint() == small().fingerprint()
+        };
+        assert!(same(|c| c.extra.clear()) && same(|c| c.notes.clear()));
+        assert!(!same(|c| c.parameters[0] += 1.0) && !same(|c| c.preparation.invert = false));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Its rounding error is bounded, and every candidate within that bound of the k-th is kept and measured again in
 //! `f64`: the neighbours found are the true ones, and the same on every machine. Ties go to the lower index.
 
+use super::Leave;
 use super::product::{GALLERY_BLOCK, PANEL, Packed, slack, square_norms};
 use crate::images::Vectors;
 use alike_kernels::{AlignedBuffer, Tier};
@@ -26,8 +27,6 @@ const MOST_CANDIDATES: usize = 4 << 20;
 /// The `k` nearest members of the gallery of every query, nearest first, each list turned into a `T` as soon as it is
 /// complete. The result is in the queries' order. Lists are shorter where the gallery is.
 ///
-/// With `leave_one_out`, queries and gallery are the same vectors and a query is not its own neighbour.
-///
 /// # Panics
 ///
 /// If queries and gallery have vectors of different lengths.
@@ -36,7 +35,7 @@ pub fn nearest<T: Send>(
     queries: Vectors<'_>,
     gallery: Vectors<'_>,
     k: usize,
-    leave_one_out: bool,
+    leave: Leave<'_>,
     read: impl Fn(usize, &[Neighbour]) -> T + Sync,
 ) -> Vec<T> {
     assert_eq!(queries.d(), gallery.d(), "nearest: vectors of different lengths");
@@ -51,12 +50,12 @@ pub fn nearest<T: Send>(
         let mut blocks: Vec<QueryBlock> = (0..count)
             .step_by(QUERY_BLOCK)
             .map(|i| {
-                QueryBlock::new(queries, first + i, QUERY_BLOCK.min(count - i), k, farthest, leave_one_out)
+                QueryBlock::new(queries, first + i, QUERY_BLOCK.min(count - i), k, farthest)
             })
             .collect();
         for start in (0..gallery.len()).step_by(GALLERY_BLOCK) {
             packed.fill(gallery, start, GALLERY_BLOCK.min(gallery.len() - start), &squares);
-            blocks.par_iter_mut().for_each(|block| block.meet(tier, &packed));
+            blocks.par_iter_mut().for_each(|block| block.meet(tier, &packed, leave));
         }
         let lists: Vec<Vec<T>> =
             blocks.into_par_iter().map(|block| block.finish(queries, gallery, &read)).collect();
@@ -69,7 +68,6 @@ struct QueryBlock {
     first: usize,
     rows: AlignedBuffer,
     k: usize,
-    leave_one_out: bool,
     candidates: Vec<Candidates>,
 }
 
@@ -91,7 +89,6 @@ impl QueryBlock {
         count: usize,
         k: usize,
         farthest: f64,
-        leave_one_out: bool,
     ) -> QueryBlock {
         let d = queries.d();
         let mut rows = AlignedBuffer::new(count * d);
@@ -104,15 +101,15 @@ impl QueryBlock {
                 Candidates { near: Vec::new(), limit: f32::INFINITY, slack, full: (2 * k).max(32) }
             })
             .collect();
-        QueryBlock { first, rows, k, leave_one_out, candidates }
+        QueryBlock { first, rows, k, candidates }
     }
 
-    fn meet(&mut self, tier: Tier, packed: &Packed) {
+    fn meet(&mut self, tier: Tier, packed: &Packed, leave: Leave<'_>) {
         let m = self.candidates.len();
         let width = packed.width();
         let products = packed.products(tier, &self.rows, m);
         for (i, found) in self.candidates.iter_mut().enumerate() {
-            let own = if self.leave_one_out { self.first + i } else { usize::MAX };
+            let query = self.first + i;
             for (chunk, values) in products[i * width..][..width].chunks_exact(PANEL).enumerate() {
                 // Almost always nothing is near enough, which one pass without branches finds out.
                 let mut any = false;
@@ -124,7 +121,7 @@ impl QueryBlock {
                 }
                 for (j, v) in values.iter().enumerate() {
                     let index = packed.start + chunk * PANEL + j;
-                    if within(*v, found.limit) && chunk * PANEL + j < packed.count && index != own {
+                    if within(*v, found.limit) && chunk * PANEL + j < packed.count && !leave.out(query, index) {
                         found.near.push((*v, index as u32));
                     }
                 }
@@ -201,7 +198,7 @@ mod tests {
         queries: Vectors<'_>,
         gallery: Vectors<'_>,
         k: usize,
-        leave_one_out: bool,
+        leave: Leave<'_>,
     ) -> Vec<Vec<Neighbour>> {
         let row = |v: Vectors<'_>, i| {
             let mut row = vec![0.0; v.d()];
@@ -212,7 +209,7 @@ mod tests {
             .map(|q| {
                 let query = row(queries, q);
                 let mut all: Vec<Neighbour> = (0..gallery.len())
-                    .filter(|g| !leave_one_out || *g != q)
+                    .filter(|g| !leave.out(q, *g))
                     .map(|index| {
                         let square: f64 = query
                             .iter()
@@ -234,6 +231,7 @@ mod tests {
         #[test]
         fn neighbours_equal_those_of_a_plain_sort_on_every_tier(
             n in 0usize..150, m in 1usize..2300, d in 1usize..20, k in 0usize..40, coarse in 1u32..40, one_out: bool,
+            groups in 1u32..50,
         ) {
             // Coarse values make many exact ties, which must all be broken by index.
             let value = |i: usize| ((i as u32).wrapping_mul(2_654_435_761) >> 20) % coarse;
@@ -243,10 +241,14 @@ mod tests {
             let q = if one_out { g } else { Vectors::Features(&queries) };
             let q_subset = gallery.select(&(0..m.min(200)).collect::<Vec<_>>());
             let (q, g) = if one_out { (Vectors::Features(&q_subset), Vectors::Features(&q_subset)) } else { (q, g) };
-            let expected = plain(q, g, k, one_out);
-            for tier in Tier::available() {
-                let found = nearest(tier, q, g, k, one_out, |_, list| list.to_vec());
-                prop_assert_eq!(&found, &expected, "{:?}", tier);
+            let group = |n: usize| (0..n).map(|i| value(i * 5) % groups).collect::<Vec<u32>>();
+            let (of_queries, of_gallery) = (group(q.len()), group(g.len()));
+            for leave in [Leave::itself(one_out), Leave::Group { queries: &of_queries, gallery: &of_gallery }] {
+                let expected = plain(q, g, k, leave);
+                for tier in Tier::available() {
+                    let found = nearest(tier, q, g, k, leave, |_, list| list.to_vec());
+                    prop_assert_eq!(&found, &expected, "{:?} {:?}", tier, leave);
+                }
             }
         }
     }
@@ -257,7 +259,7 @@ mod tests {
         let images = Images::new(shape, (0..15 * 90).map(|i| ((i * 97) % 251) as u8).collect());
         let v = Vectors::Pixels(&images);
         for tier in Tier::available() {
-            assert_eq!(nearest(tier, v, v, 7, true, |_, l| l.to_vec()), plain(v, v, 7, true));
+            assert_eq!(nearest(tier, v, v, 7, Leave::Itself, |_, l| l.to_vec()), plain(v, v, 7, Leave::Itself));
         }
     }
 }

@@ -7,3 +7,36 @@ mod ranks;
 pub use exact::{Neighbour, nearest};
 pub use product::squared_distance;
 pub use ranks::ranks_of_matches;
+
+/// Which members of the gallery do not count for a query.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Leave<'a> {
+    /// All count.
+    #[default]
+    None,
+    /// Queries and gallery are the same vectors, and a query is not its own neighbour.
+    Itself,
+    /// Those of the query's own group: what one camera, writer or session took. Where queries and gallery are the same
+    /// vectors, that is the query itself too.
+    Group {
+        /// By query: its group.
+        queries: &'a [u32],
+        /// By member of the gallery: its group.
+        gallery: &'a [u32],
+    },
+}
+
+impl Leave<'_> {
+    /// [`Leave::Itself`] if `yes`.
+    pub fn itself(yes: bool) -> Leave<'static> {
+        if yes { Leave::Itself } else { Leave::None }
+    }
+
+    fn out(&self, query: usize, member: usize) -> bool {
+        match self {
+            Leave::None => false,
+            Leave::Itself => query == member,
+            Leave::Group { queries, gallery } => queries[query] == gallery[member],
+        }
+    }
+}

@@ -6,6 +6,7 @@
 //! than 256 numbers, raw pixels, are ranked by the product alone: its bound on the error grows with their length until it
 //! tells nothing, while the error itself stays in the sixth digit. Equal vectors tie there too.
 
+use super::Leave;
 use super::product::{GALLERY_BLOCK, Packed, slack, square_norms, squared_distance};
 use crate::images::Vectors;
 use alike_kernels::{AlignedBuffer, Tier};
@@ -21,8 +22,7 @@ const EXACT: usize = 256;
 const QUERY_BLOCK: usize = 64;
 
 /// For every query, the ranks (from 1, rising) of the gallery's members with its label, turned into a `T` at once; none where
-/// there is no such member. The result is in the queries' order. With `leave_one_out` the queries are the gallery, and a
-/// query is not a member of its own ranking.
+/// there is no such member. The result is in the queries' order.
 ///
 /// # Panics
 ///
@@ -31,7 +31,7 @@ pub fn ranks_of_matches<T: Send>(
     tier: Tier,
     (queries, asked): (Vectors<'_>, &[u32]),
     (gallery, labels): (Vectors<'_>, &[u32]),
-    leave_one_out: bool,
+    leave: Leave<'_>,
     read: impl Fn(usize, &[u32]) -> T + Sync,
 ) -> Vec<T> {
     assert!(queries.d() == gallery.d() && queries.len() == asked.len() && gallery.len() == labels.len());
@@ -63,9 +63,9 @@ pub fn ranks_of_matches<T: Send>(
                     .map(|i| {
                         let q = block.first + i;
                         let right = &members[asked[q] as usize];
-                        let own = leave_one_out.then_some(q);
+                        let left_out = |g: u32| leave.out(q, g as usize);
                         let near = slack(queries.d(), block.squares[i], farthest);
-                        block.ranks(i, (gallery, labels, asked[q]), right, own, near, &mut scratch);
+                        block.ranks(i, (gallery, labels, asked[q]), right, &left_out, near, &mut scratch);
                         read(q, &scratch.ranks)
                     })
                     .collect()
@@ -124,7 +124,7 @@ impl Block {
         i: usize,
         (gallery, labels, label): (Vectors<'_>, &[u32], u32),
         members: &[u32],
-        own: Option<usize>,
+        left_out: &dyn Fn(u32) -> bool,
         slack: f32,
         s: &mut Scratch,
     ) {
@@ -150,7 +150,7 @@ impl Block {
             if far.is_nan() { f64::INFINITY } else { far }
         };
         s.right.clear();
-        s.right.extend(members.iter().filter(|g| Some(**g as usize) != own).map(|&g| (exact(g), g)));
+        s.right.extend(members.iter().filter(|g| !left_out(**g)).map(|&g| (exact(g), g)));
         s.right.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         s.edges.clear();
         s.edges.extend(s.right.iter().map(|(far, _)| (far - square) as f32));
@@ -175,7 +175,7 @@ impl Block {
             *start = next;
         }
         for (g, v) in values.iter().enumerate() {
-            if *v > last + slack || labels[g] == label {
+            if *v > last + slack || labels[g] == label || left_out(g as u32) {
                 continue;
             }
             let mut at = s.starts[bin(*v)] as usize;
@@ -225,13 +225,17 @@ mod tests {
                 (0..n).map(|i| label(i + 99) % (classes + 1)).collect()
             };
             let (q, g) = (Vectors::Features(&queries), Vectors::Features(&gallery));
-            for tier in Tier::available() {
-                let expected = nearest(tier, q, g, m, one_out, |i, list| -> Vec<u32> {
-                    let right = list.iter().enumerate().filter(|(_, x)| labels[x.index] == asked[i]);
-                    right.map(|(rank, _)| rank as u32 + 1).collect()
-                });
-                let found = ranks_of_matches(tier, (q, &asked), (g, &labels), one_out, |_, ranks| ranks.to_vec());
-                prop_assert_eq!(&found, &expected, "{:?}", tier);
+            let group = |n: usize| (0..n).map(|i| label(i * 5) % 9).collect::<Vec<u32>>();
+            let (of_queries, of_gallery) = (group(q.len()), group(g.len()));
+            for leave in [Leave::itself(one_out), Leave::Group { queries: &of_queries, gallery: &of_gallery }] {
+                for tier in Tier::available() {
+                    let expected = nearest(tier, q, g, m, leave, |i, list| -> Vec<u32> {
+                        let right = list.iter().enumerate().filter(|(_, x)| labels[x.index] == asked[i]);
+                        right.map(|(rank, _)| rank as u32 + 1).collect()
+                    });
+                    let found = ranks_of_matches(tier, (q, &asked), (g, &labels), leave, |_, ranks| ranks.to_vec());
+                    prop_assert_eq!(&found, &expected, "{:?} {:?}", tier, leave);
+                }
             }
         }
     }
@@ -245,11 +249,11 @@ mod tests {
         let labels: Vec<u32> = (0..n as u32).map(|i| i * i % 7).collect();
         let v = Vectors::Features(&all);
         for tier in Tier::available() {
-            let expected = nearest(tier, v, v, n, true, |i, list| -> Vec<u32> {
+            let expected = nearest(tier, v, v, n, Leave::Itself, |i, list| -> Vec<u32> {
                 let right = list.iter().enumerate().filter(|(_, x)| labels[x.index] == labels[i]);
                 right.map(|(rank, _)| rank as u32 + 1).collect()
             });
-            let found = ranks_of_matches(tier, (v, &labels), (v, &labels), true, |_, ranks| ranks.to_vec());
+            let found = ranks_of_matches(tier, (v, &labels), (v, &labels), Leave::Itself, |_, ranks| ranks.to_vec());
             assert_eq!(found, expected, "{tier:?}");
         }
     }

@@ -4,10 +4,11 @@ use std::path::Path;
 
 /// In reading order, as on the library's front page; the shared vocabulary first.
 const VOCABULARY: [&str; 6] = ["images", "distance", "rng", "files", "suggest", "text"];
-const ROOMS: [&str; 11] = [
+const ROOMS: [&str; 12] = [
     "data",
     "model",
     "engine",
+    "gallery",
     "neighbours",
     "mining",
     "loss",

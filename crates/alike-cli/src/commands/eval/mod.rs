@@ -1,7 +1,9 @@
-//! `alike eval`.
+//! `alike eval`: the usual judgement, and a protocol a file.
+
+mod few_shot;
 
 use super::{data_of, refuse_existing};
-use crate::args::{EvalArgs, Global};
+use crate::args::{EvalArgs, Global, Protocol};
 use crate::judged::Opened;
 use crate::printer::line;
 use alike::eval::{Judge, Judgement, RetrievalReport};
@@ -16,6 +18,10 @@ pub(crate) fn run(args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
     }
     let run = Run::open(&args.run)?;
     let opened = Opened::new(&run, args.last)?;
+    match &args.protocol {
+        None => {}
+        Some(Protocol::FewShot(few)) => return few_shot::run(few, opened, global),
+    }
     let data = data_of(&run, &opened.settings, global)?;
     opened.fits(&data)?;
     let judge = Judge::new(Tier::from_env()?, &args.k);

@@ -1,0 +1,116 @@
+//! `alike eval RUN few-shot`.
+
+use crate::args::{FewShotArgs, Global};
+use crate::commands::places;
+use crate::judged::{Opened, Subject};
+use crate::printer::{Bars, line, note};
+use alike::data::load_one_shot_runs;
+use alike::eval::{Accuracy, Episode, Episodes, FewShot, draw_episodes, few_shot};
+use alike::images::{Features, Images, Vectors};
+use anyhow::Context;
+use serde_json::json;
+use std::path::Path;
+
+pub(super) fn run(args: &FewShotArgs, opened: Opened, global: &Global) -> anyhow::Result<()> {
+    if let Some(path) = &args.runs {
+        return one_shot_runs(path, args.subject.flip, opened, global);
+    }
+    let mut subject = Subject::of(opened, &args.subject, global)?;
+    let data = &subject.data;
+    if !data.is_open_set() && args.subject.data.is_none() {
+        note(global, "these classes were trained on; judge by classes that were not with --split class or --data");
+    }
+    let seed = global.seed.unwrap_or(0);
+    let mut drawn = Vec::new();
+    for &ways in &args.ways {
+        for &shots in &args.shots {
+            let how = Episodes {
+                ways,
+                shots,
+                queries: args.queries,
+                count: args.episodes as usize,
+                within_category: args.within_category,
+            };
+            drawn.push(draw_episodes(&data.test.labels, &data.categories, how, seed)?);
+        }
+    }
+    let images = data.test.images.clone();
+    let features = subject.embed(&images)?;
+    let results: Vec<[FewShot; 2]> = drawn.iter().map(|e| both(&images, &features, e)).collect();
+    images.check()?;
+    if global.json {
+        let each: Vec<_> =
+            results.iter().map(|[image, feature]| json!({ "image": image, "feature": feature })).collect();
+        return line(json!({ "data": subject.data.name, "classes": subject.classes(), "few_shot": each }).to_string());
+    }
+    let within = if args.within_category { ", each within one category" } else { "" };
+    line(format!(
+        "{}: {} episodes each of {} classes{within}; accuracy and its 95 % interval",
+        subject.data.name,
+        args.episodes,
+        subject.classes()
+    ))?;
+    line(format!("{:16} {:>20} {:>20} {:>20}", "", "pixels, 1-NN", "prototypes", "1-NN"))?;
+    for [image, feature] in &results {
+        let kind = format!("{}-way {}-shot", feature.ways, feature.shots);
+        let [i, p, n] = [image.nearest, feature.prototypes, feature.nearest].map(interval);
+        line(format!("{kind:16} {i:>20} {p:>20} {n:>20}"))?;
+    }
+    Ok(())
+}
+
+fn both(images: &Images, features: &Features, episodes: &[Episode]) -> [FewShot; 2] {
+    [few_shot(Vectors::Pixels(images), episodes), few_shot(Vectors::Features(features), episodes)]
+}
+
+fn interval(a: Accuracy) -> String {
+    format!("{:.2} ± {:.2} %", 100.0 * a.mean, 100.0 * a.half_width)
+}
+
+fn one_shot_runs(path: &Path, flip: bool, opened: Opened, global: &Global) -> anyhow::Result<()> {
+    let preparation = opened.preparation();
+    let runs = load_one_shot_runs(path, &preparation, &places(global), &mut Bars::new(global))?;
+    let mut subject = Subject::new(opened, runs.data, flip)?;
+    let images = subject.data.train.images.clone();
+    let features = subject.embed(&images)?;
+    let episodes: Vec<Episode> = runs
+        .runs
+        .iter()
+        .map(|r| Episode { support: r.support.iter().map(|i| vec![*i]).collect(), queries: r.queries.clone() })
+        .collect();
+    let first = episodes.first().with_context(|| format!("{} holds no run", path.display()))?;
+    let error = |vectors: Vectors<'_>| -> Vec<f64> {
+        episodes.iter().map(|e| 1.0 - e.accuracy(vectors)[1]).collect()
+    };
+    let (image, feature) = (error(Vectors::Pixels(&images)), error(Vectors::Features(&features)));
+    let [i, f] = [&image, &feature].map(|e| Accuracy::of(e));
+    if global.json {
+        let by_run: Vec<_> = runs
+            .runs
+            .iter()
+            .zip(image.iter().zip(&feature))
+            .map(|(r, (i, f))| json!({ "run": r.name, "image_error": i, "feature_error": f }))
+            .collect();
+        return line(json!({ "image_error": i, "feature_error": f, "runs": by_run }).to_string());
+    }
+    line(format!(
+        "{}: {} one-shot runs of {} classes; error and its 95 % interval over runs",
+        path.display(),
+        episodes.len(),
+        first.support.len()
+    ))?;
+    for (name, e) in [("pixels", i), ("embedding", f)] {
+        line(format!("{name:10} {:>16}", interval(e)))?;
+    }
+    let worst: Vec<String> = runs
+        .runs
+        .iter()
+        .zip(&feature)
+        .filter(|(_, e)| **e > 0.0)
+        .map(|(r, e)| format!("{} {:.0} %", r.name, 100.0 * e))
+        .collect();
+    if !worst.is_empty() {
+        line(format!("errors in {}", worst.join(", ")))?;
+    }
+    Ok(())
+}

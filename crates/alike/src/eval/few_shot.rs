@@ -1,0 +1,249 @@
+//! Few-shot classification: classes never trained on, told apart by a handful of images each.
+//!
+//! An episode draws `ways` classes, `shots` images of each to learn from and others to ask about (Vinyals et al. 2016,
+//! "Matching Networks for One Shot Learning", <https://arxiv.org/abs/1606.04080>). A class answers by its prototype, the mean of its
+//! embeddings (Snell, Swersky and Zemel 2017, <https://arxiv.org/abs/1703.05175>), or by its nearest image.
+
+use crate::images::Vectors;
+use crate::neighbours::squared_distance;
+use crate::rng::{Purpose, RngExt, SliceRandom, stream};
+use rayon::prelude::*;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// How episodes are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Episodes {
+    /// Classes of an episode.
+    pub ways: usize,
+    /// Images of each class to learn from.
+    pub shots: usize,
+    /// Images of each class that ask, at most.
+    pub queries: usize,
+    /// How many episodes.
+    pub count: usize,
+    /// All classes of an episode are of one category, an alphabet say.
+    pub within_category: bool,
+}
+
+/// Episodes cannot be drawn.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EpisodeError {
+    /// Too few classes have images enough.
+    #[error("{ways}-way {shots}-shot episodes need {ways} classes of at least {} images{}, but there are {found}; ask for fewer", shots + 1,
+        if *within { " in one category" } else { "" })]
+    TooFew {
+        /// Classes of an episode.
+        ways: usize,
+        /// Images of each to learn from.
+        shots: usize,
+        /// Classes that would do; in the largest category where they must be of one.
+        found: usize,
+        /// Whether they must be of one category.
+        within: bool,
+    },
+    /// Classes are of no category.
+    #[error("the classes have no categories to draw episodes within; leave --within-category out")]
+    NoCategories,
+    /// A number that makes no sense.
+    #[error("{0}")]
+    Senseless(&'static str),
+}
+
+/// A mean over episodes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Accuracy {
+    /// The mean.
+    pub mean: f64,
+    /// Half the width of its 95 % interval: 1.96 standard errors over episodes.
+    pub half_width: f64,
+}
+
+/// How episodes went.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FewShot {
+    /// Classes of an episode.
+    pub ways: usize,
+    /// Images of each class to learn from.
+    pub shots: usize,
+    /// How many episodes.
+    pub episodes: usize,
+    /// By the nearest class mean.
+    pub prototypes: Accuracy,
+    /// By the nearest image.
+    pub nearest: Accuracy,
+}
+
+impl Accuracy {
+    /// Of the accuracies of episodes.
+    pub fn of(each: &[f64]) -> Accuracy {
+        let n = each.len() as f64;
+        let mean = each.iter().sum::<f64>() / n.max(1.0);
+        let variance = each.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
+        Accuracy { mean, half_width: 1.96 * (variance / n.max(1.0)).sqrt() }
+    }
+}
+
+/// What of the vectors an episode is made of: by class, images to learn from, and images that ask.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Episode {
+    /// By class.
+    pub support: Vec<Vec<usize>>,
+    /// Each with the number of its class in `support`.
+    pub queries: Vec<(usize, usize)>,
+}
+
+impl Episode {
+    /// The shares of queries that are right by prototypes, and by nearest images. Ties go to the first class.
+    pub fn accuracy(&self, vectors: Vectors<'_>) -> [f64; 2] {
+        let d = vectors.d();
+        let read = |i: usize| {
+            let mut row = vec![0.0; d];
+            vectors.read(i, &mut row);
+            row
+        };
+        let support: Vec<Vec<Vec<f32>>> =
+            self.support.iter().map(|class| class.iter().map(|i| read(*i)).collect()).collect();
+        let means: Vec<Vec<f32>> = support.iter().map(|class| mean(class, d)).collect();
+        let first_least = |far: &mut dyn Iterator<Item = f64>| {
+            far.enumerate().min_by(|a, b| a.1.total_cmp(&b.1)).map_or(usize::MAX, |(c, _)| c)
+        };
+        let mut right = [0usize; 2];
+        for (query, class) in &self.queries {
+            let query = read(*query);
+            let by_mean = first_least(&mut means.iter().map(|m| squared_distance(&query, m)));
+            let nearest = |of: &Vec<Vec<f32>>| {
+                of.iter().map(|s| squared_distance(&query, s)).fold(f64::INFINITY, f64::min)
+            };
+            let by_image = first_least(&mut support.iter().map(nearest));
+            right[0] += usize::from(by_mean == *class);
+            right[1] += usize::from(by_image == *class);
+        }
+        right.map(|r| r as f64 / self.queries.len().max(1) as f64)
+    }
+}
+
+fn mean(rows: &[Vec<f32>], d: usize) -> Vec<f32> {
+    let mut sum = vec![0.0f64; d];
+    rows.iter().for_each(|row| sum.iter_mut().zip(row).for_each(|(s, v)| *s += f64::from(*v)));
+    sum.iter().map(|s| (s / rows.len().max(1) as f64) as f32).collect()
+}
+
+/// Draws episodes from images with these labels; `categories` are by label, and may be empty.
+pub fn draw_episodes(
+    labels: &[u32],
+    categories: &[String],
+    how: Episodes,
+    seed: u64,
+) -> Result<Vec<Episode>, EpisodeError> {
+    let Episodes { ways, shots, queries, count, within_category } = how;
+    if ways < 2 {
+        return Err(EpisodeError::Senseless("an episode of fewer than two classes asks nothing"));
+    }
+    if shots == 0 || queries == 0 || count == 0 {
+        return Err(EpisodeError::Senseless("episodes need at least one shot, one query and one episode"));
+    }
+    let mut of_class: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    labels.iter().enumerate().for_each(|(i, l)| of_class.entry(*l).or_default().push(i));
+    let mut pools: BTreeMap<&str, Vec<&Vec<usize>>> = BTreeMap::new();
+    if within_category && categories.is_empty() {
+        return Err(EpisodeError::NoCategories);
+    }
+    for (label, members) in of_class.iter().filter(|(_, m)| m.len() > shots) {
+        let category = if within_category { categories[*label as usize].as_str() } else { "" };
+        pools.entry(category).or_default().push(members);
+    }
+    let found = pools.values().map(Vec::len).max().unwrap_or(0);
+    let pools: Vec<Vec<&Vec<usize>>> = pools.into_values().filter(|p| p.len() >= ways).collect();
+    if pools.is_empty() {
+        return Err(EpisodeError::TooFew { ways, shots, found, within: within_category });
+    }
+    let episode = |e: usize| {
+        let rng = &mut stream(seed, Purpose::Episode, e as u64, 0);
+        let mut pool = pools[rng.random_range(0..pools.len())].clone();
+        let (classes, _) = pool.partial_shuffle(rng, ways);
+        let mut episode = Episode { support: Vec::with_capacity(ways), queries: Vec::new() };
+        for (class, members) in classes.iter().enumerate() {
+            let mut members = (*members).clone();
+            let wanted = (shots + queries).min(members.len());
+            let (drawn, _) = members.partial_shuffle(rng, wanted);
+            episode.support.push(drawn[..shots].to_vec());
+            episode.queries.extend(drawn[shots..].iter().map(|i| (*i, class)));
+        }
+        episode
+    };
+    Ok((0..count).map(episode).collect())
+}
+
+/// Plays episodes in a space.
+pub fn few_shot(vectors: Vectors<'_>, episodes: &[Episode]) -> FewShot {
+    let each: Vec<[f64; 2]> = episodes.par_iter().map(|e| e.accuracy(vectors)).collect();
+    let of = |rule: usize| Accuracy::of(&each.iter().map(|e| e[rule]).collect::<Vec<_>>());
+    let first = episodes.first();
+    FewShot {
+        ways: first.map_or(0, |e| e.support.len()),
+        shots: first.and_then(|e| e.support.first()).map_or(0, Vec::len),
+        episodes: episodes.len(),
+        prototypes: of(0),
+        nearest: of(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::images::Features;
+
+    fn episodes(ways: usize, shots: usize) -> Episodes {
+        Episodes { ways, shots, queries: 2, count: 50, within_category: false }
+    }
+
+    #[test]
+    fn an_episode_asks_of_other_images_than_it_learns_from() {
+        let labels: Vec<u32> = (0..60).map(|i| i / 6).collect();
+        for e in draw_episodes(&labels, &[], episodes(4, 3), 1).unwrap() {
+            assert_eq!((e.support.len(), e.queries.len()), (4, 8));
+            let mut all: Vec<usize> = e.support.iter().flatten().copied().collect();
+            all.extend(e.queries.iter().map(|q| q.0));
+            all.sort_unstable();
+            all.dedup();
+            assert_eq!(all.len(), 4 * 5, "no image twice");
+            for (class, of) in e.support.iter().enumerate() {
+                let label = labels[of[0]];
+                assert!(of.iter().all(|i| labels[*i] == label));
+                assert!(e.queries.iter().filter(|q| q.1 == class).all(|q| labels[q.0] == label));
+            }
+        }
+        assert_ne!(draw_episodes(&labels, &[], episodes(4, 3), 1), draw_episodes(&labels, &[], episodes(4, 3), 2));
+    }
+
+    #[test]
+    fn classes_of_one_category_stay_together() {
+        let labels: Vec<u32> = (0..40).map(|i| i / 4).collect();
+        let categories: Vec<String> = (0..10).map(|c| if c < 4 { "a" } else { "b" }.to_owned()).collect();
+        let within = Episodes { within_category: true, ..episodes(3, 1) };
+        for e in draw_episodes(&labels, &categories, within, 0).unwrap() {
+            let of: Vec<&String> = e.support.iter().map(|s| &categories[labels[s[0]] as usize]).collect();
+            assert!(of.iter().all(|c| *c == of[0]));
+        }
+        let refused = draw_episodes(&labels, &categories, Episodes { ways: 7, ..within }, 0).unwrap_err();
+        assert_eq!(refused, EpisodeError::TooFew { ways: 7, shots: 1, found: 6, within: true });
+        assert_eq!(draw_episodes(&labels, &[], within, 0).unwrap_err(), EpisodeError::NoCategories);
+    }
+
+    #[test]
+    fn the_rules_are_those_of_the_papers() {
+        // Class 0 spreads around zero, class 1 lies at 3: at 1.6 a prototype and a nearest image disagree.
+        let f = Features::new(1, vec![-2.0, 2.0, 3.0, 3.2, 1.6, 3.1]);
+        let e = Episode { support: vec![vec![0, 1], vec![2, 3]], queries: vec![(4, 0), (5, 1)] };
+        assert_eq!(e.accuracy(Vectors::Features(&f)), [0.5, 1.0]);
+        let one = few_shot(Vectors::Features(&f), &[e.clone(), e]);
+        assert_eq!((one.ways, one.shots, one.prototypes.mean, one.prototypes.half_width), (2, 2, 0.5, 0.0));
+    }
+
+    #[test]
+    fn an_interval_is_1_96_standard_errors() {
+        let a = Accuracy::of(&[0.0, 1.0, 1.0, 0.0]);
+        assert!((a.half_width - 1.96 * (1.0f64 / 3.0).sqrt() / 2.0).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,262 @@
+//! Embedded images, kept: what searching, classifying and enrolment work with.
+//!
+//! | file | content |
+//! |---|---|
+//! | `NAME.npy` | `n x d` floats, a row an image |
+//! | `NAME.csv` | `row,path,class`; the class is empty where there is none |
+//! | `NAME.json` | the model's fingerprint, `n` and `d` |
+//!
+//! The fingerprint ([`Checkpoint::fingerprint`]) tells whose embeddings they are: those of different models cannot be compared.
+
+use crate::data::Dataset;
+use crate::files::{self, Batch, FileError};
+use crate::images::Features;
+use crate::model::Checkpoint;
+use npyz::WriterBuilder;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// Embedded images with their names, and their classes where they have any.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gallery {
+    /// `n x d` embeddings.
+    pub features: Features,
+    /// `n` names: paths, as they were given.
+    pub names: Vec<String>,
+    /// `n` numbers, each below the number of `classes`; nothing for an image without a class.
+    pub labels: Vec<Option<u32>>,
+    /// Names of classes.
+    pub classes: Vec<String>,
+    /// Whose embeddings these are.
+    pub fingerprint: String,
+}
+
+/// A gallery cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum GalleryError {
+    /// A file could not be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Its files do not make sense.
+    #[error("{} cannot be used as a gallery: {why}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        why: String,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Facts {
+    model: String,
+    n: usize,
+    d: usize,
+}
+
+impl Gallery {
+    /// The images of a data set's training part, embedded by a model.
+    ///
+    /// # Panics
+    ///
+    /// If there are not as many embeddings as images.
+    pub fn new(data: &Dataset, features: Features, model: &Checkpoint) -> Gallery {
+        let split = &data.train;
+        assert_eq!(features.len(), split.len(), "gallery: an embedding for each image");
+        let name = |i: usize| split.names.get(i).cloned().unwrap_or_else(|| format!("{}/{i}", data.name));
+        Gallery {
+            features,
+            names: (0..split.len()).map(name).collect(),
+            labels: split.labels.iter().map(|l| data.labelled.then_some(*l)).collect(),
+            classes: if data.labelled { data.classes.clone() } else { Vec::new() },
+            fingerprint: model.fingerprint(),
+        }
+    }
+
+    /// How many images.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// The class of image `i`, if it has one.
+    pub fn class(&self, i: usize) -> Option<&str> {
+        self.labels[i].map(|l| self.classes[l as usize].as_str())
+    }
+
+    /// Gives all images one class.
+    pub fn set_class(&mut self, class: &str) {
+        self.classes = vec![class.to_owned()];
+        self.labels = vec![Some(0); self.len()];
+    }
+
+    /// Only the images that have a class, with their labels.
+    pub fn labelled(&self) -> (Features, Vec<u32>, Vec<String>) {
+        let rows: Vec<usize> = (0..self.len()).filter(|i| self.labels[*i].is_some()).collect();
+        let names = rows.iter().map(|i| self.names[*i].clone()).collect();
+        (self.features.select(&rows), rows.iter().filter_map(|i| self.labels[*i]).collect(), names)
+    }
+
+    /// Adds the images of another: classes of the same name are the same.
+    ///
+    /// # Panics
+    ///
+    /// If the two are of different models.
+    pub fn append(&mut self, other: &Gallery) {
+        assert_eq!(self.fingerprint, other.fingerprint, "gallery: embeddings of different models");
+        let label: Vec<u32> = other
+            .classes
+            .iter()
+            .map(|name| {
+                self.classes.iter().position(|c| c == name).unwrap_or_else(|| {
+                    self.classes.push(name.clone());
+                    self.classes.len() - 1
+                }) as u32
+            })
+            .collect();
+        let mut data = std::mem::replace(&mut self.features, Features::new(1, Vec::new())).into_data();
+        data.extend_from_slice(other.features.data());
+        self.features = Features::new(other.features.d(), data);
+        self.names.extend_from_slice(&other.names);
+        self.labels.extend(other.labels.iter().map(|l| l.map(|l| label[l as usize])));
+    }
+
+    /// The files of a gallery whose embeddings are in `npy`: the table of names, and the model's fingerprint.
+    pub fn files(npy: &Path) -> [PathBuf; 2] {
+        [npy.with_extension("csv"), npy.with_extension("json")]
+    }
+
+    /// Whether a file of embeddings has the others beside it.
+    pub fn is(npy: &Path) -> bool {
+        npy.extension().is_some_and(|e| e == "npy") && npy.with_extension("json").is_file()
+    }
+
+    /// Stages the three files.
+    pub fn stage(&self, npy: &Path, batch: &mut Batch) -> Result<(), FileError> {
+        let (n, d) = (self.features.len(), self.features.d());
+        batch.stage(npy, |out| {
+            let dims = [n as u64, d as u64];
+            let mut writer =
+                npyz::WriteOptions::new().default_dtype().shape(&dims).writer(out).begin_nd()?;
+            writer.extend(self.features.data().iter().copied())?;
+            writer.finish()
+        })?;
+        let [table, facts] = Gallery::files(npy);
+        batch.stage(&table, |out| {
+            let mut csv = csv::Writer::from_writer(out);
+            csv.write_record(["row", "path", "class"])?;
+            for (i, name) in self.names.iter().enumerate() {
+                csv.write_record([i.to_string().as_str(), name, self.class(i).unwrap_or_default()])?;
+            }
+            csv.flush()
+        })?;
+        let text = Facts { model: self.fingerprint.clone(), n, d };
+        batch.stage(&facts, |out| serde_json::to_writer(out, &text).map_err(std::io::Error::other))
+    }
+
+    /// Reads a gallery, and refuses one whose embeddings are another model's.
+    ///
+    /// # Errors
+    ///
+    /// If a file is missing, damaged, or does not belong to the others.
+    pub fn read(npy: &Path, model: &Checkpoint) -> Result<Gallery, GalleryError> {
+        let wrong = |path: &Path, why: String| GalleryError::Content { path: path.to_owned(), why };
+        let [table, facts] = Gallery::files(npy);
+        let text = files::read_text(&facts)?;
+        let of: Facts = serde_json::from_str(&text)
+            .map_err(|e| wrong(&facts, format!("it was not written by alike embed ({e})")))?;
+        let fingerprint = model.fingerprint();
+        if of.model != fingerprint {
+            let why = "its embeddings are another model's, and cannot be compared with this one's; embed the images anew with alike embed";
+            return Err(wrong(npy, why.to_owned()));
+        }
+        let damaged = |e: std::io::Error| wrong(npy, format!("it is damaged ({e})"));
+        let bytes = files::read(npy)?;
+        let array = npyz::NpyFile::new(&bytes[..]).map_err(damaged)?;
+        let expected = [of.n as u64, of.d as u64];
+        if array.shape() != expected || of.d != model.network.embedding() {
+            return Err(wrong(npy, format!("it has shape {:?}, not {expected:?} as {} says", array.shape(), facts.display())));
+        }
+        let data: Vec<f32> = array.into_vec().map_err(damaged)?;
+        if data.iter().any(|v| !v.is_finite()) {
+            return Err(wrong(npy, "it holds values that are no finite numbers".into()));
+        }
+        let text = files::read(&table)?;
+        let (mut names, mut labels, mut classes) = (Vec::new(), Vec::new(), Vec::<String>::new());
+        let mut number: HashMap<String, u32> = HashMap::new();
+        for record in csv::Reader::from_reader(&text[..]).records() {
+            let record = record.map_err(|e| wrong(&table, e.to_string()))?;
+            let (Some(name), Some(class)) = (record.get(1), record.get(2)) else {
+                return Err(wrong(&table, "its columns are not row, path and class".into()));
+            };
+            names.push(name.to_owned());
+            labels.push((!class.is_empty()).then(|| {
+                *number.entry(class.to_owned()).or_insert_with(|| {
+                    classes.push(class.to_owned());
+                    classes.len() as u32 - 1
+                })
+            }));
+        }
+        if names.len() != of.n {
+            return Err(wrong(&table, format!("it names {} images, but there are {} embeddings", names.len(), of.n)));
+        }
+        Ok(Gallery { features: Features::new(of.d, data), names, labels, classes, fingerprint })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Network, initial};
+
+    fn model(seed: u64) -> Checkpoint {
+        let network = Network::new("conv(2) gap".parse().unwrap(), "4x4x1".parse().unwrap()).unwrap();
+        let parameters = initial(&network, seed);
+        Checkpoint::new(network, parameters)
+    }
+
+    fn gallery() -> Gallery {
+        Gallery {
+            features: Features::new(2, vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
+            names: ["a.png", "b, c.png", "d.png"].map(str::to_owned).to_vec(),
+            labels: vec![Some(0), None, Some(1)],
+            classes: vec!["x".into(), "y".into()],
+            fingerprint: model(0).fingerprint(),
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_by_its_own_model_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let npy = folder.path().join("g.npy");
+        let mut batch = Batch::default();
+        gallery().stage(&npy, &mut batch).unwrap();
+        batch.commit().unwrap();
+        assert!(Gallery::is(&npy));
+        assert_eq!(Gallery::read(&npy, &model(0)).unwrap(), gallery());
+        let refused = Gallery::read(&npy, &model(1)).unwrap_err().to_string();
+        assert!(refused.contains("another model's"), "{refused}");
+        let bytes = std::fs::read(&npy).unwrap();
+        std::fs::write(&npy, &bytes[..bytes.len() - 1]).unwrap();
+        assert!(Gallery::read(&npy, &model(0)).unwrap_err().to_string().contains("damaged"));
+        std::fs::write(&npy, bytes).unwrap();
+        std::fs::write(folder.path().join("g.csv"), "row,path,class\n0,a,\n").unwrap();
+        assert!(Gallery::read(&npy, &model(0)).unwrap_err().to_string().contains("names 1 images"));
+    }
+
+    #[test]
+    fn classes_of_the_same_name_are_the_same() {
+        let mut all = gallery();
+        let mut more = gallery();
+        more.classes = vec!["y".into(), "z".into()];
+        all.append(&more);
+        assert_eq!(all.classes, ["x", "y", "z"]);
+        assert_eq!(all.labels, [Some(0), None, Some(1), Some(1), None, Some(2)]);
+        assert_eq!((all.len(), all.features.len(), all.labelled().1), (6, 6, vec![0, 1, 1, 2]));
+    }
+}
