@@ -1,7 +1,11 @@
 //! Judging an embedding: raw pixels against what was learned, by the same rules.
 
+mod agreement;
+mod anomaly;
 mod classification;
 mod classifier;
+mod clusters;
+mod detection;
 mod few_shot;
 mod judge;
 mod paired;
@@ -10,8 +14,12 @@ mod unseen;
 mod validator;
 mod verification;
 
+pub use agreement::Agreement;
+pub use anomaly::{AnomalyError, AnomalyMethod, Detector, alarm_threshold};
 pub use classification::{ClassMeans, Classification, vote};
 pub use classifier::{Answer, Calibration, Classifier, NothingToCalibrate, Rule};
+pub use clusters::{Assignment, KMeans, agreement, by_density, k_means};
+pub use detection::Detection;
 pub use few_shot::{Accuracy, Episode, EpisodeError, Episodes, FewShot, draw_episodes, few_shot};
 pub use judge::{Comparison, EvalError, Judge, Judgement, SpaceJudgement, Spaces};
 pub use paired::{Paired, compare};

@@ -3,6 +3,7 @@
 mod golden;
 
 mod engine;
+mod judging;
 mod losses;
 mod mnist;
 mod report;
