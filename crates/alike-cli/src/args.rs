@@ -1,8 +1,10 @@
 //! What can be typed.
 
 mod judging;
+mod using;
 
 pub(crate) use judging::*;
+pub(crate) use using::*;
 
 use alike::data::{Augment, OnError, PreparationWish, Request, SplitBy};
 use alike::distance::Distance;
@@ -23,7 +25,10 @@ use std::path::PathBuf;
   alike eval runs/photos                          pixels against the embedding, by the same rules
   alike report runs/photos -o page.html           figures and a page that shows what was learned
   alike train --data mnist --recipe seed --exclude-class 0 --out runs/no-zeros
-  alike embed runs/photos more/ -o out.npy        embed image files")]
+  alike embed runs/photos more/ -o out.npy        embed image files
+  alike search runs/photos --gallery out.npy x.jpg   what is most like it
+  alike classify runs/photos new/                 which class, or unknown
+  alike anomaly runs/photos --reference good/ new/   what is not normal")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -95,6 +100,16 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Embed images with a trained network
     Embed(EmbedArgs),
+    /// Find the images that are most like others
+    Search(SearchArgs),
+    /// Name the class of images, or say that it is unknown
+    Classify(ClassifyArgs),
+    /// Teach a new class by a handful of images, without training
+    Enroll(EnrollArgs),
+    /// Say whether two images are of the same class
+    Verify(VerifyArgs),
+    /// Find images that are unlike what is normal
+    Anomaly(AnomalyArgs),
     /// Everything at once: train with and without a class, judge, and write the page
     Demo(DemoArgs),
     /// Print a shell's completion script
@@ -436,18 +451,14 @@ pub(crate) struct EmbedArgs {
     /// Image files, or folders of them
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
-    /// The .npy file to write; the paths go into a .csv beside it
+    /// The .npy file to write; the paths go into a .csv beside it, the model's fingerprint into a .json
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: PathBuf,
     /// Replace files that are there
     #[arg(long)]
     pub(crate) force: bool,
-    /// Prepare pictures otherwise than the model says, as in resize=squash or invert
-    #[arg(long, value_name = "KEY=VALUE,...", value_parser = clap::value_parser!(PreparationWish))]
-    pub(crate) prepare: Option<PreparationWish>,
-    /// What to do about pictures that cannot be read
-    #[arg(long, value_name = "skip|fail", value_enum)]
-    pub(crate) on_error: Option<OnErrorArg>,
+    #[command(flatten)]
+    pub(crate) pictures: PicturesArgs,
 }
 
 #[derive(Debug, Args)]

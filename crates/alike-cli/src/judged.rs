@@ -1,9 +1,9 @@
 //! A run with its embeddings and its judgement: what `eval`, `report` and `demo` are made from.
 
-use crate::args::{Global, SubjectArgs};
+use crate::args::{Global, SourceArgs, SubjectArgs};
 use crate::commands::{data_of, places, remark, settings};
 use crate::printer::Bars;
-use alike::data::{Dataset, Preparation, PreparationWish, Request, load};
+use alike::data::{Dataset, Preparation, PreparationWish, load};
 use alike::engine::Engine;
 use alike::eval::{Judge, Judgement, RetrievalReport, SpaceJudgement};
 use alike::images::{Features, Images, Vectors};
@@ -42,6 +42,18 @@ impl Opened {
     /// What is done to every picture before the network sees it.
     pub(crate) fn preparation(&self) -> Preparation {
         self.checkpoint.preparation
+    }
+
+    /// Other data than the run's: prepared as is usual for them, but in the size that the network takes.
+    pub(crate) fn other(&self, what: &str, how: &SourceArgs, global: &Global) -> anyhow::Result<Dataset> {
+        let mut request = how.request(what, global.seed.unwrap_or(0));
+        let input = self.checkpoint.network.input();
+        let size = request.prepare.size.or(Some([input.h, input.w]));
+        let channels = request.prepare.channels.or(Some(input.c));
+        request.prepare = PreparationWish { size, channels, ..request.prepare };
+        let data = load(&request, &places(global), &mut Bars::new(global))?;
+        remark(&data, global);
+        Ok(data)
     }
 
     /// Refuses data that the network does not take.
@@ -120,16 +132,7 @@ impl Subject {
     pub(crate) fn of(opened: Opened, args: &SubjectArgs, global: &Global) -> anyhow::Result<Subject> {
         let data = match &args.data {
             None => data_of(&opened.run, &opened.settings, global)?,
-            Some(what) => {
-                let mut request = args.source.request(what, global.seed.unwrap_or(0));
-                let input = opened.checkpoint.network.input();
-                let size = request.prepare.size.or(Some([input.h, input.w]));
-                let channels = request.prepare.channels.or(Some(input.c));
-                request.prepare = PreparationWish { size, channels, ..request.prepare };
-                let data = load(&Request { ..request }, &places(global), &mut Bars::new(global))?;
-                remark(&data, global);
-                data
-            }
+            Some(what) => opened.other(what, &args.source, global)?,
         };
         opened.fits(&data)?;
         Subject::new(opened, data, args.flip)

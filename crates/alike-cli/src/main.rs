@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod judged;
 mod printer;
+mod using;
 
 use args::{Cli, Command};
 use clap::{CommandFactory, FromArgMatches};
@@ -51,6 +52,11 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Report(report) => commands::report::run(report, &cli.global),
         Command::Demo(demo) => commands::demo::run(demo, &cli.global),
         Command::Embed(embed) => commands::embed::run(embed, &cli.global),
+        Command::Search(search) => commands::search::run(search, &cli.global),
+        Command::Classify(classify) => commands::classify::run(classify, &cli.global),
+        Command::Enroll(enroll) => commands::enroll::run(enroll, &cli.global),
+        Command::Verify(verify) => commands::verify::run(verify, &cli.global),
+        Command::Anomaly(anomaly) => commands::anomaly::run(anomaly, &cli.global),
         Command::Completions { shell } => commands::completions::run(*shell),
     }
 }

@@ -8,7 +8,7 @@
 //!
 //! The fingerprint ([`Checkpoint::fingerprint`]) tells whose embeddings they are: those of different models cannot be compared.
 
-use crate::data::Dataset;
+use crate::data::{Dataset, Split};
 use crate::files::{self, Batch, FileError};
 use crate::images::Features;
 use crate::model::Checkpoint;
@@ -56,13 +56,12 @@ struct Facts {
 }
 
 impl Gallery {
-    /// The images of a data set's training part, embedded by a model.
+    /// The images of a part of a data set, embedded by a model.
     ///
     /// # Panics
     ///
     /// If there are not as many embeddings as images.
-    pub fn new(data: &Dataset, features: Features, model: &Checkpoint) -> Gallery {
-        let split = &data.train;
+    pub fn new(data: &Dataset, split: &Split, features: Features, model: &Checkpoint) -> Gallery {
         assert_eq!(features.len(), split.len(), "gallery: an embedding for each image");
         let name = |i: usize| split.names.get(i).cloned().unwrap_or_else(|| format!("{}/{i}", data.name));
         Gallery {

@@ -1,6 +1,8 @@
 //! What can be typed to judge a run.
 
 use super::SourceArgs;
+use super::using::share;
+use alike::eval::AnomalyMethod;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -8,7 +10,9 @@ use std::path::PathBuf;
 #[command(after_help = "Examples:
   alike eval RUN                                  accuracy and retrieval, in image space and in feature space
   alike eval RUN few-shot --ways 5,20 --shots 1,5
-  alike eval RUN few-shot --runs all_runs.zip     Omniglot's one-shot runs")]
+  alike eval RUN few-shot --runs all_runs.zip     Omniglot's one-shot runs
+  alike eval RUN verification -o curves.png
+  alike eval RUN anomaly                          classes that were left out of training, or each class alone")]
 pub(crate) struct EvalArgs {
     /// A run's folder
     pub(crate) run: PathBuf,
@@ -18,6 +22,9 @@ pub(crate) struct EvalArgs {
     /// The Ks of Recall@K, Precision@K and NDCG@K
     #[arg(long, value_delimiter = ',', default_value = "1,5,10", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) at: Vec<u32>,
+    /// Compare no image with those of its own group: what one camera, writer or session took
+    #[arg(long)]
+    pub(crate) leave_group: bool,
     /// Write the retrieval measures of every class and category to a .csv file
     #[arg(long, value_name = "FILE")]
     pub(crate) csv: Option<PathBuf>,
@@ -35,6 +42,10 @@ pub(crate) struct EvalArgs {
 pub(crate) enum Protocol {
     /// Classes never trained on, told apart by a handful of images each
     FewShot(FewShotArgs),
+    /// Whether two images are of one class, by their distance: error rates, curves, accuracy by folds
+    Verification(VerificationArgs),
+    /// Whether images of other classes are told from those that are normal
+    Anomaly(AnomalyProtocolArgs),
 }
 
 /// Which images a run is judged on.
@@ -76,4 +87,58 @@ pub(crate) struct FewShotArgs {
     /// One-shot runs in the layout of Omniglot's all_runs.zip, instead of episodes
     #[arg(long, value_name = "ZIP|DIR", conflicts_with_all = ["data", "ways", "shots", "queries", "episodes", "within_category"])]
     pub(crate) runs: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike eval RUN verification                         all pairs of the run's test images
+  alike eval RUN verification --data faces/ --flip
+  alike eval RUN verification --pairs pairs.csv       a table with the columns a, b and same
+  alike eval RUN verification --by pose               apart by a column of the data's table")]
+pub(crate) struct VerificationArgs {
+    #[command(flatten)]
+    pub(crate) subject: SubjectArgs,
+    /// Only these pairs: a table with the columns a and b, names of test images, and same, true or false
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pairs: Option<PathBuf>,
+    /// The shares of pairs of two classes that may be accepted
+    #[arg(long, value_delimiter = ',', default_value = "0.1,0.01,0.001,0.0001", value_parser = share, value_name = "SHARE")]
+    pub(crate) far: Vec<f64>,
+    /// Tell pairs apart by a column of the data's table: pose, light...
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) by: Option<String>,
+    /// Write the receiver operating characteristic to a .csv file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
+    /// Draw curves, histograms and the worst pairs into a .png or .svg file
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace files that are there
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike eval RUN anomaly                              RUN left classes out: are their images told from the others?
+  alike eval RUN anomaly --one-class --data mnist     each class alone is normal, all others are not
+  alike eval RUN anomaly --against fashion-mnist      another data set is what is not normal")]
+pub(crate) struct AnomalyProtocolArgs {
+    #[command(flatten)]
+    pub(crate) subject: SubjectArgs,
+    /// Methods: knn:k=1, mahalanobis, mahalanobis-by-class, lof:k=20
+    #[arg(long, default_values = ["knn", "mahalanobis", "mahalanobis-by-class", "lof"], value_parser = clap::value_parser!(AnomalyMethod))]
+    pub(crate) method: Vec<AnomalyMethod>,
+    /// Each class alone is normal, and all others are anomalies [default where the run left no class out]
+    #[arg(long, conflicts_with = "against")]
+    pub(crate) one_class: bool,
+    /// A data set whose test images are all anomalies
+    #[arg(long, value_name = "NAME|PATH")]
+    pub(crate) against: Option<String>,
+    /// Write a row for every class, method and space to a .csv file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub(crate) force: bool,
 }

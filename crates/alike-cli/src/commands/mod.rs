@@ -1,15 +1,20 @@
 //! One verb a file.
 
+pub(crate) mod anomaly;
+pub(crate) mod classify;
 pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod demo;
 pub(crate) mod embed;
+pub(crate) mod enroll;
 pub(crate) mod eval;
 pub(crate) mod losses;
 pub(crate) mod model;
 pub(crate) mod report;
+pub(crate) mod search;
 pub(crate) mod train;
 pub(crate) mod tune;
+pub(crate) mod verify;
 
 use crate::args::Global;
 use crate::printer::{Bars, note};

@@ -28,7 +28,7 @@ pub use digits::{DIGITS, DigitCounts, digits};
 pub use idx::{IDX_FILES, Idx, read as read_idx, read_folder as read_idx_folder};
 pub use inspect::{Inspection, inspect, leaks};
 pub use listing::{Entry, Listing, Part, Role};
-pub use load::{OnError, Request, list, load, load_pictures};
+pub use load::{OnError, Request, list, load, load_pictures, manifest_column};
 pub use named::{KNOWN_FOLDERS, NAMED, NamedSet, Places, named};
 pub use one_shot::{OneShotRun, OneShotRuns, load_one_shot_runs};
 pub use picture::{Decoding, Header, Picture, PictureError, decode, header, is_picture};

@@ -1,6 +1,8 @@
 //! `alike eval`: the usual judgement, and a protocol a file.
 
+mod anomaly;
 mod few_shot;
+mod verification;
 
 use super::{data_of, refuse_existing};
 use crate::args::{EvalArgs, Global, Protocol};
@@ -21,10 +23,12 @@ pub(crate) fn run(args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
     match &args.protocol {
         None => {}
         Some(Protocol::FewShot(few)) => return few_shot::run(few, opened, global),
+        Some(Protocol::Verification(pairs)) => return verification::run(pairs, opened, global),
+        Some(Protocol::Anomaly(anomaly)) => return anomaly::run(anomaly, opened, global),
     }
     let data = data_of(&run, &opened.settings, global)?;
     opened.fits(&data)?;
-    let judge = Judge::new(Tier::from_env()?, &args.k);
+    let judge = Judge::new(Tier::from_env()?, &args.k).leaving_groups(args.leave_group);
     judge.check(&data)?;
     let image = judge.image_space(&data)?;
     let judged = opened.judge(&judge, &data, image)?;

@@ -15,6 +15,7 @@ use super::wrong;
 use crate::data::DataError;
 use crate::data::listing::{Entry, Listing, Part, Place, Role};
 use crate::files;
+use std::collections::HashMap;
 use std::path::Path;
 
 /// The columns that have a meaning.
@@ -60,6 +61,32 @@ pub(super) fn open(table: &Path) -> Result<Listing, DataError> {
     let text = files::read(table)?;
     let base = table.parent().unwrap_or(Path::new(""));
     read(table, &text, &|name| Some(Place::File(base.join(name))))
+}
+
+/// A column of a data set's table, by the names of its images: of a table, or of the one in a folder.
+pub(in crate::data) fn column(source: &Path, name: &str) -> Result<HashMap<String, String>, DataError> {
+    let table = if source.is_dir() { source.join("manifest.csv") } else { source.to_owned() };
+    if !table.is_file() || !names_paths(&files::read(&table)?) {
+        let why = format!("it has no table with columns, so there is no '{name}' to tell images apart by");
+        return Err(wrong(source, why));
+    }
+    let text = files::read(&table)?;
+    let delimiter = if text.split(|b| *b == b'\n').next().unwrap_or_default().contains(&b'\t') { b'\t' } else { b',' };
+    let mut csv = csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).from_reader(&text[..]);
+    let columns = csv.headers().map_err(|e| wrong(&table, e.to_string()))?.clone();
+    let at = |name: &str| columns.iter().position(|c| c.trim_start_matches('\u{feff}') == name);
+    let (Some(path), Some(value)) = (at("path"), at(name)) else {
+        let there: Vec<&str> = columns.iter().collect();
+        return Err(wrong(&table, format!("it has no column '{name}' (its columns: {})", there.join(", "))));
+    };
+    let mut found = HashMap::new();
+    for record in csv.records() {
+        let record = record.map_err(|e| wrong(&table, e.to_string()))?;
+        if let (Some(path), Some(value)) = (record.get(path), record.get(value)) {
+            found.insert(path.to_owned(), value.to_owned());
+        }
+    }
+    Ok(found)
 }
 
 /// Reads a table; `place` tells where the file of a path lies.

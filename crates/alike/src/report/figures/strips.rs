@@ -1,13 +1,11 @@
 //! Queries and their nearest neighbours, in both spaces.
 
 use crate::eval::SpaceJudgement;
+use super::pictures::{PictureRow, Shown, Tone, picture_rows};
 use crate::report::evidence::{Evidence, thousands};
-use crate::report::figure::{Figure, N, Panel, WIDTH, picture};
-use maud::{Markup, html};
+use crate::report::figure::Figure;
 
 const NEIGHBOURS: usize = 7;
-const SIDE: f64 = 34.0;
-const ROW: f64 = 58.0;
 
 pub(in crate::report) fn strips(e: &Evidence<'_>) -> Figure {
     let spaces = &e.judgement.spaces;
@@ -28,9 +26,9 @@ pub(in crate::report) fn strips(e: &Evidence<'_>) -> Figure {
         let n = most.min(all.len());
         shown.extend((0..n).map(|i| all[i * all.len() / n]));
     }
-    let panels = vec![
-        panel("Nearest by pixels", e, &spaces.image, &shown),
-        panel("Nearest in the learned space", e, &spaces.feature, &shown),
+    let panels = [
+        ("Nearest by pixels", rows(e, &spaces.image, &shown)),
+        ("Nearest in the learned space", rows(e, &spaces.feature, &shown)),
     ];
     let count = |i: usize| thousands(counts[i]);
     let caption = format!(
@@ -45,36 +43,22 @@ pub(in crate::report) fn strips(e: &Evidence<'_>) -> Figure {
         count(2),
         count(3),
     );
-    Figure { name: "neighbours", title: "Who is near whom".to_owned(), caption, panels, columns: 2 }
+    picture_rows("neighbours", "Who is near whom", caption, &panels)
 }
 
-fn panel(title: &str, e: &Evidence<'_>, space: &SpaceJudgement, queries: &[usize]) -> Panel {
+fn rows<'a>(e: &Evidence<'a>, space: &SpaceJudgement, queries: &[usize]) -> Vec<PictureRow<'a>> {
     let (train, test) = (e.data.gallery().0, &e.data.test);
-    let short = |label: u32| -> String { e.data.classes[label as usize].chars().take(7).collect() };
-    let step = (WIDTH - SIDE - 22.0) / NEIGHBOURS as f64;
-    let row = |i: usize, q: usize| -> Markup {
-        let y = i as f64 * ROW + SIDE / 2.0 + 4.0;
-        html! {
-            (picture(&test.images, q, 4.0 + SIDE / 2.0, y, SIDE))
-            (frame(4.0 + SIDE / 2.0, y, "ink", false))
-            text class="s b f-ink" text-anchor="middle" x=(N(4.0 + SIDE / 2.0)) y=(N(y + SIDE / 2.0 + 13.0)) { (short(test.labels[q])) }
-            @for (k, &g) in space.neighbours[q].iter().take(NEIGHBOURS).enumerate() {
-                @let x = SIDE + 22.0 + (k as f64 + 0.5) * step;
-                @let right = train.labels[g] == test.labels[q];
-                (picture(&train.images, g, x, y, SIDE))
-                (frame(x, y, if right { "right" } else { "wrong" }, !right))
-                text class=(format!("s b f-{}", if right { "right" } else { "wrong" })) text-anchor="middle"
-                    x=(N(x)) y=(N(y + SIDE / 2.0 + 13.0)) { (if right { "✓ " } else { "✗ " }) (short(train.labels[g])) }
-            }
+    let name = |label: u32| e.data.classes[label as usize].clone();
+    let row = |&q: &usize| {
+        let neighbour = |&g: &usize| {
+            let tone = if train.labels[g] == test.labels[q] { Tone::Right } else { Tone::Wrong };
+            Shown { images: &train.images, i: g, text: name(train.labels[g]), tone }
+        };
+        PictureRow {
+            lead: Some(Shown { images: &test.images, i: q, text: name(test.labels[q]), tone: Tone::Plain }),
+            heading: String::new(),
+            others: space.neighbours[q].iter().take(NEIGHBOURS).map(neighbour).collect(),
         }
     };
-    let body = html! { @for (i, &q) in queries.iter().enumerate() { (row(i, q)) } };
-    Panel { title: title.to_owned(), height: ROW * queries.len() as f64, body }
-}
-
-fn frame(x: f64, y: f64, colour: &str, dashed: bool) -> Markup {
-    html! {
-        rect class=(format!("s-{colour}")) stroke-width="2" stroke-dasharray=(if dashed { "4 3" } else { "none" })
-            x=(N(x - SIDE / 2.0)) y=(N(y - SIDE / 2.0)) width=(N(SIDE)) height=(N(SIDE)) {}
-    }
+    queries.iter().map(row).collect()
 }

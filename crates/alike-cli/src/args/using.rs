@@ -1,0 +1,181 @@
+//! What can be typed to put a run to use.
+
+use super::OnErrorArg;
+use alike::data::PreparationWish;
+use alike::eval::AnomalyMethod;
+use clap::Args;
+use std::path::PathBuf;
+
+/// How pictures become embeddings.
+#[derive(Debug, Args)]
+pub(crate) struct PicturesArgs {
+    /// Prepare pictures otherwise than the model says, as in resize=squash or invert
+    #[arg(long, value_name = "KEY=VALUE,...", value_parser = clap::value_parser!(PreparationWish), help_heading = "Images")]
+    pub(crate) prepare: Option<PreparationWish>,
+    /// What to do about pictures that cannot be read
+    #[arg(long, value_name = "skip|fail", value_enum, help_heading = "Images")]
+    pub(crate) on_error: Option<OnErrorArg>,
+    /// Embed each image and its mirror image, and take the mean
+    #[arg(long, help_heading = "Images")]
+    pub(crate) flip: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike search RUN --gallery photos/ query.jpg -k 10
+  alike embed RUN photos/ -o photos.npy && alike search RUN --gallery photos.npy query.jpg -o found.png")]
+pub(crate) struct SearchArgs {
+    /// A run's folder
+    pub(crate) run: PathBuf,
+    /// Images to look for: files, or folders of them
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(crate) images: Vec<PathBuf>,
+    /// What to look among: folders, archives, tables, or what alike embed wrote (.npy) [default: the run's own gallery]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) gallery: Vec<PathBuf>,
+    /// Neighbours of each image
+    #[arg(short, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) k: u32,
+    /// Draw images and neighbours into a .png or .svg file
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) pictures: PicturesArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum RuleArg {
+    /// Most of the k nearest
+    Knn,
+    /// Most of the k nearest, nearer ones counting more
+    Weighted,
+    /// The nearest class mean
+    Means,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike classify RUN new/                              by the images that the run was trained on
+  alike classify RUN --gallery known/ new.jpg          by a folder of class folders: its classes may be new to the run
+  alike enroll RUN --gallery known.npy --class cup cup1.jpg cup2.jpg && alike classify RUN --gallery known.npy new.jpg")]
+pub(crate) struct ClassifyArgs {
+    /// A run's folder
+    pub(crate) run: PathBuf,
+    /// Images to classify: files, or folders of them
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(crate) images: Vec<PathBuf>,
+    /// Images of known class: folders, archives, tables, or what alike embed wrote (.npy) [default: the run's own gallery]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) gallery: Vec<PathBuf>,
+    /// What decides
+    #[arg(long, value_enum, default_value = "weighted")]
+    pub(crate) rule: RuleArg,
+    /// Neighbours that vote
+    #[arg(short, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) k: u32,
+    /// The share of images of known classes that is to be taken for known
+    #[arg(long, default_value_t = 0.99, value_name = "SHARE", value_parser = share)]
+    pub(crate) accept: f64,
+    /// What is farther than this is unknown, instead of what --accept says
+    #[arg(long, value_name = "DISTANCE")]
+    pub(crate) threshold: Option<f64>,
+    /// Write the answers to a .csv file
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) pictures: PicturesArgs,
+}
+
+/// A share above none and up to all.
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|s| *s > 0.0 && *s <= 1.0);
+    share.ok_or_else(|| "give a share above 0 and up to 1, as in 0.95".to_owned())
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike embed RUN known/ -o known.npy
+  alike enroll RUN --gallery known.npy --class cup cup1.jpg cup2.jpg cup3.jpg")]
+pub(crate) struct EnrollArgs {
+    /// A run's folder
+    pub(crate) run: PathBuf,
+    /// A handful of images of the class: files, or folders of them
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(crate) images: Vec<PathBuf>,
+    /// What alike embed wrote (.npy), to which they are added; a new one where none is
+    #[arg(long, value_name = "FILE")]
+    pub(crate) gallery: PathBuf,
+    /// The class's name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) class: String,
+    #[command(flatten)]
+    pub(crate) pictures: PicturesArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike verify RUN A.png B.png                     by pairs of the run's test images
+  alike verify RUN A.png B.png --known people/     by pairs of a folder of class folders
+  alike verify RUN A.png B.png --far 0.001         accept one pair in a thousand wrongly")]
+pub(crate) struct VerifyArgs {
+    /// A run's folder
+    pub(crate) run: PathBuf,
+    /// One image
+    #[arg(value_name = "A")]
+    pub(crate) a: PathBuf,
+    /// The other
+    #[arg(value_name = "B")]
+    pub(crate) b: PathBuf,
+    /// Images of known classes, whose pairs calibrate the threshold: folders, tables, or what alike embed wrote (.npy) [default:
+    /// the run's test images]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) known: Vec<PathBuf>,
+    /// The share of pairs of two classes that may be taken for one [default: as large as the share of pairs of one that is
+    /// missed]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(crate) far: Option<f64>,
+    /// What is farther apart than this is different, instead of what known pairs say
+    #[arg(long, value_name = "DISTANCE", conflicts_with_all = ["known", "far"])]
+    pub(crate) threshold: Option<f64>,
+    #[command(flatten)]
+    pub(crate) pictures: PicturesArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike train --data good/ --out RUN && alike anomaly RUN --reference good/ incoming/ --csv scores.csv
+  alike anomaly RUN --reference good.npy part.jpg --method mahalanobis --false-alarms 0.001")]
+pub(crate) struct AnomalyArgs {
+    /// A run's folder
+    pub(crate) run: PathBuf,
+    /// Images to score: files, or folders of them
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(crate) images: Vec<PathBuf>,
+    /// Images of what is normal: folders, archives, tables, or what alike embed wrote (.npy) [default: what the run was trained
+    /// on]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) reference: Vec<PathBuf>,
+    /// How images are scored: knn:k=1, mahalanobis, mahalanobis-by-class, lof:k=20
+    #[arg(long, default_value = "knn", value_parser = clap::value_parser!(AnomalyMethod))]
+    pub(crate) method: AnomalyMethod,
+    /// The share of normal images that may raise an alarm
+    #[arg(long, default_value_t = 0.01, value_name = "SHARE", value_parser = share)]
+    pub(crate) false_alarms: f64,
+    /// Write the scores to a .csv file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
+    /// Draw the most anomalous images into a .png or .svg file, each beside the normal ones that it is nearest to
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace files that are there
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) pictures: PicturesArgs,
+}

@@ -1,0 +1,125 @@
+//! `alike anomaly`.
+
+use super::refuse_existing;
+use super::report::draw;
+use crate::args::{AnomalyArgs, Global};
+use crate::printer::{line, note};
+use crate::using::Model;
+use alike::eval::{Detector, alarm_threshold};
+use alike::files;
+use alike::images::{Images, Vectors};
+use alike::neighbours::{Leave, nearest};
+use alike::report::{PictureRow, Shown, Tone, picture_rows};
+use serde_json::json;
+
+/// Images of a figure.
+const DRAWN: usize = 24;
+/// Normal images beside each.
+const BESIDE: usize = 6;
+
+pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
+    let files: Vec<_> = [&args.csv, &args.out].into_iter().flatten().map(|p| p.as_path()).collect();
+    refuse_existing(&files, args.force)?;
+    let mut model = Model::open(&args.run, &args.pictures, global)?;
+    let asked = model.pictures(&args.images)?;
+    let mut held_out = None;
+    let known = if args.reference.is_empty() {
+        let data = model.own_data()?;
+        // What was trained on lies nearer to itself than new images do: test images tell how far normal ones are.
+        if !data.test.is_empty() && !data.is_open_set() {
+            held_out = Some(model.embed(&data.test.images)?);
+        }
+        model.own(&data, &data.train)?
+    } else {
+        model.known(&args.reference)?
+    };
+    let labels: Vec<u32> = known.gallery.labels.iter().map(|l| l.unwrap_or(0)).collect();
+    let reference = Vectors::Features(&known.gallery.features);
+    let detector = Detector::fit(model.tier(), reference, &labels, args.method)?;
+    let (normal, on) = match &held_out {
+        Some(features) => (detector.score(Vectors::Features(features)), "test images of the run"),
+        None => (detector.reference_scores(), "reference images, each left out"),
+    };
+    let calibrated = normal.len();
+    let threshold = alarm_threshold(normal, args.false_alarms);
+    if (calibrated as f64) * args.false_alarms < 1.0 {
+        note(
+            global,
+            format!("{calibrated} normal images cannot tell a rate of {} false alarms: the largest of their scores is the threshold", args.false_alarms),
+        );
+    }
+    let queries = model.embed(&asked.train.images)?;
+    let scores = detector.score(Vectors::Features(&queries));
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
+    let alarms = scores.iter().filter(|s| **s > threshold).count();
+    note(
+        global,
+        format!(
+            "{} reference images; by {} an alarm is a score above {threshold:.4}, as {:.2} % of {calibrated} {on} have",
+            labels.len(),
+            args.method,
+            100.0 * args.false_alarms
+        ),
+    );
+    if let Some(path) = &args.csv {
+        let mut csv = csv::Writer::from_writer(Vec::new());
+        csv.write_record(["rank", "path", "score", "alarm"])?;
+        for (rank, &i) in order.iter().enumerate() {
+            let alarm = scores[i] > threshold;
+            csv.write_record([&(rank + 1).to_string(), &asked.train.names[i], &scores[i].to_string(), &alarm.to_string()])?;
+        }
+        files::write(path, &csv.into_inner()?)?;
+    }
+    if let Some(out) = &args.out {
+        let shown = &order[..order.len().min(DRAWN)];
+        let rows = queries.select(shown);
+        let near: Vec<Vec<usize>> =
+            nearest(model.tier(), Vectors::Features(&rows), reference, BESIDE, Leave::None, |_, list| {
+                list.iter().map(|n| n.index).collect()
+            });
+        let pictures: Vec<Vec<Option<(Images, usize)>>> =
+            near.iter().map(|list| list.iter().map(|i| model.find(&known, *i)).collect()).collect();
+        let blank = model.blank();
+        let rows = shown.iter().zip(&pictures).map(|(&q, pictures)| PictureRow {
+            lead: Some(Shown {
+                images: &asked.train.images,
+                i: q,
+                text: format!("{:.3}", scores[q]),
+                tone: if scores[q] > threshold { Tone::Wrong } else { Tone::Right },
+            }),
+            heading: asked.train.names[q].clone(),
+            others: pictures
+                .iter()
+                .map(|picture| {
+                    let (images, i) = picture.as_ref().map_or((&blank, 0), |(images, i)| (images, *i));
+                    Shown { images, i, text: String::new(), tone: Tone::Plain }
+                })
+                .collect(),
+        });
+        let caption = format!(
+            "The most anomalous images by {}, each with its score and the normal images that it is nearest to; ✗ above the \
+             threshold of {threshold:.4}.",
+            args.method
+        );
+        let figure = picture_rows("anomalies", "What is not normal", caption, &[("Most anomalous first", rows.collect())]);
+        files::write(out, &draw(&figure, out)?)?;
+    }
+    if global.json {
+        let all: Vec<_> = order
+            .iter()
+            .map(|&i| json!({ "path": asked.train.names[i], "score": scores[i], "alarm": scores[i] > threshold }))
+            .collect();
+        return line(
+            json!({ "method": args.method.to_string(), "threshold": threshold, "false_alarms": args.false_alarms,
+                    "calibrated_on": calibrated, "alarms": alarms, "images": all })
+            .to_string(),
+        );
+    }
+    for &i in &order {
+        let alarm = if scores[i] > threshold { "ALARM" } else { "     " };
+        line(format!("{alarm}  {:.4}  {}", scores[i], asked.train.names[i]))?;
+    }
+    note(global, format!("{alarms} of {} images raise an alarm", scores.len()));
+    Ok(())
+}

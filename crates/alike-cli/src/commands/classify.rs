@@ -1,0 +1,107 @@
+//! `alike classify`.
+
+use super::refuse_existing;
+use crate::args::{ClassifyArgs, Global, RuleArg};
+use crate::printer::{line, note};
+use crate::using::Model;
+use alike::eval::{Answer, Calibration, Classifier, Rule};
+use alike::files;
+use anyhow::ensure;
+use serde_json::json;
+
+pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
+    if let Some(out) = &args.out {
+        refuse_existing(&[out], args.force)?;
+    }
+    let mut model = Model::open(&args.run, &args.pictures, global)?;
+    let asked = model.pictures(&args.images)?;
+    let mut held_out = None;
+    let known = if args.gallery.is_empty() {
+        let data = model.own_data()?;
+        ensure!(data.labelled, "{} has no classes; give images of known class with --gallery", data.name);
+        let (gallery, itself) = data.gallery();
+        // Images that were trained on lie nearer to each other than new ones do: test images tell how near those are.
+        if !itself && !data.test.is_empty() {
+            held_out = Some((model.embed(&data.test.images)?, data.test.labels.clone()));
+        }
+        model.own(&data, gallery)?.gallery
+    } else {
+        model.known(&args.gallery)?.gallery
+    };
+    let (features, labels, names) = known.labelled();
+    ensure!(!labels.is_empty(), "the gallery has no classes; give a folder of class folders, or a table with a column 'class'");
+    let rule = match args.rule {
+        RuleArg::Knn => Rule::Knn(args.k as usize),
+        RuleArg::Weighted => Rule::Weighted(args.k as usize),
+        RuleArg::Means => Rule::Means,
+    };
+    let classifier = Classifier::new(model.tier(), &features, &labels, known.classes.len(), rule);
+    let calibrated = classifier.calibrate(held_out.as_ref().map(|(f, l)| (f, &l[..])), args.accept);
+    let by = match (args.threshold, calibrated) {
+        (Some(threshold), Ok(by)) => Calibration { threshold, ..by },
+        // Distances say nothing of confidence then: it falls with the squared distance itself.
+        (Some(threshold), Err(_)) => {
+            Calibration { images: 0, accuracy: 0.0, accept: args.accept, threshold, temperature: 1.0 }
+        }
+        (None, by) => by?,
+    };
+    note(
+        global,
+        format!(
+            "{} known images of {} classes; unknown beyond {:.4}{}",
+            labels.len(),
+            known.classes.len(),
+            by.threshold,
+            match args.threshold {
+                Some(_) => String::new(),
+                None => format!(
+                    ", which {:.1} % of {} images of known class are within ({:.2} % of them classified rightly)",
+                    100.0 * by.accept,
+                    by.images,
+                    100.0 * by.accuracy
+                ),
+            }
+        ),
+    );
+    let answers = classifier.answer(&model.embed(&asked.train.images)?, &by);
+    let said = |a: &Answer| if a.known { known.classes[a.class as usize].as_str() } else { "unknown" };
+    if let Some(out) = &args.out {
+        let mut csv = csv::Writer::from_writer(Vec::new());
+        csv.write_record(["path", "answer", "nearest_class", "distance", "confidence", "nearest"])?;
+        for (path, a) in asked.train.names.iter().zip(&answers) {
+            let nearest = a.nearest.map_or("", |i| names[i].as_str());
+            csv.write_record([path, said(a), &known.classes[a.class as usize], &a.distance.to_string(), &a.confidence.to_string(), nearest])?;
+        }
+        files::write(out, &csv.into_inner()?)?;
+    }
+    if global.json {
+        let all: Vec<_> = asked
+            .train
+            .names
+            .iter()
+            .zip(&answers)
+            .map(|(path, a)| {
+                json!({
+                    "path": path,
+                    "class": a.known.then(|| said(a)),
+                    "nearest_class": known.classes[a.class as usize],
+                    "known": a.known,
+                    "distance": a.distance,
+                    "confidence": a.confidence,
+                    "nearest": a.nearest.map(|i| &names[i]),
+                })
+            })
+            .collect();
+        return line(json!({ "calibration": by, "answers": all }).to_string());
+    }
+    for (path, a) in asked.train.names.iter().zip(&answers) {
+        let class = &known.classes[a.class as usize];
+        let how = if a.known {
+            format!("{class}  confidence {:.3}, distance {:.4}", a.confidence, a.distance)
+        } else {
+            format!("unknown  nearest is {class} at distance {:.4}", a.distance)
+        };
+        line(format!("{path}  {how}"))?;
+    }
+    Ok(())
+}

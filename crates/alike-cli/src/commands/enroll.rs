@@ -1,0 +1,57 @@
+//! `alike enroll`.
+
+use crate::args::{EnrollArgs, Global};
+use crate::printer::line;
+use crate::using::Model;
+use alike::files::Batch;
+use alike::gallery::Gallery;
+use anyhow::ensure;
+use serde_json::json;
+
+pub(crate) fn run(args: &EnrollArgs, global: &Global) -> anyhow::Result<()> {
+    let path = &args.gallery;
+    ensure!(
+        path.extension().is_some_and(|e| e == "npy"),
+        "{} is no gallery of embeddings; name a .npy file, such as one that alike embed wrote",
+        path.display()
+    );
+    ensure!(!args.class.trim().is_empty(), "a class needs a name");
+    ensure!(
+        !path.exists() || Gallery::is(path),
+        "{} was not written by alike embed: {} is missing",
+        path.display(),
+        path.with_extension("json").display()
+    );
+    let mut model = Model::open(&args.run, &args.pictures, global)?;
+    let there = if path.exists() { Some(Gallery::read(path, &model.checkpoint)?) } else { None };
+    let data = model.pictures(&args.images)?;
+    let features = model.embed(&data.train.images)?;
+    let mut more = Gallery::new(&data, &data.train, features, &model.checkpoint);
+    more.set_class(args.class.trim());
+    let added = more.len();
+    let all = match there {
+        None => more,
+        Some(mut all) => {
+            let twice = more.names.iter().find(|n| all.names.contains(n));
+            if let Some(twice) = twice {
+                anyhow::bail!("{twice} is in {} already", path.display());
+            }
+            all.append(&more);
+            all
+        }
+    };
+    let mut batch = Batch::default();
+    all.stage(path, &mut batch)?;
+    batch.commit()?;
+    if global.json {
+        let facts = json!({ "gallery": path, "class": args.class.trim(), "added": added, "images": all.len(), "classes": all.classes.len() });
+        return line(facts.to_string());
+    }
+    line(format!(
+        "{}: {added} images of '{}' added; {} images of {} classes now",
+        path.display(),
+        args.class.trim(),
+        all.len(),
+        all.classes.len()
+    ))
+}

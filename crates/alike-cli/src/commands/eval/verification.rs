@@ -1,0 +1,171 @@
+//! `alike eval RUN verification`.
+
+use crate::args::{Global, VerificationArgs};
+use crate::commands::refuse_existing;
+use crate::commands::report::draw;
+use crate::judged::{Opened, Subject};
+use crate::printer::line;
+use alike::data::manifest_column;
+use alike::eval::{AtFar, Folded, Pair, Pairs, Verification};
+use alike::files;
+use alike::images::Vectors;
+use alike::report::verification_figure;
+use anyhow::{Context, bail, ensure};
+use serde::Serialize;
+use serde_json::json;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+/// Rows of a curve in a file, at most.
+const ROWS: usize = 2000;
+
+#[derive(Serialize)]
+struct Space {
+    #[serde(flatten)]
+    eer: Verification,
+    eer_interval: [f64; 2],
+    at_far: Vec<AtFar>,
+    folded: Folded,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    by: BTreeMap<String, Verification>,
+}
+
+pub(super) fn run(args: &VerificationArgs, opened: Opened, global: &Global) -> anyhow::Result<()> {
+    let files: Vec<&Path> = [&args.csv, &args.out].into_iter().flatten().map(|p| p.as_path()).collect();
+    refuse_existing(&files, args.force)?;
+    let mut subject = Subject::of(opened, &args.subject, global)?;
+    let split = subject.data.test.clone();
+    ensure!(!split.is_empty(), "{} has no test images to make pairs of", subject.data.name);
+    ensure!(
+        subject.data.labelled || args.pairs.is_some(),
+        "{} has no classes; say which pairs are the same with --pairs",
+        subject.data.name
+    );
+    let given = args.pairs.as_deref().map(|path| read_pairs(path, &split.names)).transpose()?;
+    let conditions = match &args.by {
+        None => None,
+        Some(column) => {
+            let what = args.subject.data.as_deref().unwrap_or(&subject.settings.data);
+            let of = manifest_column(Path::new(what), column)?;
+            Some(split.names.iter().map(|n| of.get(n).cloned().unwrap_or_default()).collect::<Vec<_>>())
+        }
+    };
+    let features = subject.embed(&split.images)?;
+    let measure = |vectors: Vectors<'_>| {
+        let pairs = match &given {
+            Some(given) => Pairs::given(vectors, given),
+            None => Pairs::all(vectors, &split.labels),
+        };
+        pairs.context("there are no pairs of one class, or none of two")
+    };
+    let (image, feature) = (measure(Vectors::Pixels(&split.images))?, measure(Vectors::Features(&features))?);
+    split.images.check()?;
+    let seed = global.seed.unwrap_or(0);
+    let judge = |pairs: &Pairs| Space {
+        eer: pairs.equal_error_rate(),
+        eer_interval: pairs.eer_interval(seed),
+        at_far: args.far.iter().map(|far| pairs.at_far(*far)).collect(),
+        folded: pairs.folded(given.is_none(), seed),
+        by: conditions.as_deref().map(|c| by_condition(pairs, c)).unwrap_or_default(),
+    };
+    let spaces = [judge(&image), judge(&feature)];
+    if let Some(out) = &args.out {
+        let figure = verification_figure(&image, &feature, &split.images);
+        files::write(out, &draw(&figure, out)?)?;
+    }
+    if let Some(path) = &args.csv {
+        files::write(path, curve(&[("image", &image), ("feature", &feature)])?.as_bytes())?;
+    }
+    if global.json {
+        let [image, feature] = spaces;
+        return line(json!({ "data": subject.data.name, "image": image, "feature": feature }).to_string());
+    }
+    table(&subject.data.name, &spaces)
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.2} %", 100.0 * share)
+}
+
+fn table(name: &str, [image, feature]: &[Space; 2]) -> anyhow::Result<()> {
+    line(format!("{name}: {} pairs of one class, {} of two", feature.eer.genuine, feature.eer.impostor))?;
+    line(format!("{:22} {:>26} {:>26}", "", "image space", "feature space"))?;
+    let eer = |s: &Space| {
+        let [low, high] = s.eer_interval.map(|v| format!("{:.2}", 100.0 * v));
+        format!("{} [{low}, {high}]", percent(s.eer.eer))
+    };
+    line(format!("{:22} {:>26} {:>26}", "EER [95 % interval]", eer(image), eer(feature)))?;
+    for (i, f) in image.at_far.iter().zip(&feature.at_far) {
+        let show = |a: &AtFar| format!("{} ({} wrong pairs)", percent(a.tar), a.support);
+        line(format!("{:22} {:>26} {:>26}", format!("TAR at FAR {}", f.far), show(i), show(f)))?;
+    }
+    let folded = |s: &Space| format!("{} ± {:.2}", percent(s.folded.accuracy), 100.0 * s.folded.standard_error);
+    line(format!("{:22} {:>26} {:>26}", "accuracy, ten folds", folded(image), folded(feature)))?;
+    line(format!("{:22} {:>26.4} {:>26.4}", "threshold at EER", image.eer.threshold, feature.eer.threshold))?;
+    if feature.at_far.iter().any(|a| a.support < 10) {
+        line("where fewer than ten wrong pairs are accepted, the rate is not well known")?;
+    }
+    for (condition, f) in &feature.by {
+        let i = image.by.get(condition).map_or(String::new(), |i| percent(i.eer));
+        line(format!("EER, {condition:17} {i:>26} {:>26}   {} + {} pairs", percent(f.eer), f.genuine, f.impostor))?;
+    }
+    Ok(())
+}
+
+/// Pairs whose images share a condition have its name; others have both names.
+fn by_condition(pairs: &Pairs, conditions: &[String]) -> BTreeMap<String, Verification> {
+    let of = |p: &Pair| {
+        let mut two = p.images.map(|i| conditions[i as usize].as_str());
+        two.sort_unstable();
+        if two[0] == two[1] { two[0].to_owned() } else { two.join(" / ") }
+    };
+    let mut all: BTreeMap<String, Vec<Pair>> = BTreeMap::new();
+    pairs.sorted().iter().for_each(|p| all.entry(of(p)).or_default().push(*p));
+    all.into_iter().filter_map(|(name, list)| Some((name, Pairs::new(list)?.equal_error_rate()))).collect()
+}
+
+/// A table of pairs by the names of images.
+fn read_pairs(path: &Path, names: &[String]) -> anyhow::Result<Vec<([usize; 2], bool)>> {
+    let index: HashMap<&str, usize> = names.iter().enumerate().map(|(i, n)| (n.as_str(), i)).collect();
+    let text = files::read(path)?;
+    let mut csv = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(&text[..]);
+    let header = csv.headers().with_context(|| format!("{} is no table", path.display()))?.clone();
+    let column = |name: &str| {
+        let at = header.iter().position(|c| c.trim_start_matches('\u{feff}') == name);
+        at.with_context(|| {
+            let there: Vec<&str> = header.iter().collect();
+            format!("{} has no column '{name}' (its columns: {}; wanted: a, b, same)", path.display(), there.join(", "))
+        })
+    };
+    let (a, b, same) = (column("a")?, column("b")?, column("same")?);
+    let mut pairs = Vec::new();
+    for (i, record) in csv.records().enumerate() {
+        let record = record.with_context(|| format!("{} is damaged", path.display()))?;
+        let at = || format!("{}, line {}", path.display(), i + 2);
+        let image = |column: usize| {
+            let name = record.get(column).unwrap_or_default();
+            index.get(name).copied().with_context(|| format!("{}: there is no test image '{name}'", at()))
+        };
+        let same = match record.get(same).unwrap_or_default() {
+            "1" | "true" | "True" | "yes" => true,
+            "0" | "false" | "False" | "no" => false,
+            other => bail!("{}: same is true or false, not '{other}'", at()),
+        };
+        pairs.push(([image(a)?, image(b)?], same));
+    }
+    Ok(pairs)
+}
+
+fn curve(spaces: &[(&str, &Pairs)]) -> anyhow::Result<String> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    csv.write_record(["space", "false_accept_rate", "true_accept_rate", "false_reject_rate"])?;
+    for (space, pairs) in spaces {
+        let points = pairs.roc();
+        let n = points.len();
+        for i in 0..n.min(ROWS) {
+            let [far, tar] = points[i * (n - 1) / (n.min(ROWS) - 1).max(1)];
+            csv.write_record([space, far.to_string().as_str(), &tar.to_string(), &(1.0 - tar).to_string()])?;
+        }
+    }
+    Ok(String::from_utf8(csv.into_inner()?)?)
+}

@@ -1,0 +1,80 @@
+//! `alike search`.
+
+use super::refuse_existing;
+use super::report::draw;
+use crate::args::{Global, SearchArgs};
+use crate::printer::line;
+use crate::using::Model;
+use alike::files;
+use alike::images::{Images, Vectors};
+use alike::neighbours::{Leave, Neighbour, nearest};
+use alike::report::{PictureRow, Shown, Tone, picture_rows};
+use serde_json::json;
+
+pub(crate) fn run(args: &SearchArgs, global: &Global) -> anyhow::Result<()> {
+    if let Some(out) = &args.out {
+        refuse_existing(&[out], args.force)?;
+    }
+    let mut model = Model::open(&args.run, &args.pictures, global)?;
+    let asked = model.pictures(&args.images)?;
+    let known = if args.gallery.is_empty() {
+        let data = model.own_data()?;
+        model.own(&data, data.gallery().0)?
+    } else {
+        model.known(&args.gallery)?
+    };
+    let queries = model.embed(&asked.train.images)?;
+    let (own, members) = known.same(&asked.train.names);
+    let found: Vec<Vec<Neighbour>> = nearest(
+        model.tier(),
+        Vectors::Features(&queries),
+        Vectors::Features(&known.gallery.features),
+        args.k as usize,
+        Leave::Group { queries: &own, gallery: &members },
+        |_, list| list.to_vec(),
+    );
+    if let Some(out) = &args.out {
+        let pictures: Vec<Vec<Option<(Images, usize)>>> =
+            found.iter().map(|list| list.iter().map(|n| model.find(&known, n.index)).collect()).collect();
+        let blank = model.blank();
+        let rows = found.iter().zip(&pictures).enumerate().map(|(q, (list, pictures))| PictureRow {
+            lead: Some(Shown { images: &asked.train.images, i: q, text: "query".into(), tone: Tone::Plain }),
+            heading: asked.train.names[q].clone(),
+            others: list
+                .iter()
+                .zip(pictures)
+                .map(|(n, picture)| {
+                    let (images, i) = picture.as_ref().map_or((&blank, 0), |(images, i)| (images, *i));
+                    let text = known.gallery.class(n.index).map_or(format!("{:.3}", n.distance), |class| {
+                        format!("{:.2} {class}", n.distance)
+                    });
+                    Shown { images, i, text, tone: Tone::Plain }
+                })
+                .collect(),
+        });
+        let caption = "Left each image that was looked for, then its nearest images with their distances.";
+        let figure = picture_rows("search", "Nearest images", caption, &[("Nearest images", rows.collect())]);
+        files::write(out, &draw(&figure, out)?)?;
+    }
+    let neighbour = |n: &Neighbour| {
+        json!({ "path": known.gallery.names[n.index], "class": known.gallery.class(n.index), "distance": n.distance })
+    };
+    if global.json {
+        let all: Vec<_> = asked
+            .train
+            .names
+            .iter()
+            .zip(&found)
+            .map(|(name, list)| json!({ "query": name, "neighbours": list.iter().map(neighbour).collect::<Vec<_>>() }))
+            .collect();
+        return line(json!(all).to_string());
+    }
+    for (name, list) in asked.train.names.iter().zip(&found) {
+        line(name)?;
+        for (rank, n) in list.iter().enumerate() {
+            let class = known.gallery.class(n.index).map_or(String::new(), |c| format!("  {c}"));
+            line(format!("{:>5}  {:.4}  {}{class}", rank + 1, n.distance, known.gallery.names[n.index]))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! `alike verify`.
+
+use crate::args::{Global, VerifyArgs};
+use crate::printer::line;
+use crate::using::Model;
+use alike::eval::Pairs;
+use alike::images::Vectors;
+use alike::neighbours::squared_distance;
+use anyhow::Context;
+use serde_json::json;
+
+pub(crate) fn run(args: &VerifyArgs, global: &Global) -> anyhow::Result<()> {
+    let mut model = Model::open(&args.run, &args.pictures, global)?;
+    let two = model.pictures(&[args.a.clone(), args.b.clone()])?;
+    anyhow::ensure!(two.train.len() == 2, "verify compares two images, but {} were read", two.train.len());
+    let features = model.embed(&two.train.images)?;
+    let distance = squared_distance(features.row(0), features.row(1)).sqrt();
+    if let Some(threshold) = args.threshold {
+        let same = distance <= threshold;
+        if global.json {
+            return line(json!({ "same": same, "distance": distance, "threshold": threshold }).to_string());
+        }
+        return line(format!("{}: distance {distance:.4}, threshold {threshold:.4}", word(same)));
+    }
+    let (features, labels) = if args.known.is_empty() {
+        let data = model.own_data()?;
+        anyhow::ensure!(data.labelled, "{} has no classes; give images of known classes with --known, or a --threshold", data.name);
+        let features = model.embed(&data.test.images)?;
+        (features, data.test.labels)
+    } else {
+        let (features, labels, _) = model.known(&args.known)?.gallery.labelled();
+        (features, labels)
+    };
+    let pairs = Pairs::all(Vectors::Features(&features), &labels)
+        .context("the known images make no pairs of one class, or none of two; give others with --known, or a --threshold")?;
+    let eer = pairs.equal_error_rate();
+    let (threshold, why) = match args.far {
+        None => (eer.threshold, format!("where {:.2} % of known pairs are judged wrongly, of either kind", 100.0 * eer.eer)),
+        Some(far) => {
+            let at = pairs.at_far(far);
+            let why = format!(
+                "accepts {:.2} % of pairs of one class, and {} of {} of two",
+                100.0 * at.tar, at.support, pairs.counts().1
+            );
+            (at.threshold, why)
+        }
+    };
+    let [genuine, impostor] = pairs.nearer_than(distance);
+    let same = distance <= threshold;
+    if global.json {
+        let (one, two) = pairs.counts();
+        return line(
+            json!({
+                "same": same, "distance": distance, "threshold": threshold, "eer": eer.eer,
+                "genuine_pairs": one, "impostor_pairs": two,
+                "genuine_nearer": genuine, "impostor_nearer": impostor,
+            })
+            .to_string(),
+        );
+    }
+    line(format!("{}: distance {distance:.4}, threshold {threshold:.4} ({why})", word(same)))?;
+    line(format!(
+        "nearer than {:.1} % of known pairs of one class, and than {:.1} % of those of two",
+        100.0 * (1.0 - genuine),
+        100.0 * (1.0 - impostor)
+    ))
+}
+
+fn word(same: bool) -> &'static str {
+    if same { "same" } else { "different" }
+}

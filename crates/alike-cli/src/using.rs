@@ -1,0 +1,153 @@
+//! A model put to use: it embeds pictures, and knows others to compare them with.
+
+use crate::args::{Global, OnErrorArg, PicturesArgs};
+use crate::commands::{data_of, places, remark, settings};
+use crate::printer::Bars;
+use alike::data::{Dataset, OnError, Preparation, load_pictures};
+use alike::engine::Engine;
+use alike::gallery::Gallery;
+use alike::images::{Features, Images, Shape};
+use alike::model::Checkpoint;
+use alike::train::Run;
+use alike_kernels::Tier;
+use anyhow::ensure;
+use std::path::{Path, PathBuf};
+
+/// A trained network, ready to embed.
+pub(crate) struct Model<'a> {
+    run: Run,
+    pub(crate) checkpoint: Checkpoint,
+    engine: Engine,
+    preparation: Preparation,
+    on_error: OnError,
+    flip: bool,
+    global: &'a Global,
+}
+
+/// Embedded images, and where to find them again for a figure.
+pub(crate) struct Known {
+    pub(crate) gallery: Gallery,
+    /// By image: which of `sources` it is in, and where; nothing where only its name is known.
+    places: Vec<Option<(usize, usize)>>,
+    sources: Vec<Images>,
+}
+
+impl<'a> Model<'a> {
+    pub(crate) fn open(folder: &Path, how: &PicturesArgs, global: &'a Global) -> anyhow::Result<Model<'a>> {
+        let run = Run::open(folder)?;
+        let checkpoint = run.best()?;
+        let input = checkpoint.network.input();
+        let preparation = how.prepare.unwrap_or_default().over(checkpoint.preparation);
+        ensure!(
+            preparation.shape == input,
+            "--prepare makes images of {}, but the network takes {input}",
+            preparation.shape
+        );
+        let engine = Engine::new(&checkpoint.network)?;
+        let on_error = OnErrorArg::or_fail(how.on_error);
+        Ok(Model { run, checkpoint, engine, preparation, on_error, flip: how.flip, global })
+    }
+
+    pub(crate) fn tier(&self) -> Tier {
+        self.engine.tier()
+    }
+
+    /// Reads pictures, or folders and files of them, prepared as the model says.
+    pub(crate) fn pictures(&self, paths: &[PathBuf]) -> anyhow::Result<Dataset> {
+        let mut bars = Bars::new(self.global);
+        let data = load_pictures(paths, &self.preparation, self.on_error, &places(self.global), &mut bars)?;
+        remark(&data, self.global);
+        Ok(data)
+    }
+
+    pub(crate) fn embed(&mut self, images: &Images) -> anyhow::Result<Features> {
+        let parameters = &self.checkpoint.parameters;
+        let features = if self.flip {
+            self.engine.embed_with_mirror(parameters, images)
+        } else {
+            self.engine.embed(parameters, images)
+        };
+        images.check()?;
+        Ok(features)
+    }
+
+    /// The data that the run was made from.
+    pub(crate) fn own_data(&self) -> anyhow::Result<Dataset> {
+        let data = data_of(&self.run, &settings(&self.run)?, self.global)?;
+        ensure!(
+            data.shape() == self.checkpoint.network.input(),
+            "{} has images of {}, but the network was trained on {}",
+            data.name,
+            data.shape(),
+            self.checkpoint.network.input()
+        );
+        Ok(data)
+    }
+
+    /// Embedded images of all `paths`: what alike embed wrote is read, all else is embedded.
+    pub(crate) fn known(&mut self, paths: &[PathBuf]) -> anyhow::Result<Known> {
+        let mut all: Option<Known> = None;
+        for path in paths {
+            let more = if Gallery::is(path) {
+                let gallery = Gallery::read(path, &self.checkpoint)?;
+                Known { places: vec![None; gallery.len()], sources: Vec::new(), gallery }
+            } else {
+                let data = self.pictures(std::slice::from_ref(path))?;
+                let features = self.embed(&data.train.images)?;
+                Known::of(Gallery::new(&data, &data.train, features, &self.checkpoint), data.train.images)
+            };
+            match &mut all {
+                None => all = Some(more),
+                Some(known) => known.append(more),
+            }
+        }
+        all.ok_or_else(|| anyhow::anyhow!("there is nothing to compare with"))
+    }
+
+    /// A part of the run's own data, embedded.
+    pub(crate) fn own(&mut self, data: &Dataset, split: &alike::data::Split) -> anyhow::Result<Known> {
+        let features = self.embed(&split.images)?;
+        Ok(Known::of(Gallery::new(data, split, features, &self.checkpoint), split.images.clone()))
+    }
+
+    /// The pictures that are to be shown of known images: those in memory, and those whose files are still there.
+    pub(crate) fn find(&self, known: &Known, i: usize) -> Option<(Images, usize)> {
+        if let Some((source, at)) = known.places[i] {
+            return Some((known.sources[source].clone(), at));
+        }
+        let path = PathBuf::from(&known.gallery.names[i]);
+        let paths = std::slice::from_ref(&path);
+        let mut quiet = alike::data::Quiet;
+        let data = load_pictures(paths, &self.preparation, OnError::Fail, &places(self.global), &mut quiet);
+        path.is_file().then(|| data.ok()).flatten().map(|d| (d.train.images, 0))
+    }
+
+    /// A picture of nothing, for what cannot be shown.
+    pub(crate) fn blank(&self) -> Images {
+        let Shape { h, w, c } = self.checkpoint.network.input();
+        Images::new(Shape { h, w, c }, vec![0; h * w * c])
+    }
+}
+
+impl Known {
+    fn of(gallery: Gallery, images: Images) -> Known {
+        Known { places: (0..gallery.len()).map(|i| Some((0, i))).collect(), sources: vec![images], gallery }
+    }
+
+    fn append(&mut self, more: Known) {
+        let before = self.sources.len();
+        self.places.extend(more.places.iter().map(|p| p.map(|(source, i)| (source + before, i))));
+        self.sources.extend(more.sources);
+        self.gallery.append(&more.gallery);
+    }
+
+    /// By name of a query: which image of the gallery it is, so that it is not its own neighbour. Others get numbers that no
+    /// image has.
+    pub(crate) fn same(&self, names: &[String]) -> (Vec<u32>, Vec<u32>) {
+        let n = self.gallery.len() as u32;
+        let by_name: std::collections::HashMap<&str, u32> =
+            self.gallery.names.iter().enumerate().map(|(i, name)| (name.as_str(), i as u32)).collect();
+        let of = |name: &String| by_name.get(name.as_str()).copied().unwrap_or(n);
+        (names.iter().map(of).collect(), (0..n).collect())
+    }
+}

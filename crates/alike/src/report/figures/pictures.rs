@@ -1,0 +1,96 @@
+//! Rows of pictures: one that leads, and others that follow, each with a word below.
+
+use crate::images::Images;
+use crate::report::figure::{Figure, N, Panel, WIDTH, picture};
+use maud::{Markup, html};
+
+/// What a picture's frame says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// Nothing.
+    Plain,
+    /// It is right.
+    Right,
+    /// It is wrong: dashed, so that colour is not all that tells.
+    Wrong,
+}
+
+/// A picture with its word.
+#[derive(Clone, Debug)]
+pub struct Shown<'a> {
+    /// The picture is image `i` of these.
+    pub images: &'a Images,
+    /// Its number.
+    pub i: usize,
+    /// What stands below it; cut off where it is long.
+    pub text: String,
+    /// Its frame.
+    pub tone: Tone,
+}
+
+/// A picture, and those that follow it.
+#[derive(Clone, Debug)]
+pub struct PictureRow<'a> {
+    /// At the left, alone; none in a sheet.
+    pub lead: Option<Shown<'a>>,
+    /// What stands above the row, if anything.
+    pub heading: String,
+    /// In as many lines as they take.
+    pub others: Vec<Shown<'a>>,
+}
+
+const SIDE: f64 = 34.0;
+const LINE: f64 = 58.0;
+const HEADING: f64 = 16.0;
+/// Pictures of a line, beside one that leads and without.
+const ACROSS: [usize; 2] = [7, 8];
+
+/// A figure of panels, each with a title and rows of pictures.
+pub fn picture_rows(
+    name: &'static str,
+    title: impl Into<String>,
+    caption: impl Into<String>,
+    panels: &[(&str, Vec<PictureRow<'_>>)],
+) -> Figure {
+    let panels = panels.iter().map(|(title, rows)| panel(title, rows)).collect();
+    Figure { name, title: title.into(), caption: caption.into(), panels, columns: 2 }
+}
+
+pub(super) fn panel(title: &str, rows: &[PictureRow<'_>]) -> Panel {
+    let mut y = 0.0;
+    let mut body = html! {};
+    for row in rows {
+        if !row.heading.is_empty() {
+            let heading = html! { text class="s b f-ink" x="4" y=(N(y + 11.0)) { (row.heading) } };
+            body.0.push_str(&heading.0);
+            y += HEADING;
+        }
+        let (left, across) = if row.lead.is_some() { (SIDE + 22.0, ACROSS[0]) } else { (4.0, ACROSS[1]) };
+        let step = (WIDTH - left) / across as f64;
+        let centre = |line: usize| y + line as f64 * LINE + SIDE / 2.0 + 4.0;
+        if let Some(lead) = &row.lead {
+            body.0.push_str(&one(lead, 4.0 + SIDE / 2.0, centre(0)).0);
+        }
+        for (k, shown) in row.others.iter().enumerate() {
+            let x = left + ((k % across) as f64 + 0.5) * step;
+            body.0.push_str(&one(shown, x, centre(k / across)).0);
+        }
+        y += LINE * row.others.len().div_ceil(across).max(1) as f64;
+    }
+    Panel { title: title.to_owned(), height: y, body }
+}
+
+fn one(shown: &Shown<'_>, x: f64, y: f64) -> Markup {
+    let (colour, mark) = match shown.tone {
+        Tone::Plain => ("ink", ""),
+        Tone::Right => ("right", "✓ "),
+        Tone::Wrong => ("wrong", "✗ "),
+    };
+    let text: String = shown.text.chars().take(if mark.is_empty() { 9 } else { 7 }).collect();
+    html! {
+        (picture(shown.images, shown.i, x, y, SIDE))
+        rect class=(format!("s-{colour}")) stroke-width="2" stroke-dasharray=(if shown.tone == Tone::Wrong { "4 3" } else { "none" })
+            x=(N(x - SIDE / 2.0)) y=(N(y - SIDE / 2.0)) width=(N(SIDE)) height=(N(SIDE)) {}
+        text class=(format!("s b f-{colour}")) text-anchor="middle" x=(N(x)) y=(N(y + SIDE / 2.0 + 13.0)) { (mark) (text) }
+    }
+}

@@ -1,0 +1,159 @@
+//! Verification: what a threshold accepts and rejects.
+
+use super::pictures::{PictureRow, Shown, Tone, panel as picture_panel};
+use crate::eval::Pairs;
+use crate::images::Images;
+use crate::report::axes::{Frame, Unit};
+use crate::report::evidence::{percent, thousands};
+use crate::report::figure::{Figure, N, Panel};
+use maud::{Markup, html};
+
+const HEIGHT: f64 = 250.0;
+/// Points of a curve, at most.
+const POINTS: usize = 400;
+const BINS: usize = 60;
+/// Worst pairs of each kind.
+const WORST: usize = 16;
+
+/// Curves in both spaces, the distances of pairs in feature space, and the pairs that it judges worst.
+pub fn verification_figure(image: &Pairs, feature: &Pairs, images: &Images) -> Figure {
+    let (genuine, impostor) = feature.counts();
+    let (i, f) = (image.equal_error_rate(), feature.equal_error_rate());
+    let caption = format!(
+        "{} pairs of one class and {} of two, each judged by its distance. First, the share of pairs of one class that is \
+         accepted where a share of those of two is. Second, the same as errors (detection error trade-off): where a curve \
+         crosses the diagonal both are equal, at {} for pixels and {} for the embedding. Third, the distances in the learned \
+         space, with the threshold at which both errors are equal. Last, the pairs that this threshold judges worst: of one class and \
+         far apart, of two and near.",
+        thousands(genuine),
+        thousands(impostor),
+        percent(i.eer),
+        percent(f.eer),
+    );
+    let mut panels = vec![roc(image, feature), det(image, feature), histogram(feature)];
+    panels.push(worst(feature, images));
+    Figure { name: "verification", title: "One class or two?".to_owned(), caption, panels, columns: 2 }
+}
+
+/// Points of a curve, thinned where they are many: evenly by the logarithm of their false acceptances.
+fn thinned(pairs: &Pairs) -> Vec<[f64; 2]> {
+    let all = pairs.roc();
+    let mut kept: Vec<[f64; 2]> = Vec::new();
+    let step = 8.0 / POINTS as f64;
+    for (i, p) in all.iter().enumerate() {
+        let new = kept.last().is_none_or(|last: &[f64; 2]| {
+            (p[0].max(1e-8).log10() - last[0].max(1e-8).log10()).abs() >= step || (p[1] - last[1]).abs() >= 0.01
+        });
+        if new || i + 1 == all.len() {
+            kept.push(*p);
+        }
+    }
+    kept
+}
+
+fn roc(image: &Pairs, feature: &Pairs) -> Panel {
+    let least = 1.0 / feature.counts().1 as f64;
+    let from = least.log10().floor().max(-5.0);
+    let frame = Frame::new(HEIGHT, (from, 0.0), (0.0, 1.0));
+    let line = |pairs: &Pairs| -> String {
+        let at = |p: &[f64; 2]| (p[0].max(10f64.powf(from)).log10(), p[1]);
+        frame.path(&thinned(pairs).iter().map(at).collect::<Vec<_>>())
+    };
+    let body = html! {
+        (frame.axes(("false acceptances, 10 to the power", Unit::Plain), ("true acceptances", Unit::Percent)))
+        (curves(&line(image), &line(feature), HEIGHT - 67.0))
+    };
+    Panel { title: "Receiver operating characteristic".to_owned(), height: HEIGHT, body }
+}
+
+fn det(image: &Pairs, feature: &Pairs) -> Panel {
+    let most = 2.0 * image.equal_error_rate().eer.max(feature.equal_error_rate().eer).max(0.01);
+    let most = most.min(1.0);
+    let frame = Frame::new(HEIGHT, (0.0, most), (0.0, most));
+    let line = |pairs: &Pairs| -> String {
+        let points: Vec<(f64, f64)> = thinned(pairs)
+            .iter()
+            .map(|p| (p[0], 1.0 - p[1]))
+            .filter(|(x, y)| *x <= most && *y <= most)
+            .collect();
+        frame.path(&points)
+    };
+    let diagonal = frame.path(&[(0.0, 0.0), (most, most)]);
+    let body = html! {
+        (frame.axes(("false acceptances", Unit::Percent), ("false rejections", Unit::Percent)))
+        path class="s-line" stroke-dasharray="3 3" d=(diagonal) {}
+        (curves(&line(image), &line(feature), 20.0))
+    };
+    Panel { title: "Detection error trade-off".to_owned(), height: HEIGHT, body }
+}
+
+fn curves(image: &str, feature: &str, y: f64) -> Markup {
+    html! {
+        path class="s-image" stroke-width="2" d=(image) {}
+        path class="s-feature" stroke-width="2" d=(feature) {}
+        (key(y, &[("image", "pixels"), ("feature", "learned")]))
+    }
+}
+
+/// From `y` on.
+fn key(y: f64, entries: &[(&str, &str)]) -> Markup {
+    html! {
+        @for (k, (colour, name)) in entries.iter().enumerate() {
+            @let y = y + 15.0 * k as f64;
+            rect class=(format!("f-{colour}")) x="250" y=(N(y - 8.0)) width="12" height="8" rx="2" {}
+            text class="s f-ink" x="267" y=(N(y)) { (name) }
+        }
+    }
+}
+
+fn histogram(pairs: &Pairs) -> Panel {
+    let (most, counts) = pairs.histogram(BINS);
+    let (genuine, impostor) = pairs.counts();
+    let shares: Vec<[f64; 2]> =
+        counts.iter().map(|c| [c[0] as f64 / genuine as f64, c[1] as f64 / impostor as f64]).collect();
+    let highest = shares.iter().flatten().copied().fold(0.01, f64::max);
+    let frame = Frame::new(HEIGHT, (0.0, most.max(f64::MIN_POSITIVE)), (0.0, highest));
+    let width = (frame.x.at(most) - frame.x.at(0.0)) / BINS as f64;
+    let threshold = frame.x.at(pairs.equal_error_rate().threshold);
+    let body = html! {
+        (frame.axes(("distance", Unit::Plain), ("share of pairs", Unit::Percent)))
+        @for (bin, share) in shares.iter().enumerate() {
+            @for (k, colour) in ["right", "wrong"].iter().enumerate() {
+                @if share[k] > 0.0 {
+                    rect class=(format!("f-{colour}")) fill-opacity="0.55" x=(N(frame.x.at(0.0) + bin as f64 * width)) width=(N(width))
+                        y=(N(frame.y.at(share[k]))) height=(N(frame.y.at(0.0) - frame.y.at(share[k]))) {}
+                }
+            }
+        }
+        line class="s-ink" stroke-dasharray="4 3" x1=(N(threshold)) x2=(N(threshold)) y1=(N(frame.y.at(0.0))) y2=(N(frame.y.at(highest))) {}
+        (key(20.0, &[("right", "of one class"), ("wrong", "of two")]))
+    };
+    Panel { title: "Distances in the learned space".to_owned(), height: HEIGHT, body }
+}
+
+fn worst(pairs: &Pairs, images: &Images) -> Panel {
+    let of = |genuine: bool| -> Vec<Shown<'_>> {
+        let all = pairs.sorted();
+        let chosen: Vec<usize> = if genuine {
+            (0..all.len()).rev().filter(|i| all[*i].genuine).take(WORST / 2).collect()
+        } else {
+            (0..all.len()).filter(|i| !all[*i].genuine).take(WORST / 2).collect()
+        };
+        chosen
+            .into_iter()
+            .flat_map(|i| {
+                all[i].images.map(|image| Shown {
+                    images,
+                    i: image as usize,
+                    text: format!("{:.3}", all[i].distance),
+                    tone: if genuine { Tone::Right } else { Tone::Wrong },
+                })
+            })
+            .collect()
+    };
+    let row = |heading: &str, genuine| PictureRow { lead: None, heading: heading.to_owned(), others: of(genuine) };
+    picture_panel(
+        "Pairs that are judged worst",
+        &[row("Of one class, and farthest apart", true), row("Of two classes, and nearest", false)],
+    )
+}
