@@ -47,6 +47,8 @@ pub enum Purpose {
     Map = 16,
     /// Pairs that are drawn from labels.
     Pairs = 17,
+    /// Pixels that are painted over; `a` is the draw, `b` the image.
+    Mask = 18,
 }
 
 /// The stream of `purpose` number `(a, b)` under `seed`.

@@ -89,8 +89,17 @@ impl Plan {
 
     /// Plans a network with the given rewrites.
     pub fn with(network: &Network, rewrites: Rewrites) -> Plan {
+        Plan::build(network, rewrites, false)
+    }
+
+    /// The same, for a backward pass that goes on to the picture itself.
+    pub(super) fn for_pixels(network: &Network, rewrites: Rewrites) -> Plan {
+        Plan::build(network, rewrites, true)
+    }
+
+    fn build(network: &Network, rewrites: Rewrites, to_pixels: bool) -> Plan {
         let mut builder = Builder::default();
-        builder.tensor(network.input(), false);
+        builder.tensor(network.input(), to_pixels);
         let layers = network.layers();
         let mut i = 0;
         while i < layers.len() {

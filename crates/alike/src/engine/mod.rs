@@ -13,9 +13,11 @@ mod awake;
 mod backward;
 mod forward;
 mod pack;
+mod pixels;
 
 pub use awake::awake;
 pub use build::Rewrites;
+pub use pixels::PixelGradients;
 pub use plan::Plan;
 
 use crate::images::{Features, Images};

@@ -10,6 +10,7 @@ mod few_shot;
 mod judge;
 mod paired;
 mod retrieval;
+mod saliency;
 mod unseen;
 mod validator;
 mod verification;
@@ -24,6 +25,7 @@ pub use few_shot::{Accuracy, Episode, EpisodeError, Episodes, FewShot, draw_epis
 pub use judge::{Comparison, EvalError, Judge, Judgement, SpaceJudgement, Spaces};
 pub use paired::{Paired, compare};
 pub use retrieval::{Quality, Retrieval, RetrievalReport, rank_quality};
+pub use saliency::{Masking, Saliency, saliency};
 pub use unseen::{Unseen, cluster_quality};
 pub use validator::Validator;
 pub use verification::{AtFar, Folded, Pair, Pairs, Verification, verification};
