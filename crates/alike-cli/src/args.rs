@@ -110,6 +110,12 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Find images that are unlike what is normal
     Anomaly(AnomalyArgs),
+    /// Put images that lie together into clusters
+    Cluster(ClusterArgs),
+    /// Find wrong labels, duplicates and confused classes in a run's data
+    Health(HealthArgs),
+    /// Show what makes two images alike
+    Explain(ExplainArgs),
     /// Everything at once: train with and without a class, judge, and write the page
     Demo(DemoArgs),
     /// Print a shell's completion script

@@ -57,6 +57,9 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Enroll(enroll) => commands::enroll::run(enroll, &cli.global),
         Command::Verify(verify) => commands::verify::run(verify, &cli.global),
         Command::Anomaly(anomaly) => commands::anomaly::run(anomaly, &cli.global),
+        Command::Cluster(cluster) => commands::cluster::run(cluster, &cli.global),
+        Command::Health(health) => commands::health::run(health, &cli.global),
+        Command::Explain(explain) => commands::explain::run(explain, &cli.global),
         Command::Completions { shell } => commands::completions::run(*shell),
     }
 }

@@ -179,3 +179,81 @@ pub(crate) struct AnomalyArgs {
     #[command(flatten)]
     pub(crate) pictures: PicturesArgs,
 }
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// A run's folder
+    pub(crate) run: PathBuf,
+    /// One image
+    #[arg(value_name = "A")]
+    pub(crate) a: PathBuf,
+    /// The other
+    #[arg(value_name = "B")]
+    pub(crate) b: PathBuf,
+    /// The .png or .svg file to write
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) pictures: PicturesArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ClusterArg {
+    /// So many means
+    KMeans,
+    /// What hangs together densely; the rest belongs to none
+    Density,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike cluster RUN photos/ -k 20 -o sheet.png --csv clusters.csv
+  alike cluster RUN --method density               the run's test images, against their classes")]
+pub(crate) struct ClusterArgs {
+    /// A run's folder
+    pub(crate) run: PathBuf,
+    /// Images: files, folders of them, or what alike embed wrote (.npy) [default: the run's test images]
+    #[arg(value_name = "PATH")]
+    pub(crate) images: Vec<PathBuf>,
+    /// How they are put together
+    #[arg(long, value_enum, default_value = "k-means")]
+    pub(crate) method: ClusterArg,
+    /// Clusters of k-means [default: as many as there are classes]
+    #[arg(short, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) k: Option<u32>,
+    /// Members that a dense cluster has at least
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..), value_name = "N")]
+    pub(crate) least: u32,
+    /// Write each image's cluster to a .csv file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
+    /// Draw some images of every cluster into a .png or .svg file
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace files that are there
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) pictures: PicturesArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike health RUN -o health                       lists, pictures, and a cleaned table of the run's own data
+  alike train --data health/cleaned.csv --out RUN2")]
+pub(crate) struct HealthArgs {
+    /// A run's folder
+    pub(crate) run: PathBuf,
+    /// The folder to make, for lists as .csv, pictures, and cleaned.csv
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Neighbours that judge an image
+    #[arg(short, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) k: u32,
+    /// Replace files that are there
+    #[arg(long)]
+    pub(crate) force: bool,
+}

@@ -89,13 +89,7 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
                 tone: if scores[q] > threshold { Tone::Wrong } else { Tone::Right },
             }),
             heading: asked.train.names[q].clone(),
-            others: pictures
-                .iter()
-                .map(|picture| {
-                    let (images, i) = picture.as_ref().map_or((&blank, 0), |(images, i)| (images, *i));
-                    Shown { images, i, text: String::new(), tone: Tone::Plain }
-                })
-                .collect(),
+            others: pictures.iter().map(|picture| Shown::or_blank(picture, &blank)).collect(),
         });
         let caption = format!(
             "The most anomalous images by {}, each with its score and the normal images that it is nearest to; ✗ above the \

@@ -2,12 +2,15 @@
 
 pub(crate) mod anomaly;
 pub(crate) mod classify;
+pub(crate) mod cluster;
 pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod demo;
 pub(crate) mod embed;
 pub(crate) mod enroll;
 pub(crate) mod eval;
+pub(crate) mod explain;
+pub(crate) mod health;
 pub(crate) mod losses;
 pub(crate) mod model;
 pub(crate) mod report;

@@ -44,11 +44,10 @@ pub(crate) fn run(args: &SearchArgs, global: &Global) -> anyhow::Result<()> {
                 .iter()
                 .zip(pictures)
                 .map(|(n, picture)| {
-                    let (images, i) = picture.as_ref().map_or((&blank, 0), |(images, i)| (images, *i));
                     let text = known.gallery.class(n.index).map_or(format!("{:.3}", n.distance), |class| {
                         format!("{:.2} {class}", n.distance)
                     });
-                    Shown { images, i, text, tone: Tone::Plain }
+                    Shown { text, ..Shown::or_blank(picture, &blank) }
                 })
                 .collect(),
         });

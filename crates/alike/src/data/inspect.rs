@@ -216,7 +216,7 @@ fn twice(entries: &[Entry], looks: &[Result<Look, String>], all: &mut Inspection
                 for (j, b) in order[at + 1..].iter().take(COMPARED).take_while(|(_, b)| key(b) == key(a)) {
                     if (a.hash ^ b.hash).count_ones() <= BITS
                         && a.pixels != b.pixels
-                        && alike(&a.thumb, &b.thumb)
+                        && look_alike(&a.thumb, &b.thumb)
                     {
                         found.push([*i.min(j), *i.max(j)]);
                     }
@@ -234,11 +234,12 @@ fn twice(entries: &[Entry], looks: &[Result<Look, String>], all: &mut Inspection
     all.across_parts = pairs.iter().filter(|[a, b]| test(*a) != test(*b)).count();
 }
 
-fn alike(a: &[u8], b: &[u8]) -> bool {
+/// Whether two images of one size look the same: they differ by less than a tenth of what each differs from its own mean.
+pub fn look_alike(a: &[u8], b: &[u8]) -> bool {
     let mean = |t: &[u8]| t.iter().map(|v| f64::from(*v)).sum::<f64>() / t.len() as f64;
     let spread = |t: &[u8]| t.iter().map(|v| (f64::from(*v) - mean(t)).abs()).sum::<f64>();
     let apart: u32 = a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
-    f64::from(apart) <= DIFFERENCE * spread(a).min(spread(b)).max(THUMB as f64)
+    f64::from(apart) <= DIFFERENCE * spread(a).min(spread(b)).max(a.len() as f64 / THUMB as f64)
 }
 
 /// Test images whose very pixels are trained on too: the test image's number and the training image's.

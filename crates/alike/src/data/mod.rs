@@ -26,7 +26,7 @@ pub use cache::{Keep, cached, image_cache, prepare_chunks};
 pub use dataset::{Dataset, Failure, Split};
 pub use digits::{DIGITS, DigitCounts, digits};
 pub use idx::{IDX_FILES, Idx, read as read_idx, read_folder as read_idx_folder};
-pub use inspect::{Inspection, inspect, leaks};
+pub use inspect::{Inspection, inspect, leaks, look_alike};
 pub use listing::{Entry, Listing, Part, Role};
 pub use load::{OnError, Request, list, load, load_pictures, manifest_column};
 pub use named::{KNOWN_FOLDERS, NAMED, NamedSet, Places, named};

@@ -12,5 +12,5 @@ mod theme;
 
 pub use evidence::Evidence;
 pub use figure::{Figure, FigureError};
-pub use figures::{PictureRow, Shown, Tone, contact_sheet, picture_rows, tuned, verification_figure};
+pub use figures::{Explained, PictureRow, Shown, Tone, contact_sheet, explained, picture_rows, tuned, verification_figure};
 pub use page::Report;

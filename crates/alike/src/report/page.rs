@@ -3,7 +3,7 @@
 use super::evidence::{Evidence, Triplets, percent, thousands};
 use super::figure::{Figure, sprite};
 use super::figures::{
-    Sample, accuracy, architecture, concept, confusion, curves, loss, sentence, spaces, strips, unseen,
+    Sample, accuracy, architecture, concept, confusion, curves, loss, sentence, spaces, strips, unseen, why,
 };
 use super::theme;
 use crate::images::Shape;
@@ -40,6 +40,7 @@ impl Report {
         }
         figures.extend(confusion(run));
         figures.push(strips(run));
+        figures.extend(why(run));
         let html = page(run, without, &figures, &sample).into_string();
         Report { figures, html }
     }

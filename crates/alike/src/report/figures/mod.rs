@@ -13,6 +13,7 @@ mod strips;
 mod tune;
 mod unseen;
 mod verification;
+mod why;
 
 pub(super) use accuracy::{accuracy, sentence};
 pub(super) use architecture::architecture;
@@ -27,3 +28,5 @@ pub(super) use strips::strips;
 pub use tune::tuned;
 pub(super) use unseen::unseen;
 pub use verification::verification_figure;
+pub(super) use why::why;
+pub use why::{Explained, explained};

@@ -28,6 +28,14 @@ pub struct Shown<'a> {
     pub tone: Tone,
 }
 
+impl<'a> Shown<'a> {
+    /// A picture without a word, or `blank` where there is none.
+    pub fn or_blank(picture: &'a Option<(Images, usize)>, blank: &'a Images) -> Shown<'a> {
+        let (images, i) = picture.as_ref().map_or((blank, 0), |(images, i)| (images, *i));
+        Shown { images, i, text: String::new(), tone: Tone::Plain }
+    }
+}
+
 /// A picture, and those that follow it.
 #[derive(Clone, Debug)]
 pub struct PictureRow<'a> {
@@ -41,6 +49,7 @@ pub struct PictureRow<'a> {
 
 const SIDE: f64 = 34.0;
 const LINE: f64 = 58.0;
+const BARE: f64 = 42.0;
 const HEADING: f64 = 16.0;
 /// Pictures of a line, beside one that leads and without.
 const ACROSS: [usize; 2] = [7, 8];
@@ -67,7 +76,9 @@ pub(super) fn panel(title: &str, rows: &[PictureRow<'_>]) -> Panel {
         }
         let (left, across) = if row.lead.is_some() { (SIDE + 22.0, ACROSS[0]) } else { (4.0, ACROSS[1]) };
         let step = (WIDTH - left) / across as f64;
-        let centre = |line: usize| y + line as f64 * LINE + SIDE / 2.0 + 4.0;
+        // Pictures without words need no room for them.
+        let height = if row.others.iter().chain(&row.lead).all(|s| s.text.is_empty()) { BARE } else { LINE };
+        let centre = |line: usize| y + line as f64 * height + SIDE / 2.0 + 4.0;
         if let Some(lead) = &row.lead {
             body.0.push_str(&one(lead, 4.0 + SIDE / 2.0, centre(0)).0);
         }
@@ -75,7 +86,7 @@ pub(super) fn panel(title: &str, rows: &[PictureRow<'_>]) -> Panel {
             let x = left + ((k % across) as f64 + 0.5) * step;
             body.0.push_str(&one(shown, x, centre(k / across)).0);
         }
-        y += LINE * row.others.len().div_ceil(across).max(1) as f64;
+        y += height * row.others.len().div_ceil(across).max(1) as f64;
     }
     Panel { title: title.to_owned(), height: y, body }
 }

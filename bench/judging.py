@@ -1,0 +1,163 @@
+"""Measures what the project promises of judging and using an embedding: python bench/judging.py PROTOCOL... [--seeds 1,2,3]
+
+Needs numpy, a release build, and the real data in $ALIKE_DATA or ../shared/data. Protocols:
+
+  lake       Omniglot's 20 within-alphabet one-shot runs, trained on the background characters alone
+  vinyals    Omniglot by the lists of Vinyals et al., 28 x 28: 5 and 20 ways, 1 and 5 shots
+  transfer   MNIST, one digit normal and all others not, by the embedding of `lake`
+  left-out   MNIST, each digit left out of training in turn and found as an anomaly
+  faces      ORL faces, other people than those trained on, mean of three splits
+  labels     MNIST with 2 % of the training labels changed: how many are in the first 4 % of the list
+"""
+
+import argparse
+import gzip
+import json
+import os
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+ALIKE = ROOT / "target/release/alike"
+DATA = Path(os.environ.get("ALIKE_DATA", ROOT / "../shared/data")).resolve()
+
+# Chosen on background alphabets that were held out (lake), and on the validation classes of the lists (vinyals).
+LAKE = ["--data", "omniglot", "--rotations", "--prepare", "size=35x35"]
+VINYALS = ["--data", "omniglot", "--prepare", "size=28x28"]
+LISTS = DATA / "omniglot/vinyals"
+OMNIGLOT = ["--network", "residual", "--loss", "multi-similarity"]
+
+
+def alike(*words):
+    """Runs the program, and returns what it prints as JSON where that is asked for."""
+    done = subprocess.run(
+        [ALIKE, *map(str, words), "-q"], env={**os.environ, "ALIKE_DATA": str(DATA)}, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise SystemExit(f"alike {' '.join(map(str, words))}: {done.stderr}")
+    return json.loads(done.stdout) if "--json" in words else done.stdout
+
+
+def train(run, *words):
+    began = time.time()
+    alike("train", "--out", run, *words)
+    return time.time() - began
+
+
+def lake(folder, seeds, extra):
+    errors = []
+    for seed in seeds:
+        run = folder / f"lake-{seed}"
+        seconds = train(run, *LAKE, *OMNIGLOT, *extra, "--seed", seed)
+        found = alike("eval", run, "--json", "few-shot", "--runs", DATA / "omniglot/all_runs.zip")
+        errors.append(100 * found["feature_error"]["mean"])
+        print(f"lake, seed {seed}: error {errors[-1]:.2f} % (± {100 * found['feature_error']['half_width']:.2f}), {seconds:.0f} s")
+    print(f"lake: mean error {np.mean(errors):.2f} %, target 3.3")
+
+
+def vinyals(folder, seeds, extra):
+    for seed in seeds:
+        run = folder / f"vinyals-{seed}"
+        seconds = train(run, *VINYALS, "--split", f"lists:folder={LISTS}", *OMNIGLOT, *extra, "--seed", seed)
+        found = alike("eval", run, "--json", "--seed", seed, "few-shot")
+        print(f"vinyals, seed {seed}: {seconds:.0f} s")
+        for row in found["few_shot"]:
+            kinds = (("prototypes", row["feature"]["prototypes"]), ("1-NN", row["feature"]["nearest"]))
+            text = ", ".join(f"{name} {100 * v['mean']:.2f} ± {100 * v['half_width']:.2f} %" for name, v in kinds)
+            print(f"  {row['feature']['ways']}-way {row['feature']['shots']}-shot: {text}")
+
+
+def transfer(folder, seeds, extra):
+    for seed in seeds:
+        run = folder / f"lake-{seed}"
+        if not run.exists():
+            train(run, *LAKE, *OMNIGLOT, *extra, "--seed", seed)
+        print(alike("eval", run, "anomaly", "--one-class", "--data", "mnist"))
+
+
+def left_out(folder, seeds, extra):
+    rows = {}
+    for digit in range(10):
+        run = folder / f"without-{digit}"
+        train(run, "--data", "mnist", "--recipe", "fast", "--exclude-class", digit, "--seed", seeds[0], *extra)
+        found = alike("eval", run, "--json", "anomaly")
+        for row in found["rows"]:
+            rows.setdefault(f"{row['space']}, {row['method']}", []).append(100 * row["auroc"])
+        print(digit, {name: f"{values[-1]:.2f}" for name, values in rows.items()})
+    for name, values in rows.items():
+        print(f"left out, {name}: mean AUROC {np.mean(values):.2f} %, least {np.min(values):.2f} %")
+
+
+def faces(folder, seeds, extra):
+    table = []
+    for seed in seeds:
+        run = folder / f"faces-{seed}"
+        seconds = train(run, "--data", "orl-faces", "--split", "class:test=0.5", "--seed", seed, *extra)
+        found = alike("eval", run, "--json", "verification", "--flip")
+        rank = alike("eval", run, "--json")
+        image, feature = found["image"], found["feature"]
+        first = rank["retrieval"]["feature"]
+        table.append((image["eer"], feature["eer"], first["micro"]["recall_at"][0]))
+        low, high = feature["eer_interval"]
+        print(
+            f"faces, seed {seed}: EER {100 * feature['eer']:.2f} % [{100 * low:.2f}, {100 * high:.2f}], pixels"
+            f" {100 * image['eer']:.2f} %, rank-1 {100 * table[-1][2]:.2f} % {first['intervals'].get('Recall@1')}, {seconds:.1f} s"
+        )
+    image, feature, first = np.mean(table, 0)
+    print(f"faces: EER {100 * feature:.2f} % of pixels' {100 * image:.2f} %: {feature / image:.2f}; rank-1 {100 * first:.2f} %")
+
+
+def read_mnist(name):
+    raw = gzip.decompress((DATA / "mnist" / f"{name}.gz").read_bytes())
+    dims = [int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(raw[3])]
+    return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(dims)
+
+
+def labels(folder, seeds, extra):
+    for seed in seeds:
+        draw = np.random.default_rng(seed)
+        true = read_mnist("train-labels-idx1-ubyte")
+        given = true.copy()
+        changed = draw.permutation(len(true))[: len(true) // 50]
+        given[changed] = (given[changed] + draw.integers(1, 10, len(changed))) % 10
+        path = folder / f"changed-{seed}.npz"
+        np.savez(
+            path,
+            x_train=read_mnist("train-images-idx3-ubyte"),
+            y_train=given,
+            x_test=read_mnist("t10k-images-idx3-ubyte"),
+            y_test=read_mnist("t10k-labels-idx1-ubyte"),
+        )
+        run = folder / f"changed-{seed}"
+        train(run, "--data", path, "--recipe", "fast", "--seed", seed, *extra)
+        found = [row for row in alike("health", run, "--json")["labels"] if row["part"] == "train"]
+        place = {int("".join(c for c in row["image"].split("/")[-1] if c.isdigit())): i for i, row in enumerate(found)}
+        ranks = np.array([place[i] for i in changed])
+        for share in (0.02, 0.04):
+            hits = np.mean(ranks < share * len(found))
+            print(f"labels, seed {seed}: {100 * hits:.1f} % of {len(changed)} changed labels in the first {100 * share:.0f} %")
+        right = np.mean([found[place[i]]["other"] == str(true[i]) for i in changed])
+        print(f"labels, seed {seed}: the true label is proposed for {100 * right:.1f} %")
+
+
+def main():
+    protocols = {"lake": lake, "vinyals": vinyals, "transfer": transfer, "left-out": left_out, "faces": faces, "labels": labels}
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("protocol", nargs="+", choices=protocols)
+    words.add_argument("--seeds", default="1,2,3", type=lambda text: [int(s) for s in text.split(",")])
+    words.add_argument("--extra", default="", help="more words for alike train")
+    words.add_argument("--keep", type=Path, help="a folder for the runs; otherwise they are deleted")
+    given = words.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = given.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in given.protocol:
+            protocols[name](folder.resolve(), given.seeds, given.extra.split())
+
+
+if __name__ == "__main__":
+    main()

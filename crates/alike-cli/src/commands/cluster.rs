@@ -1,0 +1,115 @@
+//! `alike cluster`.
+
+use super::refuse_existing;
+use super::report::draw;
+use crate::args::{ClusterArg, ClusterArgs, Global};
+use crate::printer::line;
+use crate::using::Model;
+use alike::eval::{Agreement, Assignment, agreement, by_density, k_means};
+use alike::files;
+use alike::images::Images;
+use alike::report::{PictureRow, Shown, picture_rows};
+use anyhow::{Context, ensure};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// Attempts of k-means, the best of which counts.
+const ATTEMPTS: usize = 4;
+/// Images that a sheet shows of a cluster.
+const SHOWN: usize = 16;
+/// Clusters of a sheet, the largest.
+const CLUSTERS: usize = 60;
+
+pub(crate) fn run(args: &ClusterArgs, global: &Global) -> anyhow::Result<()> {
+    let files: Vec<_> = [&args.csv, &args.out].into_iter().flatten().map(|p| p.as_path()).collect();
+    refuse_existing(&files, args.force)?;
+    let mut model = Model::open(&args.run, &args.pictures, global)?;
+    let known = if args.images.is_empty() {
+        let data = model.own_data()?;
+        model.own(&data, if data.test.is_empty() { &data.train } else { &data.test })?
+    } else {
+        model.known(&args.images)?
+    };
+    let gallery = &known.gallery;
+    let n = gallery.len();
+    let (assignment, method): (Assignment, String) = match args.method {
+        ClusterArg::KMeans => {
+            let there = gallery.labels.iter().flatten().collect::<std::collections::BTreeSet<_>>().len();
+            let k = args.k.map(|k| k as usize).or((there > 0).then_some(there));
+            let k = k.context("images have no classes to count; say how many clusters with -k")?;
+            ensure!(k <= n, "{k} clusters of {n} images are too many; lower -k");
+            let found = k_means(model.tier(), &gallery.features, k, ATTEMPTS, global.seed.unwrap_or(0));
+            (found.assignment.into_iter().map(Some).collect(), format!("k-means with k = {k}"))
+        }
+        ClusterArg::Density => {
+            let found = by_density(&gallery.features, args.least as usize).map_err(anyhow::Error::msg)?;
+            (found, format!("density, clusters of {} or more", args.least))
+        }
+    };
+    let mut members: BTreeMap<Option<u32>, Vec<usize>> = BTreeMap::new();
+    assignment.iter().enumerate().for_each(|(i, c)| members.entry(*c).or_default().push(i));
+    let alone = members.remove(&None).map_or(0, |m| m.len());
+    let mut clusters: Vec<(u32, Vec<usize>)> = members.into_iter().filter_map(|(c, m)| Some((c?, m))).collect();
+    clusters.sort_by_key(|(c, m)| (std::cmp::Reverse(m.len()), *c));
+    let labelled: Option<Vec<u32>> = gallery.labels.iter().copied().collect();
+    let agrees: Option<Agreement> = labelled.map(|labels| agreement(&labels, &assignment));
+    if let Some(path) = &args.csv {
+        let mut csv = csv::Writer::from_writer(Vec::new());
+        csv.write_record(["path", "cluster", "class"])?;
+        for (i, cluster) in assignment.iter().enumerate() {
+            let cluster = cluster.map_or(String::new(), |c| c.to_string());
+            csv.write_record([gallery.names[i].as_str(), &cluster, gallery.class(i).unwrap_or_default()])?;
+        }
+        files::write(path, &csv.into_inner()?)?;
+    }
+    if let Some(out) = &args.out {
+        let found: Vec<(String, Vec<Option<(Images, usize)>>)> = clusters
+            .iter()
+            .take(CLUSTERS)
+            .map(|(c, members)| {
+                let shown = members.len().min(SHOWN);
+                let some = (0..shown).map(|i| model.find(&known, members[i * members.len() / shown])).collect();
+                (format!("cluster {c}: {} images{}", members.len(), commonest(gallery, members)), some)
+            })
+            .collect();
+        let blank = model.blank();
+        let rows: Vec<PictureRow<'_>> = found
+            .iter()
+            .map(|(heading, some)| PictureRow {
+                lead: None,
+                heading: heading.clone(),
+                others: some.iter().map(|picture| Shown::or_blank(picture, &blank)).collect(),
+            })
+            .collect();
+        let half = rows.len().div_ceil(2);
+        let panels = [("Clusters, the largest first", rows[..half].to_vec()), ("", rows[half..].to_vec())];
+        let caption = format!("{} clusters of {n} images by {method}; {alone} images belong to none.", clusters.len());
+        let figure = picture_rows("clusters", "What lies together", caption, &panels);
+        files::write(out, &draw(&figure, out)?)?;
+    }
+    if global.json {
+        let sizes: BTreeMap<String, usize> = clusters.iter().map(|(c, m)| (c.to_string(), m.len())).collect();
+        return line(
+            json!({ "method": method, "images": n, "clusters": sizes, "in_none": alone, "agreement": agrees }).to_string(),
+        );
+    }
+    line(format!("{n} images, {} clusters by {method}; {alone} images belong to none", clusters.len()))?;
+    for (c, members) in clusters.iter().take(CLUSTERS) {
+        line(format!("{c:>5}  {:>6} images{}", members.len(), commonest(gallery, members)))?;
+    }
+    if let Some(a) = agrees {
+        line(format!(
+            "against classes: NMI {:.4}, AMI {:.4}, ARI {:.4}, homogeneity {:.4}, completeness {:.4}, V-measure {:.4}, purity {:.4}",
+            a.nmi, a.ami, a.ari, a.homogeneity, a.completeness, a.v_measure, a.purity
+        ))?;
+    }
+    Ok(())
+}
+
+/// The commonest class of some images, with its share.
+fn commonest(gallery: &alike::gallery::Gallery, members: &[usize]) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    members.iter().filter_map(|i| gallery.class(*i)).for_each(|c| *counts.entry(c).or_default() += 1);
+    let best = counts.into_iter().max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(a.0)));
+    best.map_or(String::new(), |(class, n)| format!(", {:.0} % {class}", 100.0 * n as f64 / members.len() as f64))
+}

@@ -1,0 +1,118 @@
+//! Why two images are near or far: both, and the pixels that their distance hangs on.
+
+use crate::engine::PixelGradients;
+use crate::eval::{Masking, Saliency, saliency};
+use crate::images::{Images, Shape};
+use crate::report::evidence::Evidence;
+use crate::report::figure::{Figure, N, Panel, WIDTH, picture};
+use maud::{Markup, html};
+
+/// Two images with what explains their distance.
+#[derive(Clone, Debug)]
+pub struct Explained<'a> {
+    /// Each image, and the word below it.
+    pub images: [(&'a Images, usize, String); 2],
+    /// See [`saliency`].
+    pub why: Saliency,
+}
+
+const SIDE: f64 = 78.0;
+const ROW: f64 = 112.0;
+/// Errors that the page explains.
+const ERRORS: usize = 8;
+/// The colour of what matters most.
+const HOT: [f32; 3] = [232.0, 84.0, 12.0];
+
+/// A row a pair: each image, and beside it what matters in it.
+pub fn explained(pairs: &[Explained<'_>]) -> Figure {
+    let n = pairs.len().max(1) as f64;
+    let mean = |of: fn(&Masking) -> f64| pairs.iter().map(|p| of(&p.why.masking)).sum::<f64>() / n;
+    let (salient, random) = (mean(|m| m.salient), mean(|m| m.random));
+    let caption = format!(
+        "Each image, and beside it in colour the pixels that the distance of the two hangs on: the gradient of the squared distance by \
+         a pixel, times how far the pixel is from the image's mean. Painting over the tenth that is coloured most moves the distance by {salient:.3} in \
+         the mean, painting over a random tenth by {random:.3}.",
+    );
+    let half = pairs.len().div_ceil(2).max(1);
+    let panels = pairs
+        .chunks(half)
+        .enumerate()
+        .map(|(i, some)| {
+            let body = html! { @for (row, pair) in some.iter().enumerate() { (drawn(pair, row as f64 * ROW)) } };
+            let title = if i == 0 { "What they are alike by" } else { "" };
+            Panel { title: title.to_owned(), height: ROW * some.len() as f64, body }
+        })
+        .collect();
+    Figure { name: "why", title: "Why they are near".to_owned(), caption, panels, columns: 2 }
+}
+
+fn drawn(pair: &Explained<'_>, top: f64) -> Markup {
+    let y = top + SIDE / 2.0;
+    let step = WIDTH / 4.0;
+    html! {
+        @for (side, (images, i, name)) in pair.images.iter().enumerate() {
+            @let x = (2.0 * side as f64 + 0.5) * step;
+            (picture(images, *i, x, y, SIDE))
+            (picture(&heat(images, *i, &pair.why.maps[side]), 0, x + step, y, SIDE))
+            text class="s b f-ink" text-anchor="middle" x=(N(x + step / 2.0)) y=(N(top + SIDE + 13.0)) {
+                (name.chars().take(24).collect::<String>())
+            }
+        }
+        text class="s f-faint" text-anchor="middle" x=(N(WIDTH / 2.0)) y=(N(top + SIDE + 26.0)) { (format!("distance {:.3}", pair.why.distance)) }
+    }
+}
+
+/// An image in pale grey, with what matters in colour.
+fn heat(images: &Images, i: usize, map: &[f32]) -> Images {
+    let Shape { h, w, c } = images.shape();
+    let mut scratch = Vec::new();
+    let blank = vec![0u8; h * w * c];
+    let image = if images.are_floats() { &blank } else { images.image(i, &mut scratch) };
+    let pixels = image.chunks_exact(c).zip(map).flat_map(|(pixel, m)| {
+        let grey = pixel.iter().map(|v| f32::from(*v)).sum::<f32>() / c as f32 * 0.55 + 60.0;
+        // The root lets weak parts be seen too.
+        let share = m.sqrt().min(1.0);
+        HOT.map(|hot| (grey * (1.0 - share) + hot * share) as u8)
+    });
+    Images::new(Shape { h, w, c: 3 }, pixels.collect())
+}
+
+/// Test images whose nearest neighbour in feature space is of another class, spread over all such.
+pub(in crate::report) fn why(e: &Evidence<'_>) -> Option<Figure> {
+    let (gallery, test) = (e.data.gallery().0, &e.data.test);
+    if test.images.are_floats() {
+        return None;
+    }
+    let neighbours = &e.judgement.spaces.feature.neighbours;
+    let nearest = |q: usize| neighbours[q].first().copied();
+    let wrong: Vec<(usize, usize)> = (0..test.len())
+        .filter_map(|q| Some((q, nearest(q)?)))
+        .filter(|(q, g)| gallery.labels[*g] != test.labels[*q])
+        .collect();
+    let n = wrong.len().min(ERRORS);
+    if n == 0 {
+        return None;
+    }
+    let mut network = PixelGradients::new(&e.checkpoint.network, &e.checkpoint.parameters, e.tier);
+    let pairs: Vec<Explained<'_>> = (0..n)
+        .map(|i| wrong[i * wrong.len() / n])
+        .map(|(q, g)| {
+            let name = |label: u32| e.data.classes[label as usize].clone();
+            Explained {
+                images: [
+                    (&test.images, q, format!("test: {}", name(test.labels[q]))),
+                    (&gallery.images, g, format!("nearest: {}", name(gallery.labels[g]))),
+                ],
+                why: saliency(&mut network, [(&test.images, q), (&gallery.images, g)], e.settings.seed),
+            }
+        })
+        .collect();
+    let mut figure = explained(&pairs);
+    figure.title = "Why it errs".to_owned();
+    figure.caption = format!(
+        "Test images whose nearest neighbour in feature space is of another class, {n} of {}. {}",
+        wrong.len(),
+        figure.caption
+    );
+    Some(figure)
+}
