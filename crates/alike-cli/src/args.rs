@@ -114,6 +114,8 @@ pub(crate) enum Command {
     Cluster(ClusterArgs),
     /// Find wrong labels, duplicates and confused classes in a run's data
     Health(HealthArgs),
+    /// Draw a map of images: a page to look around in
+    Map(MapArgs),
     /// Show what makes two images alike
     Explain(ExplainArgs),
     /// Everything at once: train with and without a class, judge, and write the page

@@ -59,6 +59,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Anomaly(anomaly) => commands::anomaly::run(anomaly, &cli.global),
         Command::Cluster(cluster) => commands::cluster::run(cluster, &cli.global),
         Command::Health(health) => commands::health::run(health, &cli.global),
+        Command::Map(map) => commands::map::run(map, &cli.global),
         Command::Explain(explain) => commands::explain::run(explain, &cli.global),
         Command::Completions { shell } => commands::completions::run(*shell),
     }

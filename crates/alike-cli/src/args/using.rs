@@ -257,3 +257,49 @@ pub(crate) struct HealthArgs {
     #[arg(long)]
     pub(crate) force: bool,
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum MapArg {
+    /// Principal components: distances are true, but only two directions are seen
+    Pca,
+    /// t-SNE: neighbours stay neighbours; sizes and gaps say little
+    Tsne,
+    /// UMAP: the same, and heaps that are alike lie near each other
+    Umap,
+}
+
+impl MapArg {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            MapArg::Pca => "PCA",
+            MapArg::Tsne => "t-SNE",
+            MapArg::Umap => "UMAP",
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike map RUN -o map.html                        the run's own images, by all three methods
+  alike map RUN photos/ -o photos.html --method umap")]
+pub(crate) struct MapArgs {
+    /// A run's folder
+    pub(crate) run: PathBuf,
+    /// Images: files, or folders of them [default: the run's own]
+    #[arg(value_name = "PATH")]
+    pub(crate) images: Vec<PathBuf>,
+    /// The .html file to write
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// How the plane is found
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "pca,tsne,umap")]
+    pub(crate) method: Vec<MapArg>,
+    /// Images that are placed, at most, evenly spread
+    #[arg(long, default_value_t = 4000, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=50_000))]
+    pub(crate) most: u32,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) pictures: PicturesArgs,
+}

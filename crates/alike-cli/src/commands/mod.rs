@@ -12,6 +12,7 @@ pub(crate) mod eval;
 pub(crate) mod explain;
 pub(crate) mod health;
 pub(crate) mod losses;
+pub(crate) mod map;
 pub(crate) mod model;
 pub(crate) mod report;
 pub(crate) mod search;

@@ -7,10 +7,12 @@ mod axes;
 mod evidence;
 mod figure;
 mod figures;
+mod map;
 mod page;
 mod theme;
 
 pub use evidence::Evidence;
 pub use figure::{Figure, FigureError};
 pub use figures::{Explained, PictureRow, Shown, Tone, contact_sheet, explained, picture_rows, tuned, verification_figure};
+pub use map::{Colouring, MapPoints};
 pub use page::Report;
