@@ -96,6 +96,8 @@ pub(crate) enum Command {
     Losses(LossesArgs),
     /// Judge a run: image space against feature space
     Eval(EvalArgs),
+    /// Compare runs on the same images: which is better, and whether it could be chance
+    Compare(CompareArgs),
     /// Draw a run: one HTML page, and its figures as SVG and PNG
     Report(ReportArgs),
     /// Embed images with a trained network

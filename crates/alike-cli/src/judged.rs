@@ -103,6 +103,23 @@ impl Judged {
         Ok([report(pixels)?, report(learned)?])
     }
 
+    /// How well embeddings retrieve, and pixels where that takes seconds.
+    pub(crate) fn quick_retrieval(
+        &self,
+        judge: &Judge,
+        data: &Dataset,
+        ks: &[usize],
+    ) -> anyhow::Result<(RetrievalReport, Option<RetrievalReport>)> {
+        /// Multiplications of pixels.
+        const MOST: usize = 100_000_000_000;
+        let (gallery, queries) = (&data.gallery().0.images, &data.test.images);
+        let report = |g, q| judge.retrieval(data, g, q, ks, self.settings.seed);
+        let feature = report(Vectors::Features(&self.gallery), Vectors::Features(&self.queries))?;
+        let work = gallery.len().saturating_mul(queries.len()).saturating_mul(data.shape().len());
+        let image = (work <= MOST).then(|| report(Vectors::Pixels(gallery), Vectors::Pixels(queries)));
+        Ok((feature, image.transpose()?))
+    }
+
     pub(crate) fn evidence<'a>(&'a self, data: &'a Dataset) -> Evidence<'a> {
         Evidence {
             data,
@@ -112,6 +129,7 @@ impl Judged {
             gallery: &self.gallery,
             queries: &self.queries,
             judgement: &self.judgement,
+            retrieval: None,
             tier: self.tier,
         }
     }

@@ -49,6 +49,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Tune(tune) => commands::tune::run(tune, &cli.global),
         Command::Losses(losses) => commands::losses::run(losses, &cli.global),
         Command::Eval(eval) => commands::eval::run(eval, &cli.global),
+        Command::Compare(compare) => commands::compare::run(compare, &cli.global),
         Command::Report(report) => commands::report::run(report, &cli.global),
         Command::Demo(demo) => commands::demo::run(demo, &cli.global),
         Command::Embed(embed) => commands::embed::run(embed, &cli.global),

@@ -142,3 +142,15 @@ pub(crate) struct AnomalyProtocolArgs {
     #[arg(long)]
     pub(crate) force: bool,
 }
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike compare runs/a runs/b runs/c               whether b and c are better than a, or were lucky
+  alike compare runs/a runs/b --data more/ --split class")]
+pub(crate) struct CompareArgs {
+    /// Folders of runs on the same data and split; the others are compared with the first
+    #[arg(required = true, value_name = "RUN")]
+    pub(crate) runs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) subject: SubjectArgs,
+}

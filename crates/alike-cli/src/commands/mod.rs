@@ -3,6 +3,7 @@
 pub(crate) mod anomaly;
 pub(crate) mod classify;
 pub(crate) mod cluster;
+pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod demo;

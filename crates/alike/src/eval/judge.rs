@@ -196,16 +196,26 @@ impl Judge {
         ks: &[usize],
         seed: u64,
     ) -> Result<RetrievalReport, EvalError> {
+        Ok(RetrievalReport::new(data, &self.rankings(data, gallery, queries, ks)?, ks, seed))
+    }
+
+    /// The same query by query; nothing for one without a match in the gallery.
+    pub fn rankings(
+        &self,
+        data: &Dataset,
+        gallery: Vectors<'_>,
+        queries: Vectors<'_>,
+        ks: &[usize],
+    ) -> Result<Vec<Option<Quality>>, EvalError> {
         self.check(data)?;
         let (of_gallery, _) = data.gallery();
-        let each = ranks_of_matches(
+        Ok(ranks_of_matches(
             self.tier,
             (queries, &data.test.labels),
             (gallery, &of_gallery.labels),
             self.leave(data),
             |_, ranks| (!ranks.is_empty()).then(|| Quality::of_ranks(ranks, ks)),
-        );
-        Ok(RetrievalReport::new(data, &each, ks, seed))
+        ))
     }
 
     /// Judges raw pixels, which no training changes.

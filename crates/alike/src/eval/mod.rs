@@ -25,7 +25,7 @@ pub use detection::Detection;
 pub use few_shot::{Accuracy, Episode, EpisodeError, Episodes, FewShot, draw_episodes, few_shot};
 pub use health::{Confused, Health, Verdict, health};
 pub use judge::{Comparison, EvalError, Judge, Judgement, SpaceJudgement, Spaces};
-pub use paired::{Paired, compare};
+pub use paired::{Difference, Paired, compare, difference};
 pub use retrieval::{Quality, Retrieval, RetrievalReport, rank_quality};
 pub use saliency::{Masking, Saliency, saliency};
 pub use unseen::{Unseen, cluster_quality};

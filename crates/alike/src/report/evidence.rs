@@ -3,7 +3,7 @@
 use crate::data::{Dataset, Split};
 use crate::distance::Distance;
 use crate::engine::Engine;
-use crate::eval::Judgement;
+use crate::eval::{Judgement, RetrievalReport};
 use crate::images::Features;
 use crate::model::{Checkpoint, initial};
 use crate::train::{Metric, Settings, TripletSampler};
@@ -26,6 +26,8 @@ pub struct Evidence<'a> {
     pub queries: &'a Features,
     /// Image space against feature space.
     pub judgement: &'a Judgement,
+    /// How well the learned space retrieves, and pixels where that was not too much work.
+    pub retrieval: Option<(&'a RetrievalReport, Option<&'a RetrievalReport>)>,
     /// The instructions to compute with.
     pub tier: Tier,
 }

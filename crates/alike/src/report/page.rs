@@ -3,10 +3,12 @@
 use super::evidence::{Evidence, Triplets, percent, thousands};
 use super::figure::{Figure, sprite};
 use super::figures::{
-    Sample, accuracy, architecture, concept, confusion, curves, loss, sentence, spaces, strips, unseen, why,
+    Sample, accuracy, anomalies, architecture, clusters, concept, confusion, curves, doubts, few_shot, loss, sentence, spaces,
+    strips, unseen, verification_figure, why,
 };
 use super::theme;
-use crate::images::Shape;
+use crate::eval::{Pairs, RetrievalReport};
+use crate::images::{Shape, Vectors};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// Everything that the page shows.
@@ -41,6 +43,17 @@ impl Report {
         figures.extend(confusion(run));
         figures.push(strips(run));
         figures.extend(why(run));
+        let test = &run.data.test;
+        let pairs = |vectors| run.data.labelled.then(|| Pairs::all(vectors, &test.labels)).flatten();
+        if let (Some(image), Some(feature)) =
+            (pairs(Vectors::Pixels(&test.images)), pairs(Vectors::Features(run.queries)))
+        {
+            figures.push(verification_figure(&image, &feature, &test.images));
+        }
+        figures.extend(few_shot(run));
+        figures.extend(anomalies(without.unwrap_or(run)));
+        figures.extend(clusters(run));
+        figures.extend(doubts(run));
         let html = page(run, without, &figures, &sample).into_string();
         Report { figures, html }
     }
@@ -165,10 +178,56 @@ fn numbers(run: &Evidence<'_>, without: Option<&Evidence<'_>>) -> Markup {
                     }
                 }
             }
+            @if let Some((feature, image)) = run.retrieval { (retrieval(feature, image)) }
             @if let Some(u) = &without.unwrap_or(run).judgement.unseen {
                 h3 { "Never seen in training: " (u.classes.join(", ")) }
                 div.scroll {
                     table { tbody { @for (name, v) in u.headline() { tr { th scope="row" { (name) } td { (percent(v)) } } } } }
+                }
+            }
+        }
+    }
+}
+
+/// Every measure of retrieval, over queries and over classes.
+fn retrieval(feature: &RetrievalReport, image: Option<&RetrievalReport>) -> Markup {
+    let exact = |v: f64| format!("{:.2} %", 100.0 * v);
+    let pixels: Option<Vec<(String, f64)>> = image.map(|i| i.micro.named(&i.ks));
+    let rows = feature.micro.named(&feature.ks).into_iter().zip(feature.per_class.named(&feature.ks));
+    html! {
+        h3 { "Retrieval" }
+        p.hint {
+            (thousands(feature.queries)) " queries"
+            @if feature.without_match > 0 { "; " (thousands(feature.without_match)) " more have no match in the gallery and are left out" }
+            ". In brackets what 95 % of bootstrap means lie between."
+        }
+        div.scroll {
+            table {
+                thead { tr { th scope="col" { "measure" } @if pixels.is_some() { th scope="col" { "image space" } }
+                    th scope="col" { "feature space" } th scope="col" { "mean over classes" } } }
+                tbody {
+                    @for (k, ((name, value), (_, by_class))) in rows.enumerate() {
+                        tr {
+                            th scope="row" { (name) }
+                            @if let Some(pixels) = &pixels { td { (exact(pixels[k].1)) } }
+                            td { (exact(value)) @if let Some([low, high]) = feature.intervals.get(name.as_str()) {
+                                (format!(" [{:.2}, {:.2}]", 100.0 * low, 100.0 * high)) } }
+                            td { (exact(by_class)) }
+                        }
+                    }
+                }
+            }
+        }
+        @if !feature.by_category.is_empty() {
+            h3 { "Retrieval by category" }
+            div.scroll {
+                table {
+                    thead { tr { th scope="col" { "category" } th scope="col" { "Recall@1" } th scope="col" { "R-Precision" } th scope="col" { "MAP@R" } } }
+                    tbody {
+                        @for (name, q) in &feature.by_category {
+                            tr { th scope="row" { (name) } td { (q.recall_at.first().map_or(String::new(), |v| exact(*v))) } td { (exact(q.r_precision)) } td { (exact(q.map_at_r)) } }
+                        }
+                    }
                 }
             }
         }
@@ -207,7 +266,8 @@ fn provenance(run: &Evidence<'_>, without: Option<&Evidence<'_>>) -> Markup {
             pre {
                 (command(run, "RUN")) "\n"
                 @if let Some(e) = without { (command(e, "RUN2")) "\n" }
-                "alike report RUN " @if without.is_some() { "--unseen RUN2 " } "-o page.html"
+                "alike report RUN " @if without.is_some() { "--unseen RUN2 " } "-o page.html\n"
+                "alike map RUN -o map.html"
             }
         }
     }

@@ -1,10 +1,14 @@
 //! One figure a file.
 
 mod accuracy;
+mod anomalies;
 mod architecture;
+mod clusters;
 mod concept;
 mod confusion;
 mod curves;
+mod doubts;
+mod few_shot;
 mod loss;
 mod pictures;
 mod sheet;
@@ -16,10 +20,14 @@ mod verification;
 mod why;
 
 pub(super) use accuracy::{accuracy, sentence};
+pub(super) use anomalies::anomalies;
 pub(super) use architecture::architecture;
+pub(super) use clusters::clusters;
 pub(super) use concept::concept;
 pub(super) use confusion::confusion;
 pub(super) use curves::curves;
+pub(super) use doubts::doubts;
+pub(super) use few_shot::few_shot;
 pub(super) use loss::loss;
 pub use pictures::{PictureRow, Shown, Tone, picture_rows};
 pub use sheet::contact_sheet;

@@ -112,7 +112,7 @@ fn histogram(pairs: &Pairs) -> Panel {
     let shares: Vec<[f64; 2]> =
         counts.iter().map(|c| [c[0] as f64 / genuine as f64, c[1] as f64 / impostor as f64]).collect();
     let highest = shares.iter().flatten().copied().fold(0.01, f64::max);
-    let frame = Frame::new(HEIGHT, (0.0, most.max(f64::MIN_POSITIVE)), (0.0, highest));
+    let frame = Frame::new(HEIGHT, (0.0, most.max(f64::MIN_POSITIVE)), (0.0, 1.2 * highest));
     let width = (frame.x.at(most) - frame.x.at(0.0)) / BINS as f64;
     let threshold = frame.x.at(pairs.equal_error_rate().threshold);
     let body = html! {

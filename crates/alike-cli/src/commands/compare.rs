@@ -1,0 +1,132 @@
+//! `alike compare`.
+
+use crate::args::{CompareArgs, Global};
+use crate::judged::{Opened, Subject};
+use crate::printer::line;
+use alike::eval::{Difference, Judge, Quality, difference, verification};
+use alike::images::Vectors;
+use alike::train::Run;
+use anyhow::ensure;
+use serde::Serialize;
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// A difference that chance makes less often than this is called real.
+const REAL: f64 = 0.01;
+
+type Measure = (&'static str, fn(&Quality) -> f64);
+const MEASURES: [Measure; 3] =
+    [("1-NN", |q| q.recall_at[0]), ("R-Precision", |q| q.r_precision), ("MAP@R", |q| q.map_at_r)];
+
+/// A run, judged query by query.
+#[derive(Serialize)]
+struct Judged {
+    run: String,
+    means: BTreeMap<&'static str, f64>,
+    eer: Option<f64>,
+    /// By measure, against the first run.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    against_first: BTreeMap<&'static str, Difference>,
+    #[serde(skip)]
+    each: Vec<Option<Quality>>,
+    #[serde(skip)]
+    labels: Vec<u32>,
+    #[serde(skip)]
+    names: Vec<String>,
+    #[serde(skip)]
+    open_set: bool,
+}
+
+pub(crate) fn run(args: &CompareArgs, global: &Global) -> anyhow::Result<()> {
+    ensure!(args.runs.len() > 1, "one run has nothing to be compared with; name two or more");
+    // All that can be wrong with a folder is found before time is spent.
+    let opened = args
+        .runs
+        .iter()
+        .map(|folder| Ok((folder.display().to_string(), Opened::new(&Run::open(folder)?, false)?)))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let mut all: Vec<Judged> = Vec::new();
+    for (name, run) in opened {
+        let judged = judge(name, run, args, global)?;
+        if let Some(first) = all.first() {
+            ensure!(
+                first.labels == judged.labels && first.names == judged.names,
+                "{} and {} were not judged on the same images; compare runs of the same data and split, or name one with --data",
+                first.run,
+                judged.run
+            );
+        }
+        all.push(judged);
+    }
+    for i in 1..all.len() {
+        let against = compared(&all[0], &all[i], global.seed.unwrap_or(0));
+        all[i].against_first = against;
+    }
+    if global.json {
+        return line(json!({ "runs": all }).to_string());
+    }
+    let wide = all.iter().map(|j| j.run.len()).max().unwrap_or(0).max(3);
+    line(format!("{:wide$}  {:>9} {:>12} {:>9} {:>9}", "run", "1-NN", "R-Precision", "MAP@R", "EER"))?;
+    let percent = |v: f64| format!("{:.2} %", 100.0 * v);
+    for j in &all {
+        let [a, b, c] = MEASURES.map(|m| percent(j.means[m.0]));
+        let eer = j.eer.map_or("-".to_owned(), percent);
+        line(format!("{:wide$}  {a:>9} {b:>12} {c:>9} {eer:>9}", j.run))?;
+    }
+    for j in &all[1..] {
+        line(format!("\n{} against {}", j.run, all[0].run))?;
+        for (name, d) in &j.against_first {
+            let [low, high] = d.interval.map(|v| 100.0 * v);
+            let verdict = match (d.p_value < REAL, d.mean > 0.0) {
+                (false, _) => "may be chance",
+                (true, true) => "better",
+                (true, false) => "worse",
+            };
+            line(format!(
+                "{name:12} {:+.2} points [{low:+.2}, {high:+.2}]  p {:.4}  {verdict}",
+                100.0 * d.mean,
+                d.p_value
+            ))?;
+        }
+    }
+    Ok(())
+}
+
+fn judge(name: String, opened: Opened, args: &CompareArgs, global: &Global) -> anyhow::Result<Judged> {
+    let mut subject = Subject::of(opened, &args.subject, global)?;
+    let data = subject.data.clone();
+    let judge = Judge::new(subject.tier(), &[1]);
+    judge.check(&data)?;
+    let (gallery, itself) = data.gallery();
+    let queries = subject.embed(&data.test.images)?;
+    let embedded = if itself { None } else { Some(subject.embed(&gallery.images)?) };
+    let (q, g) = (Vectors::Features(&queries), Vectors::Features(embedded.as_ref().unwrap_or(&queries)));
+    let each = judge.rankings(&data, g, q, &[1])?;
+    let found: Vec<&Quality> = each.iter().flatten().collect();
+    ensure!(!found.is_empty(), "no test image of {} has a match in the gallery", data.name);
+    let means = MEASURES.map(|(name, of)| (name, found.iter().map(|q| of(q)).sum::<f64>() / found.len() as f64));
+    Ok(Judged {
+        run: name,
+        means: means.into_iter().collect(),
+        eer: verification(q, &data.test.labels).map(|v| v.eer),
+        against_first: BTreeMap::new(),
+        each,
+        open_set: data.is_open_set(),
+        labels: data.test.labels.clone(),
+        names: data.test.names.clone(),
+    })
+}
+
+fn compared(first: &Judged, second: &Judged, seed: u64) -> BTreeMap<&'static str, Difference> {
+    let rows: Vec<usize> = (0..first.each.len()).filter(|i| first.each[*i].is_some() && second.each[*i].is_some()).collect();
+    // Classes that were never trained on are what another sample would have others of.
+    let groups: Vec<u32> =
+        rows.iter().map(|i| if first.open_set { first.labels[*i] } else { *i as u32 }).collect();
+    MEASURES
+        .into_iter()
+        .map(|(name, of)| {
+            let values = |j: &Judged| -> Vec<f64> { rows.iter().filter_map(|i| j.each[*i].as_ref().map(of)).collect() };
+            (name, difference(&values(first), &values(second), &groups, seed))
+        })
+        .collect()
+}

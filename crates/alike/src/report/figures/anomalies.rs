@@ -1,0 +1,111 @@
+//! What is unlike all that was trained on.
+
+use super::pictures::{PictureRow, Shown, Tone, panel as picture_panel};
+use crate::eval::{AnomalyMethod, Detection, Detector};
+use crate::images::{Features, Vectors};
+use crate::neighbours::{Leave, nearest};
+use crate::report::axes::{Frame, Unit};
+use crate::report::evidence::{Evidence, percent, thousands};
+use crate::report::figure::{Figure, N, Panel};
+use crate::text::Choice;
+use maud::html;
+
+const WORST: usize = 7;
+const BESIDE: usize = 6;
+const BINS: usize = 50;
+const HEIGHT: f64 = 230.0;
+
+/// Test images by their distance from what was trained on: of classes that were left out against the others, and the most unlike
+/// ones. Nothing for an open set, where all are new.
+pub(in crate::report) fn anomalies(e: &Evidence<'_>) -> Option<Figure> {
+    let (train, test) = (&e.data.train, &e.data.test);
+    if e.data.gallery().1 || e.data.given_gallery.is_some() || e.gallery.len() < 2 || test.images.are_floats() {
+        return None;
+    }
+    let left_out = |label: u32| e.settings.exclude_class.contains(&e.data.classes[label as usize]);
+    let kept: Vec<usize> = (0..train.len()).filter(|i| !left_out(train.labels[*i])).collect();
+    let reference: Features = e.gallery.select(&kept);
+    let labels: Vec<u32> = kept.iter().map(|i| train.labels[*i]).collect();
+    let anomaly: Vec<bool> = test.labels.iter().map(|l| left_out(*l)).collect();
+    let scores = |method| -> Option<Vec<f64>> {
+        let detector = Detector::fit(e.tier, Vectors::Features(&reference), &labels, method).ok()?;
+        Some(detector.score(Vectors::Features(e.queries)))
+    };
+    let by_distance = scores(AnomalyMethod::Knn { k: 1 })?;
+    let mut panels = Vec::new();
+    let mut caption = format!(
+        "The distance of each of the {} test images to the nearest of {} that were trained on.",
+        thousands(test.len()),
+        thousands(reference.len())
+    );
+    if anomaly.contains(&true) {
+        panels.push(histogram(&by_distance, &anomaly));
+        let measured: Vec<String> = AnomalyMethod::all()
+            .into_iter()
+            .filter_map(|m| {
+                let d = Detection::new(&scores(m)?, &anomaly)?;
+                Some(format!("{m}: AUROC {}, at a recall of 95 % {} false alarms", percent(d.auroc), percent(d.fpr_at_95_tpr)))
+            })
+            .collect();
+        caption.push_str(&format!(
+            " Images of {} were never trained on: are they farther than the others? {}.",
+            e.settings.exclude_class.join(", "),
+            measured.join("; ")
+        ));
+    }
+    let mut order: Vec<usize> = (0..test.len()).collect();
+    order.sort_by(|a, b| by_distance[*b].total_cmp(&by_distance[*a]).then(a.cmp(b)));
+    order.truncate(WORST);
+    let near: Vec<Vec<usize>> = nearest(
+        e.tier,
+        Vectors::Features(&e.queries.select(&order)),
+        Vectors::Features(&reference),
+        BESIDE,
+        Leave::None,
+        |_, list| list.iter().map(|n| kept[n.index]).collect(),
+    );
+    let name = |label: u32| e.data.classes[label as usize].clone();
+    let rows: Vec<PictureRow<'_>> = order
+        .iter()
+        .zip(near)
+        .map(|(&q, near)| PictureRow {
+            lead: Some(Shown { images: &test.images, i: q, text: name(test.labels[q]), tone: Tone::Plain }),
+            heading: String::new(),
+            others: near
+                .into_iter()
+                .map(|g| Shown { images: &train.images, i: g, text: name(train.labels[g]), tone: Tone::Plain })
+                .collect(),
+        })
+        .collect();
+    panels.push(picture_panel("The most unlike, and what they are nearest to", &rows));
+    Some(Figure { name: "anomalies", title: "What is unlike all that it knows".to_owned(), caption, panels, columns: 2 })
+}
+
+fn histogram(scores: &[f64], anomaly: &[bool]) -> Panel {
+    let most = scores.iter().copied().filter(|s| s.is_finite()).fold(f64::MIN_POSITIVE, f64::max);
+    let mut counts = vec![[0.0f64; 2]; BINS];
+    let totals = [false, true].map(|kind| anomaly.iter().filter(|a| **a == kind).count().max(1) as f64);
+    for (s, a) in scores.iter().zip(anomaly) {
+        let bin = ((s / most * BINS as f64) as usize).min(BINS - 1);
+        counts[bin][usize::from(*a)] += 1.0 / totals[usize::from(*a)];
+    }
+    let highest = counts.iter().flatten().copied().fold(0.01, f64::max);
+    let frame = Frame::new(HEIGHT, (0.0, most), (0.0, 1.2 * highest));
+    let width = (frame.x.at(most) - frame.x.at(0.0)) / BINS as f64;
+    let body = html! {
+        (frame.axes(("distance to the nearest known image", Unit::Plain), ("share of images", Unit::Percent)))
+        @for (bin, shares) in counts.iter().enumerate() {
+            @for (kind, colour) in ["right", "wrong"].iter().enumerate() {
+                @if shares[kind] > 0.0 {
+                    rect class=(format!("f-{colour}")) fill-opacity="0.55" x=(N(frame.x.at(0.0) + bin as f64 * width)) width=(N(width))
+                        y=(N(frame.y.at(shares[kind]))) height=(N(frame.y.at(0.0) - frame.y.at(shares[kind]))) {}
+                }
+            }
+        }
+        @for (k, (colour, text)) in [("right", "of classes trained on"), ("wrong", "of classes left out")].iter().enumerate() {
+            rect class=(format!("f-{colour}")) x="220" y=(N(12.0 + 15.0 * k as f64)) width="12" height="8" rx="2" {}
+            text class="s f-ink" x="237" y=(N(20.0 + 15.0 * k as f64)) { (text) }
+        }
+    };
+    Panel { title: "Known and unknown classes".to_owned(), height: HEIGHT, body }
+}

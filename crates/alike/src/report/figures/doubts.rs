@@ -1,0 +1,56 @@
+//! Labels that neighbours contradict.
+
+use super::pictures::{PictureRow, Shown, Tone, panel as picture_panel};
+use crate::eval::health;
+use crate::report::evidence::{Evidence, thousands};
+use crate::report::figure::Figure;
+
+const K: usize = 10;
+const SHOWN: usize = 24;
+/// Images that are judged, at most: all by all takes long.
+const MOST: usize = 20_000;
+
+/// The gallery's labels as its own neighbours see them: those that are likeliest wrong, and those between two classes.
+pub(in crate::report) fn doubts(e: &Evidence<'_>) -> Option<Figure> {
+    let split = e.data.gallery().0;
+    if split.images.are_floats() || !e.data.labelled || split.len() < 3 {
+        return None;
+    }
+    let n = split.len();
+    let rows: Vec<usize> = (0..n.min(MOST)).map(|i| i * n / n.min(MOST)).collect();
+    let labels: Vec<u32> = rows.iter().map(|i| split.labels[*i]).collect();
+    let found = health(e.tier, &e.gallery.select(&rows), &labels, K, |_, _| false);
+    let name = |label: u32| e.data.classes[label as usize].clone();
+    let doubtful: Vec<_> = found.doubtful().into_iter().filter(|v| v.doubt > 0.0).collect();
+    let shown = |image: usize, text: String, tone| Shown { images: &split.images, i: rows[image], text, tone };
+    let wrong: Vec<Shown<'_>> = doubtful
+        .iter()
+        .take(SHOWN)
+        .map(|v| shown(v.image, format!("{}→{}", name(v.label), name(v.other)), Tone::Wrong))
+        .collect();
+    let between: Vec<Shown<'_>> = found
+        .ambiguous()
+        .iter()
+        .take(SHOWN)
+        .map(|v| shown(v.image, format!("{}/{}", name(v.label), name(v.other)), Tone::Plain))
+        .collect();
+    if wrong.is_empty() && between.is_empty() {
+        return None;
+    }
+    let confused: Vec<String> = found
+        .confused
+        .iter()
+        .take(3)
+        .map(|c| format!("{} and {} ({} images)", name(c.classes[0]), name(c.classes[1]), c.images))
+        .collect();
+    let most = if confused.is_empty() { String::new() } else { format!(" Most often confused: {}.", confused.join(", ")) };
+    let caption = format!(
+        "{} images judged by their {K} nearest others in the learned space: the labels of {} are contradicted. Those \
+         contradicted most, as label→what the neighbours say, and the most undecided.{most} All of them, and a cleaned table: alike health RUN -o DIR.",
+        thousands(rows.len()),
+        thousands(doubtful.len()),
+    );
+    let row = |others| vec![PictureRow { lead: None, heading: String::new(), others }];
+    let panels = vec![picture_panel("Labels in doubt", &row(wrong)), picture_panel("Between two classes", &row(between))];
+    Some(Figure { name: "doubts", title: "Are the labels right?".to_owned(), caption, panels, columns: 2 })
+}
