@@ -29,9 +29,10 @@ fn settings(loss: &Loss) -> Settings {
 
 /// 1-NN of the test images by the training images.
 fn accuracy(tier: Tier, data: &Dataset, gallery: &Features, queries: &Features) -> f64 {
-    let right = nearest(tier, Vectors::Features(queries), Vectors::Features(gallery), 1, Leave::None, |q, list| {
-        vote(&[data.train.labels[list[0].index]]) == data.test.labels[q]
-    });
+    let right =
+        nearest(tier, Vectors::Features(queries), Vectors::Features(gallery), 1, Leave::None, |q, list| {
+            vote(&[data.train.labels[list[0].index]]) == data.test.labels[q]
+        });
     right.iter().filter(|r| **r).count() as f64 / right.len() as f64
 }
 

@@ -140,8 +140,7 @@ impl Gallery {
         let (n, d) = (self.features.len(), self.features.d());
         batch.stage(npy, |out| {
             let dims = [n as u64, d as u64];
-            let mut writer =
-                npyz::WriteOptions::new().default_dtype().shape(&dims).writer(out).begin_nd()?;
+            let mut writer = npyz::WriteOptions::new().default_dtype().shape(&dims).writer(out).begin_nd()?;
             writer.extend(self.features.data().iter().copied())?;
             writer.finish()
         })?;
@@ -179,7 +178,10 @@ impl Gallery {
         let array = npyz::NpyFile::new(&bytes[..]).map_err(damaged)?;
         let expected = [of.n as u64, of.d as u64];
         if array.shape() != expected || of.d != model.network.embedding() {
-            return Err(wrong(npy, format!("it has shape {:?}, not {expected:?} as {} says", array.shape(), facts.display())));
+            return Err(wrong(
+                npy,
+                format!("it has shape {:?}, not {expected:?} as {} says", array.shape(), facts.display()),
+            ));
         }
         let data: Vec<f32> = array.into_vec().map_err(damaged)?;
         if data.iter().any(|v| !v.is_finite()) {
@@ -202,7 +204,10 @@ impl Gallery {
             }));
         }
         if names.len() != of.n {
-            return Err(wrong(&table, format!("it names {} images, but there are {} embeddings", names.len(), of.n)));
+            return Err(wrong(
+                &table,
+                format!("it names {} images, but there are {} embeddings", names.len(), of.n),
+            ));
         }
         Ok(Gallery { features: Features::new(of.d, data), names, labels, classes, fingerprint })
     }

@@ -45,7 +45,10 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
     if (calibrated as f64) * args.false_alarms < 1.0 {
         note(
             global,
-            format!("{calibrated} normal images cannot tell a rate of {} false alarms: the largest of their scores is the threshold", args.false_alarms),
+            format!(
+                "{calibrated} normal images cannot tell a rate of {} false alarms: the largest of their scores is the threshold",
+                args.false_alarms
+            ),
         );
     }
     let queries = model.embed(&asked.train.images)?;
@@ -67,7 +70,12 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
         csv.write_record(["rank", "path", "score", "alarm"])?;
         for (rank, &i) in order.iter().enumerate() {
             let alarm = scores[i] > threshold;
-            csv.write_record([&(rank + 1).to_string(), &asked.train.names[i], &scores[i].to_string(), &alarm.to_string()])?;
+            csv.write_record([
+                &(rank + 1).to_string(),
+                &asked.train.names[i],
+                &scores[i].to_string(),
+                &alarm.to_string(),
+            ])?;
         }
         files::write(path, &csv.into_inner()?)?;
     }
@@ -96,7 +104,12 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
              threshold of {threshold:.4}.",
             args.method
         );
-        let figure = picture_rows("anomalies", "What is not normal", caption, &[("Most anomalous first", rows.collect())]);
+        let figure = picture_rows(
+            "anomalies",
+            "What is not normal",
+            caption,
+            &[("Most anomalous first", rows.collect())],
+        );
         files::write(out, &draw(&figure, out)?)?;
     }
     if global.json {

@@ -29,7 +29,10 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
         model.known(&args.gallery)?.gallery
     };
     let (features, labels, names) = known.labelled();
-    ensure!(!labels.is_empty(), "the gallery has no classes; give a folder of class folders, or a table with a column 'class'");
+    ensure!(
+        !labels.is_empty(),
+        "the gallery has no classes; give a folder of class folders, or a table with a column 'class'"
+    );
     let rule = match args.rule {
         RuleArg::Knn => Rule::Knn(args.k as usize),
         RuleArg::Weighted => Rule::Weighted(args.k as usize),
@@ -70,7 +73,14 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
         csv.write_record(["path", "answer", "nearest_class", "distance", "confidence", "nearest"])?;
         for (path, a) in asked.train.names.iter().zip(&answers) {
             let nearest = a.nearest.map_or("", |i| names[i].as_str());
-            csv.write_record([path, said(a), &known.classes[a.class as usize], &a.distance.to_string(), &a.confidence.to_string(), nearest])?;
+            csv.write_record([
+                path,
+                said(a),
+                &known.classes[a.class as usize],
+                &a.distance.to_string(),
+                &a.confidence.to_string(),
+                nearest,
+            ])?;
         }
         files::write(out, &csv.into_inner()?)?;
     }

@@ -49,7 +49,8 @@ pub(crate) fn run(args: &ClusterArgs, global: &Global) -> anyhow::Result<()> {
     let mut members: BTreeMap<Option<u32>, Vec<usize>> = BTreeMap::new();
     assignment.iter().enumerate().for_each(|(i, c)| members.entry(*c).or_default().push(i));
     let alone = members.remove(&None).map_or(0, |m| m.len());
-    let mut clusters: Vec<(u32, Vec<usize>)> = members.into_iter().filter_map(|(c, m)| Some((c?, m))).collect();
+    let mut clusters: Vec<(u32, Vec<usize>)> =
+        members.into_iter().filter_map(|(c, m)| Some((c?, m))).collect();
     clusters.sort_by_key(|(c, m)| (std::cmp::Reverse(m.len()), *c));
     let labelled: Option<Vec<u32>> = gallery.labels.iter().copied().collect();
     let agrees: Option<Agreement> = labelled.map(|labels| agreement(&labels, &assignment));
@@ -68,7 +69,8 @@ pub(crate) fn run(args: &ClusterArgs, global: &Global) -> anyhow::Result<()> {
             .take(CLUSTERS)
             .map(|(c, members)| {
                 let shown = members.len().min(SHOWN);
-                let some = (0..shown).map(|i| model.find(&known, members[i * members.len() / shown])).collect();
+                let some =
+                    (0..shown).map(|i| model.find(&known, members[i * members.len() / shown])).collect();
                 (format!("cluster {c}: {} images{}", members.len(), commonest(gallery, members)), some)
             })
             .collect();
@@ -83,7 +85,8 @@ pub(crate) fn run(args: &ClusterArgs, global: &Global) -> anyhow::Result<()> {
             .collect();
         let half = rows.len().div_ceil(2);
         let panels = [("Clusters, the largest first", rows[..half].to_vec()), ("", rows[half..].to_vec())];
-        let caption = format!("{} clusters of {n} images by {method}; {alone} images belong to none.", clusters.len());
+        let caption =
+            format!("{} clusters of {n} images by {method}; {alone} images belong to none.", clusters.len());
         let figure = picture_rows("clusters", "What lies together", caption, &panels);
         files::write(out, &draw(&figure, out)?)?;
     }
@@ -111,5 +114,7 @@ fn commonest(gallery: &alike::gallery::Gallery, members: &[usize]) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     members.iter().filter_map(|i| gallery.class(*i)).for_each(|c| *counts.entry(c).or_default() += 1);
     let best = counts.into_iter().max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(a.0)));
-    best.map_or(String::new(), |(class, n)| format!(", {:.0} % {class}", 100.0 * n as f64 / members.len() as f64))
+    best.map_or(String::new(), |(class, n)| {
+        format!(", {:.0} % {class}", 100.0 * n as f64 / members.len() as f64)
+    })
 }

@@ -104,7 +104,8 @@ fn judge(name: String, opened: Opened, args: &CompareArgs, global: &Global) -> a
     let each = judge.rankings(&data, g, q, &[1])?;
     let found: Vec<&Quality> = each.iter().flatten().collect();
     ensure!(!found.is_empty(), "no test image of {} has a match in the gallery", data.name);
-    let means = MEASURES.map(|(name, of)| (name, found.iter().map(|q| of(q)).sum::<f64>() / found.len() as f64));
+    let means =
+        MEASURES.map(|(name, of)| (name, found.iter().map(|q| of(q)).sum::<f64>() / found.len() as f64));
     Ok(Judged {
         run: name,
         means: means.into_iter().collect(),
@@ -118,14 +119,17 @@ fn judge(name: String, opened: Opened, args: &CompareArgs, global: &Global) -> a
 }
 
 fn compared(first: &Judged, second: &Judged, seed: u64) -> BTreeMap<&'static str, Difference> {
-    let rows: Vec<usize> = (0..first.each.len()).filter(|i| first.each[*i].is_some() && second.each[*i].is_some()).collect();
+    let rows: Vec<usize> =
+        (0..first.each.len()).filter(|i| first.each[*i].is_some() && second.each[*i].is_some()).collect();
     // Classes that were never trained on are what another sample would have others of.
     let groups: Vec<u32> =
         rows.iter().map(|i| if first.open_set { first.labels[*i] } else { *i as u32 }).collect();
     MEASURES
         .into_iter()
         .map(|(name, of)| {
-            let values = |j: &Judged| -> Vec<f64> { rows.iter().filter_map(|i| j.each[*i].as_ref().map(of)).collect() };
+            let values = |j: &Judged| -> Vec<f64> {
+                rows.iter().filter_map(|i| j.each[*i].as_ref().map(of)).collect()
+            };
             (name, difference(&values(first), &values(second), &groups, seed))
         })
         .collect()

@@ -27,7 +27,8 @@ pub(crate) fn run(args: &EmbedArgs, global: &Global) -> anyhow::Result<()> {
     let (n, d) = (gallery.len(), gallery.features.d());
     note(global, format!("{n} images, {d} numbers each; their paths are in {}", table.display()));
     if global.json {
-        let facts = json!({ "embeddings": args.out, "paths": table, "model": gallery.fingerprint, "n": n, "d": d });
+        let facts =
+            json!({ "embeddings": args.out, "paths": table, "model": gallery.fingerprint, "n": n, "d": d });
         return line(facts.to_string());
     }
     line(args.out.display().to_string())

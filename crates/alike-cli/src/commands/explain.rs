@@ -17,7 +17,8 @@ pub(crate) fn run(args: &ExplainArgs, global: &Global) -> anyhow::Result<()> {
     let two = model.pictures(&[args.a.clone(), args.b.clone()])?;
     anyhow::ensure!(two.train.len() == 2, "explain compares two images, but {} were read", two.train.len());
     let images = &two.train.images;
-    let mut network = PixelGradients::new(&model.checkpoint.network, &model.checkpoint.parameters, model.tier());
+    let mut network =
+        PixelGradients::new(&model.checkpoint.network, &model.checkpoint.parameters, model.tier());
     let why = saliency(&mut network, [(images, 0), (images, 1)], global.seed.unwrap_or(0));
     let (distance, masking) = (why.distance, why.masking);
     let name = |i: usize| {

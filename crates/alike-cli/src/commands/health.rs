@@ -65,7 +65,11 @@ pub(crate) fn run(args: &HealthArgs, global: &Global) -> anyhow::Result<()> {
     let how = PicturesArgs { prepare: None, on_error: None, flip: false };
     let mut model = Model::open(&args.run, &how, global)?;
     let data = model.own_data()?;
-    ensure!(data.labelled, "{} has no classes, so no label can be wrong; see alike data stats for duplicates", data.name);
+    ensure!(
+        data.labelled,
+        "{} has no classes, so no label can be wrong; see alike data stats for duplicates",
+        data.name
+    );
     let features = {
         let mut all = model.embed(&data.train.images)?.into_data();
         all.extend_from_slice(model.embed(&data.test.images)?.data());
@@ -106,12 +110,24 @@ pub(crate) fn run(args: &HealthArgs, global: &Global) -> anyhow::Result<()> {
             .to_string(),
         );
     }
-    line(format!("{}: {} images, each judged by its {} nearest others", data.name, all.labels.len(), args.k))?;
+    line(format!(
+        "{}: {} images, each judged by its {} nearest others",
+        data.name,
+        all.labels.len(),
+        args.k
+    ))?;
     line(format!("\nlabels that neighbours contradict: {}", doubtful.len()))?;
     for v in doubtful.iter().take(PRINTED) {
-        line(format!("  {:.3}  {}  is '{}', looks like '{}'", v.doubt, all.name(v.image), all.class(v.label), all.class(v.other)))?;
+        line(format!(
+            "  {:.3}  {}  is '{}', looks like '{}'",
+            v.doubt,
+            all.name(v.image),
+            all.class(v.label),
+            all.class(v.other)
+        ))?;
     }
-    let across = |test: &dyn Fn(usize, usize) -> bool| found.twice.iter().filter(|[a, b]| test(*a, *b)).count();
+    let across =
+        |test: &dyn Fn(usize, usize) -> bool| found.twice.iter().filter(|[a, b]| test(*a, *b)).count();
     line(format!(
         "\npairs that look the same: {}; {} of them in training and test both, {} with different labels",
         found.twice.len(),
@@ -129,7 +145,13 @@ pub(crate) fn run(args: &HealthArgs, global: &Global) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn write(out: &Path, all: &All<'_>, found: &Health, doubtful: &[Verdict], global: &Global) -> anyhow::Result<()> {
+fn write(
+    out: &Path,
+    all: &All<'_>,
+    found: &Health,
+    doubtful: &[Verdict],
+    global: &Global,
+) -> anyhow::Result<()> {
     let mut batch = Batch::default();
     let mut table = |name: &str, header: &[&str], rows: &mut dyn Iterator<Item = Vec<String>>| {
         batch.stage(&out.join(name), |w| {
@@ -153,9 +175,16 @@ fn write(out: &Path, all: &All<'_>, found: &Health, doubtful: &[Verdict], global
     table(FILES[1], &header, &mut found.ambiguous().into_iter().enumerate().map(verdict))?;
     table(FILES[2], &header, &mut found.hardest().into_iter().enumerate().map(verdict))?;
     let pair = |[a, b]: &[usize; 2]| {
-        [*a, *b].iter().flat_map(|i| [all.name(*i), all.place(*i).1.to_owned(), all.class(all.labels[*i]).to_owned()]).collect()
+        [*a, *b]
+            .iter()
+            .flat_map(|i| [all.name(*i), all.place(*i).1.to_owned(), all.class(all.labels[*i]).to_owned()])
+            .collect()
     };
-    table(FILES[3], &["path", "part", "class", "path_2", "part_2", "class_2"], &mut found.twice.iter().map(pair))?;
+    table(
+        FILES[3],
+        &["path", "part", "class", "path_2", "part_2", "class_2"],
+        &mut found.twice.iter().map(pair),
+    )?;
     let confused = |c: &alike::eval::Confused| {
         let [a, b] = c.classes.map(|l| all.class(l).to_owned());
         vec![a, b, c.images.to_string(), c.share.to_string()]
@@ -164,9 +193,18 @@ fn write(out: &Path, all: &All<'_>, found: &Health, doubtful: &[Verdict], global
 
     // What is left: without doubtful labels, and with one of those that look the same, the test's where both parts have it.
     let mut out_of: HashSet<usize> = doubtful.iter().map(|v| v.image).collect();
-    out_of.extend(found.twice.iter().map(|[a, b]| if all.place(*a).1 == "train" && all.place(*b).1 == "test" { *a } else { *b }));
+    out_of.extend(
+        found
+            .twice
+            .iter()
+            .map(|[a, b]| if all.place(*a).1 == "train" && all.place(*b).1 == "test" { *a } else { *b }),
+    );
     let base = Path::new(&all.data.origin);
-    let base = if base.is_dir() { Some(base) } else { base.parent().filter(|_| base.extension().is_some_and(|e| e == "csv" || e == "tsv")) };
+    let base = if base.is_dir() {
+        Some(base)
+    } else {
+        base.parent().filter(|_| base.extension().is_some_and(|e| e == "csv" || e == "tsv"))
+    };
     let base = base.and_then(|b| b.canonicalize().ok());
     let kept = (0..all.labels.len()).filter(|i| !out_of.contains(i)).map(|i| {
         let name = all.name(i);
@@ -177,9 +215,23 @@ fn write(out: &Path, all: &All<'_>, found: &Health, doubtful: &[Verdict], global
     let png = draw(&figure(all, found, doubtful), Path::new(FILES[6]))?;
     batch.stage(&out.join(FILES[6]), |w| w.write_all(&png))?;
     batch.commit()?;
-    note(global, format!("lists and pictures are in {}; {} of {} images are in cleaned.csv", out.display(), all.labels.len() - out_of.len(), all.labels.len()));
+    note(
+        global,
+        format!(
+            "lists and pictures are in {}; {} of {} images are in cleaned.csv",
+            out.display(),
+            all.labels.len() - out_of.len(),
+            all.labels.len()
+        ),
+    );
     if base.is_none() {
-        note(global, format!("the images of {} are no files: cleaned.csv names them as they are numbered", all.data.name));
+        note(
+            global,
+            format!(
+                "the images of {} are no files: cleaned.csv names them as they are numbered",
+                all.data.name
+            ),
+        );
     }
     Ok(())
 }
@@ -193,7 +245,11 @@ fn figure(all: &All<'_>, found: &Health, doubtful: &[Verdict]) -> alike::report:
     let between = |v: &Verdict| format!("{}/{}", all.class(v.label), all.class(v.other));
     let ambiguous = ambiguous.iter().take(DRAWN / 2).map(|v| shown(v, between(v), Tone::Plain)).collect();
     let hardest = found.hardest();
-    let hardest = hardest.iter().take(DRAWN / 2).map(|v| shown(v, all.class(v.label).to_owned(), Tone::Plain)).collect();
+    let hardest = hardest
+        .iter()
+        .take(DRAWN / 2)
+        .map(|v| shown(v, all.class(v.label).to_owned(), Tone::Plain))
+        .collect();
     let twice = found
         .twice
         .iter()
@@ -203,7 +259,14 @@ fn figure(all: &All<'_>, found: &Health, doubtful: &[Verdict]) -> alike::report:
         .collect();
     let panels = [
         ("Labels in doubt", vec![row("Its label, and what its neighbours say", labels)]),
-        ("Other doubts", vec![row("Between two classes", ambiguous), row("Far from all others", hardest), row("There twice, side by side", twice)]),
+        (
+            "Other doubts",
+            vec![
+                row("Between two classes", ambiguous),
+                row("Far from all others", hardest),
+                row("There twice, side by side", twice),
+            ],
+        ),
     ];
     let caption = format!(
         "{} images judged by their nearest others in the learned space: {} labels are contradicted, {} pairs look the same.",

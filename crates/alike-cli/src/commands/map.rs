@@ -69,7 +69,9 @@ pub(crate) fn run(args: &MapArgs, global: &Global) -> anyhow::Result<()> {
     let lists: Vec<Vec<Neighbour>> = if args.method.iter().all(|m| *m == MapArg::Pca) {
         Vec::new()
     } else {
-        nearest(model.tier(), v, v, deepest.min(features.len().saturating_sub(1)), Leave::Itself, |_, l| l.to_vec())
+        nearest(model.tier(), v, v, deepest.min(features.len().saturating_sub(1)), Leave::Itself, |_, l| {
+            l.to_vec()
+        })
     };
     let mut layouts = Vec::new();
     for method in &args.method {
@@ -132,9 +134,11 @@ fn colours(
         let asked = part.2.select(&rows.iter().map(|c| chosen[*c].1).collect::<Vec<_>>());
         let members: Vec<u32> = (0..parts[0].2.len() as u32).collect();
         // An image of the reference is not its own neighbour.
-        let own: Vec<u32> = rows.iter().map(|c| if p == 0 { chosen[*c].1 as u32 } else { u32::MAX }).collect();
+        let own: Vec<u32> =
+            rows.iter().map(|c| if p == 0 { chosen[*c].1 as u32 } else { u32::MAX }).collect();
         let leave = Leave::Group { queries: &own, gallery: &members };
-        let found = nearest(model.tier(), Vectors::Features(&asked), reference, 1, leave, |_, l| l.first().copied());
+        let found =
+            nearest(model.tier(), Vectors::Features(&asked), reference, 1, leave, |_, l| l.first().copied());
         rows.iter().zip(found).for_each(|(c, n)| near[*c] = n);
     }
     if data.labelled && !data.is_open_set() {

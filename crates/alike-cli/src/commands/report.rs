@@ -54,8 +54,7 @@ pub(crate) fn run(args: &ReportArgs, global: &Global) -> anyhow::Result<()> {
     let judged = opened.judge(&judge, &data, image)?;
     let (feature, image) = judged.quick_retrieval(&judge, &data, &[1, 5, 10])?;
     let evidence = Evidence { retrieval: Some((&feature, image.as_ref())), ..judged.evidence(&data) };
-    let figures =
-        write(&page, &evidence, without.as_ref().map(|w| w.evidence(&data)).as_ref(), global)?;
+    let figures = write(&page, &evidence, without.as_ref().map(|w| w.evidence(&data)).as_ref(), global)?;
     if global.json {
         return line(json!({ "page": page, "figures": figures }).to_string());
     }

@@ -44,9 +44,10 @@ pub(crate) fn run(args: &SearchArgs, global: &Global) -> anyhow::Result<()> {
                 .iter()
                 .zip(pictures)
                 .map(|(n, picture)| {
-                    let text = known.gallery.class(n.index).map_or(format!("{:.3}", n.distance), |class| {
-                        format!("{:.2} {class}", n.distance)
-                    });
+                    let text = known
+                        .gallery
+                        .class(n.index)
+                        .map_or(format!("{:.3}", n.distance), |class| format!("{:.2} {class}", n.distance));
                     Shown { text, ..Shown::or_blank(picture, &blank) }
                 })
                 .collect(),
@@ -55,9 +56,7 @@ pub(crate) fn run(args: &SearchArgs, global: &Global) -> anyhow::Result<()> {
         let figure = picture_rows("search", "Nearest images", caption, &[("Nearest images", rows.collect())]);
         files::write(out, &draw(&figure, out)?)?;
     }
-    let neighbour = |n: &Neighbour| {
-        json!({ "path": known.gallery.names[n.index], "class": known.gallery.class(n.index), "distance": n.distance })
-    };
+    let neighbour = |n: &Neighbour| json!({ "path": known.gallery.names[n.index], "class": known.gallery.class(n.index), "distance": n.distance });
     if global.json {
         let all: Vec<_> = asked
             .train

@@ -24,7 +24,11 @@ pub(crate) fn run(args: &VerifyArgs, global: &Global) -> anyhow::Result<()> {
     }
     let (features, labels) = if args.known.is_empty() {
         let data = model.own_data()?;
-        anyhow::ensure!(data.labelled, "{} has no classes; give images of known classes with --known, or a --threshold", data.name);
+        anyhow::ensure!(
+            data.labelled,
+            "{} has no classes; give images of known classes with --known, or a --threshold",
+            data.name
+        );
         let features = model.embed(&data.test.images)?;
         (features, data.test.labels)
     } else {
@@ -35,12 +39,17 @@ pub(crate) fn run(args: &VerifyArgs, global: &Global) -> anyhow::Result<()> {
         .context("the known images make no pairs of one class, or none of two; give others with --known, or a --threshold")?;
     let eer = pairs.equal_error_rate();
     let (threshold, why) = match args.far {
-        None => (eer.threshold, format!("where {:.2} % of known pairs are judged wrongly, of either kind", 100.0 * eer.eer)),
+        None => (
+            eer.threshold,
+            format!("where {:.2} % of known pairs are judged wrongly, of either kind", 100.0 * eer.eer),
+        ),
         Some(far) => {
             let at = pairs.at_far(far);
             let why = format!(
                 "accepts {:.2} % of pairs of one class, and {} of {} of two",
-                100.0 * at.tar, at.support, pairs.counts().1
+                100.0 * at.tar,
+                at.support,
+                pairs.counts().1
             );
             (at.threshold, why)
         }

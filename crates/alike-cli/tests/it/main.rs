@@ -5,5 +5,7 @@ mod command;
 mod demo;
 mod download;
 mod licences;
+mod protocols;
 mod sources;
+mod using;
 mod verbs;

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::Path;
 
 /// A picture of a class: a bar at a height of its own over some noise; colours differ a little by image.
-fn picture(class: usize, i: usize) -> image::RgbImage {
+pub(crate) fn picture(class: usize, i: usize) -> image::RgbImage {
     image::RgbImage::from_fn(16, 16, |x, y| {
         let bar = if y as usize / 5 == class { 170 } else { 30 };
         let noise =
@@ -19,7 +19,7 @@ const CLASSES: [&str; 3] = ["ant", "bee", "cat"];
 const EACH: usize = 12;
 
 /// `pictures/CLASS/N.png`, and a file that is no picture.
-fn class_folders(scene: &Scene) {
+pub(crate) fn class_folders(scene: &Scene) {
     for (class, name) in CLASSES.iter().enumerate() {
         for i in 0..EACH {
             let path = scene.write(&format!("pictures/{name}/{i:02}.png"), b"");

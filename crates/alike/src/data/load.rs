@@ -74,7 +74,10 @@ pub fn list(request: &Request, places: &Places, progress: &mut dyn Progress) -> 
 /// # Errors
 ///
 /// If there is no table, or no such column.
-pub fn manifest_column(source: &Path, column: &str) -> Result<std::collections::HashMap<String, String>, DataError> {
+pub fn manifest_column(
+    source: &Path,
+    column: &str,
+) -> Result<std::collections::HashMap<String, String>, DataError> {
     source::manifest_column(source, column)
 }
 

@@ -93,7 +93,8 @@ pub fn load_one_shot_runs(
 /// By folder: the text of its labels.
 fn label_texts(path: &Path, listing: &mut Listing) -> Result<BTreeMap<String, String>, DataError> {
     let mut texts = BTreeMap::new();
-    let folder_of = |name: &str| name.strip_suffix(LABELS).and_then(|f| f.strip_suffix('/')).map(str::to_owned);
+    let folder_of =
+        |name: &str| name.strip_suffix(LABELS).and_then(|f| f.strip_suffix('/')).map(str::to_owned);
     if path.is_dir() {
         let folders: std::collections::BTreeSet<&str> = listing
             .entries

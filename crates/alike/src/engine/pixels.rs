@@ -79,7 +79,11 @@ mod tests {
         for (spec, shape, tolerance) in [
             ("norm conv(8) norm(2) conv(6, stride=2) gap l2", Shape { h: 9, w: 8, c: 1 }, 2e-2),
             ("conv(8, kernel=5) avgpool(2) conv(4) gap", Shape { h: 10, w: 12, c: 3 }, 2e-2),
-            ("norm conv(16) maxpool(2) norm(2) relu conv(16) residual(norm relu conv(16)) conv(8) gap l2", Shape { h: 12, w: 12, c: 1 }, 0.1),
+            (
+                "norm conv(16) maxpool(2) norm(2) relu conv(16) residual(norm relu conv(16)) conv(8) gap l2",
+                Shape { h: 12, w: 12, c: 1 },
+                0.1,
+            ),
             ("linear(5)", Shape { h: 4, w: 4, c: 1 }, 1e-2),
         ] {
             let network = Network::new(spec.parse().unwrap(), shape).unwrap();

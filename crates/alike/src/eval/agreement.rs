@@ -59,7 +59,11 @@ impl Agreement {
         let below = mean - expected;
         // Two labellings that both say nothing, or both tell all apart, agree.
         let trivial = rows.len() == columns.len() && (rows.len() <= 1 || rows.len() == classes.len());
-        let ami = if trivial { 1.0 } else { (information - expected) / if below.abs() > f64::EPSILON { below } else { f64::EPSILON } };
+        let ami = if trivial {
+            1.0
+        } else {
+            (information - expected) / if below.abs() > f64::EPSILON { below } else { f64::EPSILON }
+        };
         let mut best: BTreeMap<u32, u64> = BTreeMap::new();
         cells.iter().for_each(|((_, b), c)| {
             let most = best.entry(*b).or_default();
@@ -105,8 +109,7 @@ fn expected_information(rows: &Sums, columns: &Sums, n: usize) -> f64 {
             let (a, b) = (a as usize, b as usize);
             let fixed = log[a] + log[b] + log[n - a] + log[n - b] - log[n];
             for c in (a + b).saturating_sub(n).max(1)..=a.min(b) {
-                let probability =
-                    (fixed - log[c] - log[a - c] - log[b - c] - log[n + c - a - b]).exp();
+                let probability = (fixed - log[c] - log[a - c] - log[b - c] - log[n + c - a - b]).exp();
                 let gain = c as f64 / n as f64 * (n as f64 * c as f64 / (a as f64 * b as f64)).ln();
                 sum += (times_a * times_b) as f64 * gain * probability;
             }
@@ -128,7 +131,10 @@ mod tests {
         }
         // All in one cluster: no class is split, nothing is told.
         let one = Agreement::new(&[0, 0, 1, 1], &[0, 0, 0, 0]);
-        assert_eq!((one.nmi, one.ari, one.completeness, one.homogeneity, one.purity), (0.0, 0.0, 1.0, 0.0, 0.5));
+        assert_eq!(
+            (one.nmi, one.ari, one.completeness, one.homogeneity, one.purity),
+            (0.0, 0.0, 1.0, 0.0, 0.5)
+        );
         assert_eq!(one.ami, 0.0);
         let trivial = Agreement::new(&[0, 0], &[1, 1]);
         assert_eq!((trivial.nmi, trivial.ami, trivial.ari), (1.0, 1.0, 1.0));

@@ -154,7 +154,8 @@ impl<'a> Detector<'a> {
             (Model::Densities(reach, densities), AnomalyMethod::Lof { k }) => {
                 nearest(self.tier, queries, self.reference, k, leave, |_, list| {
                     let own = density(list, reach);
-                    let around = list.iter().map(|n| densities[n.index]).sum::<f64>() / list.len().max(1) as f64;
+                    let around =
+                        list.iter().map(|n| densities[n.index]).sum::<f64>() / list.len().max(1) as f64;
                     around / own
                 })
             }
@@ -189,7 +190,8 @@ impl<'a> Detector<'a> {
             let (out, kept): (Vec<usize>, Vec<usize>) = (0..n).partition(|i| i % FOLDS == fold);
             let (out_rows, kept_rows) = (rows.select(&out), rows.select(&kept));
             let labels: Vec<u32> = kept.iter().map(|i| self.labels[*i]).collect();
-            let Ok(other) = Detector::fit(self.tier, Vectors::Features(&kept_rows), &labels, self.method) else {
+            let Ok(other) = Detector::fit(self.tier, Vectors::Features(&kept_rows), &labels, self.method)
+            else {
                 return self.score(self.reference);
             };
             let found = other.score(Vectors::Features(&out_rows));
@@ -312,7 +314,10 @@ mod tests {
     /// A long cloud along the first axis.
     fn cloud() -> Features {
         let value = |i: usize| (i as f64 * 0.754_877_666).fract() - 0.5;
-        Features::new(2, (0..200).flat_map(|i| [(10.0 * value(i)) as f32, (value(i * 7 + 1)) as f32]).collect())
+        Features::new(
+            2,
+            (0..200).flat_map(|i| [(10.0 * value(i)) as f32, (value(i * 7 + 1)) as f32]).collect(),
+        )
     }
 
     #[test]
@@ -357,7 +362,9 @@ mod tests {
             match method {
                 AnomalyMethod::Lof { .. } => assert!(fit.is_err(), "ten images have no twenty neighbours"),
                 _ => {
-                    let scores = fit.unwrap().score(Vectors::Features(&Features::new(3, vec![1.0, 1.0, 1.0, 2.0, 1.0, 1.0])));
+                    let scores = fit
+                        .unwrap()
+                        .score(Vectors::Features(&Features::new(3, vec![1.0, 1.0, 1.0, 2.0, 1.0, 1.0])));
                     assert!(scores[0] < 1e-6 && scores[1] > scores[0], "{method}: {scores:?}");
                 }
             }

@@ -63,7 +63,9 @@ pub struct Answer {
 
 /// There is nothing to calibrate on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no class of the gallery has two images, so nothing tells how far apart images of one class are; give --threshold")]
+#[error(
+    "no class of the gallery has two images, so nothing tells how far apart images of one class are; give --threshold"
+)]
 pub struct NothingToCalibrate;
 
 /// A query's classes with their distances and nearest images, nearest first, and what the rule says.
@@ -83,10 +85,17 @@ impl<'a> Classifier<'a> {
     /// # Panics
     ///
     /// If the gallery is empty, or `k` is zero.
-    pub fn new(tier: Tier, gallery: &'a Features, labels: &'a [u32], classes: usize, rule: Rule) -> Classifier<'a> {
+    pub fn new(
+        tier: Tier,
+        gallery: &'a Features,
+        labels: &'a [u32],
+        classes: usize,
+        rule: Rule,
+    ) -> Classifier<'a> {
         assert!(!gallery.is_empty() && gallery.len() == labels.len(), "classifier: a label for each image");
         assert!(!matches!(rule, Rule::Knn(0) | Rule::Weighted(0)), "classifier: a vote needs neighbours");
-        let means = (rule == Rule::Means).then(|| ClassMeans::new(Vectors::Features(gallery), labels, classes));
+        let means =
+            (rule == Rule::Means).then(|| ClassMeans::new(Vectors::Features(gallery), labels, classes));
         Classifier { tier, gallery, labels, means, rule }
     }
 
@@ -147,7 +156,13 @@ impl<'a> Classifier<'a> {
         if let Some(means) = &self.means {
             let labels: Option<Vec<u32>> = own.map(|rows| rows.iter().map(|i| self.labels[*i]).collect());
             let all = means.distances(Vectors::Features(queries), labels.as_deref());
-            return all.into_iter().map(|list| Found { by_class: list.into_iter().map(|(c, d)| (c, d, None)).collect(), said: 0 }).collect();
+            return all
+                .into_iter()
+                .map(|list| Found {
+                    by_class: list.into_iter().map(|(c, d)| (c, d, None)).collect(),
+                    said: 0,
+                })
+                .collect();
         }
         let (k, weighted) = match self.rule {
             Rule::Knn(k) => (k, false),

@@ -41,9 +41,14 @@ fn lloyd(tier: Tier, features: &Features, k: usize, seed: u64, attempt: u64) -> 
     let mut assignment: Vec<u32> = Vec::new();
     let mut inertia = f64::INFINITY;
     for _ in 0..PASSES {
-        let found = nearest(tier, Vectors::Features(features), Vectors::Features(&centres), 1, Leave::None, |_, l| {
-            (l[0].index as u32, l[0].distance)
-        });
+        let found = nearest(
+            tier,
+            Vectors::Features(features),
+            Vectors::Features(&centres),
+            1,
+            Leave::None,
+            |_, l| (l[0].index as u32, l[0].distance),
+        );
         let now: Vec<u32> = found.iter().map(|f| f.0).collect();
         inertia = found.iter().map(|f| f.1 * f.1).sum();
         let settled = now == assignment;
@@ -62,7 +67,9 @@ fn lloyd(tier: Tier, features: &Features, k: usize, seed: u64, attempt: u64) -> 
         for c in 0..k {
             if counts[c] == 0 {
                 // An empty cluster begins anew where a vector lies farthest from its own.
-                let next = (0..n).filter(|i| !farthest.contains(i)).max_by(|a, b| found[*a].1.total_cmp(&found[*b].1));
+                let next = (0..n)
+                    .filter(|i| !farthest.contains(i))
+                    .max_by(|a, b| found[*a].1.total_cmp(&found[*b].1));
                 let Some(next) = next else { continue };
                 farthest.push(next);
                 data[c * d..][..d].copy_from_slice(features.row(next));
@@ -115,7 +122,10 @@ pub fn by_density(features: &Features, least: usize) -> Result<Assignment, Strin
     if rows.len() < 2 * least.max(2) {
         return Err(format!("{} images are too few for clusters of {least}", rows.len()));
     }
-    let how = hdbscan::HdbscanHyperParams::builder().min_cluster_size(least.max(2)).min_samples(least.clamp(2, 10)).build();
+    let how = hdbscan::HdbscanHyperParams::builder()
+        .min_cluster_size(least.max(2))
+        .min_samples(least.clamp(2, 10))
+        .build();
     let found = hdbscan::Hdbscan::new(&rows, how).cluster_par().map_err(|e| e.to_string())?;
     Ok(found.into_iter().map(|c| u32::try_from(c).ok()).collect())
 }
@@ -134,7 +144,8 @@ mod tests {
     fn heaps() -> (Features, Vec<u32>) {
         let value = |i: usize| ((i as f64 * 0.618_034).fract() - 0.5) as f32;
         let at = [[0.0, 0.0], [8.0, 0.0], [0.0, 9.0]];
-        let data = (0..90).flat_map(|i| [at[i / 30][0] + value(i), at[i / 30][1] + value(i * 5 + 2)]).collect();
+        let data =
+            (0..90).flat_map(|i| [at[i / 30][0] + value(i), at[i / 30][1] + value(i * 5 + 2)]).collect();
         (Features::new(2, data), (0..90).map(|i| i / 30).collect())
     }
 

@@ -214,7 +214,10 @@ mod tests {
                 assert!(e.queries.iter().filter(|q| q.1 == class).all(|q| labels[q.0] == label));
             }
         }
-        assert_ne!(draw_episodes(&labels, &[], episodes(4, 3), 1), draw_episodes(&labels, &[], episodes(4, 3), 2));
+        assert_ne!(
+            draw_episodes(&labels, &[], episodes(4, 3), 1),
+            draw_episodes(&labels, &[], episodes(4, 3), 2)
+        );
     }
 
     #[test]

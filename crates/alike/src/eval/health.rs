@@ -64,7 +64,8 @@ pub fn health(
     assert!(features.len() == labels.len() && k > 0, "health: one label an image");
     let v = Vectors::Features(features);
     let lists: Vec<Vec<Neighbour>> = nearest(tier, v, v, k.max(SAME), Leave::Itself, |_, list| list.to_vec());
-    let verdicts: Vec<Verdict> = lists.iter().enumerate().map(|(i, list)| verdict(i, labels, &list[..k.min(list.len())])).collect();
+    let verdicts: Vec<Verdict> =
+        lists.iter().enumerate().map(|(i, list)| verdict(i, labels, &list[..k.min(list.len())])).collect();
     let mut twice: Vec<[usize; 2]> = lists
         .par_iter()
         .enumerate()
@@ -104,8 +105,7 @@ fn verdict(i: usize, labels: &[u32], list: &[Neighbour]) -> Verdict {
     }
     let total: f64 = weights.values().sum();
     let own = weights.remove(&label).unwrap_or(0.0);
-    let (other, most) =
-        weights.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((label, 0.0));
+    let (other, most) = weights.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((label, 0.0));
     let doubt = if total > 0.0 { (most - own) / total } else { 0.0 };
     let distance = list.iter().map(|n| n.distance).sum::<f64>() / list.len().max(1) as f64;
     Verdict { image: i, label, other, doubt, distance }
@@ -115,7 +115,9 @@ impl Health {
     /// Images by how much their labels are in doubt, most first.
     pub fn doubtful(&self) -> Vec<Verdict> {
         let mut all = self.verdicts.clone();
-        all.sort_by(|a, b| b.doubt.total_cmp(&a.doubt).then(b.distance.total_cmp(&a.distance)).then(a.image.cmp(&b.image)));
+        all.sort_by(|a, b| {
+            b.doubt.total_cmp(&a.doubt).then(b.distance.total_cmp(&a.distance)).then(a.image.cmp(&b.image))
+        });
         all
     }
 
@@ -152,6 +154,9 @@ mod tests {
         assert_eq!(h.hardest()[0].image, 21);
         assert_eq!(h.ambiguous()[0].image, 20);
         assert_eq!(h.twice, [[4, 5]]);
-        assert_eq!((h.confused[0].classes, h.confused[0].images), ([0, 1], h.verdicts.iter().filter(|v| v.doubt > 0.0).count()));
+        assert_eq!(
+            (h.confused[0].classes, h.confused[0].images),
+            ([0, 1], h.verdicts.iter().filter(|v| v.doubt > 0.0).count())
+        );
     }
 }

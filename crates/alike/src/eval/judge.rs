@@ -38,7 +38,9 @@ pub enum EvalError {
     #[error("{0} has no images to judge with")]
     Empty(String),
     /// Images of no group.
-    #[error("{0} has no groups to leave out; leave --leave-group out, or name groups in a column 'group' of a table")]
+    #[error(
+        "{0} has no groups to leave out; leave --leave-group out, or name groups in a column 'group' of a table"
+    )]
     NoGroups(String),
     /// Nobody knows what is right.
     #[error("{0} has no classes to judge by")]

@@ -71,7 +71,10 @@ const DRAWS: usize = 2000;
 ///
 /// If lengths differ.
 pub fn difference(first: &[f64], second: &[f64], groups: &[u32], seed: u64) -> Difference {
-    assert!(first.len() == second.len() && first.len() == groups.len(), "difference: two values and a group a query");
+    assert!(
+        first.len() == second.len() && first.len() == groups.len(),
+        "difference: two values and a group a query"
+    );
     let mut sums: BTreeMap<u32, (f64, f64)> = BTreeMap::new();
     for ((a, b), g) in first.iter().zip(second).zip(groups) {
         let sum = sums.entry(*g).or_default();

@@ -46,9 +46,8 @@ pub fn saliency(network: &mut PixelGradients, images: [(&Images, usize); 2], see
             values
         })
         .collect();
-    let embed = |network: &mut PixelGradients, values: &[f32]| {
-        network.of(&bytes(values), |e| vec![0.0; e.len()]).0
-    };
+    let embed =
+        |network: &mut PixelGradients, values: &[f32]| network.of(&bytes(values), |e| vec![0.0; e.len()]).0;
     let embeddings = [embed(network, &pixels[0]), embed(network, &pixels[1])];
     let distance = squared_distance(&embeddings[0], &embeddings[1]).sqrt();
     let mut masking = Masking::default();

@@ -266,7 +266,8 @@ impl Pairs {
         let accuracies: Vec<f64> = (0..FOLDS)
             .filter(|fold| !folds[*fold].is_empty())
             .map(|fold| {
-                let others = folds.iter().enumerate().filter(|(i, _)| *i != fold).flat_map(|(_, f)| f.iter().copied());
+                let others =
+                    folds.iter().enumerate().filter(|(i, _)| *i != fold).flat_map(|(_, f)| f.iter().copied());
                 let threshold = best_threshold(others.collect());
                 let right = folds[fold].iter().filter(|(d, genuine)| (*d <= threshold) == *genuine).count();
                 right as f64 / folds[fold].len() as f64
@@ -352,7 +353,8 @@ mod tests {
         let v = verification(Vectors::Features(&f), &[0, 0, 1, 1, 2]).unwrap();
         assert_eq!((v.genuine, v.impostor, v.eer), (2, 8, 0.0));
         assert!((1.0..=4.0).contains(&v.threshold));
-        let given = Pairs::given(Vectors::Features(&f), &[([0, 1], true), ([1, 4], false), ([0, 4], false)]).unwrap();
+        let given =
+            Pairs::given(Vectors::Features(&f), &[([0, 1], true), ([1, 4], false), ([0, 4], false)]).unwrap();
         assert_eq!(given.sorted().iter().map(|p| p.distance).collect::<Vec<_>>(), [1.0, 19.0, 20.0]);
     }
 
@@ -391,7 +393,10 @@ mod tests {
         let width = |classes: u32| {
             let n = classes * 4;
             let value = |i: u32| f64::from(i.wrapping_mul(2_654_435_761) >> 16) / 65536.0;
-            let f = Features::new(1, (0..n).map(|i| (f64::from(i / 4 * 7 % classes) + 3.0 * value(i)) as f32).collect());
+            let f = Features::new(
+                1,
+                (0..n).map(|i| (f64::from(i / 4 * 7 % classes) + 3.0 * value(i)) as f32).collect(),
+            );
             let labels: Vec<u32> = (0..n).map(|i| i / 4).collect();
             let pairs = Pairs::all(Vectors::Features(&f), &labels).unwrap();
             let [low, high] = pairs.eer_interval(1);

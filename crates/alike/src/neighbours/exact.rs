@@ -49,9 +49,7 @@ pub fn nearest<T: Send>(
         let count = at_once.min(queries.len() - first);
         let mut blocks: Vec<QueryBlock> = (0..count)
             .step_by(QUERY_BLOCK)
-            .map(|i| {
-                QueryBlock::new(queries, first + i, QUERY_BLOCK.min(count - i), k, farthest)
-            })
+            .map(|i| QueryBlock::new(queries, first + i, QUERY_BLOCK.min(count - i), k, farthest))
             .collect();
         for start in (0..gallery.len()).step_by(GALLERY_BLOCK) {
             packed.fill(gallery, start, GALLERY_BLOCK.min(gallery.len() - start), &squares);
@@ -83,13 +81,7 @@ struct Candidates {
 }
 
 impl QueryBlock {
-    fn new(
-        queries: Vectors<'_>,
-        first: usize,
-        count: usize,
-        k: usize,
-        farthest: f64,
-    ) -> QueryBlock {
+    fn new(queries: Vectors<'_>, first: usize, count: usize, k: usize, farthest: f64) -> QueryBlock {
         let d = queries.d();
         let mut rows = AlignedBuffer::new(count * d);
         let candidates = (0..count)
@@ -121,7 +113,8 @@ impl QueryBlock {
                 }
                 for (j, v) in values.iter().enumerate() {
                     let index = packed.start + chunk * PANEL + j;
-                    if within(*v, found.limit) && chunk * PANEL + j < packed.count && !leave.out(query, index) {
+                    if within(*v, found.limit) && chunk * PANEL + j < packed.count && !leave.out(query, index)
+                    {
                         found.near.push((*v, index as u32));
                     }
                 }
@@ -194,12 +187,7 @@ mod tests {
     use crate::images::{Features, Images, Shape};
     use proptest::prelude::*;
 
-    fn plain(
-        queries: Vectors<'_>,
-        gallery: Vectors<'_>,
-        k: usize,
-        leave: Leave<'_>,
-    ) -> Vec<Vec<Neighbour>> {
+    fn plain(queries: Vectors<'_>, gallery: Vectors<'_>, k: usize, leave: Leave<'_>) -> Vec<Vec<Neighbour>> {
         let row = |v: Vectors<'_>, i| {
             let mut row = vec![0.0; v.d()];
             v.read(i, &mut row);
@@ -259,7 +247,10 @@ mod tests {
         let images = Images::new(shape, (0..15 * 90).map(|i| ((i * 97) % 251) as u8).collect());
         let v = Vectors::Pixels(&images);
         for tier in Tier::available() {
-            assert_eq!(nearest(tier, v, v, 7, Leave::Itself, |_, l| l.to_vec()), plain(v, v, 7, Leave::Itself));
+            assert_eq!(
+                nearest(tier, v, v, 7, Leave::Itself, |_, l| l.to_vec()),
+                plain(v, v, 7, Leave::Itself)
+            );
         }
     }
 }

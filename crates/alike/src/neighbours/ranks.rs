@@ -253,7 +253,8 @@ mod tests {
                 let right = list.iter().enumerate().filter(|(_, x)| labels[x.index] == labels[i]);
                 right.map(|(rank, _)| rank as u32 + 1).collect()
             });
-            let found = ranks_of_matches(tier, (v, &labels), (v, &labels), Leave::Itself, |_, ranks| ranks.to_vec());
+            let found =
+                ranks_of_matches(tier, (v, &labels), (v, &labels), Leave::Itself, |_, ranks| ranks.to_vec());
             assert_eq!(found, expected, "{tier:?}");
         }
     }

@@ -69,7 +69,9 @@ mod tests {
     #[test]
     fn heaps_stay_apart_and_a_map_comes_out_the_same_twice() {
         let value = |i: usize| ((i as f64 * 0.618_034).fract() - 0.5) as f32;
-        let data = (0..120).flat_map(|i| (0..5).map(move |k| if k == i / 40 { 6.0 } else { value(i * 5 + k) })).collect();
+        let data = (0..120)
+            .flat_map(|i| (0..5).map(move |k| if k == i / 40 { 6.0 } else { value(i * 5 + k) }))
+            .collect();
         let features = Features::new(5, data);
         let v = Vectors::Features(&features);
         let lists = nearest(Tier::available()[0], v, v, 30, Leave::Itself, |_, l| l.to_vec());

@@ -99,7 +99,9 @@ fn spread(begin: &[[f64; 2]], seed: u64) -> Vec<[f64; 2]> {
     begin
         .iter()
         .map(|p| {
-            let mut place = |v: f64, low: f64| (if unit > 0.0 { (v - low) * unit } else { 0.0 }) + 0.01 * rng.random::<f64>();
+            let mut place = |v: f64, low: f64| {
+                (if unit > 0.0 { (v - low) * unit } else { 0.0 }) + 0.01 * rng.random::<f64>()
+            };
             [place(p[0], x0), place(p[1], y0)]
         })
         .collect()
@@ -130,7 +132,11 @@ fn scale(list: &[Neighbour]) -> (f64, f64) {
         if (sum - wanted).abs() < 1e-5 {
             break;
         }
-        if sum > wanted { high = scale } else { low = scale }
+        if sum > wanted {
+            high = scale;
+        } else {
+            low = scale;
+        }
         scale = if f64::is_finite(high) { (low + high) / 2.0 } else { scale * 2.0 };
     }
     let mean = list.iter().map(|n| n.distance).sum::<f64>() / list.len().max(1) as f64;
@@ -148,7 +154,9 @@ mod tests {
     fn heaps_stay_apart_and_the_same_seed_gives_the_same_map() {
         // Three heaps of forty in five dimensions, all begun on a line where they are mixed.
         let value = |i: usize| ((i as f64 * 0.618_034).fract() - 0.5) as f32;
-        let data = (0..120).flat_map(|i| (0..5).map(move |k| if k == i / 40 { 6.0 } else { value(i * 5 + k) })).collect();
+        let data = (0..120)
+            .flat_map(|i| (0..5).map(move |k| if k == i / 40 { 6.0 } else { value(i * 5 + k) }))
+            .collect();
         let features = Features::new(5, data);
         let v = Vectors::Features(&features);
         let lists = nearest(Tier::available()[0], v, v, 10, Leave::Itself, |_, l| l.to_vec());
@@ -156,13 +164,19 @@ mod tests {
         let map = umap(&lists, &begin, 3);
         assert_eq!(map, umap(&lists, &begin, 3));
         assert_ne!(map, umap(&lists, &begin, 4));
-        let near = |i: usize| (0..120).filter(|j| *j != i).min_by(|a, b| square(map[i], map[*a]).total_cmp(&square(map[i], map[*b])));
+        let near = |i: usize| {
+            (0..120)
+                .filter(|j| *j != i)
+                .min_by(|a, b| square(map[i], map[*a]).total_cmp(&square(map[i], map[*b])))
+        };
         assert!((0..120).all(|i| near(i).unwrap() / 40 == i / 40), "a point's nearest is of its own heap");
     }
 
     #[test]
     fn degenerate_sets_have_finite_maps() {
-        for features in [Features::new(2, vec![1.0; 20]), Features::new(1, vec![0.0, 5.0]), Features::new(1, vec![3.0])] {
+        for features in
+            [Features::new(2, vec![1.0; 20]), Features::new(1, vec![0.0, 5.0]), Features::new(1, vec![3.0])]
+        {
             let v = Vectors::Features(&features);
             let lists = nearest(Tier::available()[0], v, v, 3, Leave::Itself, |_, l| l.to_vec());
             let map = umap(&lists, &vec![[0.0; 2]; features.len()], 0);

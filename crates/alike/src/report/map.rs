@@ -46,7 +46,9 @@ impl MapPoints<'_> {
             .iter()
             .map(|c| match c {
                 Colouring::Kinds(name, kinds, of) => json!({ "name": name, "kinds": kinds, "of": of }),
-                Colouring::Scale(name, of) => json!({ "name": name, "of": of.iter().map(|v| tidy(*v)).collect::<Vec<_>>() }),
+                Colouring::Scale(name, of) => {
+                    json!({ "name": name, "of": of.iter().map(|v| tidy(*v)).collect::<Vec<_>>() })
+                }
             })
             .collect();
         let facts = json!({

@@ -3,8 +3,8 @@
 use super::evidence::{Evidence, Triplets, percent, thousands};
 use super::figure::{Figure, sprite};
 use super::figures::{
-    Sample, accuracy, anomalies, architecture, clusters, concept, confusion, curves, doubts, few_shot, loss, sentence, spaces,
-    strips, unseen, verification_figure, why,
+    Sample, accuracy, anomalies, architecture, clusters, concept, confusion, curves, doubts, few_shot, loss,
+    sentence, spaces, strips, unseen, verification_figure, why,
 };
 use super::theme;
 use crate::eval::{Pairs, RetrievalReport};

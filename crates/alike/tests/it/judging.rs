@@ -22,7 +22,12 @@ fn detection_and_agreement_are_scikit_learns() {
         close(ours[name].as_f64().unwrap(), value.as_f64().unwrap(), name);
     }
     // The same as pairs, an anomaly's score being nearness.
-    let pair = |(i, (s, a)): (usize, (&f64, &bool))| Pair { distance: -s, genuine: *a, of: [i as u32; 2], images: [i as u32; 2] };
+    let pair = |(i, (s, a)): (usize, (&f64, &bool))| Pair {
+        distance: -s,
+        genuine: *a,
+        of: [i as u32; 2],
+        images: [i as u32; 2],
+    };
     let pairs = Pairs::new(scores.iter().zip(&anomaly).enumerate().map(pair).collect()).unwrap();
     for (far, tar) in expected["tar"].as_object().unwrap() {
         close(pairs.at_far(far.parse().unwrap()).tar, tar.as_f64().unwrap(), far);

@@ -22,7 +22,10 @@ fn page(data: &Dataset, settings: Settings, ks: &[usize]) -> Report {
     let judgement = judge.judge(data, image, &gallery, &queries, excluded).unwrap();
     let (settings, checkpoint) = (training.settings(), &training.checkpoint());
     let (gallery, queries, judgement, metrics) = (&gallery, &queries, &judgement, &[][..]);
-    Report::new(&Evidence { data, settings, checkpoint, metrics, gallery, queries, judgement, retrieval: None, tier }, None)
+    Report::new(
+        &Evidence { data, settings, checkpoint, metrics, gallery, queries, judgement, retrieval: None, tier },
+        None,
+    )
 }
 
 #[test]

@@ -68,7 +68,11 @@ pub(super) fn run(args: &AnomalyProtocolArgs, opened: Opened, global: &Global) -
         ("classes left out of training", vec![Task { name, reference: known, queries: all_test, anomaly }])
     } else {
         ensure!(data.labelled, "{} has no classes; name a data set of anomalies with --against", data.name);
-        ensure!(!data.is_open_set(), "no class of {} has both training and test images; split it by image to judge classes alone", data.name);
+        ensure!(
+            !data.is_open_set(),
+            "no class of {} has both training and test images; split it by image to judge classes alone",
+            data.name
+        );
         let tasks = (0..data.classes.len() as u32)
             .filter(|c| test.labels.contains(c))
             .map(|class| Task {
@@ -136,7 +140,8 @@ fn detect(
     method: AnomalyMethod,
 ) -> anyhow::Result<Detection> {
     let scores = Detector::fit(tier, reference, labels, method)?.score(queries);
-    Detection::new(&scores, anomaly).ok_or_else(|| anyhow::anyhow!("there are no anomalies among the test images, or nothing else"))
+    Detection::new(&scores, anomaly)
+        .ok_or_else(|| anyhow::anyhow!("there are no anomalies among the test images, or nothing else"))
 }
 
 fn csv_of(rows: &[Row]) -> anyhow::Result<String> {
@@ -156,7 +161,8 @@ fn csv_of(rows: &[Row]) -> anyhow::Result<String> {
 fn table(data: &str, protocol: &str, rows: &[Row]) -> anyhow::Result<()> {
     line(format!("{data}: {protocol}; AUROC by class and method"))?;
     let per = rows.iter().take_while(|r| r.name == rows[0].name).count();
-    let heading = |r: &Row| if r.space == "image" { "pixels, knn".to_owned() } else { r.method.replace(":k=1", "") };
+    let heading =
+        |r: &Row| if r.space == "image" { "pixels, knn".to_owned() } else { r.method.replace(":k=1", "") };
     let columns: String = rows[..per].iter().map(|r| format!(" {:>22}", heading(r))).collect();
     line(format!("{:16}{columns}", ""))?;
     let show = |v: f64| format!(" {:>20.2} %", 100.0 * v);
@@ -170,7 +176,8 @@ fn table(data: &str, protocol: &str, rows: &[Row]) -> anyhow::Result<()> {
         [("mean AUROC", |d| d.auroc), ("mean AUPR", |d| d.aupr), ("mean FPR at 95 %", |d| d.fpr_at_95_tpr)];
     let tasks = rows.len() / per;
     for (name, of) in means {
-        let mean = |k: usize| rows.iter().skip(k).step_by(per).map(|r| of(&r.detection)).sum::<f64>() / tasks as f64;
+        let mean =
+            |k: usize| rows.iter().skip(k).step_by(per).map(|r| of(&r.detection)).sum::<f64>() / tasks as f64;
         let values: String = (0..per).map(|k| show(mean(k))).collect();
         line(format!("{name:16}{values}"))?;
     }

@@ -18,7 +18,10 @@ pub(super) fn run(args: &FewShotArgs, opened: Opened, global: &Global) -> anyhow
     let mut subject = Subject::of(opened, &args.subject, global)?;
     let data = &subject.data;
     if !data.is_open_set() && args.subject.data.is_none() {
-        note(global, "these classes were trained on; judge by classes that were not with --split class or --data");
+        note(
+            global,
+            "these classes were trained on; judge by classes that were not with --split class or --data",
+        );
     }
     let seed = global.seed.unwrap_or(0);
     let mut drawn = Vec::new();
@@ -41,7 +44,9 @@ pub(super) fn run(args: &FewShotArgs, opened: Opened, global: &Global) -> anyhow
     if global.json {
         let each: Vec<_> =
             results.iter().map(|[image, feature]| json!({ "image": image, "feature": feature })).collect();
-        return line(json!({ "data": subject.data.name, "classes": subject.classes(), "few_shot": each }).to_string());
+        return line(
+            json!({ "data": subject.data.name, "classes": subject.classes(), "few_shot": each }).to_string(),
+        );
     }
     let within = if args.within_category { ", each within one category" } else { "" };
     line(format!(
@@ -76,7 +81,10 @@ fn one_shot_runs(path: &Path, flip: bool, opened: Opened, global: &Global) -> an
     let episodes: Vec<Episode> = runs
         .runs
         .iter()
-        .map(|r| Episode { support: r.support.iter().map(|i| vec![*i]).collect(), queries: r.queries.clone() })
+        .map(|r| Episode {
+            support: r.support.iter().map(|i| vec![*i]).collect(),
+            queries: r.queries.clone(),
+        })
         .collect();
     let first = episodes.first().with_context(|| format!("{} holds no run", path.display()))?;
     let error = |vectors: Vectors<'_>| -> Vec<f64> {

@@ -99,7 +99,8 @@ fn table(name: &str, [image, feature]: &[Space; 2]) -> anyhow::Result<()> {
         let show = |a: &AtFar| format!("{} ({} wrong pairs)", percent(a.tar), a.support);
         line(format!("{:22} {:>26} {:>26}", format!("TAR at FAR {}", f.far), show(i), show(f)))?;
     }
-    let folded = |s: &Space| format!("{} ± {:.2}", percent(s.folded.accuracy), 100.0 * s.folded.standard_error);
+    let folded =
+        |s: &Space| format!("{} ± {:.2}", percent(s.folded.accuracy), 100.0 * s.folded.standard_error);
     line(format!("{:22} {:>26} {:>26}", "accuracy, ten folds", folded(image), folded(feature)))?;
     line(format!("{:22} {:>26.4} {:>26.4}", "threshold at EER", image.eer.threshold, feature.eer.threshold))?;
     if feature.at_far.iter().any(|a| a.support < 10) {
@@ -107,7 +108,12 @@ fn table(name: &str, [image, feature]: &[Space; 2]) -> anyhow::Result<()> {
     }
     for (condition, f) in &feature.by {
         let i = image.by.get(condition).map_or(String::new(), |i| percent(i.eer));
-        line(format!("EER, {condition:17} {i:>26} {:>26}   {} + {} pairs", percent(f.eer), f.genuine, f.impostor))?;
+        line(format!(
+            "EER, {condition:17} {i:>26} {:>26}   {} + {} pairs",
+            percent(f.eer),
+            f.genuine,
+            f.impostor
+        ))?;
     }
     Ok(())
 }
@@ -134,7 +140,11 @@ fn read_pairs(path: &Path, names: &[String]) -> anyhow::Result<Vec<([usize; 2], 
         let at = header.iter().position(|c| c.trim_start_matches('\u{feff}') == name);
         at.with_context(|| {
             let there: Vec<&str> = header.iter().collect();
-            format!("{} has no column '{name}' (its columns: {}; wanted: a, b, same)", path.display(), there.join(", "))
+            format!(
+                "{} has no column '{name}' (its columns: {}; wanted: a, b, same)",
+                path.display(),
+                there.join(", ")
+            )
         })
     };
     let (a, b, same) = (column("a")?, column("b")?, column("same")?);

@@ -71,7 +71,8 @@ pub(in crate::data) fn column(source: &Path, name: &str) -> Result<HashMap<Strin
         return Err(wrong(source, why));
     }
     let text = files::read(&table)?;
-    let delimiter = if text.split(|b| *b == b'\n').next().unwrap_or_default().contains(&b'\t') { b'\t' } else { b',' };
+    let delimiter =
+        if text.split(|b| *b == b'\n').next().unwrap_or_default().contains(&b'\t') { b'\t' } else { b',' };
     let mut csv = csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).from_reader(&text[..]);
     let columns = csv.headers().map_err(|e| wrong(&table, e.to_string()))?.clone();
     let at = |name: &str| columns.iter().position(|c| c.trim_start_matches('\u{feff}') == name);

@@ -19,7 +19,8 @@ const HEIGHT: f64 = 230.0;
 /// ones. Nothing for an open set, where all are new.
 pub(in crate::report) fn anomalies(e: &Evidence<'_>) -> Option<Figure> {
     let (train, test) = (&e.data.train, &e.data.test);
-    if e.data.gallery().1 || e.data.given_gallery.is_some() || e.gallery.len() < 2 || test.images.are_floats() {
+    if e.data.gallery().1 || e.data.given_gallery.is_some() || e.gallery.len() < 2 || test.images.are_floats()
+    {
         return None;
     }
     let left_out = |label: u32| e.settings.exclude_class.contains(&e.data.classes[label as usize]);
@@ -44,7 +45,11 @@ pub(in crate::report) fn anomalies(e: &Evidence<'_>) -> Option<Figure> {
             .into_iter()
             .filter_map(|m| {
                 let d = Detection::new(&scores(m)?, &anomaly)?;
-                Some(format!("{m}: AUROC {}, at a recall of 95 % {} false alarms", percent(d.auroc), percent(d.fpr_at_95_tpr)))
+                Some(format!(
+                    "{m}: AUROC {}, at a recall of 95 % {} false alarms",
+                    percent(d.auroc),
+                    percent(d.fpr_at_95_tpr)
+                ))
             })
             .collect();
         caption.push_str(&format!(
@@ -73,12 +78,23 @@ pub(in crate::report) fn anomalies(e: &Evidence<'_>) -> Option<Figure> {
             heading: String::new(),
             others: near
                 .into_iter()
-                .map(|g| Shown { images: &train.images, i: g, text: name(train.labels[g]), tone: Tone::Plain })
+                .map(|g| Shown {
+                    images: &train.images,
+                    i: g,
+                    text: name(train.labels[g]),
+                    tone: Tone::Plain,
+                })
                 .collect(),
         })
         .collect();
     panels.push(picture_panel("The most unlike, and what they are nearest to", &rows));
-    Some(Figure { name: "anomalies", title: "What is unlike all that it knows".to_owned(), caption, panels, columns: 2 })
+    Some(Figure {
+        name: "anomalies",
+        title: "What is unlike all that it knows".to_owned(),
+        caption,
+        panels,
+        columns: 2,
+    })
 }
 
 fn histogram(scores: &[f64], anomaly: &[bool]) -> Panel {

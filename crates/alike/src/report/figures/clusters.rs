@@ -44,7 +44,12 @@ pub(in crate::report) fn clusters(e: &Evidence<'_>) -> Option<Figure> {
         });
         let shown = members.len().min(EACH);
         let others = (0..shown)
-            .map(|k| Shown { images: &test.images, i: members[k * members.len() / shown], text: String::new(), tone: Tone::Plain })
+            .map(|k| Shown {
+                images: &test.images,
+                i: members[k * members.len() / shown],
+                text: String::new(),
+                tone: Tone::Plain,
+            })
             .collect();
         PictureRow { lead: None, heading, others }
     };
@@ -62,6 +67,7 @@ pub(in crate::report) fn clusters(e: &Evidence<'_>) -> Option<Figure> {
         agrees.v_measure,
         percent(agrees.purity),
     );
-    let panels = vec![picture_panel("Clusters, the largest first", &shown[..half]), picture_panel("", &shown[half..])];
+    let panels =
+        vec![picture_panel("Clusters, the largest first", &shown[..half]), picture_panel("", &shown[half..])];
     Some(Figure { name: "clusters", title: "What lies together".to_owned(), caption, panels, columns: 2 })
 }

@@ -22,7 +22,8 @@ pub(in crate::report) fn doubts(e: &Evidence<'_>) -> Option<Figure> {
     let found = health(e.tier, &e.gallery.select(&rows), &labels, K, |_, _| false);
     let name = |label: u32| e.data.classes[label as usize].clone();
     let doubtful: Vec<_> = found.doubtful().into_iter().filter(|v| v.doubt > 0.0).collect();
-    let shown = |image: usize, text: String, tone| Shown { images: &split.images, i: rows[image], text, tone };
+    let shown =
+        |image: usize, text: String, tone| Shown { images: &split.images, i: rows[image], text, tone };
     let wrong: Vec<Shown<'_>> = doubtful
         .iter()
         .take(SHOWN)
@@ -43,7 +44,11 @@ pub(in crate::report) fn doubts(e: &Evidence<'_>) -> Option<Figure> {
         .take(3)
         .map(|c| format!("{} and {} ({} images)", name(c.classes[0]), name(c.classes[1]), c.images))
         .collect();
-    let most = if confused.is_empty() { String::new() } else { format!(" Most often confused: {}.", confused.join(", ")) };
+    let most = if confused.is_empty() {
+        String::new()
+    } else {
+        format!(" Most often confused: {}.", confused.join(", "))
+    };
     let caption = format!(
         "{} images judged by their {K} nearest others in the learned space: the labels of {} are contradicted. Those \
          contradicted most, as label→what the neighbours say, and the most undecided.{most} All of them, and a cleaned table: alike health RUN -o DIR.",
@@ -51,6 +56,9 @@ pub(in crate::report) fn doubts(e: &Evidence<'_>) -> Option<Figure> {
         thousands(doubtful.len()),
     );
     let row = |others| vec![PictureRow { lead: None, heading: String::new(), others }];
-    let panels = vec![picture_panel("Labels in doubt", &row(wrong)), picture_panel("Between two classes", &row(between))];
+    let panels = vec![
+        picture_panel("Labels in doubt", &row(wrong)),
+        picture_panel("Between two classes", &row(between)),
+    ];
     Some(Figure { name: "doubts", title: "Are the labels right?".to_owned(), caption, panels, columns: 2 })
 }

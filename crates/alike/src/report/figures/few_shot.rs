@@ -20,13 +20,17 @@ pub(in crate::report) fn few_shot(e: &Evidence<'_>) -> Option<Figure> {
         .filter_map(|(ways, shots)| {
             let how = Episodes { ways, shots, queries: 15, count: EPISODES, within_category: false };
             let episodes = draw_episodes(&test.labels, &e.data.categories, how, e.settings.seed).ok()?;
-            Some([play(Vectors::Pixels(&test.images), &episodes), play(Vectors::Features(e.queries), &episodes)])
+            Some([
+                play(Vectors::Pixels(&test.images), &episodes),
+                play(Vectors::Features(e.queries), &episodes),
+            ])
         })
         .collect();
     if played.is_empty() {
         return None;
     }
-    let names: Vec<String> = played.iter().map(|p| format!("{}-way {}-shot", p[1].ways, p[1].shots)).collect();
+    let names: Vec<String> =
+        played.iter().map(|p| format!("{}-way {}-shot", p[1].ways, p[1].shots)).collect();
     let rows: Vec<Row<'_>> = played
         .iter()
         .zip(&names)
@@ -42,5 +46,11 @@ pub(in crate::report) fn few_shot(e: &Evidence<'_>) -> Option<Figure> {
          image, the embedding by the nearest class mean, with the half width of its 95 % interval over episodes.",
     );
     let panels = vec![chart("Accuracy", &rows, 1.0)];
-    Some(Figure { name: "few-shot", title: "New classes from a handful of images".to_owned(), caption, panels, columns: 2 })
+    Some(Figure {
+        name: "few-shot",
+        title: "New classes from a handful of images".to_owned(),
+        caption,
+        panels,
+        columns: 2,
+    })
 }

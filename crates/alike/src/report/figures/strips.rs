@@ -1,7 +1,7 @@
 //! Queries and their nearest neighbours, in both spaces.
 
-use crate::eval::SpaceJudgement;
 use super::pictures::{PictureRow, Shown, Tone, picture_rows};
+use crate::eval::SpaceJudgement;
 use crate::report::evidence::{Evidence, thousands};
 use crate::report::figure::Figure;
 

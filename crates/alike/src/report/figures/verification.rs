@@ -42,7 +42,8 @@ fn thinned(pairs: &Pairs) -> Vec<[f64; 2]> {
     let step = 8.0 / POINTS as f64;
     for (i, p) in all.iter().enumerate() {
         let new = kept.last().is_none_or(|last: &[f64; 2]| {
-            (p[0].max(1e-8).log10() - last[0].max(1e-8).log10()).abs() >= step || (p[1] - last[1]).abs() >= 0.01
+            (p[0].max(1e-8).log10() - last[0].max(1e-8).log10()).abs() >= step
+                || (p[1] - last[1]).abs() >= 0.01
         });
         if new || i + 1 == all.len() {
             kept.push(*p);
@@ -151,7 +152,8 @@ fn worst(pairs: &Pairs, images: &Images) -> Panel {
             })
             .collect()
     };
-    let row = |heading: &str, genuine| PictureRow { lead: None, heading: heading.to_owned(), others: of(genuine) };
+    let row =
+        |heading: &str, genuine| PictureRow { lead: None, heading: heading.to_owned(), others: of(genuine) };
     picture_panel(
         "Pairs that are judged worst",
         &[row("Of one class, and farthest apart", true), row("Of two classes, and nearest", false)],

@@ -38,7 +38,8 @@ pub fn explained(pairs: &[Explained<'_>]) -> Figure {
         .chunks(half)
         .enumerate()
         .map(|(i, some)| {
-            let body = html! { @for (row, pair) in some.iter().enumerate() { (drawn(pair, row as f64 * ROW)) } };
+            let body =
+                html! { @for (row, pair) in some.iter().enumerate() { (drawn(pair, row as f64 * ROW)) } };
             let title = if i == 0 { "What they are alike by" } else { "" };
             Panel { title: title.to_owned(), height: ROW * some.len() as f64, body }
         })

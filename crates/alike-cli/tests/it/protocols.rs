@@ -1,0 +1,171 @@
+//! Runs judged by the field's protocols.
+
+use crate::command::Scene;
+use crate::sources::picture;
+use serde_json::Value;
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+/// Eight classes by height of the bar and colour, ten images each, half of the classes trained on.
+fn open_set(scene: &Scene) {
+    let mut table = String::from("path,label,category,light\n");
+    for class in 0..8 {
+        for i in 0..10 {
+            let mut image = picture(class % 3, i);
+            image.pixels_mut().for_each(|p| p.0[2] = p.0[2].wrapping_add((class as u8 / 3) * 80));
+            let path = format!("{class}-{i}.png");
+            image.save(scene.write(&format!("set/{path}"), b"")).unwrap();
+            let light = if i < 5 { "day" } else { "night" };
+            table.push_str(&format!("{path},class{class},kind{},{light}\n", class % 2));
+        }
+    }
+    scene.write("set/all.csv", table.as_bytes());
+    scene.ok("train --data set/all.csv --split class:test=0.5 --out run --epochs 2 -q");
+}
+
+#[test]
+fn verification_tells_rates_by_threshold_and_condition() {
+    let scene = Scene::new();
+    open_set(&scene);
+    let told = json(&scene.ok("eval run verification --json --by light --csv roc.csv -o v.png -q"));
+    for space in ["image", "feature"] {
+        let s = &told[space];
+        assert_eq!((&s["genuine"], &s["impostor"]), (&(4 * 45).into(), &(6 * 100).into()));
+        assert_eq!(s["at_far"].as_array().unwrap().len(), 4);
+        let [low, high] = [0, 1].map(|i| s["eer_interval"][i].as_f64().unwrap());
+        assert!(low <= high && (0.0..=1.0).contains(&s["eer"].as_f64().unwrap()));
+        for condition in ["day", "night", "day / night"] {
+            assert!(s["by"][condition]["eer"].is_number(), "{s}");
+        }
+    }
+    let curve = std::fs::read_to_string(scene.path("roc.csv")).unwrap();
+    assert!(
+        curve.starts_with("space,false_accept_rate,true_accept_rate,false_reject_rate\nimage,0,0,1\n"),
+        "{curve}"
+    );
+    assert!(scene.path("v.png").is_file());
+    scene.ok("eval run verification --flip -q");
+    scene.refused("eval run verification --by nothing", 1, &["no column 'nothing'", "light"]);
+    // Pairs that are given: two of the test images' names.
+    let names: Vec<String> = std::fs::read_to_string(scene.path("run/split.csv"))
+        .unwrap()
+        .lines()
+        .filter(|l| l.starts_with("test,"))
+        .map(|l| l.rsplit(',').next().unwrap().to_owned())
+        .collect();
+    let mut pairs = String::from("a,b,same\n");
+    for i in 0..9 {
+        pairs.push_str(&format!(
+            "{},{},true\n{},{},false\n",
+            names[i],
+            names[i + 1],
+            names[i],
+            names[i + 20]
+        ));
+    }
+    scene.write("pairs.csv", pairs.as_bytes());
+    let told = json(&scene.ok("eval run verification --pairs pairs.csv --json -q"));
+    assert_eq!((&told["feature"]["genuine"], &told["feature"]["impostor"]), (&9.into(), &9.into()));
+    scene.write("pairs.csv", b"a,b,same\nnobody.png,x,1\n");
+    scene.refused("eval run verification --pairs pairs.csv", 1, &["line 2", "nobody.png"]);
+    scene.write("pairs.csv", b"a,b\n");
+    scene.refused("eval run verification --pairs pairs.csv", 1, &["no column 'same'"]);
+}
+
+#[test]
+fn few_shot_episodes_and_one_shot_runs() {
+    let scene = Scene::new();
+    open_set(&scene);
+    let told = json(&scene.ok("eval run --json few-shot --ways 2,4 --shots 1 --episodes 40 -q"));
+    let each = told["few_shot"].as_array().unwrap();
+    assert_eq!((told["classes"].as_u64(), each.len()), (Some(4), 2));
+    assert_eq!((&each[1]["feature"]["ways"], &each[1]["feature"]["episodes"]), (&4.into(), &40.into()));
+    assert!((0.0..=1.0).contains(&each[0]["feature"]["prototypes"]["mean"].as_f64().unwrap()));
+    assert_eq!(
+        told,
+        json(&scene.ok("eval run --json few-shot --ways 2,4 --shots 1 --episodes 40 -q --threads 1"))
+    );
+    scene.refused("eval run few-shot --ways 5", 1, &["5-way", "4"]);
+    scene.refused("eval run few-shot --ways 2 --shots 10", 1, &["11 images"]);
+    // The layout of Omniglot's runs, with the right answers' images among the trained ones.
+    for run in ["run01", "run02"] {
+        let mut labels = String::new();
+        for class in 0..3 {
+            picture(class, 50)
+                .save(scene.write(&format!("runs/{run}/training/class{class}.png"), b""))
+                .unwrap();
+            picture(class, 60).save(scene.write(&format!("runs/{run}/test/item{class}.png"), b"")).unwrap();
+            labels.push_str(&format!("{run}/test/item{class}.png {run}/training/class{class}.png\n"));
+        }
+        scene.write(&format!("runs/{run}/class_labels.txt"), labels.as_bytes());
+    }
+    let told = json(&scene.ok("eval run --json few-shot --runs runs -q"));
+    assert_eq!(told["runs"].as_array().unwrap().len(), 2);
+    assert_eq!(told["image_error"]["mean"], 0.0, "bars at three heights are told apart by pixels");
+    scene.write("runs/run02/class_labels.txt", b"run02/test/item0.png run02/training/class9.png\n");
+    scene.refused("eval run few-shot --runs runs", 1, &["run02", "line 1", "class9.png"]);
+    scene.refused("eval run few-shot --runs set", 1, &["class_labels.txt"]);
+}
+
+#[test]
+fn anomalies_are_classes_left_out_or_all_but_one_or_another_set() {
+    let scene = Scene::new();
+    scene.train("--exclude-class 2");
+    let told = json(&scene.ok("eval run --json anomaly -q"));
+    assert_eq!(told["protocol"], "classes left out of training");
+    let rows = told["rows"].as_array().unwrap();
+    assert_eq!((rows.len(), &rows[0]["space"], &rows[0]["anomalies"]), (5, &"image".into(), &10.into()));
+    let told = json(&scene.ok("eval run --json anomaly --one-class --method knn --csv a.csv -q"));
+    assert_eq!(
+        (told["protocol"].as_str(), told["rows"].as_array().unwrap().len()),
+        (Some("one class only"), 6)
+    );
+    assert_eq!(std::fs::read_to_string(scene.path("a.csv")).unwrap().lines().count(), 7);
+    let told = json(&scene.ok("eval run --json anomaly --against digits:train=20,test=20 --method knn -q"));
+    assert_eq!((&told["rows"][0]["normal"], &told["rows"][0]["anomalies"]), (&30.into(), &20.into()));
+    assert!(scene.ok("eval run anomaly --method knn -q").contains("mean AUROC"));
+}
+
+#[test]
+fn runs_are_compared_on_the_same_images() {
+    let scene = Scene::new();
+    scene.train("");
+    scene.ok("train --data data --recipe seed --out other --epochs 3 --batch 16 --seed 3 -q");
+    let told = json(&scene.ok("compare run other --json -q"));
+    let second = &told["runs"][1];
+    assert_eq!(second["run"], "other");
+    for measure in ["1-NN", "R-Precision", "MAP@R"] {
+        let d = &second["against_first"][measure];
+        let p = d["p_value"].as_f64().unwrap();
+        assert!(p > 0.0 && p <= 1.0 && d["groups"] == 30, "{d}");
+    }
+    let same = scene.ok("compare run run -q");
+    assert!(same.contains("+0.00 points [+0.00, +0.00]  p 1.0000  may be chance"), "{same}");
+    scene.refused("compare run", 1, &["two or more"]);
+    scene.ok("train --data digits:train=40,test=20 --recipe seed --out third --epochs 1 --batch 16 -q");
+    scene.refused("compare run third -q", 1, &["not judged on the same images"]);
+}
+
+#[test]
+fn an_image_is_not_compared_with_those_of_its_own_group() {
+    let scene = Scene::new();
+    // Two images a group are the same picture: without groups each finds its twin.
+    let mut table = String::from("path,label,split,group\n");
+    for i in 0..24 {
+        let path = format!("{i}.png");
+        picture(i / 2 % 3, i / 2).save(scene.write(&format!("set/{path}"), b"")).unwrap();
+        let split = if i % 2 == 0 { "train" } else { "test" };
+        table.push_str(&format!("{path},class{},{split},g{}\n", i / 2 % 3, i / 2));
+    }
+    scene.write("set/all.csv", table.as_bytes());
+    scene.ok("train --data set/all.csv --out run --epochs 1 -q --split given");
+    let twin = json(&scene.ok("eval run --json -q"));
+    let others = json(&scene.ok("eval run --json -q --leave-group"));
+    let map = |j: &Value| j["retrieval"]["image"]["micro"]["recall_at"][0].as_f64().unwrap();
+    assert_eq!(map(&twin), 1.0);
+    assert_eq!(others["retrieval"]["image"]["queries"], 12);
+    scene.train("--force");
+    scene.refused("eval run --leave-group", 1, &["no groups"]);
+}
