@@ -1,6 +1,6 @@
 """Measures what the project promises of judging and using an embedding: python bench/judging.py PROTOCOL... [--seeds 1,2,3]
 
-Needs numpy, a release build, and the real data in $ALIKE_DATA or ../shared/data. Protocols:
+Needs numpy, a release build (or another that ALIKE names), and the real data in $ALIKE_DATA or ../shared/data. Protocols:
 
   lake       Omniglot's 20 within-alphabet one-shot runs, trained on the background characters alone
   vinyals    Omniglot by the lists of Vinyals et al., 28 x 28: 5 and 20 ways, 1 and 5 shots
@@ -22,14 +22,14 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-ALIKE = ROOT / "target/release/alike"
+ALIKE = Path(os.environ.get("ALIKE", ROOT / "target/release/alike"))
 DATA = Path(os.environ.get("ALIKE_DATA", ROOT / "../shared/data")).resolve()
 
 # Chosen on background alphabets that were held out (lake), and on the validation classes of the lists (vinyals).
-LAKE = ["--data", "omniglot", "--rotations", "--prepare", "size=35x35"]
-VINYALS = ["--data", "omniglot", "--prepare", "size=28x28"]
+LAKE = ["--data", "omniglot", "--rotations", "--prepare", "size=35x35", "--epochs", "12"]
+VINYALS = ["--data", "omniglot", "--prepare", "size=28x28", "--epochs", "16"]
 LISTS = DATA / "omniglot/vinyals"
-OMNIGLOT = ["--network", "residual", "--loss", "multi-similarity"]
+OMNIGLOT = ["--network", "residual", "--loss", "circle", "--learning-rate", "4e-3"]
 
 
 def alike(*words):

@@ -20,6 +20,9 @@ const SHOWN: usize = 16;
 /// Clusters of a sheet, the largest.
 const CLUSTERS: usize = 60;
 
+/// Those that are shown of a cluster, as far as they can be.
+type Pictures = Vec<Option<(Images, usize)>>;
+
 pub(crate) fn run(args: &ClusterArgs, global: &Global) -> anyhow::Result<()> {
     let files: Vec<_> = [&args.csv, &args.out].into_iter().flatten().map(|p| p.as_path()).collect();
     refuse_existing(&files, args.force)?;
@@ -64,7 +67,7 @@ pub(crate) fn run(args: &ClusterArgs, global: &Global) -> anyhow::Result<()> {
         files::write(path, &csv.into_inner()?)?;
     }
     if let Some(out) = &args.out {
-        let found: Vec<(String, Vec<Option<(Images, usize)>>)> = clusters
+        let found: Vec<(String, Pictures)> = clusters
             .iter()
             .take(CLUSTERS)
             .map(|(c, members)| {
