@@ -2,6 +2,7 @@
 
 use crate::args::{Global, SourceArgs, SubjectArgs};
 use crate::commands::{data_of, places, remark, settings};
+use crate::embedder::Embedder;
 use crate::printer::Bars;
 use alike::data::{Dataset, Preparation, PreparationWish, load};
 use alike::engine::Engine;
@@ -11,6 +12,7 @@ use alike::model::Checkpoint;
 use alike::report::Evidence;
 use alike::train::{Metric, Run, Settings, read_metrics};
 use alike_kernels::Tier;
+use std::path::PathBuf;
 
 pub(crate) struct Judged {
     pub(crate) judgement: Judgement,
@@ -139,9 +141,7 @@ impl Judged {
 pub(crate) struct Subject {
     pub(crate) settings: Settings,
     pub(crate) data: Dataset,
-    pub(crate) checkpoint: Checkpoint,
-    engine: Engine,
-    flip: bool,
+    embedder: Embedder,
 }
 
 impl Subject {
@@ -153,29 +153,26 @@ impl Subject {
             Some(what) => opened.other(what, &args.source, global)?,
         };
         opened.fits(&data)?;
-        Subject::new(opened, data, args.flip)
+        Subject::new(opened, data, &args.with, args.flip)
     }
 
-    pub(crate) fn new(opened: Opened, data: Dataset, flip: bool) -> anyhow::Result<Subject> {
+    pub(crate) fn new(
+        opened: Opened,
+        data: Dataset,
+        with: &[PathBuf],
+        flip: bool,
+    ) -> anyhow::Result<Subject> {
         let Opened { settings, checkpoint, .. } = opened;
-        let engine = Engine::new(&checkpoint.network)?;
-        Ok(Subject { settings, data, checkpoint, engine, flip })
+        Ok(Subject { settings, data, embedder: Embedder::new(checkpoint, with, flip)? })
     }
 
     pub(crate) fn tier(&self) -> Tier {
-        self.engine.tier()
+        self.embedder.tier()
     }
 
-    /// Embeds images, mirrored too if the user wants that.
+    /// Embeds images.
     pub(crate) fn embed(&mut self, images: &Images) -> anyhow::Result<Features> {
-        let parameters = &self.checkpoint.parameters;
-        let features = if self.flip {
-            self.engine.embed_with_mirror(parameters, images)
-        } else {
-            self.engine.embed(parameters, images)
-        };
-        images.check()?;
-        Ok(features)
+        self.embedder.embed(images)
     }
 
     /// How many classes the test split has images of.

@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod config;
+mod embedder;
 mod judged;
 mod printer;
 mod using;

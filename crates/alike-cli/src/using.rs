@@ -2,12 +2,11 @@
 
 use crate::args::{Global, OnErrorArg, PicturesArgs};
 use crate::commands::{data_of, places, remark, settings};
+use crate::embedder::Embedder;
 use crate::printer::Bars;
-use alike::data::{Dataset, OnError, Preparation, load_pictures};
-use alike::engine::Engine;
-use alike::gallery::Gallery;
+use alike::data::{Dataset, OnError, Preparation, Split, load_pictures};
+use alike::gallery::{Gallery, GalleryError};
 use alike::images::{Features, Images, Shape};
-use alike::model::Checkpoint;
 use alike::train::Run;
 use alike_kernels::Tier;
 use anyhow::ensure;
@@ -16,11 +15,9 @@ use std::path::{Path, PathBuf};
 /// A trained network, ready to embed.
 pub(crate) struct Model<'a> {
     run: Run,
-    pub(crate) checkpoint: Checkpoint,
-    engine: Engine,
+    embedder: Embedder,
     preparation: Preparation,
     on_error: OnError,
-    flip: bool,
     global: &'a Global,
 }
 
@@ -43,13 +40,13 @@ impl<'a> Model<'a> {
             "--prepare makes images of {}, but the network takes {input}",
             preparation.shape
         );
-        let engine = Engine::new(&checkpoint.network)?;
+        let embedder = Embedder::new(checkpoint, &how.with, how.flip)?;
         let on_error = OnErrorArg::or_fail(how.on_error);
-        Ok(Model { run, checkpoint, engine, preparation, on_error, flip: how.flip, global })
+        Ok(Model { run, embedder, preparation, on_error, global })
     }
 
     pub(crate) fn tier(&self) -> Tier {
-        self.engine.tier()
+        self.embedder.tier()
     }
 
     /// Reads pictures, or folders and files of them, prepared as the model says.
@@ -61,25 +58,34 @@ impl<'a> Model<'a> {
     }
 
     pub(crate) fn embed(&mut self, images: &Images) -> anyhow::Result<Features> {
-        let parameters = &self.checkpoint.parameters;
-        let features = if self.flip {
-            self.engine.embed_with_mirror(parameters, images)
-        } else {
-            self.engine.embed(parameters, images)
-        };
-        images.check()?;
-        Ok(features)
+        self.embedder.embed(images)
+    }
+
+    /// What embeds.
+    pub(crate) fn embedder(&self) -> &Embedder {
+        &self.embedder
+    }
+
+    /// What alike embed wrote, refused if it is another model's.
+    pub(crate) fn kept(&self, npy: &Path) -> Result<Gallery, GalleryError> {
+        Gallery::read(npy, &self.embedder.fingerprint(), self.embedder.width())
+    }
+
+    /// Images of a part of a data set, embedded.
+    pub(crate) fn gallery(&mut self, data: &Dataset, split: &Split) -> anyhow::Result<Gallery> {
+        let features = self.embed(&split.images)?;
+        Ok(Gallery::new(data, split, features, self.embedder.fingerprint()))
     }
 
     /// The data that the run was made from.
     pub(crate) fn own_data(&self) -> anyhow::Result<Dataset> {
         let data = data_of(&self.run, &settings(&self.run)?, self.global)?;
         ensure!(
-            data.shape() == self.checkpoint.network.input(),
+            data.shape() == self.embedder.first().network.input(),
             "{} has images of {}, but the network was trained on {}",
             data.name,
             data.shape(),
-            self.checkpoint.network.input()
+            self.embedder.first().network.input()
         );
         Ok(data)
     }
@@ -89,12 +95,11 @@ impl<'a> Model<'a> {
         let mut all: Option<Known> = None;
         for path in paths {
             let more = if Gallery::is(path) {
-                let gallery = Gallery::read(path, &self.checkpoint)?;
+                let gallery = self.kept(path)?;
                 Known { places: vec![None; gallery.len()], sources: Vec::new(), gallery }
             } else {
                 let data = self.pictures(std::slice::from_ref(path))?;
-                let features = self.embed(&data.train.images)?;
-                Known::of(Gallery::new(&data, &data.train, features, &self.checkpoint), data.train.images)
+                Known::of(self.gallery(&data, &data.train)?, data.train.images)
             };
             match &mut all {
                 None => all = Some(more),
@@ -105,9 +110,8 @@ impl<'a> Model<'a> {
     }
 
     /// A part of the run's own data, embedded.
-    pub(crate) fn own(&mut self, data: &Dataset, split: &alike::data::Split) -> anyhow::Result<Known> {
-        let features = self.embed(&split.images)?;
-        Ok(Known::of(Gallery::new(data, split, features, &self.checkpoint), split.images.clone()))
+    pub(crate) fn own(&mut self, data: &Dataset, split: &Split) -> anyhow::Result<Known> {
+        Ok(Known::of(self.gallery(data, split)?, split.images.clone()))
     }
 
     /// The pictures that are to be shown of known images: those in memory, and those whose files are still there.
@@ -124,7 +128,7 @@ impl<'a> Model<'a> {
 
     /// A picture of nothing, for what cannot be shown.
     pub(crate) fn blank(&self) -> Images {
-        let Shape { h, w, c } = self.checkpoint.network.input();
+        let Shape { h, w, c } = self.embedder.first().network.input();
         Images::new(Shape { h, w, c }, vec![0; h * w * c])
     }
 }

@@ -6,12 +6,11 @@
 //! | `NAME.csv` | `row,path,class`; the class is empty where there is none |
 //! | `NAME.json` | the model's fingerprint, `n` and `d` |
 //!
-//! The fingerprint ([`Checkpoint::fingerprint`]) tells whose embeddings they are: those of different models cannot be compared.
+//! The fingerprint ([`crate::model::Checkpoint::fingerprint`], or several of them) tells whose embeddings they are: those of different models cannot be compared.
 
 use crate::data::{Dataset, Split};
 use crate::files::{self, Batch, FileError};
 use crate::images::Features;
-use crate::model::Checkpoint;
 use npyz::WriterBuilder;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -56,12 +55,12 @@ struct Facts {
 }
 
 impl Gallery {
-    /// The images of a part of a data set, embedded by a model.
+    /// The images of a part of a data set, embedded by the model of a fingerprint.
     ///
     /// # Panics
     ///
     /// If there are not as many embeddings as images.
-    pub fn new(data: &Dataset, split: &Split, features: Features, model: &Checkpoint) -> Gallery {
+    pub fn new(data: &Dataset, split: &Split, features: Features, fingerprint: String) -> Gallery {
         assert_eq!(features.len(), split.len(), "gallery: an embedding for each image");
         let name = |i: usize| split.names.get(i).cloned().unwrap_or_else(|| format!("{}/{i}", data.name));
         Gallery {
@@ -69,7 +68,7 @@ impl Gallery {
             names: (0..split.len()).map(name).collect(),
             labels: split.labels.iter().map(|l| data.labelled.then_some(*l)).collect(),
             classes: if data.labelled { data.classes.clone() } else { Vec::new() },
-            fingerprint: model.fingerprint(),
+            fingerprint,
         }
     }
 
@@ -157,18 +156,17 @@ impl Gallery {
         batch.stage(&facts, |out| serde_json::to_writer(out, &text).map_err(std::io::Error::other))
     }
 
-    /// Reads a gallery, and refuses one whose embeddings are another model's.
+    /// Reads a gallery of `d` numbers an image, and refuses one whose embeddings are another model's.
     ///
     /// # Errors
     ///
     /// If a file is missing, damaged, or does not belong to the others.
-    pub fn read(npy: &Path, model: &Checkpoint) -> Result<Gallery, GalleryError> {
+    pub fn read(npy: &Path, fingerprint: &str, d: usize) -> Result<Gallery, GalleryError> {
         let wrong = |path: &Path, why: String| GalleryError::Content { path: path.to_owned(), why };
         let [table, facts] = Gallery::files(npy);
         let text = files::read_text(&facts)?;
         let of: Facts = serde_json::from_str(&text)
             .map_err(|e| wrong(&facts, format!("it was not written by alike embed ({e})")))?;
-        let fingerprint = model.fingerprint();
         if of.model != fingerprint {
             let why = "its embeddings are another model's, and cannot be compared with this one's; embed the images anew with alike embed";
             return Err(wrong(npy, why.to_owned()));
@@ -177,7 +175,7 @@ impl Gallery {
         let bytes = files::read(npy)?;
         let array = npyz::NpyFile::new(&bytes[..]).map_err(damaged)?;
         let expected = [of.n as u64, of.d as u64];
-        if array.shape() != expected || of.d != model.network.embedding() {
+        if array.shape() != expected || of.d != d {
             return Err(wrong(
                 npy,
                 format!("it has shape {:?}, not {expected:?} as {} says", array.shape(), facts.display()),
@@ -209,20 +207,13 @@ impl Gallery {
                 format!("it names {} images, but there are {} embeddings", names.len(), of.n),
             ));
         }
-        Ok(Gallery { features: Features::new(of.d, data), names, labels, classes, fingerprint })
+        Ok(Gallery { features: Features::new(of.d, data), names, labels, classes, fingerprint: of.model })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Network, initial};
-
-    fn model(seed: u64) -> Checkpoint {
-        let network = Network::new("conv(2) gap".parse().unwrap(), "4x4x1".parse().unwrap()).unwrap();
-        let parameters = initial(&network, seed);
-        Checkpoint::new(network, parameters)
-    }
 
     fn gallery() -> Gallery {
         Gallery {
@@ -230,7 +221,7 @@ mod tests {
             names: ["a.png", "b, c.png", "d.png"].map(str::to_owned).to_vec(),
             labels: vec![Some(0), None, Some(1)],
             classes: vec!["x".into(), "y".into()],
-            fingerprint: model(0).fingerprint(),
+            fingerprint: "mine".into(),
         }
     }
 
@@ -242,15 +233,15 @@ mod tests {
         gallery().stage(&npy, &mut batch).unwrap();
         batch.commit().unwrap();
         assert!(Gallery::is(&npy));
-        assert_eq!(Gallery::read(&npy, &model(0)).unwrap(), gallery());
-        let refused = Gallery::read(&npy, &model(1)).unwrap_err().to_string();
+        assert_eq!(Gallery::read(&npy, "mine", 2).unwrap(), gallery());
+        let refused = Gallery::read(&npy, "other", 2).unwrap_err().to_string();
         assert!(refused.contains("another model's"), "{refused}");
         let bytes = std::fs::read(&npy).unwrap();
         std::fs::write(&npy, &bytes[..bytes.len() - 1]).unwrap();
-        assert!(Gallery::read(&npy, &model(0)).unwrap_err().to_string().contains("damaged"));
+        assert!(Gallery::read(&npy, "mine", 2).unwrap_err().to_string().contains("damaged"));
         std::fs::write(&npy, bytes).unwrap();
         std::fs::write(folder.path().join("g.csv"), "row,path,class\n0,a,\n").unwrap();
-        assert!(Gallery::read(&npy, &model(0)).unwrap_err().to_string().contains("names 1 images"));
+        assert!(Gallery::read(&npy, "mine", 2).unwrap_err().to_string().contains("names 1 images"));
     }
 
     #[test]

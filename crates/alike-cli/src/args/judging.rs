@@ -59,6 +59,9 @@ pub(crate) struct SubjectArgs {
     /// Embed each image and its mirror image, and take the mean
     #[arg(long)]
     pub(crate) flip: bool,
+    /// Embed by these runs too, side by side: several are surer than one
+    #[arg(long, value_name = "RUN", value_delimiter = ',')]
+    pub(crate) with: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -7,7 +7,7 @@ use clap::Args;
 use std::path::PathBuf;
 
 /// How pictures become embeddings.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct PicturesArgs {
     /// Prepare pictures otherwise than the model says, as in resize=squash or invert
     #[arg(long, value_name = "KEY=VALUE,...", value_parser = clap::value_parser!(PreparationWish), help_heading = "Images")]
@@ -18,6 +18,9 @@ pub(crate) struct PicturesArgs {
     /// Embed each image and its mirror image, and take the mean
     #[arg(long, help_heading = "Images")]
     pub(crate) flip: bool,
+    /// Embed by these runs too, side by side: several are surer than one
+    #[arg(long, value_name = "RUN", value_delimiter = ',', help_heading = "Images")]
+    pub(crate) with: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -19,8 +19,7 @@ pub(crate) fn run(args: &EmbedArgs, global: &Global) -> anyhow::Result<()> {
     refuse_existing(&[&args.out, &table, &facts], args.force)?;
     let mut model = Model::open(&args.run, &args.pictures, global)?;
     let data = model.pictures(&args.paths)?;
-    let features = model.embed(&data.train.images)?;
-    let gallery = Gallery::new(&data, &data.train, features, &model.checkpoint);
+    let gallery = model.gallery(&data, &data.train)?;
     let mut batch = Batch::default();
     gallery.stage(&args.out, &mut batch)?;
     batch.commit()?;

@@ -23,10 +23,9 @@ pub(crate) fn run(args: &EnrollArgs, global: &Global) -> anyhow::Result<()> {
         path.with_extension("json").display()
     );
     let mut model = Model::open(&args.run, &args.pictures, global)?;
-    let there = if path.exists() { Some(Gallery::read(path, &model.checkpoint)?) } else { None };
+    let there = if path.exists() { Some(model.kept(path)?) } else { None };
     let data = model.pictures(&args.images)?;
-    let features = model.embed(&data.train.images)?;
-    let mut more = Gallery::new(&data, &data.train, features, &model.checkpoint);
+    let mut more = model.gallery(&data, &data.train)?;
     more.set_class(args.class.trim());
     let added = more.len();
     let all = match there {

@@ -62,7 +62,7 @@ pub(crate) fn run(args: &HealthArgs, global: &Global) -> anyhow::Result<()> {
         let files: Vec<_> = FILES.iter().map(|f| out.join(f)).collect();
         refuse_existing(&files.iter().map(|f| f.as_path()).collect::<Vec<_>>(), args.force)?;
     }
-    let how = PicturesArgs { prepare: None, on_error: None, flip: false };
+    let how = PicturesArgs::default();
     let mut model = Model::open(&args.run, &how, global)?;
     let data = model.own_data()?;
     ensure!(
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &HealthArgs, global: &Global) -> anyhow::Result<()> {
     let features = {
         let mut all = model.embed(&data.train.images)?.into_data();
         all.extend_from_slice(model.embed(&data.test.images)?.data());
-        Features::new(model.checkpoint.network.embedding(), all)
+        Features::new(model.embedder().width(), all)
     };
     let labels = [&data.train.labels[..], &data.test.labels].concat();
     ensure!(labels.len() > 1, "one image has no neighbours to judge it");

@@ -59,7 +59,7 @@ pub(crate) fn run(args: &MapArgs, global: &Global) -> anyhow::Result<()> {
             (0..n).map(move |i| (p, i * part.1.len() / n)).collect::<Vec<_>>()
         })
         .collect();
-    let d = model.checkpoint.network.embedding();
+    let d = model.embedder().width();
     let features = Features::new(d, chosen.iter().flat_map(|(p, i)| parts[*p].2.row(*i).to_vec()).collect());
     let v = Vectors::Features(&features);
     let pca = Pca::fit(model.tier(), v, 2);

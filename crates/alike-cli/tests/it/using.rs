@@ -44,6 +44,22 @@ fn a_gallery_is_embedded_once_and_answers_its_own_model_alone() {
         1,
         &["all.npy", "another model's", "alike embed"],
     );
+    // Several runs side by side are a model of their own.
+    scene.refused(
+        "search run --with other --gallery all.npy pictures/bee/03.png -q",
+        1,
+        &["another model's"],
+    );
+    scene.refused("search run --flip --gallery all.npy pictures/bee/03.png -q", 1, &["another model's"]);
+    scene.ok("embed run --with other pictures -o both.npy -q");
+    let both =
+        json(&scene.ok("search run --with other --gallery both.npy pictures/bee/03.png -k 1 --json -q"));
+    assert_eq!(both[0]["neighbours"][0]["class"], "bee");
+    scene.refused(
+        "explain run pictures/bee/03.png pictures/bee/04.png --with other -o x.png -q",
+        1,
+        &["--with"],
+    );
     std::fs::remove_file(scene.path("all.json")).unwrap();
     scene.refused("enroll run --gallery all.npy --class x pictures/cat/01.png", 1, &["all.json is missing"]);
     scene.refused("search run --gallery gone pictures/bee/03.png", 1, &["gone"]);

@@ -161,7 +161,7 @@ fn build(
     let name = &request.what;
     let mut notes = std::mem::take(&mut listing.notes);
     if listing.ignored > 0 {
-        notes.push(format!("{} files that are no pictures are ignored", listing.ignored));
+        notes.push(ignored(listing.ignored));
     }
     let labelled = listing.entries.iter().all(|e| e.class.is_some());
     let (by, said) = split(&mut listing, request, labelled)?;
@@ -186,6 +186,13 @@ fn build(
     }
     let what = Named { name, origin, notes, on_error: request.on_error };
     Ok(Dataset { split: by, ..finish(&listing, preparation, what, places, progress)? })
+}
+
+fn ignored(files: usize) -> String {
+    match files {
+        1 => "a file that is no picture is ignored".to_owned(),
+        n => format!("{n} files that are no pictures are ignored"),
+    }
 }
 
 /// What a data set is called, and how it came about.
@@ -266,7 +273,7 @@ pub fn load_pictures(
     }
     let mut notes = std::mem::take(&mut all.notes);
     if all.ignored > 0 {
-        notes.push(format!("{} files that are no pictures are ignored", all.ignored));
+        notes.push(ignored(all.ignored));
     }
     // What is embedded once need not be kept, if there is room for it.
     let small = all.entries.len() * preparation.shape.len() <= super::cache::SMALL;

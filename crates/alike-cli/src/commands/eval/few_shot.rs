@@ -1,6 +1,6 @@
 //! `alike eval RUN few-shot`.
 
-use crate::args::{FewShotArgs, Global};
+use crate::args::{FewShotArgs, Global, SubjectArgs};
 use crate::commands::places;
 use crate::judged::{Opened, Subject};
 use crate::printer::{Bars, line, note};
@@ -13,7 +13,7 @@ use std::path::Path;
 
 pub(super) fn run(args: &FewShotArgs, opened: Opened, global: &Global) -> anyhow::Result<()> {
     if let Some(path) = &args.runs {
-        return one_shot_runs(path, args.subject.flip, opened, global);
+        return one_shot_runs(path, &args.subject, opened, global);
     }
     let mut subject = Subject::of(opened, &args.subject, global)?;
     let data = &subject.data;
@@ -72,10 +72,10 @@ fn interval(a: Accuracy) -> String {
     format!("{:.2} ± {:.2} %", 100.0 * a.mean, 100.0 * a.half_width)
 }
 
-fn one_shot_runs(path: &Path, flip: bool, opened: Opened, global: &Global) -> anyhow::Result<()> {
+fn one_shot_runs(path: &Path, how: &SubjectArgs, opened: Opened, global: &Global) -> anyhow::Result<()> {
     let preparation = opened.preparation();
     let runs = load_one_shot_runs(path, &preparation, &places(global), &mut Bars::new(global))?;
-    let mut subject = Subject::new(opened, runs.data, flip)?;
+    let mut subject = Subject::new(opened, runs.data, &how.with, how.flip)?;
     let images = subject.data.train.images.clone();
     let features = subject.embed(&images)?;
     let episodes: Vec<Episode> = runs
