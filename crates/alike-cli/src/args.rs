@@ -275,7 +275,7 @@ impl SourceArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct NetworkArgs {
-    /// The network: a name (seed, plain, conv4, residual-small, residual, residual-large, head, deep-head), its layers as in "norm relu
+    /// The network: a name (seed, plain, conv4, residual-small, aligned, residual, residual-large, head, deep-head), its layers as in "norm relu
     /// conv(32) maxpool(2) norm relu conv(32) gap", or @FILE to read it from
     #[arg(long, value_name = "SPEC")]
     pub(crate) network: Option<String>,

@@ -105,7 +105,7 @@ fn a_run_says_what_was_chosen_and_keeps_it() {
     class_folders(&scene);
     let said = scene.alike("train --data pictures --out run --epochs 1").stderr;
     for words in [
-        "1 files that are no pictures are ignored",
+        "a file that is no picture is ignored",
         "a share of every class held back for judging: 6 of 36 images",
         "pictures in colour, all of 16 x 16",
         "auto: network",

@@ -4,12 +4,16 @@ use super::SEED_SPEC;
 use crate::images::Shape;
 
 /// Names of networks, and what each is for.
-pub const NETWORKS: [(&str, &str); 8] = [
+pub const NETWORKS: [(&str, &str); 9] = [
     ("seed", "the project's first page: three convolutions of 32 maps"),
     ("plain", "five convolutions, two pools, 128 numbers: small grey images, many of them"),
     ("conv4", "the few-shot papers' four blocks of 64 maps (Vinyals et al. 2016), with group normalisation"),
     ("residual-small", "a residual unit a scale, from 32 maps on: 32 to 128 pixels, few images"),
-    ("residual", "the same from 64 maps on: thousands of images"),
+    (
+        "aligned",
+        "the same, but it knows where in the picture things are: faces and parts that always lie alike",
+    ),
+    ("residual", "as residual-small, from 64 maps on: thousands of images"),
     ("residual-large", "two units a scale, wider: many images, and time"),
     ("head", "a linear layer over ready-made features"),
     ("deep-head", "two layers over ready-made features"),
@@ -24,6 +28,10 @@ pub fn named_network(name: &str, shape: Shape) -> Option<String> {
             .to_owned(),
         "conv4" => conv4(shape),
         "residual-small" => residual(shape, &[32, 48, 64, 96], 1, 64),
+        "aligned" => {
+            let text = residual(shape, &[32, 48, 64, 96], 1, 64);
+            text.replace(" conv(64) gap l2", " avgpool(2) linear(128) l2")
+        }
         "residual" => residual(shape, &[64, 96, 128, 192], 1, 128),
         "residual-large" => residual(shape, &[64, 128, 192, 256], 2, 128),
         "head" => "norm linear(64) l2".to_owned(),
@@ -86,7 +94,7 @@ mod tests {
         }
         for side in 8..28 {
             let shape = Shape { h: side, w: side, c: 3 };
-            for name in ["plain", "conv4", "residual-small"] {
+            for name in ["plain", "conv4", "residual-small", "aligned"] {
                 let spec = named_network(name, shape).unwrap();
                 assert!(Network::new(spec.parse().unwrap(), shape).is_ok(), "{name} for {shape}: {spec}");
             }
