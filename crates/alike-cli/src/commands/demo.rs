@@ -1,13 +1,14 @@
 //! `alike demo`.
 
 use super::eval::{table, unseen};
-use super::report::{KS, figures_beside};
+use super::report::{AT, KS, figures_beside};
 use super::{places, refuse_existing, report, train};
 use crate::args::{DemoArgs, Global};
 use crate::judged::{Judged, Opened};
 use crate::printer::{Bars, line, note};
 use alike::data::{DIGITS, Dataset, load};
 use alike::eval::{Judge, SpaceJudgement};
+use alike::report::Evidence;
 use alike::train::Settings;
 use alike_kernels::Tier;
 use anyhow::Context;
@@ -53,8 +54,11 @@ pub(crate) fn run(args: &DemoArgs, global: &Global) -> anyhow::Result<()> {
     let without = unseeing.judge(&judge, &data, image.clone())?;
     let fast = fast.judge(&judge, &data, image.clone())?;
     let judged = seen.judge(&judge, &data, image)?;
-    report::write(&page, &judged.evidence(&data), Some(&without.evidence(&data)), global)?;
-    report::write(&fast_page, &fast.evidence(&data), None, global)?;
+    for (page, run, beside) in [(&page, &judged, Some(&without)), (&fast_page, &fast, None)] {
+        let (feature, image) = run.quick_retrieval(&judge, &data, &AT)?;
+        let evidence = Evidence { retrieval: Some((&feature, image.as_ref())), ..run.evidence(&data) };
+        report::write(page, &evidence, beside.map(|w| w.evidence(&data)).as_ref(), global)?;
+    }
     note(global, format!("all done in {:.0} s", began.elapsed().as_secs_f64()));
     let pages = [&page, &fast_page].map(|p| p.display().to_string());
     print(&judged, &without, &fast, &pages, global)

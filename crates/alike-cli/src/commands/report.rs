@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 
 /// Votes that the page shows.
 pub(super) const KS: [usize; 2] = [1, 5];
+/// The Ks of the page's retrieval measures.
+pub(super) const AT: [usize; 3] = [1, 5, 10];
 /// Pixels a unit of a drawing, so that text is sharp on fine screens and on paper.
 const SCALE: f32 = 2.0;
 
@@ -52,7 +54,7 @@ pub(crate) fn run(args: &ReportArgs, global: &Global) -> anyhow::Result<()> {
     let image = judge.image_space(&data)?;
     let without = without.map(|o| o.judge(&judge, &data, image.clone())).transpose()?;
     let judged = opened.judge(&judge, &data, image)?;
-    let (feature, image) = judged.quick_retrieval(&judge, &data, &[1, 5, 10])?;
+    let (feature, image) = judged.quick_retrieval(&judge, &data, &AT)?;
     let evidence = Evidence { retrieval: Some((&feature, image.as_ref())), ..judged.evidence(&data) };
     let figures = write(&page, &evidence, without.as_ref().map(|w| w.evidence(&data)).as_ref(), global)?;
     if global.json {

@@ -37,7 +37,21 @@ fn a_page_needs_nothing_but_itself_and_every_figure_can_be_drawn() {
     let names: Vec<&str> = report.figures().iter().map(|f| f.name).collect();
     assert_eq!(
         names,
-        ["concept", "loss", "architecture", "spaces", "accuracy", "unseen", "confusion", "neighbours"]
+        [
+            "concept",
+            "loss",
+            "architecture",
+            "spaces",
+            "accuracy",
+            "unseen",
+            "confusion",
+            "neighbours",
+            "why",
+            "verification",
+            "anomalies",
+            "clusters",
+            "doubts"
+        ]
     );
     for figure in report.figures() {
         let png = figure.png(1.0).unwrap();
