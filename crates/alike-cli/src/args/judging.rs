@@ -72,8 +72,8 @@ pub(crate) struct SubjectArgs {
 pub(crate) struct FewShotArgs {
     #[command(flatten)]
     pub(crate) subject: SubjectArgs,
-    /// Classes of an episode
-    #[arg(long, value_delimiter = ',', default_value = "5,20", value_name = "N")]
+    /// Classes of an episode [default: 5 and 20, as far as there are so many]
+    #[arg(long, value_delimiter = ',', value_name = "N")]
     pub(crate) ways: Vec<usize>,
     /// Images of each class to learn from
     #[arg(long, value_delimiter = ',', default_value = "1,5", value_name = "N")]

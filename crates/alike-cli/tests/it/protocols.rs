@@ -87,6 +87,8 @@ fn few_shot_episodes_and_one_shot_runs() {
         told,
         json(&scene.ok("eval run --json few-shot --ways 2,4 --shots 1 --episodes 40 -q --threads 1"))
     );
+    // Four test classes are too few for five ways, which nobody asked for.
+    assert!(scene.ok("eval run few-shot --episodes 5 --shots 1 -q").contains("2-way 1-shot"));
     scene.refused("eval run few-shot --ways 5", 1, &["5-way", "4"]);
     scene.refused("eval run few-shot --ways 2 --shots 10", 1, &["11 images"]);
     // The layout of Omniglot's runs, with the right answers' images among the trained ones.

@@ -25,7 +25,16 @@ pub(super) fn run(args: &FewShotArgs, opened: Opened, global: &Global) -> anyhow
     }
     let seed = global.seed.unwrap_or(0);
     let mut drawn = Vec::new();
-    for &ways in &args.ways {
+    let mut all_ways = args.ways.clone();
+    if all_ways.is_empty() {
+        let classes = subject.classes();
+        all_ways = [5, 20].into_iter().filter(|ways| *ways <= classes).collect();
+        // Two classes can always be asked about; fewer are refused with a sentence.
+        if all_ways.is_empty() {
+            all_ways.push(2);
+        }
+    }
+    for ways in all_ways {
         for &shots in &args.shots {
             let how = Episodes {
                 ways,
