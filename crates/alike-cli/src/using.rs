@@ -120,10 +120,13 @@ impl<'a> Model<'a> {
             return Some((known.sources[source].clone(), at));
         }
         let path = PathBuf::from(&known.gallery.names[i]);
+        if !path.is_file() {
+            return None;
+        }
         let paths = std::slice::from_ref(&path);
         let mut quiet = alike::data::Quiet;
         let data = load_pictures(paths, &self.preparation, OnError::Fail, &places(self.global), &mut quiet);
-        path.is_file().then(|| data.ok()).flatten().map(|d| (d.train.images, 0))
+        data.ok().map(|d| (d.train.images, 0))
     }
 
     /// A picture of nothing, for what cannot be shown.

@@ -22,7 +22,8 @@ pub(crate) struct EvalArgs {
     /// The Ks of Recall@K, Precision@K and NDCG@K
     #[arg(long, value_delimiter = ',', default_value = "1,5,10", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) at: Vec<u32>,
-    /// Compare no image with those of its own group: what one camera, writer or session took
+    /// Compare no image with those of its own group: what one camera, writer or session took; class means leave out the image
+    /// alone
     #[arg(long)]
     pub(crate) leave_group: bool,
     /// Write the retrieval measures of every class and category to a .csv file
@@ -82,7 +83,7 @@ pub(crate) struct FewShotArgs {
     #[arg(long, default_value_t = 15, value_name = "N")]
     pub(crate) queries: usize,
     /// Episodes of each kind
-    #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) episodes: u32,
     /// All classes of an episode are of one category, an alphabet say
     #[arg(long)]

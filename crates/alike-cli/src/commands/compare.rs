@@ -1,5 +1,6 @@
 //! `alike compare`.
 
+use super::eval::percent;
 use crate::args::{CompareArgs, Global};
 use crate::judged::{Opened, Subject};
 use crate::printer::line;
@@ -10,9 +11,6 @@ use anyhow::ensure;
 use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;
-
-/// A difference that chance makes less often than this is called real.
-const REAL: f64 = 0.01;
 
 type Measure = (&'static str, fn(&Quality) -> f64);
 const MEASURES: [Measure; 3] =
@@ -67,7 +65,6 @@ pub(crate) fn run(args: &CompareArgs, global: &Global) -> anyhow::Result<()> {
     }
     let wide = all.iter().map(|j| j.run.len()).max().unwrap_or(0).max(3);
     line(format!("{:wide$}  {:>9} {:>12} {:>9} {:>9}", "run", "1-NN", "R-Precision", "MAP@R", "EER"))?;
-    let percent = |v: f64| format!("{:.2} %", 100.0 * v);
     for j in &all {
         let [a, b, c] = MEASURES.map(|m| percent(j.means[m.0]));
         let eer = j.eer.map_or("-".to_owned(), percent);
@@ -77,7 +74,7 @@ pub(crate) fn run(args: &CompareArgs, global: &Global) -> anyhow::Result<()> {
         line(format!("\n{} against {}", j.run, all[0].run))?;
         for (name, d) in &j.against_first {
             let [low, high] = d.interval.map(|v| 100.0 * v);
-            let verdict = match (d.p_value < REAL, d.mean > 0.0) {
+            let verdict = match (d.is_real(), d.mean > 0.0) {
                 (false, _) => "may be chance",
                 (true, true) => "better",
                 (true, false) => "worse",

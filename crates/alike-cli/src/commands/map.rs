@@ -99,8 +99,9 @@ pub(crate) fn run(args: &MapArgs, global: &Global) -> anyhow::Result<()> {
         colours: colours(&model, data, parts, &chosen),
         pictures,
     };
-    files::write(&args.out, map.html().as_bytes())?;
+    let page = map.html();
     parts.iter().try_for_each(|p| p.1.images.check())?;
+    files::write(&args.out, page.as_bytes())?;
     if global.json {
         let methods: Vec<&str> = args.method.iter().map(|m| m.name()).collect();
         return line(json!({ "map": args.out, "images": chosen.len(), "methods": methods }).to_string());
@@ -125,9 +126,6 @@ fn colours(
         all.push(Colouring::Kinds("part".into(), names, chosen.iter().map(|c| c.0 as u32).collect()));
     }
     let reference = Vectors::Features(&parts[0].2);
-    if parts[0].2.len() < 2 {
-        return all;
-    }
     let mut near: Vec<Option<Neighbour>> = vec![None; chosen.len()];
     for (p, part) in parts.iter().enumerate() {
         let rows: Vec<usize> = (0..chosen.len()).filter(|c| chosen[*c].0 == p).collect();

@@ -236,8 +236,10 @@ fn twice(entries: &[Entry], looks: &[Result<Look, String>], all: &mut Inspection
 
 /// Whether two images of one size look the same: they differ by less than a tenth of what each differs from its own mean.
 pub fn look_alike(a: &[u8], b: &[u8]) -> bool {
-    let mean = |t: &[u8]| t.iter().map(|v| f64::from(*v)).sum::<f64>() / t.len() as f64;
-    let spread = |t: &[u8]| t.iter().map(|v| (f64::from(*v) - mean(t)).abs()).sum::<f64>();
+    let spread = |t: &[u8]| {
+        let mean = t.iter().map(|v| f64::from(*v)).sum::<f64>() / t.len() as f64;
+        t.iter().map(|v| (f64::from(*v) - mean).abs()).sum::<f64>()
+    };
     let apart: u32 = a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
     f64::from(apart) <= DIFFERENCE * spread(a).min(spread(b)).max(a.len() as f64 / THUMB as f64)
 }

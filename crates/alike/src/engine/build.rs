@@ -93,8 +93,8 @@ impl Plan {
     }
 
     /// The same, for a backward pass that goes on to the picture itself.
-    pub(super) fn for_pixels(network: &Network, rewrites: Rewrites) -> Plan {
-        Plan::build(network, rewrites, true)
+    pub(super) fn for_pixels(network: &Network) -> Plan {
+        Plan::build(network, Rewrites::ALL, true)
     }
 
     fn build(network: &Network, rewrites: Rewrites, to_pixels: bool) -> Plan {

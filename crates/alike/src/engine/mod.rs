@@ -133,7 +133,7 @@ impl Engine {
         const AT_ONCE: usize = 1024;
         let d = self.plan.embedding;
         let unit = self.plan.ops.last().is_some_and(|op| matches!(op.kind, plan::OpKind::L2));
-        let mut out = self.embed(parameters, images).data().to_vec();
+        let mut out = self.embed(parameters, images).into_data();
         for first in (0..images.len()).step_by(AT_ONCE) {
             let some: Vec<usize> = (first..images.len().min(first + AT_ONCE)).collect();
             let mirrored = self.embed(parameters, &images.select(&some).mirrored());

@@ -2,7 +2,7 @@
 
 use super::plan::Plan;
 use super::workspace::Workspace;
-use super::{Rewrites, pack};
+use super::pack;
 use crate::model::Network;
 use alike_kernels::{AlignedBuffer, Tier};
 
@@ -24,7 +24,7 @@ impl PixelGradients {
     ///
     /// If the parameters are not the network's.
     pub fn new(network: &Network, parameters: &[f32], tier: Tier) -> PixelGradients {
-        let plan = Plan::for_pixels(network, Rewrites::ALL);
+        let plan = Plan::for_pixels(network);
         let mut packed = AlignedBuffer::new(plan.packed_len);
         pack::pack(&plan, tier, parameters, &mut packed);
         let (sum, workspace) = (AlignedBuffer::new(plan.gradient_len), Workspace::new(&plan));

@@ -282,6 +282,11 @@ fn shrunk_covariance(rows: &[f64], d: usize) -> Cholesky<f64, Dyn> {
     let x = DMatrix::from_row_slice(n, d, rows);
     let mut covariance = x.tr_mul(&x) / n as f64;
     let mu = covariance.trace() / d as f64;
+    // Of what is no number no covariance can be made; scores are no numbers then either.
+    if !mu.is_finite() {
+        covariance.fill_with_identity();
+        return Cholesky::new(covariance).expect("the identity is positive definite");
+    }
     let fourth: f64 = rows.chunks_exact(d).map(|r| r.iter().map(|v| v * v).sum::<f64>().powi(2)).sum();
     let square: f64 = covariance.iter().map(|v| v * v).sum();
     let delta = (square - d as f64 * mu * mu) / d as f64;

@@ -116,9 +116,9 @@ impl<'a> Classifier<'a> {
             }
         };
         // Of a class without other images nothing can be found, and nothing learned.
-        let of_class = |c: u32| self.labels.iter().filter(|l| **l == c).count();
         let least = if known.is_some() { 1 } else { 2 };
-        let counts: Vec<usize> = (0..=self.labels.iter().max().map_or(0, |m| *m)).map(of_class).collect();
+        let mut counts = vec![0; self.labels.iter().max().map_or(0, |m| *m as usize + 1)];
+        self.labels.iter().for_each(|l| counts[*l as usize] += 1);
         let asked: Vec<(&Found, u32)> = found
             .iter()
             .zip(truth)

@@ -79,11 +79,8 @@ pub fn health(
     let mut counts: BTreeMap<[u32; 2], usize> = BTreeMap::new();
     let doubtful = verdicts.iter().filter(|v| v.doubt > 0.0);
     doubtful.for_each(|v| *counts.entry([v.label.min(v.other), v.label.max(v.other)]).or_default() += 1);
-    let of_class = |l: u32| labels.iter().filter(|x| **x == l).count();
     let mut sizes: BTreeMap<u32, usize> = BTreeMap::new();
-    counts.keys().flatten().for_each(|l| {
-        sizes.entry(*l).or_insert_with(|| of_class(*l));
-    });
+    labels.iter().for_each(|l| *sizes.entry(*l).or_default() += 1);
     let mut confused: Vec<Confused> = counts
         .into_iter()
         .map(|(classes, images)| {

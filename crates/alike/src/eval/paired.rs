@@ -5,6 +5,9 @@ use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
+/// A difference that chance makes less often than this is called real.
+const REAL: f64 = 0.01;
+
 /// McNemar's exact test of two rules' answers to the same queries.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Paired {
@@ -19,7 +22,7 @@ pub struct Paired {
 impl Paired {
     /// Whether chance is an unlikely explanation of the difference: `p < 0.01`.
     pub fn is_real(&self) -> bool {
-        self.p_value < 0.01
+        self.p_value < REAL
     }
 
     /// The test's outcome in words.
@@ -59,6 +62,13 @@ pub struct Difference {
     pub p_value: f64,
     /// What was drawn and exchanged as one: queries, or classes.
     pub groups: usize,
+}
+
+impl Difference {
+    /// Whether chance is an unlikely explanation of the difference: `p < 0.01`.
+    pub fn is_real(&self) -> bool {
+        self.p_value < REAL
+    }
 }
 
 /// Draws of the two tests.

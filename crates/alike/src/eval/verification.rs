@@ -130,11 +130,6 @@ impl Pairs {
         Pairs::new(measured)
     }
 
-    /// Those that `test` holds for.
-    pub fn only(&self, test: impl Fn(&Pair) -> bool) -> Option<Pairs> {
-        Pairs::new(self.sorted.iter().copied().filter(test).collect())
-    }
-
     /// All, nearest first.
     pub fn sorted(&self) -> &[Pair] {
         &self.sorted
@@ -245,7 +240,7 @@ impl Pairs {
     }
 
     /// Accuracy by folds. With `balanced`, as many pairs of one class as of two are drawn first, and dealt evenly; otherwise all
-    /// are taken, in the order of `order` (by the pairs' images), cut into ten runs.
+    /// are taken, in the order in which they were given, cut into ten runs.
     pub fn folded(&self, balanced: bool, seed: u64) -> Folded {
         let mut folds: Vec<Vec<(f64, bool)>> = vec![Vec::new(); FOLDS];
         if balanced {

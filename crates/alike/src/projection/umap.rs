@@ -28,14 +28,14 @@ pub fn umap(neighbours: &[Vec<Neighbour>], begin: &[[f64; 2]], seed: u64) -> Vec
     let mut at = spread(begin, seed);
     let edges = graph(neighbours);
     let Some(most) = edges.iter().map(|e| e.2).reduce(f64::max).filter(|m| *m > 0.0) else { return at };
-    let epochs = if n <= 10_000 { 500 } else { 200 };
+    let epochs: u32 = if n <= 10_000 { 500 } else { 200 };
     // Weak edges pull in few epochs.
     let edges: Vec<(usize, usize, f64)> =
         edges.into_iter().map(|(i, j, w)| (i, j, most / w)).filter(|e| e.2 <= f64::from(epochs)).collect();
     let mut next: Vec<f64> = edges.iter().map(|e| e.2).collect();
     for epoch in 0..epochs {
         let rate = 1.0 - f64::from(epoch) / f64::from(epochs);
-        let rng = &mut stream(seed, Purpose::Map, u64::from(epoch as u32), 1);
+        let rng = &mut stream(seed, Purpose::Map, u64::from(epoch), 1);
         for (edge, next) in edges.iter().zip(&mut next) {
             if *next > f64::from(epoch) + 1.0 {
                 continue;
@@ -80,7 +80,7 @@ fn pull(a: [f64; 2], b: [f64; 2]) -> [f64; 2] {
 fn push(a: [f64; 2], b: [f64; 2]) -> [f64; 2] {
     let d = square(a, b);
     if d == 0.0 {
-        // Two points on one spot part in a direction of their own.
+        // Two points on one spot part all the same.
         return [CLIP, CLIP];
     }
     along(a, b, 2.0 * B / ((0.001 + d) * (1.0 + A * d.powf(B))))

@@ -20,6 +20,10 @@ pub(crate) fn run(args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
     }
     let run = Run::open(&args.run)?;
     let opened = Opened::new(&run, args.last)?;
+    anyhow::ensure!(
+        args.protocol.is_none() || args.csv.is_none() && !args.leave_group,
+        "--csv and --leave-group before a protocol's name are for eval without one; a protocol's own options follow its name"
+    );
     match &args.protocol {
         None => {}
         Some(Protocol::FewShot(few)) => return few_shot::run(few, opened, global),
@@ -83,7 +87,7 @@ fn by_class(spaces: &[(&str, &RetrievalReport)]) -> anyhow::Result<String> {
     Ok(String::from_utf8(csv.into_inner()?)?)
 }
 
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     format!("{:.2} %", 100.0 * share)
 }
 

@@ -1,5 +1,6 @@
 //! `alike eval RUN verification`.
 
+use super::percent;
 use crate::args::{Global, VerificationArgs};
 use crate::commands::refuse_existing;
 use crate::commands::report::draw;
@@ -81,10 +82,6 @@ pub(super) fn run(args: &VerificationArgs, opened: Opened, global: &Global) -> a
         return line(json!({ "data": subject.data.name, "image": image, "feature": feature }).to_string());
     }
     table(&subject.data.name, &spaces)
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.2} %", 100.0 * share)
 }
 
 fn table(name: &str, [image, feature]: &[Space; 2]) -> anyhow::Result<()> {

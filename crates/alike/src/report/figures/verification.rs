@@ -30,8 +30,7 @@ pub fn verification_figure(image: &Pairs, feature: &Pairs, images: &Images) -> F
         percent(i.eer),
         percent(f.eer),
     );
-    let mut panels = vec![roc(image, feature), det(image, feature), histogram(feature)];
-    panels.push(worst(feature, images));
+    let panels = vec![roc(image, feature), det(image, feature), histogram(feature), worst(feature, images)];
     Figure { name: "verification", title: "One class or two?".to_owned(), caption, panels, columns: 2 }
 }
 
