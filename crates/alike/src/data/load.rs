@@ -69,18 +69,6 @@ pub fn list(request: &Request, places: &Places, progress: &mut dyn Progress) -> 
     source::list(&path, request.nested)
 }
 
-/// A column of a data set's table, by the names of its images.
-///
-/// # Errors
-///
-/// If there is no table, or no such column.
-pub fn manifest_column(
-    source: &Path,
-    column: &str,
-) -> Result<std::collections::HashMap<String, String>, DataError> {
-    source::manifest_column(source, column)
-}
-
 /// Sets that come as arrays of bytes.
 fn ready_made(
     what: &str,

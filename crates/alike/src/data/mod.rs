@@ -28,12 +28,13 @@ pub use digits::{DIGITS, DigitCounts, digits};
 pub use idx::{IDX_FILES, Idx, read as read_idx, read_folder as read_idx_folder};
 pub use inspect::{Inspection, inspect, leaks, look_alike};
 pub use listing::{Entry, Listing, Part, Role};
-pub use load::{OnError, Request, list, load, load_pictures, manifest_column};
+pub use load::{OnError, Request, list, load, load_pictures};
 pub use named::{KNOWN_FOLDERS, NAMED, NamedSet, Places, named};
 pub use one_shot::{OneShotRun, OneShotRuns, load_one_shot_runs};
 pub use picture::{Decoding, Header, Picture, PictureError, decode, header, is_picture};
 pub use prepare::{Preparation, PreparationWish, Resize};
 pub use progress::{Progress, Quiet, Unit};
+pub use source::manifest_column;
 pub use splits::{Apart, ClassError, Share, SplitBy, exclude, find_class, hold_out};
 pub use survey::{Survey, drawn};
 

@@ -62,26 +62,14 @@ pub fn tsne(neighbours: &[Vec<Neighbour>], begin: &[[f64; 2]]) -> Vec<[f64; 2]> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::images::{Features, Vectors};
-    use crate::neighbours::{Leave, nearest};
-    use alike_kernels::Tier;
+    use crate::projection::heaps::{beside_their_own, heaps};
 
     #[test]
     fn heaps_stay_apart_and_a_map_comes_out_the_same_twice() {
-        let value = |i: usize| ((i as f64 * 0.618_034).fract() - 0.5) as f32;
-        let data = (0..120)
-            .flat_map(|i| (0..5).map(move |k| if k == i / 40 { 6.0 } else { value(i * 5 + k) }))
-            .collect();
-        let features = Features::new(5, data);
-        let v = Vectors::Features(&features);
-        let lists = nearest(Tier::available()[0], v, v, 30, Leave::Itself, |_, l| l.to_vec());
-        let begin: Vec<[f64; 2]> = (0..120).map(|i| [(i % 40) as f64 - 20.0, 0.0]).collect();
+        let (lists, begin) = heaps(30);
         let map = tsne(&lists, &begin);
         assert_eq!(map, tsne(&lists, &begin));
-        let far = |a: usize, b: usize| (map[a][0] - map[b][0]).hypot(map[a][1] - map[b][1]);
-        let near = |i: usize| (0..120).filter(|j| *j != i).min_by(|a, b| far(i, *a).total_cmp(&far(i, *b)));
-        let right = (0..120).filter(|i| near(*i).unwrap() / 40 == i / 40).count();
-        assert_eq!(right, 120);
+        assert_eq!(beside_their_own(&map), 120);
     }
 
     #[test]

@@ -148,28 +148,16 @@ mod tests {
     use super::*;
     use crate::images::{Features, Vectors};
     use crate::neighbours::{Leave, nearest};
+    use crate::projection::heaps::{beside_their_own, heaps};
     use alike_kernels::Tier;
 
     #[test]
     fn heaps_stay_apart_and_the_same_seed_gives_the_same_map() {
-        // Three heaps of forty in five dimensions, all begun on a line where they are mixed.
-        let value = |i: usize| ((i as f64 * 0.618_034).fract() - 0.5) as f32;
-        let data = (0..120)
-            .flat_map(|i| (0..5).map(move |k| if k == i / 40 { 6.0 } else { value(i * 5 + k) }))
-            .collect();
-        let features = Features::new(5, data);
-        let v = Vectors::Features(&features);
-        let lists = nearest(Tier::available()[0], v, v, 10, Leave::Itself, |_, l| l.to_vec());
-        let begin: Vec<[f64; 2]> = (0..120).map(|i| [(i % 40) as f64, 0.0]).collect();
+        let (lists, begin) = heaps(10);
         let map = umap(&lists, &begin, 3);
         assert_eq!(map, umap(&lists, &begin, 3));
         assert_ne!(map, umap(&lists, &begin, 4));
-        let near = |i: usize| {
-            (0..120)
-                .filter(|j| *j != i)
-                .min_by(|a, b| square(map[i], map[*a]).total_cmp(&square(map[i], map[*b])))
-        };
-        assert!((0..120).all(|i| near(i).unwrap() / 40 == i / 40), "a point's nearest is of its own heap");
+        assert_eq!(beside_their_own(&map), 120);
     }
 
     #[test]

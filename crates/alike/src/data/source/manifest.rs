@@ -63,17 +63,26 @@ pub(super) fn open(table: &Path) -> Result<Listing, DataError> {
     read(table, &text, &|name| Some(Place::File(base.join(name))))
 }
 
+/// Rows of a table whose columns are set apart by commas or by tabs.
+fn reader(text: &[u8]) -> csv::Reader<&[u8]> {
+    let header = text.split(|b| *b == b'\n').next().unwrap_or_default();
+    let delimiter = if header.contains(&b'\t') { b'\t' } else { b',' };
+    csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).from_reader(text)
+}
+
 /// A column of a data set's table, by the names of its images: of a table, or of the one in a folder.
-pub(in crate::data) fn column(source: &Path, name: &str) -> Result<HashMap<String, String>, DataError> {
+///
+/// # Errors
+///
+/// If there is no table, or no such column.
+pub fn manifest_column(source: &Path, name: &str) -> Result<HashMap<String, String>, DataError> {
     let table = if source.is_dir() { source.join("manifest.csv") } else { source.to_owned() };
-    if !table.is_file() || !names_paths(&files::read(&table)?) {
+    let text = if table.is_file() { files::read(&table)? } else { Vec::new() };
+    if !names_paths(&text) {
         let why = format!("it has no table with columns, so there is no '{name}' to tell images apart by");
         return Err(wrong(source, why));
     }
-    let text = files::read(&table)?;
-    let delimiter =
-        if text.split(|b| *b == b'\n').next().unwrap_or_default().contains(&b'\t') { b'\t' } else { b',' };
-    let mut csv = csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).from_reader(&text[..]);
+    let mut csv = reader(&text);
     let columns = csv.headers().map_err(|e| wrong(&table, e.to_string()))?.clone();
     let at = |name: &str| columns.iter().position(|c| c.trim_start_matches('\u{feff}') == name);
     let (Some(path), Some(value)) = (at("path"), at(name)) else {
@@ -96,9 +105,7 @@ pub(super) fn read(
     text: &[u8],
     place: &dyn Fn(&str) -> Option<Place>,
 ) -> Result<Listing, DataError> {
-    let header = text.split(|b| *b == b'\n').next().unwrap_or_default();
-    let delimiter = if header.contains(&b'\t') { b'\t' } else { b',' };
-    let mut csv = csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).from_reader(text);
+    let mut csv = reader(text);
     let columns: Vec<String> =
         csv.headers().map_err(|e| wrong(table, e.to_string()))?.iter().map(str::to_owned).collect();
     let rows = csv.records().enumerate().map(|(i, record)| {

@@ -15,7 +15,7 @@ use crate::files::FileError;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
-pub(super) use manifest::column as manifest_column;
+pub use manifest::manifest_column;
 pub(super) use omniglot::list_classes;
 
 /// A file of a source: its name within it, and where it lies.

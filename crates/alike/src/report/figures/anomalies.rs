@@ -1,19 +1,18 @@
 //! What is unlike all that was trained on.
 
+use super::histogram::histogram;
 use super::pictures::{PictureRow, Shown, Tone, panel as picture_panel};
+use crate::data::{exclude, find_class};
 use crate::eval::{AnomalyMethod, Detection, Detector};
 use crate::images::{Features, Vectors};
 use crate::neighbours::{Leave, nearest};
-use crate::report::axes::{Frame, Unit};
 use crate::report::evidence::{Evidence, percent, thousands};
-use crate::report::figure::{Figure, N, Panel};
+use crate::report::figure::{Figure, Panel};
 use crate::text::Choice;
-use maud::html;
 
 const WORST: usize = 7;
 const BESIDE: usize = 6;
 const BINS: usize = 50;
-const HEIGHT: f64 = 230.0;
 
 /// Test images by their distance from what was trained on: of classes that were left out against the others, and the most unlike
 /// ones. Nothing for an open set, where all are new.
@@ -23,11 +22,12 @@ pub(in crate::report) fn anomalies(e: &Evidence<'_>) -> Option<Figure> {
     {
         return None;
     }
-    let left_out = |label: u32| e.settings.exclude_class.contains(&e.data.classes[label as usize]);
-    let kept: Vec<usize> = (0..train.len()).filter(|i| !left_out(train.labels[*i])).collect();
+    let excluded: Vec<u32> =
+        e.settings.exclude_class.iter().filter_map(|name| find_class(e.data, name).ok()).collect();
+    let kept = exclude(&train.labels, &excluded);
     let reference: Features = e.gallery.select(&kept);
     let labels: Vec<u32> = kept.iter().map(|i| train.labels[*i]).collect();
-    let anomaly: Vec<bool> = test.labels.iter().map(|l| left_out(*l)).collect();
+    let anomaly: Vec<bool> = test.labels.iter().map(|l| excluded.contains(l)).collect();
     let scores = |method| -> Option<Vec<f64>> {
         let detector = Detector::fit(e.tier, Vectors::Features(&reference), &labels, method).ok()?;
         Some(detector.score(Vectors::Features(e.queries)))
@@ -40,7 +40,7 @@ pub(in crate::report) fn anomalies(e: &Evidence<'_>) -> Option<Figure> {
         thousands(reference.len())
     );
     if anomaly.contains(&true) {
-        panels.push(histogram(&by_distance, &anomaly));
+        panels.push(known_and_unknown(&by_distance, &anomaly));
         let measured: Vec<String> = AnomalyMethod::all()
             .into_iter()
             .filter_map(|m| {
@@ -97,31 +97,14 @@ pub(in crate::report) fn anomalies(e: &Evidence<'_>) -> Option<Figure> {
     })
 }
 
-fn histogram(scores: &[f64], anomaly: &[bool]) -> Panel {
+fn known_and_unknown(scores: &[f64], anomaly: &[bool]) -> Panel {
     let most = scores.iter().copied().filter(|s| s.is_finite()).fold(f64::MIN_POSITIVE, f64::max);
-    let mut counts = vec![[0.0f64; 2]; BINS];
+    let mut shares = vec![[0.0f64; 2]; BINS];
     let totals = [false, true].map(|kind| anomaly.iter().filter(|a| **a == kind).count().max(1) as f64);
     for (s, a) in scores.iter().zip(anomaly) {
         let bin = ((s / most * BINS as f64) as usize).min(BINS - 1);
-        counts[bin][usize::from(*a)] += 1.0 / totals[usize::from(*a)];
+        shares[bin][usize::from(*a)] += 1.0 / totals[usize::from(*a)];
     }
-    let highest = counts.iter().flatten().copied().fold(0.01, f64::max);
-    let frame = Frame::new(HEIGHT, (0.0, most), (0.0, 1.2 * highest));
-    let width = (frame.x.at(most) - frame.x.at(0.0)) / BINS as f64;
-    let body = html! {
-        (frame.axes(("distance to the nearest known image", Unit::Plain), ("share of images", Unit::Percent)))
-        @for (bin, shares) in counts.iter().enumerate() {
-            @for (kind, colour) in ["right", "wrong"].iter().enumerate() {
-                @if shares[kind] > 0.0 {
-                    rect class=(format!("f-{colour}")) fill-opacity="0.55" x=(N(frame.x.at(0.0) + bin as f64 * width)) width=(N(width))
-                        y=(N(frame.y.at(shares[kind]))) height=(N(frame.y.at(0.0) - frame.y.at(shares[kind]))) {}
-                }
-            }
-        }
-        @for (k, (colour, text)) in [("right", "of classes trained on"), ("wrong", "of classes left out")].iter().enumerate() {
-            rect class=(format!("f-{colour}")) x="220" y=(N(12.0 + 15.0 * k as f64)) width="12" height="8" rx="2" {}
-            text class="s f-ink" x="237" y=(N(20.0 + 15.0 * k as f64)) { (text) }
-        }
-    };
-    Panel { title: "Known and unknown classes".to_owned(), height: HEIGHT, body }
+    let names = ["of classes trained on", "of classes left out"];
+    histogram("Known and unknown classes", "distance to the nearest known image", most, &shares, names, None)
 }

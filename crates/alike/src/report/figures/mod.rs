@@ -9,6 +9,7 @@ mod confusion;
 mod curves;
 mod doubts;
 mod few_shot;
+mod histogram;
 mod loss;
 mod pictures;
 mod sheet;

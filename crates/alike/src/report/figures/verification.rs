@@ -1,11 +1,12 @@
 //! Verification: what a threshold accepts and rejects.
 
+use super::histogram::{histogram, key};
 use super::pictures::{PictureRow, Shown, Tone, panel as picture_panel};
 use crate::eval::Pairs;
 use crate::images::Images;
 use crate::report::axes::{Frame, Unit};
 use crate::report::evidence::{percent, thousands};
-use crate::report::figure::{Figure, N, Panel};
+use crate::report::figure::{Figure, Panel};
 use maud::{Markup, html};
 
 const HEIGHT: f64 = 250.0;
@@ -30,7 +31,7 @@ pub fn verification_figure(image: &Pairs, feature: &Pairs, images: &Images) -> F
         percent(i.eer),
         percent(f.eer),
     );
-    let panels = vec![roc(image, feature), det(image, feature), histogram(feature), worst(feature, images)];
+    let panels = vec![roc(image, feature), det(image, feature), distances(feature), worst(feature, images)];
     Figure { name: "verification", title: "One class or two?".to_owned(), caption, panels, columns: 2 }
 }
 
@@ -95,40 +96,14 @@ fn curves(image: &str, feature: &str, y: f64) -> Markup {
     }
 }
 
-/// From `y` on.
-fn key(y: f64, entries: &[(&str, &str)]) -> Markup {
-    html! {
-        @for (k, (colour, name)) in entries.iter().enumerate() {
-            @let y = y + 15.0 * k as f64;
-            rect class=(format!("f-{colour}")) x="250" y=(N(y - 8.0)) width="12" height="8" rx="2" {}
-            text class="s f-ink" x="267" y=(N(y)) { (name) }
-        }
-    }
-}
-
-fn histogram(pairs: &Pairs) -> Panel {
+fn distances(pairs: &Pairs) -> Panel {
     let (most, counts) = pairs.histogram(BINS);
     let (genuine, impostor) = pairs.counts();
     let shares: Vec<[f64; 2]> =
         counts.iter().map(|c| [c[0] as f64 / genuine as f64, c[1] as f64 / impostor as f64]).collect();
-    let highest = shares.iter().flatten().copied().fold(0.01, f64::max);
-    let frame = Frame::new(HEIGHT, (0.0, most.max(f64::MIN_POSITIVE)), (0.0, 1.2 * highest));
-    let width = (frame.x.at(most) - frame.x.at(0.0)) / BINS as f64;
-    let threshold = frame.x.at(pairs.equal_error_rate().threshold);
-    let body = html! {
-        (frame.axes(("distance", Unit::Plain), ("share of pairs", Unit::Percent)))
-        @for (bin, share) in shares.iter().enumerate() {
-            @for (k, colour) in ["right", "wrong"].iter().enumerate() {
-                @if share[k] > 0.0 {
-                    rect class=(format!("f-{colour}")) fill-opacity="0.55" x=(N(frame.x.at(0.0) + bin as f64 * width)) width=(N(width))
-                        y=(N(frame.y.at(share[k]))) height=(N(frame.y.at(0.0) - frame.y.at(share[k]))) {}
-                }
-            }
-        }
-        line class="s-ink" stroke-dasharray="4 3" x1=(N(threshold)) x2=(N(threshold)) y1=(N(frame.y.at(0.0))) y2=(N(frame.y.at(highest))) {}
-        (key(20.0, &[("right", "of one class"), ("wrong", "of two")]))
-    };
-    Panel { title: "Distances in the learned space".to_owned(), height: HEIGHT, body }
+    let threshold = Some(pairs.equal_error_rate().threshold);
+    let names = ["of one class", "of two"];
+    histogram("Distances in the learned space", "distance", most, &shares, names, threshold)
 }
 
 fn worst(pairs: &Pairs, images: &Images) -> Panel {
