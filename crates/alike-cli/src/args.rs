@@ -260,6 +260,12 @@ impl OnErrorArg {
 }
 
 impl SourceArgs {
+    /// Whether anything was said.
+    pub(crate) fn is_given(&self) -> bool {
+        let SourceArgs { prepare, split, nested, rotations, on_error } = self;
+        prepare.is_some() || split.is_some() || *nested || *rotations || on_error.is_some()
+    }
+
     pub(crate) fn request(&self, what: &str, seed: u64) -> Request {
         Request {
             what: what.to_owned(),

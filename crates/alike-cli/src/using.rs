@@ -4,7 +4,7 @@ use crate::args::{Global, OnErrorArg, PicturesArgs};
 use crate::commands::{data_of, places, remark, settings};
 use crate::embedder::Embedder;
 use crate::printer::Bars;
-use alike::data::{Dataset, OnError, Preparation, Split, load_pictures};
+use alike::data::{Dataset, OnError, Preparation, Split, find_class, load_pictures};
 use alike::gallery::{Gallery, GalleryError};
 use alike::images::{Features, Images, Shape};
 use alike::train::Run;
@@ -88,6 +88,12 @@ impl<'a> Model<'a> {
             self.embedder.first().network.input()
         );
         Ok(data)
+    }
+
+    /// The classes that the run was not to learn.
+    pub(crate) fn excluded(&self, data: &Dataset) -> anyhow::Result<Vec<u32>> {
+        let names = settings(&self.run)?.exclude_class;
+        Ok(names.iter().map(|name| find_class(data, name)).collect::<Result<_, _>>()?)
     }
 
     /// Embedded images of all `paths`: what alike embed wrote is read, all else is embedded.

@@ -65,6 +65,17 @@ pub(crate) struct SubjectArgs {
     pub(crate) with: Vec<PathBuf>,
 }
 
+impl SubjectArgs {
+    /// Refuses what only other data can be told: the run's own are prepared and split as they were for training.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.data.is_some() || !self.source.is_given(),
+            "--prepare, --split, --nested, --rotations and --on-error say how other data are read; name them with --data"
+        );
+        Ok(())
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   alike eval RUN few-shot                             5-way and 20-way, 1 and 5 shots, of the run's test classes

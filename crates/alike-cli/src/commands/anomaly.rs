@@ -5,6 +5,7 @@ use super::report::draw;
 use crate::args::{AnomalyArgs, Global};
 use crate::printer::{line, note};
 use crate::using::Model;
+use alike::data::exclude;
 use alike::eval::{Detector, alarm_threshold};
 use alike::files;
 use alike::images::{Images, Vectors};
@@ -25,11 +26,15 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
     let mut held_out = None;
     let known = if args.reference.is_empty() {
         let data = model.own_data()?;
+        // Classes that were left out of training are not what is normal.
+        let excluded = model.excluded(&data)?;
+        let [train, test] =
+            [&data.train, &data.test].map(|split| split.select(&exclude(&split.labels, &excluded)));
         // What was trained on lies nearer to itself than new images do: test images tell how far normal ones are.
-        if !data.test.is_empty() && !data.is_open_set() {
-            held_out = Some(model.embed(&data.test.images)?);
+        if !test.is_empty() && !data.is_open_set() {
+            held_out = Some(model.embed(&test.images)?);
         }
-        model.own(&data, &data.train)?
+        model.own(&data, &train)?
     } else {
         model.known(&args.reference)?
     };

@@ -36,6 +36,7 @@ struct Judged {
 }
 
 pub(crate) fn run(args: &CompareArgs, global: &Global) -> anyhow::Result<()> {
+    args.subject.check()?;
     ensure!(args.runs.len() > 1, "one run has nothing to be compared with; name two or more");
     // All that can be wrong with a folder is found before time is spent.
     let opened = args

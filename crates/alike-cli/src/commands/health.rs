@@ -206,10 +206,13 @@ fn write(
         base.parent().filter(|_| base.extension().is_some_and(|e| e == "csv" || e == "tsv"))
     };
     let base = base.and_then(|b| b.canonicalize().ok());
+    // Training images come first, so that numbers are the same.
+    let held_out: HashSet<usize> = all.data.held_out.iter().copied().collect();
     let kept = (0..all.labels.len()).filter(|i| !out_of.contains(i)).map(|i| {
         let name = all.name(i);
         let path = base.as_ref().map_or(name.clone(), |b| b.join(&name).display().to_string());
-        vec![path, all.class(all.labels[i]).to_owned(), all.place(i).1.to_owned()]
+        let part = if held_out.contains(&i) { "val" } else { all.place(i).1 };
+        vec![path, all.class(all.labels[i]).to_owned(), part.to_owned()]
     });
     table(FILES[5], &["path", "class", "split"], &mut kept.into_iter())?;
     let png = draw(&figure(all, found, doubtful), Path::new(FILES[6]))?;

@@ -59,11 +59,17 @@ fn begin(args: &TrainArgs, global: &Global) -> anyhow::Result<(Run, Dataset, Tra
 }
 
 /// The settings that a recipe begins with: from its file, or found for the data, aloud.
-pub(super) fn recipe(name: &str, data: &Dataset, what: &str, global: &Global) -> anyhow::Result<Settings> {
+pub(super) fn recipe(
+    name: &str,
+    data: &Dataset,
+    excluded: &[String],
+    what: &str,
+    global: &Global,
+) -> anyhow::Result<Settings> {
     if let Some(settings) = Settings::recipe(name, what) {
         return Ok(settings);
     }
-    let chosen = Settings::auto(data);
+    let chosen = Settings::auto(data, excluded);
     for why in chosen.why {
         note(global, format!("auto: {why}"));
     }
@@ -120,7 +126,7 @@ fn resolve(args: &TrainArgs, global: &Global, data: &Dataset, what: &str) -> any
         objective;
     let ScheduleArgs { optimizer, learning_rate, curve, warmup, weight_decay, clip, average, class_rate } =
         schedule;
-    let recipe = self::recipe(recipe, data, what, global)?;
+    let recipe = self::recipe(recipe, data, &args.exclude_class, what, global)?;
     // Another loss has its own way with distances and elements.
     let (old_distance, old_reducer) =
         if loss.is_some() { (None, None) } else { (recipe.distance, recipe.reducer.clone()) };

@@ -39,7 +39,7 @@ pub(crate) fn run(args: &TuneArgs, global: &Global) -> anyhow::Result<()> {
     let request = args.source.request(&args.data, global.seed.unwrap_or(0));
     let data = load(&request, &places(global), &mut Bars::new(global))?;
     remark(&data, global);
-    let recipe = train::recipe(&args.recipe, &data, &args.data, global)?;
+    let recipe = train::recipe(&args.recipe, &data, &[], &args.data, global)?;
     anyhow::ensure!(!recipe.self_supervised, "{} has no classes to judge candidates by", data.name);
     let mut base = Settings {
         epochs: args.epochs.unwrap_or(recipe.epochs),

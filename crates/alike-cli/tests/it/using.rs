@@ -36,7 +36,7 @@ fn a_gallery_is_embedded_once_and_answers_its_own_model_alone() {
     let distances: Vec<f64> = found.iter().map(|n| n["distance"].as_f64().unwrap()).collect();
     assert!(distances.is_sorted());
     scene.ok("search run --gallery all.npy pictures/bee/03.png -o strip.png -q");
-    assert_eq!(image::open(scene.path("strip.png")).unwrap().width() % 2, 0);
+    assert!(image::open(scene.path("strip.png")).unwrap().width() > 700);
     // Other weights: other embeddings.
     scene.ok("train --data two --out other --epochs 1 --seed 9 -q");
     scene.refused(
@@ -152,6 +152,13 @@ fn only_good_parts_are_needed_to_find_a_bad_one() {
     assert!(table.starts_with("rank,path,score,alarm\n1,new/bad"), "{table}");
     // What it was trained on is the reference unless another is named.
     assert!(scene.ok("anomaly run new -q").lines().next().unwrap().contains("bad"));
+    // Classes that were left out of training are no part of what is normal.
+    class_folders(&scene);
+    scene.ok("train --data pictures --exclude-class cat --out without --epochs 30 -q");
+    let told = json(&scene.ok("anomaly without pictures/cat/03.png pictures/ant/03.png --json -q"));
+    let [worst, other] = [0, 1].map(|i| told["images"][i].clone());
+    assert_eq!((&worst["path"], &worst["alarm"]), (&"pictures/cat/03.png".into(), &true.into()), "{told}");
+    assert!(worst["score"].as_f64().unwrap() > 0.0 && other["alarm"] == false, "{told}");
     scene.refused("anomaly run --reference good new --method lof:k=40", 1, &["lof:k=40", "41", "40"]);
     scene.refused("anomaly run --reference good new --method loff", 2, &["did you mean 'lof'"]);
 }
@@ -175,6 +182,10 @@ fn clusters_maps_and_explanations_of_pictures() {
     let again = std::fs::read(scene.path("own.html")).unwrap();
     scene.ok("map run --method umap -o own.html -q --force --threads 1");
     assert!(std::fs::read(scene.path("own.html")).unwrap() == again, "the same map at any number of threads");
+    // A map of one image is a page too, with a colour to choose.
+    scene.ok("map run pictures/ant/00.png -o one.html -q");
+    let page = std::fs::read_to_string(scene.path("one.html")).unwrap();
+    assert!(page.contains(r#""colours":[{"name":"#), "{page}");
     scene.refused("map run -o map.png", 1, &["map.png", ".html"]);
 
     let told = json(&scene.ok("explain run pictures/ant/00.png pictures/bee/00.png -o why.svg --json -q"));

@@ -1,8 +1,8 @@
 //! How an embedding depends on the pixels of its image.
 
+use super::pack;
 use super::plan::Plan;
 use super::workspace::Workspace;
-use super::pack;
 use crate::model::Network;
 use alike_kernels::{AlignedBuffer, Tier};
 

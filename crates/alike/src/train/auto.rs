@@ -3,7 +3,7 @@
 //! Every choice is a rule over counts and sizes, never a timing, so the same set gets the same settings on every machine.
 
 use super::Settings;
-use crate::data::{Dataset, drawn};
+use crate::data::{Dataset, drawn, exclude, find_class};
 use crate::images::Shape;
 use crate::model::{Network, named_network};
 
@@ -44,13 +44,19 @@ pub struct Chosen {
 }
 
 impl Facts {
-    /// The facts of a set; without labels there are no classes.
-    pub fn of(data: &Dataset) -> Facts {
+    /// The facts of a set, some of whose classes are not to be learned; without labels there are no classes.
+    pub fn of(data: &Dataset, excluded: &[String]) -> Facts {
+        // What is no class is refused when training begins.
+        let mut excluded: Vec<u32> = excluded.iter().filter_map(|name| find_class(data, name).ok()).collect();
+        excluded.sort_unstable();
+        excluded.dedup();
+        let left_out = data.train.len() - exclude(&data.train.labels, &excluded).len();
+        let there = excluded.iter().filter(|class| data.train.labels.contains(class)).count();
         Facts {
             shape: data.shape(),
             features: data.train.images.are_floats(),
-            images: data.train.len() - data.held_out.len(),
-            classes: if data.labelled { data.trained_classes() } else { 0 },
+            images: (data.train.len() - left_out).saturating_sub(data.held_out.len()),
+            classes: if data.labelled { data.trained_classes() - there } else { 0 },
             drawn: drawn(&data.train.images),
             open_set: data.is_open_set(),
         }
@@ -168,9 +174,9 @@ impl Facts {
 }
 
 impl Settings {
-    /// Settings that suit a data set, and why.
-    pub fn auto(data: &Dataset) -> Chosen {
-        Facts::of(data).choose(&data.name)
+    /// Settings that suit a data set without its excluded classes, and why.
+    pub fn auto(data: &Dataset, excluded: &[String]) -> Chosen {
+        Facts::of(data, excluded).choose(&data.name)
     }
 }
 

@@ -4,21 +4,21 @@ use crate::args::{AnomalyProtocolArgs, Global};
 use crate::commands::refuse_existing;
 use crate::judged::{Opened, Subject};
 use crate::printer::line;
-use alike::data::find_class;
+use alike::data::{exclude, find_class};
 use alike::eval::{AnomalyMethod, Detection, Detector};
 use alike::files;
 use alike::images::{Features, Images, Vectors};
-use alike_kernels::Tier;
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use serde::Serialize;
 use serde_json::json;
 
-/// What is normal, and what asks: row numbers of a reference and of queries.
+/// What is normal; all test images ask.
 struct Task {
     /// What it is about: a class, or a data set.
     name: String,
+    /// Training images.
     reference: Vec<usize>,
-    queries: Vec<usize>,
+    /// By test image, those of another data set last: whether it is an anomaly.
     anomaly: Vec<bool>,
 }
 
@@ -42,6 +42,9 @@ pub(super) fn run(args: &AnomalyProtocolArgs, opened: Opened, global: &Global) -
         Ok(data)
     });
     let other = other.transpose()?;
+    if other.is_none() {
+        args.subject.check()?;
+    }
     let mut subject = Subject::of(opened, &args.subject, global)?;
     let data = subject.data.clone();
     ensure!(!data.test.is_empty(), "{} has no test images to judge by", data.name);
@@ -50,22 +53,15 @@ pub(super) fn run(args: &AnomalyProtocolArgs, opened: Opened, global: &Global) -
     } else {
         subject.settings.exclude_class.iter().map(|name| find_class(&data, name)).collect::<Result<_, _>>()?
     };
-    // Open sets have no class that is in both parts: their test images are halved.
     let (train, test) = (&data.train, &data.test);
-    let all_test: Vec<usize> = (0..test.len()).collect();
-    let known: Vec<usize> = (0..train.len()).filter(|i| !excluded.contains(&train.labels[*i])).collect();
-    let mut queries_of: (Images, Vec<u32>) = (test.images.clone(), test.labels.clone());
+    let known = exclude(&train.labels, &excluded);
     let (protocol, tasks) = if let Some(other) = &other {
-        let n = test.len();
-        let name = other.name.clone();
-        let anomaly = (0..n + other.test.len()).map(|i| i >= n).collect();
-        queries_of.1.extend(&other.test.labels);
-        let queries = (0..n + other.test.len()).collect();
-        ("another data set", vec![Task { name, reference: known, queries, anomaly }])
+        let anomaly = (0..test.len() + other.test.len()).map(|i| i >= test.len()).collect();
+        ("another data set", vec![Task { name: other.name.clone(), reference: known, anomaly }])
     } else if !args.one_class && !excluded.is_empty() {
-        let anomaly = all_test.iter().map(|i| excluded.contains(&test.labels[*i])).collect();
+        let anomaly = test.labels.iter().map(|l| excluded.contains(l)).collect();
         let name = subject.settings.exclude_class.join(", ");
-        ("classes left out of training", vec![Task { name, reference: known, queries: all_test, anomaly }])
+        ("classes left out of training", vec![Task { name, reference: known, anomaly }])
     } else {
         ensure!(data.labelled, "{} has no classes; name a data set of anomalies with --against", data.name);
         ensure!(
@@ -78,7 +74,6 @@ pub(super) fn run(args: &AnomalyProtocolArgs, opened: Opened, global: &Global) -
             .map(|class| Task {
                 name: data.classes[class as usize].clone(),
                 reference: (0..train.len()).filter(|i| train.labels[*i] == class).collect(),
-                queries: all_test.clone(),
                 anomaly: test.labels.iter().map(|l| *l != class).collect(),
             })
             .filter(|t| t.reference.len() > 1)
@@ -87,33 +82,33 @@ pub(super) fn run(args: &AnomalyProtocolArgs, opened: Opened, global: &Global) -
     };
     ensure!(!tasks.is_empty(), "{} has no class with two training images and a test image", data.name);
     let reference = subject.embed(&train.images)?;
-    let mut queries = subject.embed(&test.images)?;
-    if let Some(other) = &other {
-        let mut all = queries.into_data();
-        all.extend_from_slice(subject.embed(&other.test.images)?.data());
-        queries = Features::new(reference.d(), all);
+    // Those who ask, of one data set or of two: their pixels and their embeddings.
+    let mut asking: Vec<(&Images, Features)> = Vec::new();
+    for set in [Some(&data), other.as_ref()].into_iter().flatten() {
+        asking.push((&set.test.images, subject.embed(&set.test.images)?));
     }
     let tier = subject.tier();
     let mut rows = Vec::new();
     for task in &tasks {
         let labels: Vec<u32> = task.reference.iter().map(|i| train.labels[*i]).collect();
-        let (r, q) = (reference.select(&task.reference), queries.select(&task.queries));
-        let mut add = |space, method: AnomalyMethod, reference, queries| -> anyhow::Result<()> {
-            let detection = detect(tier, (reference, &labels), queries, &task.anomaly, method)?;
-            rows.push(Row { name: task.name.clone(), space, method: method.to_string(), detection });
-            Ok(())
-        };
-        // Pixels of two data sets lie in two places; those of one are asked as they are.
-        let pixels = train.images.select(&task.reference);
-        let asked = match &other {
-            None => test.images.select(&task.queries),
-            Some(other) => joined(&test.images, &other.test.images),
-        };
-        add("image", AnomalyMethod::Knn { k: 1 }, Vectors::Pixels(&pixels), Vectors::Pixels(&asked))?;
+        let mut add =
+            |space, method: AnomalyMethod, reference, asking: &[Vectors<'_>]| -> anyhow::Result<()> {
+                let detector = Detector::fit(tier, reference, &labels, method)?;
+                let scores: Vec<f64> = asking.iter().flat_map(|vectors| detector.score(*vectors)).collect();
+                let detection = Detection::new(&scores, &task.anomaly)
+                    .context("there are no anomalies among the test images, or nothing else")?;
+                rows.push(Row { name: task.name.clone(), space, method: method.to_string(), detection });
+                Ok(())
+            };
+        let (pixels, features) = (train.images.select(&task.reference), reference.select(&task.reference));
+        let asked: Vec<Vectors<'_>> = asking.iter().map(|(images, _)| Vectors::Pixels(images)).collect();
+        add("image", AnomalyMethod::Knn { k: 1 }, Vectors::Pixels(&pixels), &asked)?;
+        let asked: Vec<Vectors<'_>> = asking.iter().map(|(_, f)| Vectors::Features(f)).collect();
         for method in &args.method {
-            add("feature", *method, Vectors::Features(&r), Vectors::Features(&q))?;
+            add("feature", *method, Vectors::Features(&features), &asked)?;
         }
     }
+    asking.iter().try_for_each(|(images, _)| images.check())?;
     if let Some(path) = &args.csv {
         files::write(path, csv_of(&rows)?.as_bytes())?;
     }
@@ -121,27 +116,6 @@ pub(super) fn run(args: &AnomalyProtocolArgs, opened: Opened, global: &Global) -
         return line(json!({ "data": data.name, "protocol": protocol, "rows": rows }).to_string());
     }
     table(&data.name, protocol, &rows)
-}
-
-fn joined(a: &Images, b: &Images) -> Images {
-    let mut scratch = Vec::new();
-    let mut bytes = Vec::with_capacity((a.len() + b.len()) * a.shape().len());
-    for images in [a, b] {
-        (0..images.len()).for_each(|i| bytes.extend_from_slice(images.image(i, &mut scratch)));
-    }
-    Images::new(a.shape(), bytes)
-}
-
-fn detect(
-    tier: Tier,
-    (reference, labels): (Vectors<'_>, &[u32]),
-    queries: Vectors<'_>,
-    anomaly: &[bool],
-    method: AnomalyMethod,
-) -> anyhow::Result<Detection> {
-    let scores = Detector::fit(tier, reference, labels, method)?.score(queries);
-    Detection::new(&scores, anomaly)
-        .ok_or_else(|| anyhow::anyhow!("there are no anomalies among the test images, or nothing else"))
 }
 
 fn csv_of(rows: &[Row]) -> anyhow::Result<String> {

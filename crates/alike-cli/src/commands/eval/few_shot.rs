@@ -12,16 +12,14 @@ use serde_json::json;
 use std::path::Path;
 
 pub(super) fn run(args: &FewShotArgs, opened: Opened, global: &Global) -> anyhow::Result<()> {
+    args.subject.check()?;
     if let Some(path) = &args.runs {
         return one_shot_runs(path, &args.subject, opened, global);
     }
     let mut subject = Subject::of(opened, &args.subject, global)?;
     let data = &subject.data;
     if !data.is_open_set() && args.subject.data.is_none() {
-        note(
-            global,
-            "these classes were trained on; judge by classes that were not with --split class or --data",
-        );
+        note(global, "these classes were trained on; name others with --data, or train with --split class");
     }
     let seed = global.seed.unwrap_or(0);
     let mut drawn = Vec::new();

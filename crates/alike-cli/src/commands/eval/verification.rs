@@ -32,6 +32,7 @@ struct Space {
 }
 
 pub(super) fn run(args: &VerificationArgs, opened: Opened, global: &Global) -> anyhow::Result<()> {
+    args.subject.check()?;
     let files: Vec<&Path> = [&args.csv, &args.out].into_iter().flatten().map(|p| p.as_path()).collect();
     refuse_existing(&files, args.force)?;
     let mut subject = Subject::of(opened, &args.subject, global)?;
