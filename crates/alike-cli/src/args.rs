@@ -10,7 +10,7 @@ use alike::data::{Augment, OnError, PreparationWish, Request, SplitBy};
 use alike::distance::Distance;
 use alike::engine::Rewrites;
 use alike::images::Shape;
-use alike::train::{OptimizerKind, Sampler, Schedule};
+use alike::train::{OptimizerKind, Sampler, Schedule, Start};
 use clap::{Args, Parser, Subcommand};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -281,7 +281,7 @@ impl SourceArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct NetworkArgs {
-    /// The network: a name (seed, plain, conv4, residual-small, aligned, residual, residual-large, head, deep-head), its layers as in "norm relu
+    /// The network: a name (seed, plain, conv4, residual-small, aligned, residual, residual-large, shallow, head, deep-head), its layers as in "norm relu
     /// conv(32) maxpool(2) norm relu conv(32) gap", or @FILE to read it from
     #[arg(long, value_name = "SPEC")]
     pub(crate) network: Option<String>,
@@ -310,7 +310,7 @@ pub(crate) struct TrainArgs {
     pub(crate) out: Option<PathBuf>,
     /// Continue a run that was stopped
     #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "out", "force", "recipe", "exclude_class", "network",
-        "embedding", "normalize", "objective", "schedule", "source", "batch", "validate", "seed"])]
+        "embedding", "normalize", "objective", "schedule", "source", "batch", "validate", "seed", "start"])]
     pub(crate) resume: Option<PathBuf>,
     /// Replace a run that is there
     #[arg(long)]
@@ -323,6 +323,9 @@ pub(crate) struct TrainArgs {
     pub(crate) exclude_class: Vec<String>,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
+    /// Where weights begin. Whitened, the network is shallow and nothing more is learned unless --network and --epochs say so
+    #[arg(long, value_enum)]
+    pub(crate) start: Option<StartArg>,
     /// Passes over the training images
     #[arg(long)]
     pub(crate) epochs: Option<u64>,
@@ -347,6 +350,24 @@ pub(crate) struct TrainArgs {
     /// Hold out a share of the training images and judge by it after each epoch; the best epoch is kept
     #[arg(long, value_name = "SHARE", num_args = 0..=1, default_missing_value = "0.1", require_equals = true)]
     pub(crate) validate: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum StartArg {
+    /// At random
+    Random,
+    /// With a last linear layer by which differences within classes count for less: a second's work, for few images that always
+    /// lie alike
+    Whitened,
+}
+
+impl From<StartArg> for Start {
+    fn from(start: StartArg) -> Start {
+        match start {
+            StartArg::Random => Start::Random,
+            StartArg::Whitened => Start::Whitened,
+        }
+    }
 }
 
 /// What is minimised.

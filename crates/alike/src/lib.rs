@@ -10,12 +10,12 @@
 //! 4. [`engine`]: runs a network forward and backward.
 //! 5. [`gallery`]: embedded images, kept.
 //! 6. [`neighbours`]: who is nearest to whom, exactly.
-//! 7. [`mining`]: which pairs and triplets a loss looks at.
-//! 8. [`loss`]: formulas over distances.
-//! 9. [`train`]: the loop, its settings, its observers, the run folder.
-//! 10. [`eval`]: how good an embedding is, by the field's own rules.
-//! 11. [`tune`]: which loss, with which values.
-//! 12. [`projection`]: two dimensions out of many.
+//! 7. [`projection`]: few dimensions out of many.
+//! 8. [`mining`]: which pairs and triplets a loss looks at.
+//! 9. [`loss`]: formulas over distances.
+//! 10. [`train`]: the loop, its settings, its observers, the run folder.
+//! 11. [`eval`]: how good an embedding is, by the field's own rules.
+//! 12. [`tune`]: which loss, with which values.
 //! 13. [`report`]: figures and the page.
 //!
 //! # Shapes
@@ -41,6 +41,8 @@ pub mod gallery;
 
 pub mod neighbours;
 
+pub mod projection;
+
 pub mod mining;
 
 pub mod loss;
@@ -50,7 +52,5 @@ pub mod train;
 pub mod eval;
 
 pub mod tune;
-
-pub mod projection;
 
 pub mod report;

@@ -1,11 +1,12 @@
 //! `alike train`.
 
 use super::{data_of, model, places, remark, settings, settings_text};
-use crate::args::{Global, ObjectiveArgs, ScheduleArgs, TrainArgs};
+use crate::args::{Global, ObjectiveArgs, ScheduleArgs, StartArg, TrainArgs};
 use crate::printer::{Bars, Live, line, note};
 use alike::data::{Dataset, leaks, load};
 use alike::eval::Validator;
 use alike::loss::Losses;
+use alike::model::named_network;
 use alike::text::{self, Choice};
 use alike::train::{Observer, Outcome, Recorder, Run, Settings, Training};
 use alike_kernels::Tier;
@@ -112,6 +113,7 @@ fn resolve(args: &TrainArgs, global: &Global, data: &Dataset, what: &str) -> any
         recipe,
         exclude_class,
         network,
+        start,
         epochs,
         batch,
         sampler,
@@ -131,10 +133,15 @@ fn resolve(args: &TrainArgs, global: &Global, data: &Dataset, what: &str) -> any
     let (old_distance, old_reducer) =
         if loss.is_some() { (None, None) } else { (recipe.distance, recipe.reducer.clone()) };
     let loss = loss.clone().unwrap_or_else(|| recipe.loss.clone());
+    // A start that is a model already.
+    let whitened = (*start == Some(StartArg::Whitened)).then_some("shallow");
+    let network_else = whitened.and_then(|name| named_network(name, data.shape()));
     Ok(Settings {
         exclude_class: exclude_class.clone(),
-        network: model::spec(network, &recipe.network, data.shape())?.to_string(),
-        epochs: epochs.unwrap_or(recipe.epochs),
+        network: model::spec(network, network_else.as_ref().unwrap_or(&recipe.network), data.shape())?
+            .to_string(),
+        start: start.map_or(recipe.start, Into::into),
+        epochs: epochs.unwrap_or(if whitened.is_some() { 0 } else { recipe.epochs }),
         batch: batch.unwrap_or(recipe.batch),
         sampler: sampler.unwrap_or(recipe.sampler),
         loss: match margin {

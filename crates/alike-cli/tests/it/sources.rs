@@ -441,3 +441,41 @@ fn cifar_and_omniglot_as_they_are_published() {
         &["line 1", "no class 'Tibetan/character09'"],
     );
 }
+
+#[test]
+fn a_whitened_start_is_a_model_and_can_be_learned_from() {
+    let scene = Scene::new();
+    class_folders(&scene);
+    scene.ok("train --data pictures --start whitened --out run --threads 1 -q");
+    scene.ok("train --data pictures --start whitened --out same --threads 2 -q");
+    let read = |run: &str| std::fs::read(scene.path(run).join("last.safetensors")).unwrap();
+    assert!(read("run") == read("same"), "threads changed the bits");
+    let config = std::fs::read_to_string(scene.path("run/config.toml")).unwrap();
+    assert!(config.contains("start = \"whitened\"") && config.contains("epochs = 0"), "{config}");
+    let judged = json(&scene.ok("eval run --json -q"));
+    assert_eq!(judged["spaces"]["feature"]["knn"]["1"]["accuracy"], 1.0, "{judged}");
+    // No curve, for nothing was learned; all else is drawn.
+    scene.ok("report run -o page.html -q");
+    scene.ok("train --resume run --epochs 2 -q");
+    assert!(read("run") != read("same"));
+    // Ready-made features, and images without classes, which are alike to changed copies of themselves.
+    let labels: Vec<u8> = (0..60i64).flat_map(|i| (i % 3).to_le_bytes()).collect();
+    scene.write("features.npy", &npy(&[60, 8], "<f4", &features(60)));
+    scene.write("features.labels.npy", &npy(&[60], "<i8", &labels));
+    scene.ok("train --data features.npy --start whitened --out of-features -q");
+    std::fs::create_dir(scene.path("flat")).unwrap();
+    for i in 0..12 {
+        picture(i % 3, i).save(scene.path(&format!("flat/{i}.png"))).unwrap();
+    }
+    scene.ok("train --data flat --start whitened --out of-none -q");
+    scene.refused(
+        "train --data pictures --start whitened --network plain --out x -q",
+        1,
+        &["linear(N)", "--network shallow"],
+    );
+    scene.refused(
+        "train --data pictures --start whitened --embedding 4096 --out x -q",
+        1,
+        &["4096", "linear("],
+    );
+}

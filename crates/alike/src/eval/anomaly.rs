@@ -4,6 +4,7 @@
 
 use crate::images::{Features, Vectors};
 use crate::neighbours::{Leave, Neighbour, nearest};
+use crate::projection::shrunk;
 use crate::text::{self, Choice};
 use alike_kernels::Tier;
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
@@ -275,37 +276,11 @@ fn gaussians(vectors: Vectors<'_>, labels: &[u32], own: bool) -> Vec<Gaussian> {
     each.collect()
 }
 
-/// The covariance of centred rows, drawn toward a multiple of the identity as far as Ledoit and Wolf 2004 ("A well-conditioned
-/// estimator for large-dimensional covariance matrices") say; `sklearn.covariance.ledoit_wolf` with centred data.
 fn shrunk_covariance(rows: &[f64], d: usize) -> Cholesky<f64, Dyn> {
     let n = rows.len() / d;
     let x = DMatrix::from_row_slice(n, d, rows);
-    let mut covariance = x.tr_mul(&x) / n as f64;
-    let mu = covariance.trace() / d as f64;
-    // Of what is no number no covariance can be made; scores are no numbers then either.
-    if !mu.is_finite() {
-        covariance.fill_with_identity();
-        return Cholesky::new(covariance).expect("the identity is positive definite");
-    }
     let fourth: f64 = rows.chunks_exact(d).map(|r| r.iter().map(|v| v * v).sum::<f64>().powi(2)).sum();
-    let square: f64 = covariance.iter().map(|v| v * v).sum();
-    let delta = (square - d as f64 * mu * mu) / d as f64;
-    let beta = ((fourth / n as f64 - square) / (n as f64 * d as f64)).min(delta);
-    let shrinkage = if beta > 0.0 { beta / delta } else { 0.0 };
-    covariance *= 1.0 - shrinkage;
-    // A direction without any variance still has some, so that there is an inverse.
-    let floor = (1e-9 * mu).max(1e-18);
-    for i in 0..d {
-        covariance[(i, i)] += shrinkage * mu + floor;
-    }
-    let mut factor = Cholesky::new(covariance.clone());
-    let mut more = floor;
-    while factor.is_none() {
-        more *= 10.0;
-        (0..d).for_each(|i| covariance[(i, i)] += more);
-        factor = Cholesky::new(covariance.clone());
-    }
-    factor.expect("a large enough diagonal makes a matrix positive definite")
+    shrunk(x.tr_mul(&x) / n as f64, n, fourth / n as f64)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::SEED_SPEC;
 use crate::images::Shape;
 
 /// Names of networks, and what each is for.
-pub const NETWORKS: [(&str, &str); 9] = [
+pub const NETWORKS: [(&str, &str); 10] = [
     ("seed", "the project's first page: three convolutions of 32 maps"),
     ("plain", "five convolutions, two pools, 128 numbers: small grey images, many of them"),
     ("conv4", "the few-shot papers' four blocks of 64 maps (Vinyals et al. 2016), with group normalisation"),
@@ -15,6 +15,10 @@ pub const NETWORKS: [(&str, &str); 9] = [
     ),
     ("residual", "as residual-small, from 64 maps on: thousands of images"),
     ("residual-large", "two units a scale, wider: many images, and time"),
+    (
+        "shallow",
+        "one convolution, pooled to a coarse grid, and a linear layer: for --start whitened, where images always lie alike",
+    ),
     ("head", "a linear layer over ready-made features"),
     ("deep-head", "two layers over ready-made features"),
 ];
@@ -34,6 +38,7 @@ pub fn named_network(name: &str, shape: Shape) -> Option<String> {
         }
         "residual" => residual(shape, &[64, 96, 128, 192], 1, 128),
         "residual-large" => residual(shape, &[64, 128, 192, 256], 2, 128),
+        "shallow" => shallow(shape),
         "head" => "norm linear(64) l2".to_owned(),
         "deep-head" => "norm linear(256) relu linear(64) l2".to_owned(),
         _ => return None,
@@ -75,6 +80,23 @@ fn residual(shape: Shape, widths: &[usize], units: usize, embedding: usize) -> S
     format!("{text} {} conv({embedding}) gap l2", norm(width(scales - 1)))
 }
 
+/// A convolution over at most 64 pixels along the shorter side, averaged over about 4 x 4 places, all of which the last layer
+/// sees: as many numbers as can be whitened, at most. Of features, that layer alone.
+fn shallow(shape: Shape) -> String {
+    const NUMBERS: usize = 2048;
+    if shape.h * shape.w == 1 {
+        return format!("linear({}) l2", shape.c);
+    }
+    let stride = shape.h.min(shape.w).div_ceil(64).max(1);
+    let (h, w) = (shape.h.div_ceil(stride), shape.w.div_ceil(stride));
+    let pool = (h.min(w) / 4).clamp(1, 16);
+    let places = (h / pool).max(1) * (w / pool).max(1);
+    let maps = (NUMBERS / places).clamp(1, 64);
+    let strided = if stride > 1 { format!(", stride={stride}") } else { String::new() };
+    let pooled = if pool > 1 { format!(" avgpool({pool})") } else { String::new() };
+    format!("norm conv({maps}, kernel=5{strided}) relu{pooled} linear({}) l2", maps * places)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,7 +105,7 @@ mod tests {
     #[test]
     fn every_network_fits_every_size_that_it_is_for() {
         for (name, _) in NETWORKS.iter().filter(|n| !n.0.ends_with("head")) {
-            for side in [28, 32, 35, 46, 56, 64, 96, 105, 128] {
+            for side in [28, 32, 35, 46, 56, 64, 65, 96, 105, 128, 224] {
                 for c in [1, 3] {
                     let shape = Shape { h: side, w: side, c };
                     let spec = named_network(name, shape).unwrap();
@@ -94,7 +116,7 @@ mod tests {
         }
         for side in 8..28 {
             let shape = Shape { h: side, w: side, c: 3 };
-            for name in ["plain", "conv4", "residual-small", "aligned"] {
+            for name in ["plain", "conv4", "residual-small", "aligned", "shallow"] {
                 let spec = named_network(name, shape).unwrap();
                 assert!(Network::new(spec.parse().unwrap(), shape).is_ok(), "{name} for {shape}: {spec}");
             }

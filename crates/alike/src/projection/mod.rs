@@ -1,10 +1,13 @@
-//! From many dimensions to few.
+//! From many dimensions to few, and how vectors vary in them.
 
+mod covariance;
 mod pca;
 mod tsne;
 mod umap;
 
+pub(crate) use covariance::{covariance, mean, shrunk};
 pub use pca::Pca;
+pub(crate) use pca::leading;
 pub use tsne::{TSNE_NEIGHBOURS, tsne};
 pub use umap::umap;
 

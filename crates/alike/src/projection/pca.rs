@@ -1,7 +1,8 @@
 //! Principal components.
 
+use super::covariance::{covariance, mean};
 use crate::images::Vectors;
-use alike_kernels::{AlignedBuffer, Tier, Windows, padded};
+use alike_kernels::Tier;
 use nalgebra::{DMatrix, SymmetricEigen};
 use rayon::prelude::*;
 
@@ -17,13 +18,6 @@ pub struct Pca {
     /// The variance in all directions.
     pub total_variance: f64,
 }
-
-/// Fixed, so that sums do not depend on the number of threads.
-const PARTS: usize = 16;
-/// Vectors that are centred and multiplied at a time.
-const BLOCK: usize = 256;
-/// Columns of one strip of the covariance.
-const STRIP: usize = 112;
 
 impl Pca {
     /// The first `k` components of the vectors, or fewer where there are fewer dimensions.
@@ -74,65 +68,8 @@ impl Pca {
     }
 }
 
-/// Ranges of vectors, one a part.
-fn parts(n: usize) -> impl IndexedParallelIterator<Item = std::ops::Range<usize>> {
-    (0..PARTS).into_par_iter().map(move |p| n * p / PARTS..n * (p + 1) / PARTS)
-}
-
-fn mean(vectors: Vectors<'_>) -> Vec<f64> {
-    let d = vectors.d();
-    let sums: Vec<Vec<f64>> = parts(vectors.len())
-        .map(|range| {
-            let (mut sum, mut row) = (vec![0.0; d], vec![0.0f32; d]);
-            for i in range {
-                vectors.read(i, &mut row);
-                for (s, v) in sum.iter_mut().zip(&row) {
-                    *s += f64::from(*v);
-                }
-            }
-            sum
-        })
-        .collect();
-    (0..d).map(|j| sums.iter().map(|s| s[j]).sum::<f64>() / vectors.len() as f64).collect()
-}
-
-fn covariance(tier: Tier, vectors: Vectors<'_>, mean: &[f64]) -> DMatrix<f64> {
-    let (n, d) = (vectors.len(), vectors.d());
-    let wide = padded(d);
-    let centre: Vec<f32> = mean.iter().map(|m| *m as f32).collect();
-    let sums: Vec<AlignedBuffer> = parts(n)
-        .map(|range| {
-            let mut sum = AlignedBuffer::new(d * wide);
-            let mut rows = AlignedBuffer::new(BLOCK * wide);
-            for first in range.clone().step_by(BLOCK) {
-                let count = BLOCK.min(range.end - first);
-                for i in 0..count {
-                    let row = &mut rows[i * wide..][..d];
-                    vectors.read(first + i, row);
-                    row.iter_mut().zip(&centre).for_each(|(v, m)| *v -= m);
-                }
-                let all = Windows::matrix(count, wide, wide);
-                // Symmetric: of each strip of rows, only the columns from the diagonal on.
-                for strip in (0..d).step_by(STRIP) {
-                    let strip_rows = STRIP.min(d - strip);
-                    let a = Windows { offset: strip, run_len: strip_rows, ..all };
-                    let from = strip / 16 * 16;
-                    let into = &mut sum[strip * wide..(strip + strip_rows) * wide];
-                    tier.transposed_columns_add(&rows, a, &rows, all, from..wide, into);
-                }
-            }
-            sum
-        })
-        .collect();
-    let scale = 1.0 / (n as f64 - 1.0).max(1.0);
-    DMatrix::from_fn(d, d, |i, j| {
-        let at = i.min(j) * wide + i.max(j);
-        sums.iter().map(|s| f64::from(s[at])).sum::<f64>() * scale
-    })
-}
-
 /// The `k` largest eigenvalues of a symmetric matrix with their vectors.
-fn leading(matrix: &DMatrix<f64>, k: usize) -> (Vec<f64>, Vec<Vec<f64>>) {
+pub(crate) fn leading(matrix: &DMatrix<f64>, k: usize) -> (Vec<f64>, Vec<Vec<f64>>) {
     let d = matrix.nrows();
     // A subspace somewhat larger than asked for converges at the ratio of far-apart eigenvalues.
     let width = k + 8;

@@ -95,6 +95,9 @@ impl Facts {
         why.push(format!("augmentation {augment}: {reason}"));
         let (epochs, seen) = self.epochs(&network, batch, supervised);
         why.push(format!("{epochs} epochs: {seen:.0} thousand images seen in all"));
+        if supervised && self.open_set && self.images < FEW && !self.features {
+            why.push("where things always lie alike, --start whitened may tell other classes apart better: a second's work".into());
+        }
         let settings = Settings {
             recipe: "auto".to_owned(),
             network,

@@ -10,6 +10,7 @@ mod sampler;
 mod schedule;
 mod settings;
 mod training;
+mod whiten;
 
 pub use auto::{Chosen, Facts};
 pub use batches::{FixedTriplets, Hierarchical, Pk, Sampler, TuplesToWeights};
@@ -19,5 +20,6 @@ pub use optimizer::{Betas, Group, Optimizer, OptimizerKind, Sgd, clip, groups};
 pub use run::{Metric, Recorder, Run, RunError, read_metrics};
 pub use sampler::{SamplerError, TripletSampler};
 pub use schedule::{OneCycle, Schedule, Steps};
-pub use settings::{RECIPES, Settings, SettingsError};
+pub use settings::{RECIPES, Settings, SettingsError, Start};
 pub use training::{Outcome, TrainError, Training};
+pub use whiten::{WIDEST, WhitenBy, WhitenError, whiten};

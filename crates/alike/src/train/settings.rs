@@ -12,6 +12,17 @@ use std::fmt::Display;
 /// Named starting points for settings. `auto` is found for a data set, see [`Settings::auto`]; the others are files.
 pub const RECIPES: [&str; 4] = ["auto", "seed", "fast", "best"];
 
+/// Where a network's weights begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Start {
+    /// At random.
+    #[default]
+    Random,
+    /// At random, but for a last linear layer, which whitens within classes: see [`whiten`](super::whiten).
+    Whitened,
+}
+
 /// The settings of a run. Names are those of the command line's flags.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -42,7 +53,10 @@ pub struct Settings {
     pub exclude_class: Vec<String>,
     /// The network's specification.
     pub network: String,
-    /// Passes over the training images.
+    /// Where the network's weights begin.
+    #[serde(default, skip_serializing_if = "is_random")]
+    pub start: Start,
+    /// Passes over the training images; none if the start is all there is to it.
     pub epochs: u64,
     /// Triplets a step, or images; what a sampler of classes and images says overrules it.
     pub batch: usize,
@@ -105,6 +119,10 @@ pub struct Settings {
 
 fn is_false(b: &bool) -> bool {
     !b
+}
+
+fn is_random(s: &Start) -> bool {
+    *s == Start::Random
 }
 
 fn is_usual(e: &OnError) -> bool {
@@ -228,8 +246,12 @@ impl Settings {
     pub fn check(&self) -> Result<(), SettingsError> {
         let refuse = |name, value: String, why: &str| Err(SettingsError::new(name, value, why));
         let positive = |v: f64| v.is_finite() && v > 0.0;
-        if self.epochs == 0 {
-            return refuse("epochs", "0".into(), "nothing would be learned; give at least 1");
+        if self.epochs == 0 && self.start == Start::Random {
+            return refuse(
+                "epochs",
+                "0".into(),
+                "nothing would be learned; give at least 1, or --start whitened",
+            );
         }
         if self.epochs > 1_000_000 {
             return refuse("epochs", self.epochs.to_string(), "a million is the most");

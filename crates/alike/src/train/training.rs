@@ -2,8 +2,8 @@
 
 use super::batches::Batches;
 use super::{
-    EpochReport, Health, Observer, Optimizer, RunError, SamplerError, Settings, SettingsError, StepReport,
-    View, clip, groups,
+    EpochReport, Health, Observer, Optimizer, RunError, SamplerError, Settings, SettingsError, Start,
+    StepReport, View, WhitenBy, WhitenError, clip, groups, whiten,
 };
 use crate::data::{
     Apart, Changes, ClassError, Dataset, Occasion, Preparation, exclude, find_class, hold_out,
@@ -72,6 +72,9 @@ pub enum TrainError {
     /// The network does not fit the images.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// The network cannot begin as it was asked to.
+    #[error(transparent)]
+    Whiten(#[from] WhitenError),
     /// No triplets can be drawn.
     #[error(transparent)]
     Sampler(#[from] SamplerError),
@@ -142,6 +145,31 @@ pub enum TrainError {
 impl Training {
     /// Prepares a run from its first step.
     pub fn new(settings: Settings, data: &Dataset) -> Result<Training, TrainError> {
+        let mut training = Training::unstarted(settings, data)?;
+        if training.settings.start == Start::Whitened {
+            training.whiten(data)?;
+        }
+        Ok(training)
+    }
+
+    fn whiten(&mut self, data: &Dataset) -> Result<(), TrainError> {
+        let part = data.train.select(&self.trained);
+        let n = self.network.parameter_count();
+        let by = WhitenBy {
+            images: &part.images,
+            labels: (!self.settings.self_supervised).then_some(&part.labels),
+            augment: &self.settings.augment,
+            seed: self.settings.seed,
+        };
+        whiten(&self.network, &mut self.parameters[..n], by)?;
+        part.images.check()?;
+        if let Some(average) = &mut self.average {
+            average.copy_from_slice(&self.parameters[..n]);
+        }
+        Ok(())
+    }
+
+    fn unstarted(settings: Settings, data: &Dataset) -> Result<Training, TrainError> {
         settings.check()?;
         let network = Network::new(settings.network.parse()?, data.shape())?;
         let excluded = settings
@@ -215,7 +243,7 @@ impl Training {
         data: &Dataset,
         checkpoint: Checkpoint,
     ) -> Result<Training, TrainError> {
-        let mut training = Training::new(settings, data)?;
+        let mut training = Training::unstarted(settings, data)?;
         let refuse = |why: &str| TrainError::Resume(why.to_owned());
         if checkpoint.network != training.network {
             return Err(refuse("its network is not that of the run's settings"));
@@ -416,6 +444,10 @@ impl Training {
         let shape = data.shape();
         let (mut indices, mut labels, mut slopes) = (Vec::new(), Vec::new(), Vec::new());
         let mut health = Health::default();
+        if self.settings.epochs == 0 {
+            // The start is all that is asked for, and is to be kept.
+            self.pause(None, observers)?;
+        }
         while self.epochs < self.settings.epochs {
             let epoch = self.epochs;
             // An order that was found is in the checkpoint, for it cannot be found again in the middle of an epoch.

@@ -1,8 +1,11 @@
-//! Anomalies, verification and clusters against scikit-learn: `fixtures/judging.py`.
+//! Anomalies, verification, clusters and whitening against scikit-learn: `fixtures/judging.py`.
 
 use crate::golden::Golden;
+use alike::data::Augment;
 use alike::eval::{Agreement, AnomalyMethod, Detection, Detector, Pair, Pairs};
-use alike::images::{Features, Vectors};
+use alike::images::{Features, Images, Vectors};
+use alike::model::{Network, initial};
+use alike::train::{WhitenBy, WhitenError, whiten};
 use alike_kernels::Tier;
 use serde_json::{Value, json};
 
@@ -59,4 +62,67 @@ fn anomaly_scores_are_scikit_learns_on_every_tier() {
             }
         }
     }
+}
+
+/// A network's weights `k x 8` and biases over vectors of eight numbers, whitened.
+fn whitened(spec: &str, vectors: &[f32], labels: &[u32]) -> Result<(Vec<f32>, Vec<f32>), WhitenError> {
+    let images = Images::from_features(8, vectors);
+    let network = Network::new(spec.parse().unwrap(), images.shape()).unwrap();
+    let mut parameters = initial(&network, 1);
+    let by = WhitenBy { images: &images, labels: Some(labels), augment: &Augment::None, seed: 1 };
+    whiten(&network, &mut parameters, by)?;
+    let k = network.embedding();
+    let biases = parameters.split_off(parameters.len() - k);
+    Ok((parameters, biases))
+}
+
+/// `a x n` by `n x b`.
+fn product(a: &[f32], n: usize, b: impl Fn(usize, usize) -> f64, columns: usize) -> Vec<f64> {
+    let row = |i: usize, j: usize| (0..n).map(|k| f64::from(a[i * n + k]) * b(k, j)).sum();
+    (0..a.len() / n).flat_map(|i| (0..columns).map(move |j| row(i, j))).collect()
+}
+
+#[test]
+fn whitening_is_scikit_learns_within_classes() {
+    let golden = Golden::read("judging");
+    let (vectors, labels) = (golden.floats("reference"), golden.integers("labels"));
+    let n = labels.len();
+    let mean: Vec<f64> =
+        (0..8).map(|j| (0..n).map(|i| f64::from(vectors[i * 8 + j])).sum::<f64>() / n as f64).collect();
+    // All eight directions: WᵀW is the inverse of the covariance within classes.
+    let (w, bias) = whitened("linear(8)", &vectors, &labels).unwrap();
+    let transposed: Vec<f32> = (0..64).map(|i| w[i % 8 * 8 + i / 8]).collect();
+    let square = product(&transposed, 8, |k, j| f64::from(w[k * 8 + j]), 8);
+    let expected = golden.floats("whitening");
+    let largest = expected.iter().fold(0.0f64, |m, v| m.max(f64::from(*v).abs()));
+    for (o, t) in square.iter().zip(&expected) {
+        assert!((o - f64::from(*t)).abs() < 1e-5 * largest, "{o} {t}");
+    }
+    for (o, b) in product(&w, 8, |k, _| mean[k], 1).iter().zip(&bias) {
+        assert!((o + f64::from(*b)).abs() < 1e-4, "the mean of all vectors becomes zero: {o} {b}");
+    }
+    // Three of them: those along which all vectors vary most, each free of the others.
+    let (w, _) = whitened("linear(3) l2", &vectors, &labels).unwrap();
+    let out: Vec<Vec<f64>> =
+        (0..n).map(|i| product(&w, 8, |k, _| f64::from(vectors[i * 8 + k]) - mean[k], 1)).collect();
+    for (a, variance) in golden.floats("whitened_variances").iter().enumerate() {
+        for b in 0..3 {
+            let ours = out.iter().map(|o| o[a] * o[b]).sum::<f64>() / (n as f64 - 1.0);
+            let theirs = if a == b { f64::from(*variance) } else { 0.0 };
+            assert!((ours - theirs).abs() < 1e-4 * f64::from(*variance), "{a} {b}: {ours} {theirs}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_whitened_is_refused() {
+    let golden = Golden::read("judging");
+    let (vectors, labels) = (golden.floats("reference"), golden.integers("labels"));
+    let apart: Vec<u32> = (0..labels.len() as u32).collect();
+    let same = [3.7f32, 0.1].repeat(4).repeat(labels.len());
+    assert!(matches!(whitened("relu", &vectors, &labels), Err(WhitenError::NotLinear)));
+    assert!(matches!(whitened("linear(4) norm", &vectors, &labels), Err(WhitenError::NotLinear)));
+    assert!(matches!(whitened("linear(9)", &vectors, &labels), Err(WhitenError::TooLong { inputs: 8, .. })));
+    assert!(matches!(whitened("linear(8)", &vectors, &apart), Err(WhitenError::Alike)));
+    assert!(matches!(whitened("linear(8)", &same, &labels), Err(WhitenError::Alike)));
 }

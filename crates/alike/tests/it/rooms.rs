@@ -10,12 +10,12 @@ const ROOMS: [&str; 12] = [
     "engine",
     "gallery",
     "neighbours",
+    "projection",
     "mining",
     "loss",
     "train",
     "eval",
     "tune",
-    "projection",
     "report",
 ];
 

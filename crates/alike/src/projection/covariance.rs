@@ -1,0 +1,104 @@
+//! How vectors vary.
+
+use crate::images::Vectors;
+use alike_kernels::{AlignedBuffer, Tier, Windows, padded};
+use nalgebra::{Cholesky, DMatrix, Dyn};
+use rayon::prelude::*;
+
+/// Fixed, so that sums do not depend on the number of threads.
+const PARTS: usize = 16;
+/// Vectors that are centred and multiplied at a time.
+const BLOCK: usize = 256;
+/// Columns of one strip of the covariance.
+const STRIP: usize = 112;
+
+/// Ranges of vectors, one a part.
+fn parts(n: usize) -> impl IndexedParallelIterator<Item = std::ops::Range<usize>> {
+    (0..PARTS).into_par_iter().map(move |p| n * p / PARTS..n * (p + 1) / PARTS)
+}
+
+/// The mean of vectors, `d` numbers.
+pub(crate) fn mean(vectors: Vectors<'_>) -> Vec<f64> {
+    let d = vectors.d();
+    let sums: Vec<Vec<f64>> = parts(vectors.len())
+        .map(|range| {
+            let (mut sum, mut row) = (vec![0.0; d], vec![0.0f32; d]);
+            for i in range {
+                vectors.read(i, &mut row);
+                for (s, v) in sum.iter_mut().zip(&row) {
+                    *s += f64::from(*v);
+                }
+            }
+            sum
+        })
+        .collect();
+    (0..d).map(|j| sums.iter().map(|s| s[j]).sum::<f64>() / vectors.len() as f64).collect()
+}
+
+/// The covariance of `n` vectors around a mean, `d x d`, divided by `n - 1`; sums are taken in f32 over parts.
+pub(crate) fn covariance(tier: Tier, vectors: Vectors<'_>, mean: &[f64]) -> DMatrix<f64> {
+    let (n, d) = (vectors.len(), vectors.d());
+    let wide = padded(d);
+    let centre: Vec<f32> = mean.iter().map(|m| *m as f32).collect();
+    let sums: Vec<AlignedBuffer> = parts(n)
+        .map(|range| {
+            let mut sum = AlignedBuffer::new(d * wide);
+            let mut rows = AlignedBuffer::new(BLOCK * wide);
+            for first in range.clone().step_by(BLOCK) {
+                let count = BLOCK.min(range.end - first);
+                for i in 0..count {
+                    let row = &mut rows[i * wide..][..d];
+                    vectors.read(first + i, row);
+                    row.iter_mut().zip(&centre).for_each(|(v, m)| *v -= m);
+                }
+                let all = Windows::matrix(count, wide, wide);
+                // Symmetric: of each strip of rows, only the columns from the diagonal on.
+                for strip in (0..d).step_by(STRIP) {
+                    let strip_rows = STRIP.min(d - strip);
+                    let a = Windows { offset: strip, run_len: strip_rows, ..all };
+                    let from = strip / 16 * 16;
+                    let into = &mut sum[strip * wide..(strip + strip_rows) * wide];
+                    tier.transposed_columns_add(&rows, a, &rows, all, from..wide, into);
+                }
+            }
+            sum
+        })
+        .collect();
+    let scale = 1.0 / (n as f64 - 1.0).max(1.0);
+    DMatrix::from_fn(d, d, |i, j| {
+        let at = i.min(j) * wide + i.max(j);
+        sums.iter().map(|s| f64::from(s[at])).sum::<f64>() * scale
+    })
+}
+
+/// The factor of a covariance of `n` vectors whose mean is known to be zero (divided by `n`), drawn toward a multiple of the
+/// identity as far as Ledoit and Wolf say ("A well-conditioned estimator for large-dimensional covariance matrices", J.
+/// Multivariate Analysis 88, 2004; `sklearn.covariance.ledoit_wolf` with centred data). `fourth` is the mean of the vectors'
+/// lengths to the fourth power.
+pub(crate) fn shrunk(mut covariance: DMatrix<f64>, n: usize, fourth: f64) -> Cholesky<f64, Dyn> {
+    let d = covariance.nrows();
+    let mu = covariance.trace() / d as f64;
+    // Of what is no number no covariance can be made; scores are no numbers then either.
+    if !mu.is_finite() {
+        covariance.fill_with_identity();
+        return Cholesky::new(covariance).expect("the identity is positive definite");
+    }
+    let square: f64 = covariance.iter().map(|v| v * v).sum();
+    let delta = (square - d as f64 * mu * mu) / d as f64;
+    let beta = ((fourth - square) / (n as f64 * d as f64)).min(delta);
+    let shrinkage = if beta > 0.0 { beta / delta } else { 0.0 };
+    covariance *= 1.0 - shrinkage;
+    // A direction without any variance still has some, so that there is an inverse.
+    let floor = (1e-9 * mu).max(1e-18);
+    for i in 0..d {
+        covariance[(i, i)] += shrinkage * mu + floor;
+    }
+    let mut factor = Cholesky::new(covariance.clone());
+    let mut more = floor;
+    while factor.is_none() {
+        more *= 10.0;
+        (0..d).for_each(|i| covariance[(i, i)] += more);
+        factor = Cholesky::new(covariance.clone());
+    }
+    factor.expect("a large enough diagonal makes a matrix positive definite")
+}

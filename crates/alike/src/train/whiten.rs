@@ -1,0 +1,191 @@
+//! A last linear layer that is computed rather than learned: within-class whitening.
+
+use crate::data::Augment;
+use crate::engine::Engine;
+use crate::images::{Features, Images, Vectors};
+use crate::model::{Layer, Network, NetworkError};
+use crate::projection::{covariance, leading, mean, shrunk};
+use alike_kernels::{Tier, TierError};
+use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
+use std::collections::BTreeMap;
+
+/// The most numbers that the layer may see: the work grows with their cube.
+pub const WIDEST: usize = 2048;
+/// Images that are looked at, at most: a covariance is known well enough by then.
+const ENOUGH: usize = 20_000;
+/// Changed copies of an image that stand for others of its class, where there are no classes.
+const COPIES: u64 = 4;
+
+/// A network cannot begin whitened.
+#[derive(Debug, thiserror::Error)]
+pub enum WhitenError {
+    /// Its last layer with parameters is another.
+    #[error(
+        "--start whitened sets a last linear layer, and the network has none; end it with linear(N) l2, or take --network shallow"
+    )]
+    NotLinear,
+    /// The layer sees too much.
+    #[error(
+        "--start whitened: the last linear layer sees {0} numbers, and {WIDEST} are the most that can be whitened; pool more before it"
+    )]
+    TooWide(usize),
+    /// It makes more of them than there are.
+    #[error(
+        "--start whitened: the last linear layer makes {outputs} numbers of {inputs}, and can make {inputs} at most; write linear({inputs})"
+    )]
+    TooLong {
+        /// What comes out.
+        outputs: usize,
+        /// What goes in.
+        inputs: usize,
+    },
+    /// Nothing differs within any class.
+    #[error(
+        "--start whitened: the network sees no difference between images of one class, so there is nothing to whiten by; give \
+         classes of two images or more, or take --start random"
+    )]
+    Alike,
+    /// What comes before the layer cannot be run.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The instructions that were asked for are not to be had.
+    #[error(transparent)]
+    Tier(#[from] TierError),
+}
+
+/// What a layer is whitened by.
+#[derive(Clone, Copy, Debug)]
+pub struct WhitenBy<'a> {
+    /// The images.
+    pub images: &'a Images,
+    /// Their classes; without them, each image is alike to changed copies of itself alone.
+    pub labels: Option<&'a [u32]>,
+    /// How images may be changed. Where they may be mirrored, so are these.
+    pub augment: &'a Augment,
+    /// Decides how copies are changed.
+    pub seed: u64,
+}
+
+/// Sets the last linear layer, `k` numbers of `d`, to the within-class whitening of what comes before it (Hatch, Kajarekar and
+/// Stolcke, "Within-class covariance normalization for SVM-based speaker recognition", Interspeech 2006): what varies among
+/// images of a class counts for less, the more it varies. The covariance is shrunk towards a multiple of the identity as much as
+/// Ledoit and Wolf say ("A well-conditioned estimator for large-dimensional covariance matrices", J. Multivariate Analysis 88,
+/// 2004), so few images are enough. Of the whitened directions, the `k` of largest variance stay.
+pub fn whiten(network: &Network, parameters: &mut [f32], by: WhitenBy<'_>) -> Result<(), WhitenError> {
+    let last = network.layers().iter().rposition(|l| !l.parameters.is_empty());
+    let (at, layer) = last.map(|at| (at, &network.layers()[at])).ok_or(WhitenError::NotLinear)?;
+    let Layer::Linear { width: outputs } = layer.layer else { return Err(WhitenError::NotLinear) };
+    let inputs = layer.input.len();
+    if inputs > WIDEST {
+        return Err(WhitenError::TooWide(inputs));
+    }
+    if outputs > inputs {
+        return Err(WhitenError::TooLong { outputs, inputs });
+    }
+    let (weight, bias) = (layer.parameters[0].range(), layer.parameters[1].range());
+    let tier = Tier::from_env()?;
+    let (mut seen, labels) = before(network, at, &parameters[..weight.start], by)?;
+    let centre = mean(Vectors::Features(&seen));
+    let total = (outputs < inputs).then(|| covariance(tier, Vectors::Features(&seen), &centre));
+    let all = mean_square_length(&seen);
+    subtract_class_means(&mut seen, &labels);
+    // Beside lengths as they were, what rounding leaves is nothing.
+    if mean_square_length(&seen) <= 1e-12 * all {
+        return Err(WhitenError::Alike);
+    }
+    let lower = within(tier, &seen).l();
+    let rows = match total {
+        // All directions stay, so any basis of them will do.
+        None => DMatrix::identity(inputs, inputs),
+        Some(total) => {
+            // L⁻¹ T L⁻ᵀ: how far images lie apart once whitened.
+            let half = solved(lower.solve_lower_triangular(&total))?;
+            let apart = solved(lower.solve_lower_triangular(&half.transpose()))?;
+            let columns = leading(&apart, outputs).1;
+            DMatrix::from_columns(&columns.into_iter().map(DVector::from_vec).collect::<Vec<_>>())
+        }
+    };
+    let rows = solved(lower.transpose().solve_upper_triangular(&rows))?;
+    let centre = DVector::from_vec(centre);
+    for (k, row) in rows.column_iter().enumerate() {
+        let weights = &mut parameters[weight.clone()][k * inputs..][..inputs];
+        weights.iter_mut().zip(row.iter()).for_each(|(w, v)| *w = *v as f32);
+        parameters[bias.start + k] = -row.dot(&centre) as f32;
+    }
+    Ok(())
+}
+
+/// What the layer at a position sees of images, and the class of each.
+fn before(
+    network: &Network,
+    at: usize,
+    parameters: &[f32],
+    by: WhitenBy<'_>,
+) -> Result<(Features, Vec<u32>), WhitenError> {
+    let width = network.layers()[at].input.len();
+    // A network ends in one pixel: a layer that changes nothing makes it.
+    let mut spec = network.spec().clone();
+    spec.layers.truncate(at);
+    spec.layers.push(Layer::Linear { width });
+    let network = Network::new(spec, network.input())?;
+    let mut parameters = parameters.to_vec();
+    parameters.extend((0..width * width).map(|i| if i % (width + 1) == 0 { 1.0 } else { 0.0 }));
+    parameters.resize(network.parameter_count(), 0.0);
+
+    let n = by.images.len();
+    let some: Vec<usize> = (0..n.min(ENOUGH)).map(|i| i * n / n.min(ENOUGH)).collect();
+    let few = by.images.select(&some);
+    let labels: Vec<u32> = some.iter().map(|&i| by.labels.map_or(i as u32, |l| l[i])).collect();
+    let mut views = vec![few.clone()];
+    if by.augment.changes().is_some_and(|c| c.flip > 0.0) {
+        views.push(few.mirrored());
+    }
+    if by.labels.is_none() {
+        views.extend((0..COPIES).map(|copy| by.augment.changed(&few, by.seed.wrapping_add(copy))));
+    }
+    let mut engine = Engine::new(&network)?;
+    let data: Vec<f32> =
+        views.iter().flat_map(|images| engine.embed(&parameters, images).into_data()).collect();
+    Ok((Features::new(width, data), labels.repeat(views.len())))
+}
+
+fn subtract_class_means(features: &mut Features, labels: &[u32]) {
+    let d = features.d();
+    let mut classes: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    labels.iter().enumerate().for_each(|(i, label)| classes.entry(*label).or_default().push(i));
+    let mut data = std::mem::replace(features, Features::new(d, Vec::new())).into_data();
+    let mut sum = vec![0.0; d];
+    for members in classes.values() {
+        sum.fill(0.0);
+        for i in members {
+            sum.iter_mut().zip(&data[i * d..]).for_each(|(s, v)| *s += f64::from(*v));
+        }
+        sum.iter_mut().for_each(|s| *s /= members.len() as f64);
+        for i in members {
+            data[i * d..][..d].iter_mut().zip(&sum).for_each(|(v, m)| *v = (f64::from(*v) - m) as f32);
+        }
+    }
+    *features = Features::new(d, data);
+}
+
+fn square_length(row: &[f32]) -> f64 {
+    row.iter().map(|v| f64::from(*v).powi(2)).sum()
+}
+
+fn mean_square_length(features: &Features) -> f64 {
+    features.rows().map(square_length).sum::<f64>() / features.len() as f64
+}
+
+/// The factor of the shrunk covariance of vectors whose mean is zero.
+fn within(tier: Tier, centred: &Features) -> Cholesky<f64, Dyn> {
+    let (n, d) = (centred.len(), centred.d());
+    let covariance =
+        covariance(tier, Vectors::Features(centred), &vec![0.0; d]) * ((n as f64 - 1.0) / n as f64);
+    let fourth = centred.rows().map(|row| square_length(row).powi(2)).sum::<f64>() / n as f64;
+    shrunk(covariance, n, fourth)
+}
+
+/// A triangular system has a solution unless a number on its diagonal vanished.
+fn solved(solution: Option<DMatrix<f64>>) -> Result<DMatrix<f64>, WhitenError> {
+    solution.ok_or(WhitenError::Alike)
+}
