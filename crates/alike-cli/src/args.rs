@@ -95,7 +95,7 @@ pub(crate) enum Command {
     /// List losses, with their values and what they are for
     Losses(LossesArgs),
     /// Judge a run: image space against feature space
-    Eval(EvalArgs),
+    Eval(Box<EvalArgs>),
     /// Compare runs on the same images: which is better, and whether it could be chance
     Compare(CompareArgs),
     /// Draw a run: one HTML page, and its figures as SVG and PNG

@@ -90,21 +90,6 @@ impl Opened {
 }
 
 impl Judged {
-    /// How well pixels and embeddings retrieve.
-    pub(crate) fn retrieval(
-        &self,
-        judge: &Judge,
-        data: &Dataset,
-        ks: &[usize],
-    ) -> anyhow::Result<[RetrievalReport; 2]> {
-        let seed = self.settings.seed;
-        let (gallery, queries) = (&data.gallery().0.images, &data.test.images);
-        let pixels = (Vectors::Pixels(gallery), Vectors::Pixels(queries));
-        let learned = (Vectors::Features(&self.gallery), Vectors::Features(&self.queries));
-        let report = |(g, q)| judge.retrieval(data, g, q, ks, seed);
-        Ok([report(pixels)?, report(learned)?])
-    }
-
     /// How well embeddings retrieve, and pixels where that takes seconds.
     pub(crate) fn quick_retrieval(
         &self,
@@ -141,6 +126,8 @@ impl Judged {
 pub(crate) struct Subject {
     pub(crate) settings: Settings,
     pub(crate) data: Dataset,
+    /// Whether these are other data than the run's.
+    foreign: bool,
     embedder: Embedder,
 }
 
@@ -153,7 +140,8 @@ impl Subject {
             Some(what) => opened.other(what, &args.source, global)?,
         };
         opened.fits(&data)?;
-        Subject::new(opened, data, &args.with, args.flip)
+        let subject = Subject::new(opened, data, &args.with, args.flip)?;
+        Ok(Subject { foreign: args.data.is_some(), ..subject })
     }
 
     pub(crate) fn new(
@@ -163,7 +151,7 @@ impl Subject {
         flip: bool,
     ) -> anyhow::Result<Subject> {
         let Opened { settings, checkpoint, .. } = opened;
-        Ok(Subject { settings, data, embedder: Embedder::new(checkpoint, with, flip)? })
+        Ok(Subject { settings, data, foreign: false, embedder: Embedder::new(checkpoint, with, flip)? })
     }
 
     pub(crate) fn tier(&self) -> Tier {
@@ -173,6 +161,25 @@ impl Subject {
     /// Embeds images.
     pub(crate) fn embed(&mut self, images: &Images) -> anyhow::Result<Features> {
         self.embedder.embed(images)
+    }
+
+    /// Judges embeddings against pixels, and how well both retrieve.
+    pub(crate) fn judge(
+        &mut self,
+        judge: &Judge,
+        ks: &[usize],
+    ) -> anyhow::Result<(Judgement, [RetrievalReport; 2])> {
+        let data = self.data.clone();
+        let (gallery, queries) = (&data.gallery().0.images, &data.test.images);
+        let embedded = [self.embed(gallery)?, self.embed(queries)?];
+        // Classes that were left out of training are those of the run's own data.
+        let excluded = if self.foreign { &[][..] } else { &self.settings.exclude_class };
+        let image = judge.image_space(&data)?;
+        let judgement = judge.judge(&data, image, &embedded[0], &embedded[1], excluded)?;
+        let report = |g, q| judge.retrieval(&data, g, q, ks, self.settings.seed);
+        let pixels = report(Vectors::Pixels(gallery), Vectors::Pixels(queries))?;
+        let learned = report(Vectors::Features(&embedded[0]), Vectors::Features(&embedded[1]))?;
+        Ok((judgement, [pixels, learned]))
     }
 
     /// How many classes the test split has images of.

@@ -19,6 +19,11 @@ pub(crate) struct EvalArgs {
     /// Numbers of neighbours that vote
     #[arg(long, value_delimiter = ',', default_value = "1,5")]
     pub(crate) k: Vec<usize>,
+    /// Let a neighbour's vote weigh one over its distance
+    #[arg(long)]
+    pub(crate) weighted: bool,
+    #[command(flatten)]
+    pub(crate) subject: SubjectArgs,
     /// The Ks of Recall@K, Precision@K and NDCG@K
     #[arg(long, value_delimiter = ',', default_value = "1,5,10", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) at: Vec<u32>,
@@ -37,6 +42,21 @@ pub(crate) struct EvalArgs {
     pub(crate) last: bool,
     #[command(subcommand)]
     pub(crate) protocol: Option<Protocol>,
+}
+
+impl EvalArgs {
+    /// An option that no protocol reads, if one was given.
+    pub(crate) fn plain_alone(&self) -> Option<&'static str> {
+        let given = [
+            (self.csv.is_some(), "--csv"),
+            (self.leave_group, "--leave-group"),
+            (self.weighted, "--weighted"),
+            (self.subject.flip, "--flip"),
+            (!self.subject.with.is_empty(), "--with"),
+            (self.subject.data.is_some() || self.subject.source.is_given(), "--data"),
+        ];
+        given.into_iter().find(|g| g.0).map(|g| g.1)
+    }
 }
 
 #[derive(Debug, Subcommand)]

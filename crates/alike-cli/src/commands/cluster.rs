@@ -5,7 +5,7 @@ use super::report::draw;
 use crate::args::{ClusterArg, ClusterArgs, Global};
 use crate::printer::line;
 use crate::using::Model;
-use alike::eval::{Agreement, Assignment, agreement, by_density, k_means};
+use alike::eval::{Agreement, Assignment, agreement, agreement_bootstrap, by_density, k_means, percentiles};
 use alike::files;
 use alike::images::Images;
 use alike::report::{PictureRow, Shown, picture_rows};
@@ -19,6 +19,18 @@ const ATTEMPTS: usize = 4;
 const SHOWN: usize = 16;
 /// Clusters of a sheet, the largest.
 const CLUSTERS: usize = 60;
+
+type Measure = fn(&Agreement) -> f64;
+/// How clusters agree with classes.
+const MEASURES: [(&str, Measure); 7] = [
+    ("NMI", |a| a.nmi),
+    ("AMI", |a| a.ami),
+    ("ARI", |a| a.ari),
+    ("homogeneity", |a| a.homogeneity),
+    ("completeness", |a| a.completeness),
+    ("V-measure", |a| a.v_measure),
+    ("purity", |a| a.purity),
+];
 
 /// Those that are shown of a cluster, as far as they can be.
 type Pictures = Vec<Option<(Images, usize)>>;
@@ -56,7 +68,9 @@ pub(crate) fn run(args: &ClusterArgs, global: &Global) -> anyhow::Result<()> {
         members.into_iter().filter_map(|(c, m)| Some((c?, m))).collect();
     clusters.sort_by_key(|(c, m)| (std::cmp::Reverse(m.len()), *c));
     let labelled: Option<Vec<u32>> = gallery.labels.iter().copied().collect();
-    let agrees: Option<Agreement> = labelled.map(|labels| agreement(&labels, &assignment));
+    let seed = global.seed.unwrap_or(0);
+    let agrees = labelled
+        .map(|labels| (agreement(&labels, &assignment), agreement_bootstrap(&labels, &assignment, seed)));
     if let Some(path) = &args.csv {
         let mut csv = csv::Writer::from_writer(Vec::new());
         csv.write_record(["path", "cluster", "class"])?;
@@ -95,19 +109,33 @@ pub(crate) fn run(args: &ClusterArgs, global: &Global) -> anyhow::Result<()> {
     }
     if global.json {
         let sizes: BTreeMap<String, usize> = clusters.iter().map(|(c, m)| (c.to_string(), m.len())).collect();
+        let intervals: Option<BTreeMap<&str, [f64; 2]>> = agrees.as_ref().map(|(_, draws)| {
+            let measured = MEASURES.into_iter().filter(|_| !draws.is_empty());
+            measured.map(|(name, of)| (name, percentiles(draws.iter().map(of).collect()))).collect()
+        });
+        let agrees = agrees.map(|a| a.0);
         return line(
-            json!({ "method": method, "images": n, "clusters": sizes, "in_none": alone, "agreement": agrees }).to_string(),
+            json!({ "method": method, "images": n, "clusters": sizes, "in_none": alone, "agreement": agrees,
+                "intervals": intervals })
+            .to_string(),
         );
     }
     line(format!("{n} images, {} clusters by {method}; {alone} images belong to none", clusters.len()))?;
     for (c, members) in clusters.iter().take(CLUSTERS) {
         line(format!("{c:>5}  {:>6} images{}", members.len(), commonest(gallery, members)))?;
     }
-    if let Some(a) = agrees {
-        line(format!(
-            "against classes: NMI {:.4}, AMI {:.4}, ARI {:.4}, homogeneity {:.4}, completeness {:.4}, V-measure {:.4}, purity {:.4}",
-            a.nmi, a.ami, a.ari, a.homogeneity, a.completeness, a.v_measure, a.purity
-        ))?;
+    if let Some((a, draws)) = agrees {
+        line("against classes [95 % interval]")?;
+        for (name, of) in MEASURES {
+            let interval = match &draws[..] {
+                [] => String::new(),
+                _ => {
+                    let [low, high] = percentiles(draws.iter().map(of).collect());
+                    format!("[{low:.4}, {high:.4}]")
+                }
+            };
+            line(format!("{name:14} {:.4} {interval}", of(&a)))?;
+        }
     }
     Ok(())
 }

@@ -125,6 +125,11 @@ fn anomalies_are_classes_left_out_or_all_but_one_or_another_set() {
         (Some("one class only"), 6)
     );
     assert_eq!(std::fs::read_to_string(scene.path("a.csv")).unwrap().lines().count(), 7);
+    for row in told["means"].as_array().unwrap() {
+        let [low, high] = [0, 1].map(|i| row["auroc_interval"][i].as_f64().unwrap());
+        let auroc = row["auroc"].as_f64().unwrap();
+        assert!(low <= auroc && auroc <= high, "{row}");
+    }
     let told = json(&scene.ok("eval run --json anomaly --against digits:train=20,test=20 --method knn -q"));
     assert_eq!((&told["rows"][0]["normal"], &told["rows"][0]["anomalies"]), (&30.into(), &20.into()));
     assert!(scene.ok("eval run anomaly --method knn -q").contains("mean AUROC"));

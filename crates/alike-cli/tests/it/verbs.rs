@@ -23,6 +23,9 @@ fn eval_prints_the_contract() {
         let s = &j["spaces"][space];
         for rule in [&s["class_mean"], &s["knn"]["1"], &s["knn"]["3"]] {
             fraction(&rule["accuracy"]);
+            let [low, high] = [0, 1].map(|i| rule["interval"][i].as_f64().unwrap());
+            let accuracy = rule["accuracy"].as_f64().unwrap();
+            assert!(low <= accuracy && accuracy <= high, "{rule}");
             for class in ["0", "1", "2"] {
                 fraction(&rule["recall"][class]);
             }
@@ -52,6 +55,13 @@ fn eval_prints_the_contract() {
     assert_eq!(table.lines().count(), 7);
     scene.refused("eval run --csv classes.csv", 1, &["classes.csv exists already", "--force"]);
     scene.refused("eval run --at 0", 2, &["--at"]);
+    // By other images, by mirrored ones, by two runs at once, and by weighted votes.
+    let other =
+        json(&scene.ok("eval run --data digits:train=60,test=20 --weighted --flip --with run --json -q"));
+    assert_eq!((&other["n_query"], &other["weighted_votes"]), (&20.into(), &true.into()));
+    assert!(other["unseen"].is_null(), "what was left out were classes of the run's own data");
+    scene.refused("eval run --prepare size=8", 1, &["--prepare", "--data"]);
+    scene.refused("eval run --weighted few-shot", 1, &["--weighted", "before a protocol"]);
     // The bars are easily told apart by pixels.
     assert_eq!(j["spaces"]["image"]["knn"]["1"]["accuracy"], 1.0);
 }

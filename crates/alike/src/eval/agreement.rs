@@ -1,7 +1,11 @@
 //! How well clusters agree with classes.
 
+use super::bootstrap::{self, Drawn};
 use serde::Serialize;
 use std::collections::BTreeMap;
+
+/// Images beyond which an interval is too narrow to be worth its time.
+const ENOUGH: usize = 100_000;
 
 /// The field's measures of agreement, all 1 where clusters are the classes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -81,6 +85,24 @@ impl Agreement {
     }
 }
 
+impl Agreement {
+    /// The agreement of images drawn with replacement, draw by draw, for [`percentiles`](super::percentiles); clusters stay as they are. Nothing for more than
+    /// 100,000 images.
+    pub fn bootstrap(classes: &[u32], clusters: &[u32], seed: u64) -> Vec<Agreement> {
+        if classes.len() > ENOUGH {
+            return Vec::new();
+        }
+        let found = bootstrap::draws(classes.len(), Drawn::Images, seed, |counts| {
+            let drawn = |labels: &[u32]| -> Vec<u32> {
+                let each = labels.iter().zip(counts);
+                each.flat_map(|(l, n)| std::iter::repeat_n(*l, *n as usize)).collect()
+            };
+            Some(Agreement::new(&drawn(classes), &drawn(clusters)))
+        });
+        found.into_iter().flatten().collect()
+    }
+}
+
 type Sums = BTreeMap<u32, u64>;
 
 fn adjusted_rand(cells: &BTreeMap<(u32, u32), u64>, rows: &Sums, columns: &Sums, n: u64) -> f64 {
@@ -138,6 +160,17 @@ mod tests {
         assert_eq!(one.ami, 0.0);
         let trivial = Agreement::new(&[0, 0], &[1, 1]);
         assert_eq!((trivial.nmi, trivial.ami, trivial.ari), (1.0, 1.0, 1.0));
+    }
+
+    #[test]
+    fn an_interval_is_as_wide_as_the_shares_spread() {
+        // Three quarters of 400 images are of their cluster's class: purity has a standard error of 0.0217.
+        let clusters: Vec<u32> = (0..400).map(|i| i % 2).collect();
+        let classes: Vec<u32> = (0..400).map(|i| if i % 8 < 6 { i % 2 } else { 1 - i % 2 }).collect();
+        let draws = Agreement::bootstrap(&classes, &clusters, 1);
+        let [low, high] = super::super::percentiles(draws.iter().map(|a| a.purity).collect());
+        assert!(low < 0.75 && 0.75 < high && (high - low - 4.0 * 0.0217).abs() < 0.02, "{low} {high}");
+        assert!(Agreement::bootstrap(&vec![0; ENOUGH + 1], &vec![0; ENOUGH + 1], 1).is_empty());
     }
 
     proptest! {

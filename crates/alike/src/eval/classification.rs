@@ -1,5 +1,6 @@
 //! Classification by similarity: nearest class mean, and the vote of nearest neighbours.
 
+use super::bootstrap;
 use crate::images::Vectors;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -10,6 +11,9 @@ use std::collections::BTreeMap;
 pub struct Classification {
     /// The share of right answers.
     pub accuracy: f64,
+    /// Between what 95 % of bootstrap shares lie, where they were drawn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
     /// The share of right answers among the queries of each class that has any, by the class's name.
     pub recall: BTreeMap<String, f64>,
     /// By query: the class that was answered.
@@ -33,7 +37,20 @@ impl Classification {
             .filter(|(_, c)| c.1 > 0)
             .map(|(name, c)| (name.clone(), share(*c)))
             .collect();
-        Classification { accuracy: share(all), recall, predicted }
+        Classification { accuracy: share(all), interval: None, recall, predicted }
+    }
+
+    /// The same with an interval: queries are drawn anew, or whole classes, where other classes are what another sample would
+    /// have.
+    pub fn with_interval(self, labels: &[u32], by_class: bool) -> Classification {
+        let mut groups: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
+        for (i, (p, l)) in self.predicted.iter().zip(labels).enumerate() {
+            let (right, n) = groups.entry(if by_class { *l as usize } else { i }).or_default();
+            *right += f64::from(u8::from(p == l));
+            *n += 1.0;
+        }
+        let groups: Vec<(f64, f64)> = groups.into_values().collect();
+        Classification { interval: Some(bootstrap::of_means(&groups, 0)), ..self }
     }
 
     /// How often a query of each class (row) was given each class (column).
@@ -58,6 +75,20 @@ pub fn vote(labels: &[u32]) -> u32 {
     let votes = |class: u32| labels.iter().filter(|l| **l == class).count();
     // The first of equal maxima: `max_by_key` would keep the last, so the order is reversed.
     *labels.iter().rev().max_by_key(|l| votes(**l)).expect("a vote needs neighbours")
+}
+
+/// The class with the heaviest votes among neighbours' classes and distances, nearest first, each vote weighing one over its
+/// distance (Dudani 1976, "The distance-weighted k-nearest-neighbor rule"; scikit-learn's `weights="distance"`); a tie goes to
+/// the tied class whose nearest member is nearest.
+///
+/// # Panics
+///
+/// If there are no neighbours.
+pub fn weighted_vote(neighbours: &[(u32, f64)]) -> u32 {
+    let weight =
+        |class: u32| -> f64 { neighbours.iter().filter(|n| n.0 == class).map(|n| 1.0 / n.1.max(1e-9)).sum() };
+    let heaviest = neighbours.iter().rev().max_by(|a, b| weight(a.0).total_cmp(&weight(b.0)));
+    heaviest.expect("a vote needs neighbours").0
 }
 
 /// Each class's mean vector, scaled to length 1.
@@ -151,6 +182,14 @@ mod tests {
         assert_eq!(vote(&[1, 2, 2]), 2);
         assert_eq!(vote(&[2, 1, 1, 2]), 2);
         assert_eq!(vote(&[5, 1, 2, 2, 1]), 1);
+    }
+
+    #[test]
+    fn a_near_vote_weighs_more_than_two_far_ones() {
+        assert_eq!(weighted_vote(&[(1, 0.1), (2, 1.0), (2, 1.0)]), 1);
+        assert_eq!(weighted_vote(&[(1, 0.9), (2, 1.0), (2, 1.0)]), 2);
+        assert_eq!(weighted_vote(&[(3, 0.0), (2, 0.0), (2, 0.5)]), 2);
+        assert_eq!(weighted_vote(&[(3, 0.5), (2, 0.5)]), 3);
     }
 
     #[test]

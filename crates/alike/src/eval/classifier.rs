@@ -4,7 +4,7 @@
 //! for none of the classes, and the temperature that makes confidences as large as answers are often right (Guo et al. 2017,
 //! "On Calibration of Modern Neural Networks", <https://arxiv.org/abs/1706.04599>).
 
-use super::classification::{ClassMeans, vote};
+use super::classification::{ClassMeans, vote, weighted_vote};
 use crate::images::{Features, Vectors};
 use crate::neighbours::{Leave, nearest};
 use alike_kernels::Tier;
@@ -15,7 +15,7 @@ use serde::Serialize;
 pub enum Rule {
     /// The class that most of the `k` nearest are of.
     Knn(usize),
-    /// The same, each vote weighing one over its distance (Dudani 1976).
+    /// The same, each vote weighing one over its distance: [`weighted_vote`].
     Weighted(usize),
     /// The nearest class mean, as [`ClassMeans`] has it.
     Means,
@@ -186,13 +186,7 @@ impl<'a> Classifier<'a> {
             let class = if votes.is_empty() {
                 0
             } else if weighted {
-                let weight = |class: u32| -> f64 {
-                    let of_class = votes.iter().filter(|n| self.labels[n.index] == class);
-                    of_class.map(|n| 1.0 / n.distance.max(1e-9)).sum()
-                };
-                // The first of equal maxima is the nearest.
-                let best = by_class.iter().rev().max_by(|a, b| weight(a.0).total_cmp(&weight(b.0)));
-                best.map_or(0, |b| b.0)
+                weighted_vote(&votes.iter().map(|n| (self.labels[n.index], n.distance)).collect::<Vec<_>>())
             } else {
                 vote(&votes.iter().map(|n| self.labels[n.index]).collect::<Vec<_>>())
             };

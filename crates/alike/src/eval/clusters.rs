@@ -132,8 +132,17 @@ pub fn by_density(features: &Features, least: usize) -> Result<Assignment, Strin
 
 /// How clusters agree with classes; vectors that belong to none are one cluster more, as scikit-learn would count them.
 pub fn agreement(classes: &[u32], assignment: &[Option<u32>]) -> Agreement {
-    let clusters: Vec<u32> = assignment.iter().map(|c| c.map_or(0, |c| c + 1)).collect();
-    Agreement::new(classes, &clusters)
+    Agreement::new(classes, &named(assignment))
+}
+
+/// The same for images drawn with replacement: see [`Agreement::bootstrap`].
+pub fn agreement_bootstrap(classes: &[u32], assignment: &[Option<u32>], seed: u64) -> Vec<Agreement> {
+    Agreement::bootstrap(classes, &named(assignment), seed)
+}
+
+/// What belongs to no cluster is a cluster of its own.
+fn named(assignment: &[Option<u32>]) -> Vec<u32> {
+    assignment.iter().map(|c| c.map_or(0, |c| c + 1)).collect()
 }
 
 #[cfg(test)]

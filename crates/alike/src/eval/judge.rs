@@ -3,11 +3,11 @@
 use super::unseen::{ClassMeanRecall, KnnRecall};
 use super::{
     ClassMeans, Classification, Paired, Quality, Retrieval, RetrievalReport, Unseen, Verification,
-    cluster_quality, compare, rank_quality, verification, vote,
+    cluster_quality, compare, rank_quality, verification, vote, weighted_vote,
 };
 use crate::data::{Dataset, find_class};
 use crate::images::{Features, Vectors};
-use crate::neighbours::{Leave, nearest, ranks_of_matches};
+use crate::neighbours::{Leave, Neighbour, nearest, ranks_of_matches};
 use alike_kernels::Tier;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -18,6 +18,7 @@ pub struct Judge {
     tier: Tier,
     ks: Vec<usize>,
     leave_group: bool,
+    weighted: bool,
 }
 
 /// A space cannot be judged.
@@ -80,6 +81,9 @@ pub struct Judgement {
     pub n_gallery: usize,
     /// Whether the queries are the gallery, each left out when it asks: where none of their classes was trained on.
     pub leave_one_out: bool,
+    /// Whether a neighbour's vote weighed one over its distance.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub weighted_votes: bool,
     /// Images that ask.
     pub n_query: usize,
     /// How both spaces fare.
@@ -118,12 +122,17 @@ impl SpaceJudgement {
 impl Judge {
     /// A judge with votes of each of `ks` neighbours.
     pub fn new(tier: Tier, ks: &[usize]) -> Judge {
-        Judge { tier, ks: ks.to_vec(), leave_group: false }
+        Judge { tier, ks: ks.to_vec(), leave_group: false, weighted: false }
     }
 
     /// The same judge, by whom a query is not compared with images of its own group: what one camera or session took.
     pub fn leaving_groups(self, yes: bool) -> Judge {
         Judge { leave_group: yes, ..self }
+    }
+
+    /// The same judge, for whom a neighbour's vote weighs one over its distance: see [`weighted_vote`].
+    pub fn weighting_votes(self, yes: bool) -> Judge {
+        Judge { weighted: yes, ..self }
     }
 
     /// Which of the gallery's images do not count for a test image.
@@ -167,24 +176,29 @@ impl Judge {
         let (of_gallery, leave_one_out) = data.gallery();
         let (labels, truth) = (&of_gallery.labels, &data.test.labels);
         let deepest = self.ks.iter().copied().max().unwrap_or(0).max(SHOWN);
-        let neighbours = nearest(self.tier, queries, gallery, deepest, self.leave(data), |_, list| {
-            list.iter().map(|n| n.index).collect()
-        });
-        let votes = |k: usize| {
-            let predicted = neighbours
-                .iter()
-                .map(|list: &Vec<usize>| match list.len() {
-                    // Where a group is all that there is, nothing is left to answer; no class is right then.
-                    0 => u32::MAX,
-                    _ => vote(&list.iter().take(k).map(|&i| labels[i]).collect::<Vec<_>>()),
-                })
-                .collect();
-            (k, Classification::new(predicted, truth, &data.classes))
+        let by_class = data.is_open_set();
+        let judged =
+            |predicted| Classification::new(predicted, truth, &data.classes).with_interval(truth, by_class);
+        let vote = |list: &[Neighbour]| -> u32 {
+            match list {
+                // Where a group is all that there is, nothing is left to answer; no class is right then.
+                [] => u32::MAX,
+                _ if self.weighted => {
+                    weighted_vote(&list.iter().map(|n| (labels[n.index], n.distance)).collect::<Vec<_>>())
+                }
+                _ => vote(&list.iter().map(|n| labels[n.index]).collect::<Vec<_>>()),
+            }
         };
-        let knn = self.ks.iter().map(|&k| votes(k)).collect();
+        let asked = nearest(self.tier, queries, gallery, deepest, self.leave(data), |_, list| {
+            let votes: Vec<u32> = self.ks.iter().map(|k| vote(&list[..list.len().min(*k)])).collect();
+            (list.iter().map(|n| n.index).collect(), votes)
+        });
+        let (neighbours, votes): (Vec<Vec<usize>>, Vec<Vec<u32>>) = asked.into_iter().unzip();
+        let by_k = |(at, k): (usize, &usize)| (*k, judged(votes.iter().map(|v| v[at]).collect()));
+        let knn = self.ks.iter().enumerate().map(by_k).collect();
         let means = ClassMeans::new(gallery, labels, data.classes.len());
         let own = leave_one_out.then_some(&truth[..]);
-        let class_mean = Classification::new(means.classify(queries, own), truth, &data.classes);
+        let class_mean = judged(means.classify(queries, own));
         let verification = verification(queries, truth);
         Ok(SpaceJudgement { class_mean, knn, verification, neighbours })
     }
@@ -254,6 +268,7 @@ impl Judge {
             dataset: data.name.clone(),
             n_gallery: data.gallery().0.len(),
             leave_one_out: data.gallery().1,
+            weighted_votes: self.weighted,
             n_query: data.test.len(),
             spaces: Spaces { image, feature },
             comparison,

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod anomaly;
+mod bootstrap;
 mod classification;
 mod classifier;
 mod clusters;
@@ -18,9 +19,10 @@ mod verification;
 
 pub use agreement::Agreement;
 pub use anomaly::{AnomalyError, AnomalyMethod, Detector, alarm_threshold};
-pub use classification::{ClassMeans, Classification, vote};
+pub use bootstrap::percentiles;
+pub use classification::{ClassMeans, Classification, vote, weighted_vote};
 pub use classifier::{Answer, Calibration, Classifier, NothingToCalibrate, Rule};
-pub use clusters::{Assignment, KMeans, agreement, by_density, k_means};
+pub use clusters::{Assignment, KMeans, agreement, agreement_bootstrap, by_density, k_means};
 pub use detection::Detection;
 pub use few_shot::{Accuracy, Episode, EpisodeError, Episodes, FewShot, draw_episodes, few_shot};
 pub use health::{Confused, Health, Verdict, health};

@@ -1,5 +1,6 @@
 //! Whether one rule is better than another on the same queries, or was lucky.
 
+use super::bootstrap::percentiles;
 use crate::rng::{Purpose, RngExt, stream};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -108,13 +109,11 @@ pub fn difference(first: &[f64], second: &[f64], groups: &[u32], seed: u64) -> D
             (sum / f64::max(count, 1.0), exchanged / n)
         })
         .collect();
-    let mut means: Vec<f64> = drawn.iter().map(|d| d.0).collect();
-    means.sort_by(f64::total_cmp);
     // The difference that was found is one of those that could have been.
     let as_large = drawn.iter().filter(|d| d.1.abs() >= mean.abs() - 1e-15).count() + 1;
     Difference {
         mean,
-        interval: [means[DRAWS * 25 / 1000], means[DRAWS * 975 / 1000 - 1]],
+        interval: percentiles(drawn.iter().map(|d| d.0).collect()),
         p_value: as_large as f64 / (DRAWS + 1) as f64,
         groups: sums.len(),
     }

@@ -1,8 +1,7 @@
 //! How good a ranking is.
 
+use super::bootstrap;
 use crate::data::Dataset;
-use crate::rng::{Purpose, RngExt, stream};
-use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -172,9 +171,6 @@ pub struct RetrievalReport {
     pub by_category: BTreeMap<String, Quality>,
 }
 
-/// Draws of the bootstrap.
-const DRAWS: usize = 1000;
-
 impl RetrievalReport {
     /// Puts together what every query came to; nothing for a query without a match.
     pub fn new(data: &Dataset, each: &[Option<Quality>], ks: &[usize], seed: u64) -> RetrievalReport {
@@ -210,7 +206,7 @@ impl RetrievalReport {
             .map(|(name, of)| {
                 let sums: Vec<(f64, f64)> =
                     groups.iter().map(|g| (g.iter().map(|q| of(q)).sum(), g.len() as f64)).collect();
-                (name, bootstrap(&sums, seed))
+                (name, bootstrap::of_means(&sums, seed))
             })
             .collect();
         RetrievalReport {
@@ -224,29 +220,6 @@ impl RetrievalReport {
             by_category: categories.into_iter().map(|(name, list)| (name, mean(&list))).collect(),
         }
     }
-}
-
-/// Between what 95 % of the means lie, when groups (each a sum and a count) are drawn as often as there are of them (Efron
-/// and Tibshirani 1993, chapter 13: percentiles).
-fn bootstrap(groups: &[(f64, f64)], seed: u64) -> [f64; 2] {
-    if groups.is_empty() {
-        return [0.0; 2];
-    }
-    let mut means: Vec<f64> = (0..DRAWS)
-        .into_par_iter()
-        .map(|draw| {
-            let mut rng = stream(seed, Purpose::Bootstrap, draw as u64, 0);
-            let (mut sum, mut n) = (0.0, 0.0);
-            for _ in 0..groups.len() {
-                let (s, count) = groups[rng.random_range(0..groups.len())];
-                sum += s;
-                n += count;
-            }
-            sum / n
-        })
-        .collect();
-    means.sort_by(f64::total_cmp);
-    [means[DRAWS * 25 / 1000], means[DRAWS * 975 / 1000 - 1]]
 }
 
 #[cfg(test)]
@@ -284,15 +257,5 @@ mod tests {
         assert!(perfect.named(&[1, 5]).iter().all(|(n, v)| *v == 1.0 || n == "Precision@5"), "{perfect:?}");
         let same = rank_quality((1..=3).map(|r| [2, 3, 7].contains(&r)), 3);
         assert_eq!((same.r_precision, same.map_at_r), (q.r_precision, q.map_at_r));
-    }
-
-    #[test]
-    fn a_bootstrap_interval_is_as_wide_as_the_means_spread() {
-        // The mean of 400 coins has a standard error of 0.025.
-        let coins: Vec<(f64, f64)> = (0..400).map(|i| (f64::from(i % 2), 1.0)).collect();
-        let [low, high] = bootstrap(&coins, 1);
-        assert!((low - 0.451).abs() < 0.006 && (high - 0.549).abs() < 0.006, "{low} {high}");
-        assert_eq!(bootstrap(&[(3.0, 4.0)], 1), [0.75, 0.75]);
-        assert_eq!(bootstrap(&[], 1), [0.0, 0.0]);
     }
 }

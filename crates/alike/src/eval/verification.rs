@@ -1,15 +1,14 @@
 //! Verification: are two images of the same class, by a threshold on their distance?
 
+use super::bootstrap::{self, Drawn, percentiles};
 use crate::images::Vectors;
 use crate::neighbours::squared_distance;
-use crate::rng::{Purpose, RngExt, SliceRandom, stream};
+use crate::rng::{Purpose, SliceRandom, stream};
 use rayon::prelude::*;
 use serde::Serialize;
 
 /// Images whose pairs are counted, at most: two million pairs say enough of an error rate.
 const MOST: usize = 2000;
-/// Draws of the bootstrap.
-const DRAWS: usize = 200;
 /// Pairs of each kind that are dealt to folds, at most.
 const FOLDED: usize = 3000;
 /// Folds, as in Labeled Faces in the Wild.
@@ -181,26 +180,16 @@ impl Pairs {
         let mut there = vec![false; classes];
         self.sorted.iter().flat_map(|p| p.of).for_each(|c| there[c as usize] = true);
         let members: Vec<usize> = (0..classes).filter(|c| there[*c]).collect();
-        let mut rates: Vec<f64> = (0..DRAWS)
-            .into_par_iter()
-            .filter_map(|draw| {
-                let mut rng = stream(seed, Purpose::Bootstrap, draw as u64, 1);
-                let mut times = vec![0.0f64; classes];
-                for _ in 0..members.len() {
-                    times[members[rng.random_range(0..members.len())]] += 1.0;
-                }
-                let weight = |p: &Pair| {
-                    let [a, b] = p.of.map(|c| times[c as usize]);
-                    if p.of[0] == p.of[1] { a } else { a * b }
-                };
-                self.weighted_eer(weight).map(|r| r.0)
-            })
-            .collect();
-        rates.sort_by(f64::total_cmp);
-        match rates.len() {
-            0 => [0.0; 2],
-            n => [rates[n * 25 / 1000], rates[(n * 975 / 1000).saturating_sub(1)]],
-        }
+        let rates = bootstrap::draws(members.len(), Drawn::Classes, seed, |counts| {
+            let mut times = vec![0.0f64; classes];
+            members.iter().zip(counts).for_each(|(class, count)| times[*class] = f64::from(*count));
+            let weight = |p: &Pair| {
+                let [a, b] = p.of.map(|c| times[c as usize]);
+                if p.of[0] == p.of[1] { a } else { a * b }
+            };
+            self.weighted_eer(weight).map(|r| r.0)
+        });
+        percentiles(rates.into_iter().flatten().collect())
     }
 
     /// By threshold, rising: the shares of pairs of two classes and of one that are accepted. From (0, 0) to (1, 1), a point

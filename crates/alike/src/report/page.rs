@@ -167,8 +167,8 @@ fn numbers(run: &Evidence<'_>, without: Option<&Evidence<'_>>) -> Markup {
                 table {
                     thead { tr { th scope="col" { "accuracy" } th scope="col" { "image space" } th scope="col" { "feature space" } th scope="col" { "difference" } } }
                     tbody {
-                        @for c in &run.judgement.comparison {
-                            tr { th scope="row" { (c.rule) } td { (exact(c.image)) } td { (exact(c.feature)) }
+                        @for (c, (_, rule)) in run.judgement.comparison.iter().zip(run.judgement.spaces.feature.rules()) {
+                            tr { th scope="row" { (c.rule) } td { (exact(c.image)) } td { (exact(c.feature)) (rule.interval.map_or(String::new(), bracketed)) }
                                 td { (format!("{:+.2} points, {}", 100.0 * (c.feature - c.image), c.paired.verdict())) } }
                         }
                         @if let (Some(i), Some(f)) = (run.judgement.spaces.image.verification, run.judgement.spaces.feature.verification) {
@@ -187,6 +187,11 @@ fn numbers(run: &Evidence<'_>, without: Option<&Evidence<'_>>) -> Markup {
             }
         }
     }
+}
+
+/// Between what 95 % of bootstrap values lie, in percent.
+fn bracketed([low, high]: [f64; 2]) -> String {
+    format!(" [{:.2}, {:.2}]", 100.0 * low, 100.0 * high)
 }
 
 /// Every measure of retrieval, over queries and over classes.
@@ -210,8 +215,7 @@ fn retrieval(feature: &RetrievalReport, image: Option<&RetrievalReport>) -> Mark
                         tr {
                             th scope="row" { (name) }
                             @if let Some(pixels) = &pixels { td { (exact(pixels[k].1)) } }
-                            td { (exact(value)) @if let Some([low, high]) = feature.intervals.get(name.as_str()) {
-                                (format!(" [{:.2}, {:.2}]", 100.0 * low, 100.0 * high)) } }
+                            td { (exact(value)) (feature.intervals.get(name.as_str()).copied().map_or(String::new(), bracketed)) }
                             td { (exact(by_class)) }
                         }
                     }

@@ -2,9 +2,10 @@
 
 use crate::golden::Golden;
 use alike::data::Augment;
-use alike::eval::{Agreement, AnomalyMethod, Detection, Detector, Pair, Pairs};
+use alike::eval::{Agreement, AnomalyMethod, Detection, Detector, Pair, Pairs, vote, weighted_vote};
 use alike::images::{Features, Images, Vectors};
 use alike::model::{Network, initial};
+use alike::neighbours::{Leave, nearest};
 use alike::train::{WhitenBy, WhitenError, whiten};
 use alike_kernels::Tier;
 use serde_json::{Value, json};
@@ -62,6 +63,29 @@ fn anomaly_scores_are_scikit_learns_on_every_tier() {
             }
         }
     }
+}
+
+#[test]
+fn votes_are_scikit_learns() {
+    let golden = Golden::read("judging");
+    let reference = Features::new(8, golden.floats("reference"));
+    let queries = Features::new(8, golden.floats("queries"));
+    let labels = golden.integers("labels");
+    let (g, q) = (Vectors::Features(&reference), Vectors::Features(&queries));
+    let lists = nearest(Tier::available()[0], q, g, 7, Leave::None, |_, l| l.to_vec());
+    let mut differ = 0;
+    for ((list, weighted), plain) in
+        lists.iter().zip(golden.integers("weighted_votes")).zip(golden.integers("votes"))
+    {
+        let votes: Vec<(u32, f64)> = list.iter().map(|n| (labels[n.index], n.distance)).collect();
+        assert_eq!(weighted_vote(&votes), weighted);
+        differ += usize::from(weighted != plain);
+        // Of tied classes scikit-learn takes the first by name, we the nearest.
+        let of = |class: u32| votes.iter().filter(|v| v.0 == class).count();
+        let ours = vote(&votes.iter().map(|v| v.0).collect::<Vec<_>>());
+        assert!(ours == plain || of(ours) == of(plain), "{votes:?}: {ours} {plain}");
+    }
+    assert!(differ > 0, "weights decide nothing here");
 }
 
 /// A network's weights `k x 8` and biases over vectors of eight numbers, whitened.

@@ -1,11 +1,12 @@
 //! `alike eval RUN anomaly`.
 
+use super::{bracketed, percent};
 use crate::args::{AnomalyProtocolArgs, Global};
 use crate::commands::refuse_existing;
 use crate::judged::{Opened, Subject};
 use crate::printer::line;
 use alike::data::{exclude, find_class};
-use alike::eval::{AnomalyMethod, Detection, Detector};
+use alike::eval::{AnomalyMethod, Detection, Detector, percentiles};
 use alike::files;
 use alike::images::{Features, Images, Vectors};
 use anyhow::{Context, ensure};
@@ -29,7 +30,16 @@ struct Row {
     method: String,
     #[serde(flatten)]
     detection: Detection,
+    auroc_interval: [f64; 2],
+    /// In which every draw is of the same images, whatever the row.
+    #[serde(skip)]
+    draws: Vec<Option<Detection>>,
 }
+
+type Measure = fn(&Detection) -> f64;
+/// What is averaged over classes.
+const MEANS: [(&str, Measure); 3] =
+    [("AUROC", |d| d.auroc), ("AUPR", |d| d.aupr), ("FPR at 95 %", |d| d.fpr_at_95_tpr)];
 
 pub(super) fn run(args: &AnomalyProtocolArgs, opened: Opened, global: &Global) -> anyhow::Result<()> {
     if let Some(path) = &args.csv {
@@ -87,7 +97,7 @@ pub(super) fn run(args: &AnomalyProtocolArgs, opened: Opened, global: &Global) -
     for set in [Some(&data), other.as_ref()].into_iter().flatten() {
         asking.push((&set.test.images, subject.embed(&set.test.images)?));
     }
-    let tier = subject.tier();
+    let (tier, seed) = (subject.tier(), global.seed.unwrap_or(0));
     let mut rows = Vec::new();
     for task in &tasks {
         let labels: Vec<u32> = task.reference.iter().map(|i| train.labels[*i]).collect();
@@ -97,7 +107,10 @@ pub(super) fn run(args: &AnomalyProtocolArgs, opened: Opened, global: &Global) -
                 let scores: Vec<f64> = asking.iter().flat_map(|vectors| detector.score(*vectors)).collect();
                 let detection = Detection::new(&scores, &task.anomaly)
                     .context("there are no anomalies among the test images, or nothing else")?;
-                rows.push(Row { name: task.name.clone(), space, method: method.to_string(), detection });
+                let draws = Detection::bootstrap(&scores, &task.anomaly, seed);
+                let auroc_interval = percentiles(draws.iter().flatten().map(|d| d.auroc).collect());
+                let (name, method) = (task.name.clone(), method.to_string());
+                rows.push(Row { name, space, method, detection, auroc_interval, draws });
                 Ok(())
             };
         let (pixels, features) = (train.images.select(&task.reference), reference.select(&task.reference));
@@ -113,17 +126,38 @@ pub(super) fn run(args: &AnomalyProtocolArgs, opened: Opened, global: &Global) -
         files::write(path, csv_of(&rows)?.as_bytes())?;
     }
     if global.json {
-        return line(json!({ "data": data.name, "protocol": protocol, "rows": rows }).to_string());
+        let per = methods(&rows);
+        let means = (0..per).map(|k| {
+            let own: Vec<&Row> = rows.iter().skip(k).step_by(per).collect();
+            let [auroc, aupr, fpr] = MEANS.map(|(_, of)| mean(&own, of));
+            json!({ "space": own[0].space, "method": own[0].method, "auroc": auroc.0, "auroc_interval": auroc.1, "aupr": aupr.0,
+                "fpr_at_95_tpr": fpr.0 })
+        });
+        let means: Vec<_> = means.collect();
+        return line(
+            json!({ "data": data.name, "protocol": protocol, "rows": rows, "means": means }).to_string(),
+        );
     }
     table(&data.name, protocol, &rows)
 }
 
 fn csv_of(rows: &[Row]) -> anyhow::Result<String> {
     let mut csv = csv::Writer::from_writer(Vec::new());
-    csv.write_record(["name", "space", "method", "auroc", "aupr", "fpr_at_95_tpr", "normal", "anomalies"])?;
+    csv.write_record([
+        "name",
+        "space",
+        "method",
+        "auroc",
+        "auroc_low",
+        "auroc_high",
+        "aupr",
+        "fpr_at_95_tpr",
+        "normal",
+        "anomalies",
+    ])?;
     for r in rows {
-        let d = r.detection;
-        let numbers = [d.auroc, d.aupr, d.fpr_at_95_tpr].map(|v| v.to_string());
+        let (d, [low, high]) = (r.detection, r.auroc_interval);
+        let numbers = [d.auroc, low, high, d.aupr, d.fpr_at_95_tpr].map(|v| v.to_string());
         let counts = [d.normal, d.anomalies].map(|v| v.to_string());
         let texts = [r.name.clone(), r.space.to_owned(), r.method.clone()];
         csv.write_record(texts.iter().chain(&numbers).chain(&counts))?;
@@ -131,29 +165,42 @@ fn csv_of(rows: &[Row]) -> anyhow::Result<String> {
     Ok(String::from_utf8(csv.into_inner()?)?)
 }
 
-/// A row a class, a column a method; below them the means.
+/// How many rows a class has: one a method and space.
+fn methods(rows: &[Row]) -> usize {
+    rows.iter().take_while(|r| r.name == rows[0].name).count()
+}
+
+/// The mean over classes, and between what 95 % of the means of drawn images lie.
+fn mean(rows: &[&Row], of: Measure) -> (f64, [f64; 2]) {
+    let n = rows.len() as f64;
+    let draw = |at: usize| -> Option<f64> {
+        let each: Option<Vec<f64>> = rows.iter().map(|r| r.draws[at].as_ref().map(of)).collect();
+        Some(each?.iter().sum::<f64>() / n)
+    };
+    let draws = (0..rows[0].draws.len()).filter_map(draw).collect();
+    (rows.iter().map(|r| of(&r.detection)).sum::<f64>() / n, percentiles(draws))
+}
+
+/// A row a class, a column a method; below them the means with their intervals.
 fn table(data: &str, protocol: &str, rows: &[Row]) -> anyhow::Result<()> {
-    line(format!("{data}: {protocol}; AUROC by class and method"))?;
-    let per = rows.iter().take_while(|r| r.name == rows[0].name).count();
+    line(format!("{data}: {protocol}; AUROC by class and method, means [95 % interval]"))?;
+    let per = methods(rows);
     let heading =
         |r: &Row| if r.space == "image" { "pixels, knn".to_owned() } else { r.method.replace(":k=1", "") };
-    let columns: String = rows[..per].iter().map(|r| format!(" {:>22}", heading(r))).collect();
+    let columns: String = rows[..per].iter().map(|r| format!(" {:>24}", heading(r))).collect();
     line(format!("{:16}{columns}", ""))?;
-    let show = |v: f64| format!(" {:>20.2} %", 100.0 * v);
     for task in rows.chunks(per) {
-        let values: String = task.iter().map(|r| show(r.detection.auroc)).collect();
+        let values: String = task.iter().map(|r| format!(" {:>24}", percent(r.detection.auroc))).collect();
         let name: String = task[0].name.chars().take(16).collect();
         line(format!("{name:16}{values}"))?;
     }
-    type Measure = fn(&Detection) -> f64;
-    let means: [(&str, Measure); 3] =
-        [("mean AUROC", |d| d.auroc), ("mean AUPR", |d| d.aupr), ("mean FPR at 95 %", |d| d.fpr_at_95_tpr)];
-    let tasks = rows.len() / per;
-    for (name, of) in means {
-        let mean =
-            |k: usize| rows.iter().skip(k).step_by(per).map(|r| of(&r.detection)).sum::<f64>() / tasks as f64;
-        let values: String = (0..per).map(|k| show(mean(k))).collect();
-        line(format!("{name:16}{values}"))?;
+    for (name, of) in MEANS {
+        let value = |k: usize| {
+            let (value, interval) = mean(&rows.iter().skip(k).step_by(per).collect::<Vec<_>>(), of);
+            format!(" {:>24}", format!("{} {}", percent(value), bracketed(interval)))
+        };
+        let values: String = (0..per).map(value).collect();
+        line(format!("{:16}{values}", format!("mean {name}")))?;
     }
     Ok(())
 }

@@ -4,9 +4,9 @@ mod anomaly;
 mod few_shot;
 mod verification;
 
-use super::{data_of, refuse_existing};
+use super::refuse_existing;
 use crate::args::{EvalArgs, Global, Protocol};
-use crate::judged::Opened;
+use crate::judged::{Opened, Subject};
 use crate::printer::line;
 use alike::eval::{Judge, Judgement, RetrievalReport};
 use alike::files;
@@ -20,33 +20,34 @@ pub(crate) fn run(args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
     }
     let run = Run::open(&args.run)?;
     let opened = Opened::new(&run, args.last)?;
-    anyhow::ensure!(
-        args.protocol.is_none() || args.csv.is_none() && !args.leave_group,
-        "--csv and --leave-group before a protocol's name are for eval without one; a protocol's own options follow its name"
-    );
+    if let (Some(_), Some(name)) = (&args.protocol, args.plain_alone()) {
+        anyhow::bail!(
+            "{name} before a protocol's name is for eval without one; a protocol's own options follow its name"
+        );
+    }
     match &args.protocol {
         None => {}
         Some(Protocol::FewShot(few)) => return few_shot::run(few, opened, global),
         Some(Protocol::Verification(pairs)) => return verification::run(pairs, opened, global),
         Some(Protocol::Anomaly(anomaly)) => return anomaly::run(anomaly, opened, global),
     }
-    let data = data_of(&run, &opened.settings, global)?;
-    opened.fits(&data)?;
-    let judge = Judge::new(Tier::from_env()?, &args.k).leaving_groups(args.leave_group);
-    judge.check(&data)?;
-    let image = judge.image_space(&data)?;
-    let judged = opened.judge(&judge, &data, image)?;
+    args.subject.check()?;
+    let mut subject = Subject::of(opened, &args.subject, global)?;
+    let judge = Judge::new(Tier::from_env()?, &args.k)
+        .leaving_groups(args.leave_group)
+        .weighting_votes(args.weighted);
+    judge.check(&subject.data)?;
     let ks: Vec<usize> = args.at.iter().map(|k| *k as usize).collect();
-    let [image, feature] = judged.retrieval(&judge, &data, &ks)?;
+    let (judgement, [image, feature]) = subject.judge(&judge, &ks)?;
     if let Some(path) = &args.csv {
         files::write(path, by_class(&[("image", &image), ("feature", &feature)])?.as_bytes())?;
     }
     if global.json {
-        let mut all = serde_json::to_value(&judged.judgement)?;
+        let mut all = serde_json::to_value(&judgement)?;
         all["retrieval"] = json!({ "image": image, "feature": feature });
         return line(all.to_string());
     }
-    table(&judged.judgement)?;
+    table(&judgement)?;
     retrieval(&image, &feature)
 }
 
@@ -63,9 +64,7 @@ fn retrieval(image: &RetrievalReport, feature: &RetrievalReport) -> anyhow::Resu
     line(format!("{:14} {:>12} {:>14} {:>26}", "", "image space", "feature space", "over classes"))?;
     let rows = image.micro.named(&image.ks).into_iter().zip(feature.micro.named(&feature.ks));
     for (((name, i), (_, f)), (_, c)) in rows.zip(feature.per_class.named(&feature.ks)) {
-        let interval = feature.intervals.get(name.as_str());
-        let interval =
-            interval.map_or(String::new(), |[a, b]| format!("[{:.2}, {:.2}]", 100.0 * a, 100.0 * b));
+        let interval = feature.intervals.get(name.as_str()).copied().map_or(String::new(), bracketed);
         line(format!("{name:14} {:>12} {:>14} {interval:16} {:>9}", percent(i), percent(f), percent(c)))?;
     }
     Ok(())
@@ -87,6 +86,12 @@ fn by_class(spaces: &[(&str, &RetrievalReport)]) -> anyhow::Result<String> {
     Ok(String::from_utf8(csv.into_inner()?)?)
 }
 
+/// Between what 95 % lie, in percent.
+pub(super) fn bracketed(interval: [f64; 2]) -> String {
+    let [low, high] = interval.map(|v| 100.0 * v);
+    format!("[{low:.2}, {high:.2}]")
+}
+
 pub(super) fn percent(share: f64) -> String {
     format!("{:.2} %", 100.0 * share)
 }
@@ -101,13 +106,20 @@ pub(super) fn table(j: &Judgement) -> anyhow::Result<()> {
     } else {
         line(format!("{}: {} queries against a gallery of {}", j.dataset, j.n_query, j.n_gallery))?;
     }
-    line(format!("{:14} {:>12} {:>14}   {}", "accuracy", "image space", "feature space", "difference"))?;
-    for c in &j.comparison {
+    if j.weighted_votes {
+        line("a neighbour's vote weighs one over its distance")?;
+    }
+    line(format!(
+        "{:14} {:>12} {:>14} {:16} {}",
+        "accuracy", "image space", "feature space", "[95 %]", "difference"
+    ))?;
+    for (c, (_, rule)) in j.comparison.iter().zip(j.spaces.feature.rules()) {
         line(format!(
-            "{:14} {:>12} {:>14}   {:+.2} points, {}",
+            "{:14} {:>12} {:>14} {:16} {:+.2} points, {}",
             c.rule,
             percent(c.image),
             percent(c.feature),
+            rule.interval.map_or(String::new(), bracketed),
             100.0 * (c.feature - c.image),
             c.paired.verdict()
         ))?;
@@ -115,8 +127,8 @@ pub(super) fn table(j: &Judgement) -> anyhow::Result<()> {
     if let (Some(i), Some(f)) = (j.spaces.image.verification, j.spaces.feature.verification) {
         let (i, f) = (percent(i.eer), percent(f.eer));
         line(format!(
-            "{:14} {i:>12} {f:>14}   verification: same class or not, of all pairs of queries",
-            "EER"
+            "{:14} {i:>12} {f:>14} {:16} verification: same class or not, of all pairs of queries",
+            "EER", ""
         ))?;
     }
     unseen(j)
