@@ -1,6 +1,6 @@
 //! One trained network, or several whose embeddings stand side by side.
 
-use alike::engine::Engine;
+use alike::engine::{Engine, PixelGradients};
 use alike::images::{Features, Images};
 use alike::model::Checkpoint;
 use alike::train::Run;
@@ -46,6 +46,13 @@ impl Embedder {
 
     pub(crate) fn tier(&self) -> Tier {
         self.members[0].1.tier()
+    }
+
+    /// Which pixels an embedding hangs on, where it is one network's, of images as they are.
+    pub(crate) fn pixel_gradients(&self) -> Option<PixelGradients> {
+        let first = self.first();
+        (self.is_one() && !self.flip)
+            .then(|| PixelGradients::new(&first.network, &first.parameters, self.tier()))
     }
 
     /// Numbers of an embedding.

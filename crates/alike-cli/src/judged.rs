@@ -5,7 +5,7 @@ use crate::commands::{data_of, places, remark, settings};
 use crate::embedder::Embedder;
 use crate::printer::Bars;
 use alike::data::{Dataset, Preparation, PreparationWish, load};
-use alike::engine::Engine;
+use alike::engine::{Engine, PixelGradients};
 use alike::eval::{Judge, Judgement, RetrievalReport, SpaceJudgement};
 use alike::images::{Features, Images, Vectors};
 use alike::model::Checkpoint;
@@ -156,6 +156,11 @@ impl Subject {
 
     pub(crate) fn tier(&self) -> Tier {
         self.embedder.tier()
+    }
+
+    /// What judgements are explained by; nothing where several networks, or mirrored images, have a say in them.
+    pub(crate) fn pixel_gradients(&self) -> Option<PixelGradients> {
+        self.embedder.pixel_gradients()
     }
 
     /// Embeds images.

@@ -122,6 +122,12 @@ pub(crate) struct FewShotArgs {
     /// One-shot runs in the layout of Omniglot's all_runs.zip, instead of episodes
     #[arg(long, value_name = "ZIP|DIR", conflicts_with_all = ["data", "ways", "shots", "queries", "episodes", "within_category"])]
     pub(crate) runs: Option<PathBuf>,
+    /// Draw the worst mistakes, of the first kind of episodes, into a .png or .svg file
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]

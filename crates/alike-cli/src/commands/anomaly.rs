@@ -9,7 +9,7 @@ use alike::data::exclude;
 use alike::eval::{Detector, alarm_threshold};
 use alike::files;
 use alike::images::{Images, Vectors};
-use alike::neighbours::{Leave, nearest};
+use alike::neighbours::{Leave, Neighbour, nearest};
 use alike::report::{PictureRow, Shown, Tone, picture_rows};
 use serde_json::json;
 
@@ -87,25 +87,27 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
     if let Some(out) = &args.out {
         let shown = &order[..order.len().min(DRAWN)];
         let rows = queries.select(shown);
-        let near: Vec<Vec<usize>> =
+        let near: Vec<Vec<Neighbour>> =
             nearest(model.tier(), Vectors::Features(&rows), reference, BESIDE, Leave::None, |_, list| {
-                list.iter().map(|n| n.index).collect()
+                list.to_vec()
             });
         let pictures: Vec<Vec<Option<(Images, usize)>>> =
-            near.iter().map(|list| list.iter().map(|i| model.find(&known, *i)).collect()).collect();
+            near.iter().map(|list| list.iter().map(|n| model.find(&known, n.index)).collect()).collect();
         let blank = model.blank();
-        let rows = shown.iter().zip(&pictures).map(|(&q, pictures)| PictureRow {
-            lead: Some(Shown {
-                images: &asked.train.images,
-                i: q,
-                text: format!("{:.3}", scores[q]),
-                tone: if scores[q] > threshold { Tone::Wrong } else { Tone::Right },
-            }),
+        let rows = shown.iter().zip(near.iter().zip(&pictures)).map(|(&q, (near, pictures))| PictureRow {
+            lead: Some(Shown::new(
+                &asked.train.images,
+                q,
+                format!("{:.3}", scores[q]),
+                if scores[q] > threshold { Tone::Wrong } else { Tone::Right },
+            )),
             heading: asked.train.names[q].clone(),
-            others: pictures.iter().map(|picture| Shown::or_blank(picture, &blank)).collect(),
+            others: (pictures.iter().zip(near))
+                .map(|(picture, n)| Shown::or_blank(picture, &blank).far(n.distance))
+                .collect(),
         });
         let caption = format!(
-            "The most anomalous images by {}, each with its score and the normal images that it is nearest to; ✗ above the \
+            "The most anomalous images by {}, each with its score and the normal images that it is nearest to, with their distances; ✗ above the \
              threshold of {threshold:.4}.",
             args.method
         );

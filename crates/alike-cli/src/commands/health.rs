@@ -42,7 +42,7 @@ impl All<'_> {
 
     fn shown(&self, i: usize, text: String, tone: Tone) -> Shown<'_> {
         let (split, _, i) = self.place(i);
-        Shown { images: &split.images, i, text, tone }
+        Shown::new(&split.images, i, text, tone)
     }
 
     fn same(&self, a: usize, b: usize) -> bool {

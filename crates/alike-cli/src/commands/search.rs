@@ -38,17 +38,14 @@ pub(crate) fn run(args: &SearchArgs, global: &Global) -> anyhow::Result<()> {
             found.iter().map(|list| list.iter().map(|n| model.find(&known, n.index)).collect()).collect();
         let blank = model.blank();
         let rows = found.iter().zip(&pictures).enumerate().map(|(q, (list, pictures))| PictureRow {
-            lead: Some(Shown { images: &asked.train.images, i: q, text: "query".into(), tone: Tone::Plain }),
+            lead: Some(Shown::new(&asked.train.images, q, "query", Tone::Plain)),
             heading: asked.train.names[q].clone(),
             others: list
                 .iter()
                 .zip(pictures)
                 .map(|(n, picture)| {
-                    let text = known
-                        .gallery
-                        .class(n.index)
-                        .map_or(format!("{:.3}", n.distance), |class| format!("{:.2} {class}", n.distance));
-                    Shown { text, ..Shown::or_blank(picture, &blank) }
+                    let text = known.gallery.class(n.index).unwrap_or_default().to_owned();
+                    Shown { text, ..Shown::or_blank(picture, &blank) }.far(n.distance)
                 })
                 .collect(),
         });

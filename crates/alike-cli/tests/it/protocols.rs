@@ -105,6 +105,21 @@ fn few_shot_episodes_and_one_shot_runs() {
     }
     let told = json(&scene.ok("eval run --json few-shot --runs runs -q"));
     assert_eq!(told["runs"].as_array().unwrap().len(), 2);
+    // Two labels are exchanged, so two answers of the first run are wrong whatever the network sees.
+    let labels =
+        "run01/test/item0.png run01/training/class1.png\nrun01/test/item1.png run01/training/class0.png\n";
+    scene.write("wrong/run01/class_labels.txt", labels.as_bytes());
+    for part in ["training/class", "test/item"] {
+        for class in 0..2 {
+            let path = format!("run01/{part}{class}.png");
+            let from = scene.path(&format!("runs/{path}"));
+            scene.write(&format!("wrong/{path}"), &std::fs::read(from).unwrap());
+        }
+    }
+    scene.ok("eval run few-shot --runs wrong -o mistakes.svg -q");
+    let drawn = std::fs::read_to_string(scene.path("mistakes.svg")).unwrap();
+    assert!(drawn.contains("2 of 2 answers are wrong") && drawn.contains("taken for: class0"), "{drawn}");
+    scene.refused("eval run few-shot --runs wrong -o mistakes.svg -q", 1, &["mistakes.svg", "--force"]);
     assert_eq!(told["image_error"]["mean"], 0.0, "bars at three heights are told apart by pixels");
     scene.write("runs/run02/class_labels.txt", b"run02/test/item0.png run02/training/class9.png\n");
     scene.refused("eval run few-shot --runs runs", 1, &["run02", "line 1", "class9.png"]);

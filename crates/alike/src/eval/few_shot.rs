@@ -96,31 +96,52 @@ pub struct Episode {
 impl Episode {
     /// The shares of queries that are right by prototypes, and by nearest images. Ties go to the first class.
     pub fn accuracy(&self, vectors: Vectors<'_>) -> [f64; 2] {
-        let d = vectors.d();
-        let read = |i: usize| {
-            let mut row = vec![0.0; d];
-            vectors.read(i, &mut row);
-            row
-        };
+        let mut right = [0usize; 2];
+        for (answers, (_, class)) in self.answers(vectors).iter().zip(&self.queries) {
+            right.iter_mut().zip(answers).for_each(|(r, a)| *r += usize::from(a == class));
+        }
+        right.map(|r| r as f64 / self.queries.len().max(1) as f64)
+    }
+
+    /// By query: the class whose prototype is nearest, and the class of the nearest image.
+    pub fn answers(&self, vectors: Vectors<'_>) -> Vec<[usize; 2]> {
         let support: Vec<Vec<Vec<f32>>> =
-            self.support.iter().map(|class| class.iter().map(|i| read(*i)).collect()).collect();
-        let means: Vec<Vec<f32>> = support.iter().map(|class| mean(class, d)).collect();
+            self.support.iter().map(|class| class.iter().map(|i| read(vectors, *i)).collect()).collect();
+        let means: Vec<Vec<f32>> = support.iter().map(|class| mean(class, vectors.d())).collect();
         let first_least = |far: &mut dyn Iterator<Item = f64>| {
             far.enumerate().min_by(|a, b| a.1.total_cmp(&b.1)).map_or(usize::MAX, |(c, _)| c)
         };
-        let mut right = [0usize; 2];
-        for (query, class) in &self.queries {
-            let query = read(*query);
+        let answer = |(query, _): &(usize, usize)| {
+            let query = read(vectors, *query);
             let by_mean = first_least(&mut means.iter().map(|m| squared_distance(&query, m)));
             let nearest = |of: &Vec<Vec<f32>>| {
                 of.iter().map(|s| squared_distance(&query, s)).fold(f64::INFINITY, f64::min)
             };
-            let by_image = first_least(&mut support.iter().map(nearest));
-            right[0] += usize::from(by_mean == *class);
-            right[1] += usize::from(by_image == *class);
-        }
-        right.map(|r| r as f64 / self.queries.len().max(1) as f64)
+            [by_mean, first_least(&mut support.iter().map(nearest))]
+        };
+        self.queries.iter().map(answer).collect()
     }
+
+    /// The classes as an image sees them, the nearest prototype first: the class, the distance of its prototype, and which of its
+    /// images is nearest.
+    pub fn seen_from(&self, vectors: Vectors<'_>, image: usize) -> Vec<(usize, f64, usize)> {
+        let own = read(vectors, image);
+        let class = |(c, members): (usize, &Vec<usize>)| {
+            let rows: Vec<Vec<f32>> = members.iter().map(|i| read(vectors, *i)).collect();
+            let far: Vec<f64> = rows.iter().map(|row| squared_distance(&own, row)).collect();
+            let nearest = (0..far.len()).min_by(|a, b| far[*a].total_cmp(&far[*b]))?;
+            Some((c, squared_distance(&own, &mean(&rows, vectors.d())).sqrt(), members[nearest]))
+        };
+        let mut classes: Vec<_> = self.support.iter().enumerate().filter_map(class).collect();
+        classes.sort_by(|a, b| a.1.total_cmp(&b.1));
+        classes
+    }
+}
+
+fn read(vectors: Vectors<'_>, i: usize) -> Vec<f32> {
+    let mut row = vec![0.0; vectors.d()];
+    vectors.read(i, &mut row);
+    row
 }
 
 fn mean(rows: &[Vec<f32>], d: usize) -> Vec<f32> {
@@ -240,6 +261,10 @@ mod tests {
         let f = Features::new(1, vec![-2.0, 2.0, 3.0, 3.2, 1.6, 3.1]);
         let e = Episode { support: vec![vec![0, 1], vec![2, 3]], queries: vec![(4, 0), (5, 1)] };
         assert_eq!(e.accuracy(Vectors::Features(&f)), [0.5, 1.0]);
+        assert_eq!(e.answers(Vectors::Features(&f)), [[1, 0], [1, 1]]);
+        let seen = e.seen_from(Vectors::Features(&f), 4);
+        assert_eq!((seen[0].0, seen[0].2, seen[1].0, seen[1].2), (1, 2, 0, 1), "nearest prototype first");
+        assert!((seen[0].1 - 1.5).abs() < 1e-6 && (seen[1].1 - 1.6).abs() < 1e-6, "{seen:?}");
         let one = few_shot(Vectors::Features(&f), &[e.clone(), e]);
         assert_eq!((one.ways, one.shots, one.prototypes.mean, one.prototypes.half_width), (2, 2, 0.5, 0.0));
     }

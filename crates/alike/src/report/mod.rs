@@ -14,7 +14,8 @@ mod theme;
 pub use evidence::Evidence;
 pub use figure::{Figure, FigureError};
 pub use figures::{
-    Explained, PictureRow, Shown, Tone, contact_sheet, explained, picture_rows, tuned, verification_figure,
+    Explained, PictureRow, Shown, Tone, contact_sheet, explained, mistakes, picture_rows, tuned,
+    verification_figure,
 };
 pub use map::{Colouring, MapPoints};
 pub use page::Report;

@@ -4,7 +4,7 @@ use super::evidence::{Evidence, Triplets, percent, thousands};
 use super::figure::{Figure, sprite};
 use super::figures::{
     Sample, accuracy, anomalies, architecture, clusters, concept, confusion, curves, doubts, few_shot, loss,
-    sentence, spaces, strips, unseen, verification_figure, why,
+    network, sentence, spaces, strips, unseen, verification_figure, why,
 };
 use super::theme;
 use crate::eval::{Pairs, RetrievalReport};
@@ -48,7 +48,7 @@ impl Report {
         if let (Some(image), Some(feature)) =
             (pairs(Vectors::Pixels(&test.images)), pairs(Vectors::Features(run.queries)))
         {
-            figures.push(verification_figure(&image, &feature, &test.images));
+            figures.push(verification_figure(&image, &feature, &test.images, Some(&mut network(run))));
         }
         figures.extend(few_shot(run));
         figures.extend(anomalies(without.unwrap_or(run)));

@@ -1,20 +1,26 @@
 //! `alike eval RUN few-shot`.
 
-use crate::args::{FewShotArgs, Global, SubjectArgs};
-use crate::commands::places;
+use crate::args::{FewShotArgs, Global};
+use crate::commands::report::draw;
+use crate::commands::{places, refuse_existing};
 use crate::judged::{Opened, Subject};
 use crate::printer::{Bars, line, note};
 use alike::data::load_one_shot_runs;
 use alike::eval::{Accuracy, Episode, Episodes, FewShot, draw_episodes, few_shot};
+use alike::files;
 use alike::images::{Features, Images, Vectors};
-use anyhow::Context;
+use alike::report::mistakes;
+use anyhow::{Context, ensure};
 use serde_json::json;
 use std::path::Path;
 
 pub(super) fn run(args: &FewShotArgs, opened: Opened, global: &Global) -> anyhow::Result<()> {
     args.subject.check()?;
+    if let Some(out) = &args.out {
+        refuse_existing(&[out], args.force)?;
+    }
     if let Some(path) = &args.runs {
-        return one_shot_runs(path, &args.subject, opened, global);
+        return one_shot_runs(path, args, opened, global);
     }
     let mut subject = Subject::of(opened, &args.subject, global)?;
     let data = &subject.data;
@@ -48,6 +54,10 @@ pub(super) fn run(args: &FewShotArgs, opened: Opened, global: &Global) -> anyhow
     let features = subject.embed(&images)?;
     let results: Vec<[FewShot; 2]> = drawn.iter().map(|e| both(&images, &features, e)).collect();
     images.check()?;
+    if let Some(out) = &args.out {
+        let name = |i: usize| subject.data.classes[subject.data.test.labels[i] as usize].clone();
+        draw_mistakes(out, &subject, (&drawn[0], &images, &features), name, global)?;
+    }
     if global.json {
         let each: Vec<_> =
             results.iter().map(|[image, feature]| json!({ "image": image, "feature": feature })).collect();
@@ -71,6 +81,22 @@ pub(super) fn run(args: &FewShotArgs, opened: Opened, global: &Global) -> anyhow
     Ok(())
 }
 
+fn draw_mistakes(
+    out: &Path,
+    subject: &Subject,
+    (episodes, images, features): (&[Episode], &Images, &Features),
+    name: impl Fn(usize) -> String,
+    global: &Global,
+) -> anyhow::Result<()> {
+    ensure!(!images.are_floats(), "features cannot be drawn; leave -o out");
+    let mut network = subject.pixel_gradients();
+    match mistakes(episodes, images, features, name, network.as_mut()) {
+        Some(figure) => files::write(out, &draw(&figure, out)?)?,
+        None => note(global, format!("nothing is mistaken, so {} is not drawn", out.display())),
+    }
+    Ok(())
+}
+
 fn both(images: &Images, features: &Features, episodes: &[Episode]) -> [FewShot; 2] {
     [few_shot(Vectors::Pixels(images), episodes), few_shot(Vectors::Features(features), episodes)]
 }
@@ -79,7 +105,8 @@ fn interval(a: Accuracy) -> String {
     format!("{:.2} ± {:.2} %", 100.0 * a.mean, 100.0 * a.half_width)
 }
 
-fn one_shot_runs(path: &Path, how: &SubjectArgs, opened: Opened, global: &Global) -> anyhow::Result<()> {
+fn one_shot_runs(path: &Path, args: &FewShotArgs, opened: Opened, global: &Global) -> anyhow::Result<()> {
+    let how = &args.subject;
     let preparation = opened.preparation();
     let runs = load_one_shot_runs(path, &preparation, &places(global), &mut Bars::new(global))?;
     let mut subject = Subject::new(opened, runs.data, &how.with, how.flip)?;
@@ -99,6 +126,15 @@ fn one_shot_runs(path: &Path, how: &SubjectArgs, opened: Opened, global: &Global
     };
     let (image, feature) = (error(Vectors::Pixels(&images)), error(Vectors::Features(&features)));
     let [i, f] = [&image, &feature].map(|e| Accuracy::of(e));
+    if let Some(out) = &args.out {
+        // Images have no class beyond their run; their files do.
+        let name = |i: usize| {
+            let name = &subject.data.train.names[i];
+            let file = name.rsplit('/').next().unwrap_or(name);
+            file.rsplit_once('.').map_or(file, |(stem, _)| stem).to_owned()
+        };
+        draw_mistakes(out, &subject, (&episodes, &images, &features), name, global)?;
+    }
     if global.json {
         let by_run: Vec<_> = runs
             .runs

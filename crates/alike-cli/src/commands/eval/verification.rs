@@ -72,7 +72,8 @@ pub(super) fn run(args: &VerificationArgs, opened: Opened, global: &Global) -> a
     };
     let spaces = [judge(&image), judge(&feature)];
     if let Some(out) = &args.out {
-        let figure = verification_figure(&image, &feature, &split.images);
+        let mut network = subject.pixel_gradients().filter(|_| !split.images.are_floats());
+        let figure = verification_figure(&image, &feature, &split.images, network.as_mut());
         files::write(out, &draw(&figure, out)?)?;
     }
     if let Some(path) = &args.csv {

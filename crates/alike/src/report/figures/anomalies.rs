@@ -2,10 +2,11 @@
 
 use super::histogram::histogram;
 use super::pictures::{PictureRow, Shown, Tone, panel as picture_panel};
+use super::why::{network, reasons};
 use crate::data::{exclude, find_class};
-use crate::eval::{AnomalyMethod, Detection, Detector};
+use crate::eval::{AnomalyMethod, Detection, Detector, percentiles};
 use crate::images::{Features, Vectors};
-use crate::neighbours::{Leave, nearest};
+use crate::neighbours::{Leave, Neighbour, nearest};
 use crate::report::evidence::{Evidence, percent, thousands};
 use crate::report::figure::{Figure, Panel};
 use crate::text::Choice;
@@ -13,6 +14,7 @@ use crate::text::Choice;
 const WORST: usize = 7;
 const BESIDE: usize = 6;
 const BINS: usize = 50;
+const EXPLAINED: usize = 3;
 
 /// Test images by their distance from what was trained on: of classes that were left out against the others, and the most unlike
 /// ones. Nothing for an open set, where all are new.
@@ -44,9 +46,12 @@ pub(in crate::report) fn anomalies(e: &Evidence<'_>) -> Option<Figure> {
         let measured: Vec<String> = AnomalyMethod::all()
             .into_iter()
             .filter_map(|m| {
-                let d = Detection::new(&scores(m)?, &anomaly)?;
+                let scores = scores(m)?;
+                let d = Detection::new(&scores, &anomaly)?;
+                let draws = Detection::bootstrap(&scores, &anomaly, e.settings.seed);
+                let [low, high] = percentiles(draws.iter().flatten().map(|d| 100.0 * d.auroc).collect());
                 Some(format!(
-                    "{m}: AUROC {}, at a recall of 95 % {} false alarms",
+                    "{m}: AUROC {} [{low:.2}, {high:.2}], at a recall of 95 % {} false alarms",
                     percent(d.auroc),
                     percent(d.fpr_at_95_tpr)
                 ))
@@ -61,33 +66,37 @@ pub(in crate::report) fn anomalies(e: &Evidence<'_>) -> Option<Figure> {
     let mut order: Vec<usize> = (0..test.len()).collect();
     order.sort_by(|a, b| by_distance[*b].total_cmp(&by_distance[*a]).then(a.cmp(b)));
     order.truncate(WORST);
-    let near: Vec<Vec<usize>> = nearest(
+    let near: Vec<Vec<Neighbour>> = nearest(
         e.tier,
         Vectors::Features(&e.queries.select(&order)),
         Vectors::Features(&reference),
         BESIDE,
         Leave::None,
-        |_, list| list.iter().map(|n| kept[n.index]).collect(),
+        |_, list| list.to_vec(),
     );
     let name = |label: u32| e.data.classes[label as usize].clone();
+    let beside = |n: &Neighbour| {
+        let g = kept[n.index];
+        Shown::new(&train.images, g, name(train.labels[g]), Tone::Plain).far(n.distance)
+    };
     let rows: Vec<PictureRow<'_>> = order
         .iter()
-        .zip(near)
+        .zip(&near)
         .map(|(&q, near)| PictureRow {
-            lead: Some(Shown { images: &test.images, i: q, text: name(test.labels[q]), tone: Tone::Plain }),
+            lead: Some(Shown::new(&test.images, q, name(test.labels[q]), Tone::Plain)),
             heading: String::new(),
-            others: near
-                .into_iter()
-                .map(|g| Shown {
-                    images: &train.images,
-                    i: g,
-                    text: name(train.labels[g]),
-                    tone: Tone::Plain,
-                })
-                .collect(),
+            others: near.iter().map(beside).collect(),
         })
         .collect();
     panels.push(picture_panel("The most unlike, and what they are nearest to", &rows));
+    let pairs = order.iter().zip(&near).take(EXPLAINED).filter_map(|(&q, near)| {
+        let g = kept[near.first()?.index];
+        Some([
+            (&test.images, q, name(test.labels[q])),
+            (&train.images, g, format!("nearest: {}", name(train.labels[g]))),
+        ])
+    });
+    panels.extend(reasons("What they differ by", pairs.collect(), &mut network(e)));
     Some(Figure {
         name: "anomalies",
         title: "What is unlike all that it knows".to_owned(),

@@ -1,9 +1,11 @@
 //! What lies together, without a look at classes.
 
 use super::pictures::{PictureRow, Shown, Tone, panel as picture_panel};
-use crate::eval::{agreement, k_means};
+use super::why::{network, reasons};
+use crate::eval::{KMeans, agreement, agreement_bootstrap, k_means, percentiles};
+use crate::neighbours::squared_distance;
 use crate::report::evidence::{Evidence, percent, thousands};
-use crate::report::figure::Figure;
+use crate::report::figure::{Figure, Panel};
 use std::collections::BTreeMap;
 
 /// Images that are clustered, at most.
@@ -11,6 +13,10 @@ const MOST: usize = 5000;
 /// Clusters that are shown, the largest.
 const SHOWN: usize = 10;
 const EACH: usize = 8;
+/// Images of other classes than their cluster, those beside each, and those of them that are explained.
+const MISFITS: usize = 7;
+const BESIDE: usize = 6;
+const EXPLAINED: usize = 3;
 
 /// As many clusters as there are classes among the test images, by k-means.
 pub(in crate::report) fn clusters(e: &Evidence<'_>) -> Option<Figure> {
@@ -30,6 +36,8 @@ pub(in crate::report) fn clusters(e: &Evidence<'_>) -> Option<Figure> {
     let found = k_means(e.tier, &e.queries.select(&rows), kinds.len(), 2, e.settings.seed);
     let assignment: Vec<Option<u32>> = found.assignment.iter().map(|c| Some(*c)).collect();
     let agrees = agreement(&labels, &assignment);
+    let draws = agreement_bootstrap(&labels, &assignment, e.settings.seed);
+    let [low, high] = percentiles(draws.iter().map(|a| a.nmi).collect());
     let mut members: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     found.assignment.iter().zip(&rows).for_each(|(c, i)| members.entry(*c).or_default().push(*i));
     let mut clusters: Vec<Vec<usize>> = members.into_values().collect();
@@ -44,30 +52,82 @@ pub(in crate::report) fn clusters(e: &Evidence<'_>) -> Option<Figure> {
         });
         let shown = members.len().min(EACH);
         let others = (0..shown)
-            .map(|k| Shown {
-                images: &test.images,
-                i: members[k * members.len() / shown],
-                text: String::new(),
-                tone: Tone::Plain,
-            })
+            .map(|k| Shown::new(&test.images, members[k * members.len() / shown], "", Tone::Plain))
             .collect();
         PictureRow { lead: None, heading, others }
     };
     let shown: Vec<PictureRow<'_>> = clusters.iter().take(SHOWN).map(row).collect();
     let half = shown.len().div_ceil(2);
     let caption = format!(
-        "{} test images in {} clusters by k-means in the learned space, which knows nothing of classes{}. Against the classes: NMI {:.3}, AMI {:.3}, \
-         ARI {:.3}, V-measure {:.3}, purity {}.",
+        "{} test images in {} clusters by k-means in the learned space, which knows nothing of classes{}. Against the classes: NMI {:.3}{}, AMI {:.3}, \
+         ARI {:.3}, V-measure {:.3}, purity {}. Below, images in the midst of a cluster whose commonest class is another, with those of that class that they are \
+         nearest to.",
         thousands(rows.len()),
         kinds.len(),
         if clusters.len() > SHOWN { format!("; the {SHOWN} largest are shown") } else { String::new() },
         agrees.nmi,
+        format_args!(" [{low:.3}, {high:.3}]"),
         agrees.ami,
         agrees.ari,
         agrees.v_measure,
         percent(agrees.purity),
     );
-    let panels =
+    let mut panels =
         vec![picture_panel("Clusters, the largest first", &shown[..half]), picture_panel("", &shown[half..])];
+    panels.extend(misfits(e, &rows, &found));
     Some(Figure { name: "clusters", title: "What lies together".to_owned(), caption, panels, columns: 2 })
+}
+
+/// Images that lie in the midst of a cluster of another class, each with those of that class that it is nearest to.
+fn misfits(e: &Evidence<'_>, rows: &[usize], found: &KMeans) -> Vec<Panel> {
+    let test = &e.data.test;
+    let label = |k: usize| test.labels[rows[k]];
+    let mut counts: BTreeMap<u32, BTreeMap<u32, usize>> = BTreeMap::new();
+    found.assignment.iter().enumerate().for_each(|(k, cluster)| {
+        *counts.entry(*cluster).or_default().entry(label(k)).or_default() += 1;
+    });
+    let class_of = |cluster: u32| counts[&cluster].iter().max_by_key(|c| c.1).map_or(0, |c| *c.0);
+    let own = |k: usize| e.queries.row(rows[k]);
+    let mut odd: Vec<(f64, usize)> = (0..rows.len())
+        .filter(|k| class_of(found.assignment[*k]) != label(*k))
+        .map(|k| (squared_distance(own(k), found.centres.row(found.assignment[k] as usize)), k))
+        .collect();
+    odd.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    odd.truncate(MISFITS);
+    let name = |k: usize| e.data.classes[label(k) as usize].clone();
+    let beside: Vec<Vec<(f64, usize)>> = odd
+        .iter()
+        .map(|(_, k)| {
+            let class = class_of(found.assignment[*k]);
+            let mut others: Vec<(f64, usize)> = (0..rows.len())
+                .filter(|o| found.assignment[*o] == found.assignment[*k] && label(*o) == class)
+                .map(|o| (squared_distance(own(*k), own(o)).sqrt(), o))
+                .collect();
+            others.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            others.truncate(BESIDE);
+            others
+        })
+        .collect();
+    if odd.is_empty() {
+        return Vec::new();
+    }
+    let shown: Vec<PictureRow<'_>> = odd
+        .iter()
+        .zip(&beside)
+        .map(|((_, k), others)| PictureRow {
+            lead: Some(Shown::new(&test.images, rows[*k], name(*k), Tone::Plain)),
+            heading: String::new(),
+            others: others
+                .iter()
+                .map(|(d, o)| Shown::new(&test.images, rows[*o], name(*o), Tone::Wrong).far(*d))
+                .collect(),
+        })
+        .collect();
+    let pairs = odd.iter().zip(&beside).take(EXPLAINED).map(|((_, k), others)| {
+        let o = others[0].1;
+        [(&test.images, rows[*k], name(*k)), (&test.images, rows[o], format!("nearest: {}", name(o)))]
+    });
+    let mut panels = vec![picture_panel("In the midst of another class", &shown)];
+    panels.extend(reasons("What they lie there by", pairs.collect(), &mut network(e)));
+    panels
 }

@@ -22,8 +22,7 @@ pub(in crate::report) fn doubts(e: &Evidence<'_>) -> Option<Figure> {
     let found = health(e.tier, &e.gallery.select(&rows), &labels, K, |_, _| false);
     let name = |label: u32| e.data.classes[label as usize].clone();
     let doubtful: Vec<_> = found.doubtful().into_iter().filter(|v| v.doubt > 0.0).collect();
-    let shown =
-        |image: usize, text: String, tone| Shown { images: &split.images, i: rows[image], text, tone };
+    let shown = |image: usize, text: String, tone| Shown::new(&split.images, rows[image], text, tone);
     let wrong: Vec<Shown<'_>> = doubtful
         .iter()
         .take(SHOWN)

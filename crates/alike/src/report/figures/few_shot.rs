@@ -1,12 +1,21 @@
 //! New classes from a handful of images.
 
 use super::accuracy::{Row, chart};
-use crate::eval::{Episodes, FewShot, draw_episodes, few_shot as play};
-use crate::images::Vectors;
-use crate::report::evidence::Evidence;
+use super::pictures::{PictureRow, Shown, Tone, panel as picture_panel};
+use super::why::{Two, network, reasons};
+use crate::engine::PixelGradients;
+use crate::eval::{Episode, Episodes, FewShot, draw_episodes, few_shot as play};
+use crate::images::{Features, Images, Vectors};
+use crate::report::evidence::{Evidence, percent, thousands};
 use crate::report::figure::Figure;
+use std::collections::BTreeSet;
 
 const EPISODES: usize = 300;
+/// Mistakes that are shown, and those of them that are explained.
+const SHOWN: usize = 8;
+const EXPLAINED: usize = 4;
+/// Classes beside a mistake.
+const BESIDE: usize = 7;
 
 /// Episodes over the test classes; nothing where they were trained on, or are too few.
 pub(in crate::report) fn few_shot(e: &Evidence<'_>) -> Option<Figure> {
@@ -15,15 +24,16 @@ pub(in crate::report) fn few_shot(e: &Evidence<'_>) -> Option<Figure> {
     }
     let test = &e.data.test;
     let kinds = [(5, 1), (5, 5), (20, 1), (20, 5)];
+    let mut first = None;
     let played: Vec<[FewShot; 2]> = kinds
         .into_iter()
         .filter_map(|(ways, shots)| {
             let how = Episodes { ways, shots, queries: 15, count: EPISODES, within_category: false };
             let episodes = draw_episodes(&test.labels, &e.data.categories, how, e.settings.seed).ok()?;
-            Some([
-                play(Vectors::Pixels(&test.images), &episodes),
-                play(Vectors::Features(e.queries), &episodes),
-            ])
+            let spaces = [Vectors::Pixels(&test.images), Vectors::Features(e.queries)];
+            let played = spaces.map(|vectors| play(vectors, &episodes));
+            first.get_or_insert(episodes);
+            Some(played)
         })
         .collect();
     if played.is_empty() {
@@ -45,7 +55,16 @@ pub(in crate::report) fn few_shot(e: &Evidence<'_>) -> Option<Figure> {
         "{EPISODES} episodes each: so many classes that were never trained on are told apart by so many images of each. Pixels by the nearest \
          image, the embedding by the nearest class mean, with the half width of its 95 % interval over episodes.",
     );
-    let panels = vec![chart("Accuracy", &rows, 1.0)];
+    let mut panels = vec![chart("Accuracy", &rows, 1.0)];
+    let name = |i: usize| e.data.classes[test.labels[i] as usize].clone();
+    let wrong = first
+        .filter(|_| !test.images.are_floats())
+        .and_then(|episodes| mistakes(&episodes, &test.images, e.queries, name, Some(&mut network(e))));
+    let mut caption = caption;
+    if let Some(wrong) = wrong {
+        caption.push_str(&format!(" In the {} episodes: {}", names[0], wrong.caption));
+        panels.extend(wrong.panels);
+    }
     Some(Figure {
         name: "few-shot",
         title: "New classes from a handful of images".to_owned(),
@@ -53,4 +72,76 @@ pub(in crate::report) fn few_shot(e: &Evidence<'_>) -> Option<Figure> {
         panels,
         columns: 2,
     })
+}
+
+/// Queries that prototypes answer wrongly, with the classes that they saw; the most misled first. `name` tells an image's class. What
+/// the worst hang on is drawn if there is a network to ask. Nothing where no answer is wrong.
+pub fn mistakes(
+    episodes: &[Episode],
+    images: &Images,
+    embedded: &Features,
+    name: impl Fn(usize) -> String,
+    network: Option<&mut PixelGradients>,
+) -> Option<Figure> {
+    let vectors = Vectors::Features(embedded);
+    let mut asked = 0;
+    let mut wrong = Vec::new();
+    for episode in episodes {
+        asked += episode.queries.len();
+        for (answer, (query, class)) in episode.answers(vectors).into_iter().zip(&episode.queries) {
+            if answer[0] != *class {
+                let seen = episode.seen_from(vectors, *query);
+                let own = seen.iter().find(|s| s.0 == *class)?.1;
+                wrong.push((seen[0].1 / own.max(f64::MIN_POSITIVE), *query, *class, seen));
+            }
+        }
+    }
+    let n = wrong.len();
+    wrong.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let mut met = BTreeSet::new();
+    wrong.retain(|w| met.insert(w.1));
+    wrong.truncate(SHOWN);
+    if wrong.is_empty() {
+        return None;
+    }
+    let rows: Vec<PictureRow<'_>> = wrong
+        .iter()
+        .map(|(_, query, class, seen)| {
+            // The right class is shown, however far.
+            let own = seen.iter().position(|s| s.0 == *class).unwrap_or(0);
+            let mut shown: Vec<usize> = (0..seen.len().min(BESIDE)).collect();
+            if own >= BESIDE {
+                shown[BESIDE - 1] = own;
+            }
+            let one = |k: usize| {
+                let (c, distance, image) = seen[k];
+                let tone = if c == *class { Tone::Right } else { Tone::Wrong };
+                Shown::new(images, image, name(image), tone).far(distance)
+            };
+            PictureRow {
+                lead: Some(Shown::new(images, *query, name(*query), Tone::Plain)),
+                heading: String::new(),
+                others: shown.into_iter().map(one).collect(),
+            }
+        })
+        .collect();
+    let mut panels = vec![picture_panel("Mistakes, the most misled first", &rows)];
+    if let Some(network) = network {
+        let pair = |(_, query, _, seen): &(f64, usize, usize, Vec<(usize, f64, usize)>)| -> Two<'_> {
+            let image = seen[0].2;
+            [
+                (images, *query, format!("asks: {}", name(*query))),
+                (images, image, format!("taken for: {}", name(image))),
+            ]
+        };
+        let pairs = wrong.iter().take(EXPLAINED).map(pair).collect();
+        panels.extend(reasons("What they are taken for alike by", pairs, network));
+    }
+    let caption = format!(
+        "{} of {} answers are wrong ({}). Left in each row an image that asks, then the classes of its episode, each by its image that is nearest          and the distance of its mean: ✓ the right one, ✗ the others.",
+        thousands(n),
+        thousands(asked),
+        percent(n as f64 / asked as f64),
+    );
+    Some(Figure { name: "mistakes", title: "What is mistaken".to_owned(), caption, panels, columns: 2 })
 }

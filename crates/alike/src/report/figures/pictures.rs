@@ -15,6 +15,17 @@ pub enum Tone {
     Wrong,
 }
 
+/// Letters of a word below a picture.
+const WORD: usize = 7;
+
+/// A text of at most so many letters.
+fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most - 1).chain(['…']).collect()
+}
+
 /// A picture with its word.
 #[derive(Clone, Debug)]
 pub struct Shown<'a> {
@@ -24,15 +35,27 @@ pub struct Shown<'a> {
     pub i: usize,
     /// What stands below it; cut off where it is long.
     pub text: String,
+    /// What stands below that.
+    pub note: String,
     /// Its frame.
     pub tone: Tone,
 }
 
 impl<'a> Shown<'a> {
+    /// Image `i` with a word below.
+    pub fn new(images: &'a Images, i: usize, text: impl Into<String>, tone: Tone) -> Shown<'a> {
+        Shown { images, i, text: text.into(), note: String::new(), tone }
+    }
+
+    /// The same with its distance below the word.
+    pub fn far(self, distance: f64) -> Shown<'a> {
+        Shown { note: format!("{distance:.3}"), ..self }
+    }
+
     /// A picture without a word, or `blank` where there is none.
     pub fn or_blank(picture: &'a Option<(Images, usize)>, blank: &'a Images) -> Shown<'a> {
         let (images, i) = picture.as_ref().map_or((blank, 0), |(images, i)| (images, *i));
-        Shown { images, i, text: String::new(), tone: Tone::Plain }
+        Shown::new(images, i, "", Tone::Plain)
     }
 }
 
@@ -50,6 +73,8 @@ pub struct PictureRow<'a> {
 const SIDE: f64 = 34.0;
 const LINE: f64 = 58.0;
 const BARE: f64 = 42.0;
+/// What a note below the words takes.
+const NOTE: f64 = 11.0;
 const HEADING: f64 = 16.0;
 /// Pictures of a line, beside one that leads and without.
 const ACROSS: [usize; 2] = [7, 8];
@@ -77,7 +102,12 @@ pub(super) fn panel(title: &str, rows: &[PictureRow<'_>]) -> Panel {
         let (left, across) = if row.lead.is_some() { (SIDE + 22.0, ACROSS[0]) } else { (4.0, ACROSS[1]) };
         let step = (WIDTH - left) / across as f64;
         // Pictures without words need no room for them.
-        let height = if row.others.iter().chain(&row.lead).all(|s| s.text.is_empty()) { BARE } else { LINE };
+        let any = |has: fn(&Shown<'_>) -> bool| row.others.iter().chain(&row.lead).any(has);
+        let height = match (any(|s| !s.text.is_empty()), any(|s| !s.note.is_empty())) {
+            (true, true) => LINE + NOTE,
+            (false, false) => BARE,
+            _ => LINE,
+        };
         let centre = |line: usize| y + line as f64 * height + SIDE / 2.0 + 4.0;
         if let Some(lead) = &row.lead {
             body.0.push_str(&one(lead, 4.0 + SIDE / 2.0, centre(0)).0);
@@ -97,11 +127,18 @@ fn one(shown: &Shown<'_>, x: f64, y: f64) -> Markup {
         Tone::Right => ("right", "✓ "),
         Tone::Wrong => ("wrong", "✗ "),
     };
-    let text: String = shown.text.chars().take(if mark.is_empty() { 9 } else { 7 }).collect();
+    // A mark stands where there is room for it.
+    let (before, below) = if shown.note.is_empty() { (mark, "") } else { ("", mark) };
+    let text = shortened(&shown.text, if before.is_empty() { WORD } else { WORD - 2 });
+    let word = y + SIDE / 2.0 + 13.0;
+    let note = if shown.text.is_empty() { word } else { word + NOTE };
     html! {
         (picture(shown.images, shown.i, x, y, SIDE))
         rect class=(format!("s-{colour}")) stroke-width="2" stroke-dasharray=(if shown.tone == Tone::Wrong { "4 3" } else { "none" })
             x=(N(x - SIDE / 2.0)) y=(N(y - SIDE / 2.0)) width=(N(SIDE)) height=(N(SIDE)) {}
-        text class=(format!("s b f-{colour}")) text-anchor="middle" x=(N(x)) y=(N(y + SIDE / 2.0 + 13.0)) { (mark) (text) }
+        text class=(format!("s f-{colour}")) text-anchor="middle" x=(N(x)) y=(N(word)) { (before) (text) }
+        @if !shown.note.is_empty() {
+            text class="s f-faint" text-anchor="middle" x=(N(x)) y=(N(note)) { (below) (shown.note) }
+        }
     }
 }

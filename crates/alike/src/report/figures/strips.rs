@@ -2,6 +2,8 @@
 
 use super::pictures::{PictureRow, Shown, Tone, picture_rows};
 use crate::eval::SpaceJudgement;
+use crate::images::Vectors;
+use crate::neighbours::squared_distance;
 use crate::report::evidence::{Evidence, thousands};
 use crate::report::figure::Figure;
 
@@ -26,14 +28,16 @@ pub(in crate::report) fn strips(e: &Evidence<'_>) -> Figure {
         let n = most.min(all.len());
         shown.extend((0..n).map(|i| all[i * all.len() / n]));
     }
+    let pixels = [Vectors::Pixels(&e.data.test.images), Vectors::Pixels(&e.data.gallery().0.images)];
+    let learned = [Vectors::Features(e.queries), Vectors::Features(e.gallery)];
     let panels = [
-        ("Nearest by pixels", rows(e, &spaces.image, &shown)),
-        ("Nearest in the learned space", rows(e, &spaces.feature, &shown)),
+        ("Nearest by pixels", rows(e, &spaces.image, pixels, &shown)),
+        ("Nearest in the learned space", rows(e, &spaces.feature, learned, &shown)),
     ];
     let count = |i: usize| thousands(counts[i]);
     let caption = format!(
-        "Left in each row a test image, then its {} nearest images of the gallery, nearest first: ✓ of its class, ✗ not \
-         (dashed frame). The first rows were chosen because their nearest neighbour is right in one space only; of all \
+        "Left in each row a test image, then its {} nearest images of the gallery with their distances, nearest first: ✓ of its class, ✗ \
+         not (dashed frame). The first rows were chosen because their nearest neighbour is right in one space only; of all \
          {} test images, {} have a right nearest neighbour in feature space alone, {} in image space alone, {} in \
          neither, {} in both.",
         NEIGHBOURS,
@@ -46,16 +50,29 @@ pub(in crate::report) fn strips(e: &Evidence<'_>) -> Figure {
     picture_rows("neighbours", "Who is near whom", caption, &panels)
 }
 
-fn rows<'a>(e: &Evidence<'a>, space: &SpaceJudgement, queries: &[usize]) -> Vec<PictureRow<'a>> {
+/// `vectors`: of those that ask, and of the gallery.
+fn rows<'a>(
+    e: &Evidence<'a>,
+    space: &SpaceJudgement,
+    [asking, answering]: [Vectors<'_>; 2],
+    queries: &[usize],
+) -> Vec<PictureRow<'a>> {
     let (train, test) = (e.data.gallery().0, &e.data.test);
     let name = |label: u32| e.data.classes[label as usize].clone();
+    let read = |vectors: Vectors<'_>, i: usize| {
+        let mut row = vec![0.0; vectors.d()];
+        vectors.read(i, &mut row);
+        row
+    };
     let row = |&q: &usize| {
+        let own = read(asking, q);
         let neighbour = |&g: &usize| {
             let tone = if train.labels[g] == test.labels[q] { Tone::Right } else { Tone::Wrong };
-            Shown { images: &train.images, i: g, text: name(train.labels[g]), tone }
+            let distance = squared_distance(&own, &read(answering, g)).sqrt();
+            Shown::new(&train.images, g, name(train.labels[g]), tone).far(distance)
         };
         PictureRow {
-            lead: Some(Shown { images: &test.images, i: q, text: name(test.labels[q]), tone: Tone::Plain }),
+            lead: Some(Shown::new(&test.images, q, name(test.labels[q]), Tone::Plain)),
             heading: String::new(),
             others: space.neighbours[q].iter().take(NEIGHBOURS).map(neighbour).collect(),
         }

@@ -2,7 +2,9 @@
 
 use super::histogram::{histogram, key};
 use super::pictures::{PictureRow, Shown, Tone, panel as picture_panel};
-use crate::eval::Pairs;
+use super::why::reasons;
+use crate::engine::PixelGradients;
+use crate::eval::{Pair, Pairs};
 use crate::images::Images;
 use crate::report::axes::{Frame, Unit};
 use crate::report::evidence::{percent, thousands};
@@ -15,23 +17,40 @@ const POINTS: usize = 400;
 const BINS: usize = 60;
 /// Worst pairs of each kind.
 const WORST: usize = 16;
+/// Of each kind, those that are explained.
+const EXPLAINED: usize = 3;
 
-/// Curves in both spaces, the distances of pairs in feature space, and the pairs that it judges worst.
-pub fn verification_figure(image: &Pairs, feature: &Pairs, images: &Images) -> Figure {
+/// Curves in both spaces, the distances of pairs in feature space, the pairs that it judges worst, and what their distances hang on if
+/// there is a network to ask.
+pub fn verification_figure(
+    image: &Pairs,
+    feature: &Pairs,
+    images: &Images,
+    network: Option<&mut PixelGradients>,
+) -> Figure {
     let (genuine, impostor) = feature.counts();
     let (i, f) = (image.equal_error_rate(), feature.equal_error_rate());
     let caption = format!(
         "{} pairs of one class and {} of two, each judged by its distance. First, the share of pairs of one class that is \
          accepted where a share of those of two is. Second, the same as errors (detection error trade-off): where a curve \
          crosses the diagonal both are equal, at {} for pixels and {} for the embedding. Third, the distances in the learned \
-         space, with the threshold at which both errors are equal. Last, the pairs that this threshold judges worst: of one class and \
-         far apart, of two and near.",
+         space, with the threshold at which both errors are equal. Then the pairs that this threshold judges worst: of one class and \
+         far apart, of two and near{}.",
         thousands(genuine),
         thousands(impostor),
         percent(i.eer),
         percent(f.eer),
+        if network.is_some() { "; and in colour the pixels that their distances hang on" } else { "" },
     );
-    let panels = vec![roc(image, feature), det(image, feature), distances(feature), worst(feature, images)];
+    let mut panels =
+        vec![roc(image, feature), det(image, feature), distances(feature), worst(feature, images)];
+    if let Some(network) = network {
+        for (title, genuine) in [("Why one class is far apart", true), ("Why two classes are near", false)] {
+            let pairs = ends(feature, genuine).take(EXPLAINED);
+            let pairs = pairs.map(|p| p.images.map(|i| (images, i as usize, String::new()))).collect();
+            panels.extend(reasons(title, pairs, network));
+        }
+    }
     Figure { name: "verification", title: "One class or two?".to_owned(), caption, panels, columns: 2 }
 }
 
@@ -108,23 +127,12 @@ fn distances(pairs: &Pairs) -> Panel {
 
 fn worst(pairs: &Pairs, images: &Images) -> Panel {
     let of = |genuine: bool| -> Vec<Shown<'_>> {
-        let all = pairs.sorted();
-        let chosen: Vec<usize> = if genuine {
-            (0..all.len()).rev().filter(|i| all[*i].genuine).take(WORST / 2).collect()
-        } else {
-            (0..all.len()).filter(|i| !all[*i].genuine).take(WORST / 2).collect()
+        let tone = if genuine { Tone::Right } else { Tone::Wrong };
+        let shown = |p: &Pair| {
+            let text = format!("{:.3}", p.distance);
+            p.images.map(|image| Shown::new(images, image as usize, text.clone(), tone))
         };
-        chosen
-            .into_iter()
-            .flat_map(|i| {
-                all[i].images.map(|image| Shown {
-                    images,
-                    i: image as usize,
-                    text: format!("{:.3}", all[i].distance),
-                    tone: if genuine { Tone::Right } else { Tone::Wrong },
-                })
-            })
-            .collect()
+        ends(pairs, genuine).take(WORST / 2).flat_map(shown).collect()
     };
     let row =
         |heading: &str, genuine| PictureRow { lead: None, heading: heading.to_owned(), others: of(genuine) };
@@ -132,4 +140,11 @@ fn worst(pairs: &Pairs, images: &Images) -> Panel {
         "Pairs that are judged worst",
         &[row("Of one class, and farthest apart", true), row("Of two classes, and nearest", false)],
     )
+}
+
+/// Pairs of one class, the farthest first, or of two, the nearest first.
+fn ends(pairs: &Pairs, genuine: bool) -> Box<dyn Iterator<Item = &Pair> + '_> {
+    let all = pairs.sorted().iter();
+    let of_kind = move |p: &&Pair| p.genuine == genuine;
+    if genuine { Box::new(all.rev().filter(of_kind)) } else { Box::new(all.filter(of_kind)) }
 }

@@ -47,6 +47,31 @@ pub fn explained(pairs: &[Explained<'_>]) -> Figure {
     Figure { name: "why", title: "Why they are near".to_owned(), caption, panels, columns: 2 }
 }
 
+/// Two images, each with the word below it.
+pub(super) type Two<'a> = [(&'a Images, usize, String); 2];
+
+/// A panel that explains pairs of a protocol; nothing without pairs.
+pub(super) fn reasons(title: &str, pairs: Vec<Two<'_>>, network: &mut PixelGradients) -> Option<Panel> {
+    let height = ROW * pairs.len() as f64;
+    let body = html! {
+        @for (row, pair) in explain(pairs, network, 0).iter().enumerate() { (drawn(pair, row as f64 * ROW)) }
+    };
+    (height > 0.0).then(|| Panel { title: title.to_owned(), height, body })
+}
+
+fn explain<'a>(pairs: Vec<Two<'a>>, network: &mut PixelGradients, seed: u64) -> Vec<Explained<'a>> {
+    let explain = |images: Two<'a>| {
+        let why = saliency(network, [(images[0].0, images[0].1), (images[1].0, images[1].1)], seed);
+        Explained { images, why }
+    };
+    pairs.into_iter().map(explain).collect()
+}
+
+/// What a run's judgements are explained by.
+pub(in crate::report) fn network(e: &Evidence<'_>) -> PixelGradients {
+    PixelGradients::new(&e.checkpoint.network, &e.checkpoint.parameters, e.tier)
+}
+
 fn drawn(pair: &Explained<'_>, top: f64) -> Markup {
     let y = top + SIDE / 2.0;
     let step = WIDTH / 4.0;
@@ -94,20 +119,17 @@ pub(in crate::report) fn why(e: &Evidence<'_>) -> Option<Figure> {
     if n == 0 {
         return None;
     }
-    let mut network = PixelGradients::new(&e.checkpoint.network, &e.checkpoint.parameters, e.tier);
-    let pairs: Vec<Explained<'_>> = (0..n)
+    let name = |label: u32| e.data.classes[label as usize].clone();
+    let pairs = (0..n)
         .map(|i| wrong[i * wrong.len() / n])
         .map(|(q, g)| {
-            let name = |label: u32| e.data.classes[label as usize].clone();
-            Explained {
-                images: [
-                    (&test.images, q, format!("test: {}", name(test.labels[q]))),
-                    (&gallery.images, g, format!("nearest: {}", name(gallery.labels[g]))),
-                ],
-                why: saliency(&mut network, [(&test.images, q), (&gallery.images, g)], e.settings.seed),
-            }
+            [
+                (&test.images, q, format!("test: {}", name(test.labels[q]))),
+                (&gallery.images, g, format!("nearest: {}", name(gallery.labels[g]))),
+            ]
         })
         .collect();
+    let pairs = explain(pairs, &mut network(e), e.settings.seed);
     let mut figure = explained(&pairs);
     figure.title = "Why it errs".to_owned();
     figure.caption = format!(
