@@ -6,7 +6,7 @@ use crate::embedder::Embedder;
 use crate::printer::Bars;
 use alike::data::{Dataset, Preparation, PreparationWish, load};
 use alike::engine::{Engine, PixelGradients};
-use alike::eval::{Judge, Judgement, RetrievalReport, SpaceJudgement};
+use alike::eval::{Judge, Judgement, Pairs, RetrievalReport, SpaceJudgement};
 use alike::images::{Features, Images, Vectors};
 use alike::model::Checkpoint;
 use alike::report::Evidence;
@@ -180,8 +180,13 @@ impl Subject {
         // Classes that were left out of training are those of the run's own data.
         let excluded = if self.foreign { &[][..] } else { &self.settings.exclude_class };
         let image = judge.image_space(&data)?;
-        let judgement = judge.judge(&data, image, &embedded[0], &embedded[1], excluded)?;
-        let report = |g, q| judge.retrieval(&data, g, q, ks, self.settings.seed);
+        let mut judgement = judge.judge(&data, image, &embedded[0], &embedded[1], excluded)?;
+        let seed = self.settings.seed;
+        if let Some(verification) = &mut judgement.spaces.feature.verification {
+            let pairs = Pairs::all(Vectors::Features(&embedded[1]), &data.test.labels);
+            verification.interval = pairs.map(|p| p.eer_interval(seed));
+        }
+        let report = |g, q| judge.retrieval(&data, g, q, ks, seed);
         let pixels = report(Vectors::Pixels(gallery), Vectors::Pixels(queries))?;
         let learned = report(Vectors::Features(&embedded[0]), Vectors::Features(&embedded[1]))?;
         Ok((judgement, [pixels, learned]))

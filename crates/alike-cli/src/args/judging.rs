@@ -122,10 +122,13 @@ pub(crate) struct FewShotArgs {
     /// One-shot runs in the layout of Omniglot's all_runs.zip, instead of episodes
     #[arg(long, value_name = "ZIP|DIR", conflicts_with_all = ["data", "ways", "shots", "queries", "episodes", "within_category"])]
     pub(crate) runs: Option<PathBuf>,
+    /// Write the accuracy of every kind of episodes, or the error of every run, to a .csv file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
     /// Draw the worst mistakes, of the first kind of episodes, into a .png or .svg file
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Replace a file that is there
+    /// Replace files that are there
     #[arg(long)]
     pub(crate) force: bool,
 }
@@ -192,6 +195,12 @@ pub(crate) struct CompareArgs {
     /// Folders of runs on the same data and split; the others are compared with the first
     #[arg(required = true, value_name = "RUN")]
     pub(crate) runs: Vec<PathBuf>,
+    /// Write every run's measures and differences to a .csv file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) subject: SubjectArgs,
 }

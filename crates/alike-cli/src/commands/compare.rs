@@ -1,10 +1,12 @@
 //! `alike compare`.
 
 use super::eval::percent;
+use super::refuse_existing;
 use crate::args::{CompareArgs, Global};
 use crate::judged::{Opened, Subject};
 use crate::printer::line;
 use alike::eval::{Difference, Judge, Quality, difference, verification};
+use alike::files;
 use alike::images::Vectors;
 use alike::train::Run;
 use anyhow::ensure;
@@ -37,6 +39,9 @@ struct Judged {
 
 pub(crate) fn run(args: &CompareArgs, global: &Global) -> anyhow::Result<()> {
     args.subject.check()?;
+    if let Some(path) = &args.csv {
+        refuse_existing(&[path], args.force)?;
+    }
     ensure!(args.runs.len() > 1, "one run has nothing to be compared with; name two or more");
     // All that can be wrong with a folder is found before time is spent.
     let opened = args
@@ -60,6 +65,9 @@ pub(crate) fn run(args: &CompareArgs, global: &Global) -> anyhow::Result<()> {
     for i in 1..all.len() {
         let against = compared(&all[0], &all[i], global.seed.unwrap_or(0));
         all[i].against_first = against;
+    }
+    if let Some(path) = &args.csv {
+        files::write(path, table(&all)?.as_bytes())?;
     }
     if global.json {
         return line(json!({ "runs": all }).to_string());
@@ -88,6 +96,22 @@ pub(crate) fn run(args: &CompareArgs, global: &Global) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// A row a run and measure.
+fn table(all: &[Judged]) -> anyhow::Result<String> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    csv.write_record(["run", "measure", "mean", "difference", "low", "high", "p_value"])?;
+    for j in all {
+        let eer = j.eer.map(|eer| ("EER", eer));
+        for (name, mean) in j.means.iter().map(|(n, m)| (*n, *m)).chain(eer) {
+            let d = j.against_first.get(name);
+            let numbers = d.map(|d| [d.mean, d.interval[0], d.interval[1], d.p_value].map(|v| v.to_string()));
+            let texts = [j.run.clone(), name.to_owned(), mean.to_string()];
+            csv.write_record(texts.into_iter().chain(numbers.unwrap_or_default()))?;
+        }
+    }
+    Ok(String::from_utf8(csv.into_inner()?)?)
 }
 
 fn judge(name: String, opened: Opened, args: &CompareArgs, global: &Global) -> anyhow::Result<Judged> {

@@ -87,6 +87,8 @@ fn few_shot_episodes_and_one_shot_runs() {
         told,
         json(&scene.ok("eval run --json few-shot --ways 2,4 --shots 1 --episodes 40 -q --threads 1"))
     );
+    scene.ok("eval run few-shot --ways 2,4 --shots 1 --episodes 40 --csv few.csv -q");
+    assert_eq!(std::fs::read_to_string(scene.path("few.csv")).unwrap().lines().count(), 9);
     // Four test classes are too few for five ways, which nobody asked for.
     assert!(scene.ok("eval run few-shot --episodes 5 --shots 1 -q").contains("2-way 1-shot"));
     scene.refused("eval run few-shot --ways 5", 1, &["5-way", "4"]);
@@ -116,7 +118,9 @@ fn few_shot_episodes_and_one_shot_runs() {
             scene.write(&format!("wrong/{path}"), &std::fs::read(from).unwrap());
         }
     }
-    scene.ok("eval run few-shot --runs wrong -o mistakes.svg -q");
+    scene.ok("eval run few-shot --runs wrong -o mistakes.svg --csv wrong.csv -q");
+    let table = std::fs::read_to_string(scene.path("wrong.csv")).unwrap();
+    assert_eq!(table.lines().nth(1), Some("run01,1,1"), "{table}");
     let drawn = std::fs::read_to_string(scene.path("mistakes.svg")).unwrap();
     assert!(drawn.contains("2 of 2 answers are wrong") && drawn.contains("taken for: class0"), "{drawn}");
     scene.refused("eval run few-shot --runs wrong -o mistakes.svg -q", 1, &["mistakes.svg", "--force"]);
@@ -165,6 +169,10 @@ fn runs_are_compared_on_the_same_images() {
         let p = d["p_value"].as_f64().unwrap();
         assert!(p > 0.0 && p <= 1.0 && d["groups"] == 30, "{d}");
     }
+    scene.ok("compare run other --csv compared.csv -q");
+    let table = std::fs::read_to_string(scene.path("compared.csv")).unwrap();
+    assert_eq!(table.lines().count(), 9, "a row a run and measure: {table}");
+    scene.refused("compare run other --csv compared.csv -q", 1, &["compared.csv", "--force"]);
     let same = scene.ok("compare run run -q");
     assert!(same.contains("+0.00 points [+0.00, +0.00]  p 1.0000  may be chance"), "{same}");
     scene.refused("compare run", 1, &["two or more"]);

@@ -19,6 +19,9 @@ const FOLDS: usize = 10;
 pub struct Verification {
     /// The equal error rate: where as large a share of pairs of one class is rejected as is accepted of pairs of two.
     pub eer: f64,
+    /// Between what 95 % of bootstrap rates lie, where they were drawn: see [`Pairs::eer_interval`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
     /// The distance at which that is so.
     pub threshold: f64,
     /// Pairs of one class.
@@ -143,7 +146,7 @@ impl Pairs {
     /// operating characteristic is drawn.
     pub fn equal_error_rate(&self) -> Verification {
         let (eer, threshold) = self.weighted_eer(|_| 1.0).unwrap_or((0.0, 0.0));
-        Verification { eer, threshold, genuine: self.genuine, impostor: self.impostor }
+        Verification { eer, interval: None, threshold, genuine: self.genuine, impostor: self.impostor }
     }
 
     fn weighted_eer(&self, weight: impl Fn(&Pair) -> f64) -> Option<(f64, f64)> {

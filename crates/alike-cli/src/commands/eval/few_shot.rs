@@ -16,9 +16,8 @@ use std::path::Path;
 
 pub(super) fn run(args: &FewShotArgs, opened: Opened, global: &Global) -> anyhow::Result<()> {
     args.subject.check()?;
-    if let Some(out) = &args.out {
-        refuse_existing(&[out], args.force)?;
-    }
+    let files: Vec<&Path> = [&args.csv, &args.out].into_iter().flatten().map(|p| p.as_path()).collect();
+    refuse_existing(&files, args.force)?;
     if let Some(path) = &args.runs {
         return one_shot_runs(path, args, opened, global);
     }
@@ -58,6 +57,9 @@ pub(super) fn run(args: &FewShotArgs, opened: Opened, global: &Global) -> anyhow
         let name = |i: usize| subject.data.classes[subject.data.test.labels[i] as usize].clone();
         draw_mistakes(out, &subject, (&drawn[0], &images, &features), name, global)?;
     }
+    if let Some(path) = &args.csv {
+        files::write(path, by_kind(&results)?.as_bytes())?;
+    }
     if global.json {
         let each: Vec<_> =
             results.iter().map(|[image, feature]| json!({ "image": image, "feature": feature })).collect();
@@ -79,6 +81,21 @@ pub(super) fn run(args: &FewShotArgs, opened: Opened, global: &Global) -> anyhow
         line(format!("{kind:16} {i:>20} {p:>20} {n:>20}"))?;
     }
     Ok(())
+}
+
+/// A row a kind of episodes, space and rule.
+fn by_kind(results: &[[FewShot; 2]]) -> anyhow::Result<String> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    csv.write_record(["ways", "shots", "episodes", "space", "rule", "accuracy", "half_width"])?;
+    for (space, r) in results.iter().flat_map(|[image, feature]| [("image", image), ("feature", feature)]) {
+        let counts = [r.ways, r.shots, r.episodes].map(|n| n.to_string());
+        for (rule, a) in [("prototypes", r.prototypes), ("1-NN", r.nearest)] {
+            let numbers = [a.mean, a.half_width].map(|v| v.to_string());
+            let names = [space, rule].map(str::to_owned);
+            csv.write_record(counts.iter().chain(&names).chain(&numbers))?;
+        }
+    }
+    Ok(String::from_utf8(csv.into_inner()?)?)
 }
 
 fn draw_mistakes(
@@ -134,6 +151,14 @@ fn one_shot_runs(path: &Path, args: &FewShotArgs, opened: Opened, global: &Globa
             file.rsplit_once('.').map_or(file, |(stem, _)| stem).to_owned()
         };
         draw_mistakes(out, &subject, (&episodes, &images, &features), name, global)?;
+    }
+    if let Some(path) = &args.csv {
+        let mut csv = csv::Writer::from_writer(Vec::new());
+        csv.write_record(["run", "image_error", "feature_error"])?;
+        for (r, (i, f)) in runs.runs.iter().zip(image.iter().zip(&feature)) {
+            csv.write_record([r.name.clone(), i.to_string(), f.to_string()])?;
+        }
+        files::write(path, &csv.into_inner()?)?;
     }
     if global.json {
         let by_run: Vec<_> = runs

@@ -125,10 +125,11 @@ pub(super) fn table(j: &Judgement) -> anyhow::Result<()> {
         ))?;
     }
     if let (Some(i), Some(f)) = (j.spaces.image.verification, j.spaces.feature.verification) {
+        let interval = f.interval.map_or(String::new(), bracketed);
         let (i, f) = (percent(i.eer), percent(f.eer));
         line(format!(
-            "{:14} {i:>12} {f:>14} {:16} verification: same class or not, of all pairs of queries",
-            "EER", ""
+            "{:14} {i:>12} {f:>14} {interval:16} verification: same class or not, of all pairs of queries",
+            "EER"
         ))?;
     }
     unseen(j)
