@@ -36,7 +36,7 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Global {
     /// Threads to work with [default: all cores]
     #[arg(long, global = true, value_name = "N", value_parser = threads, help_heading = "Global options")]
@@ -298,6 +298,7 @@ pub(crate) struct NetworkArgs {
   alike train --data mnist --recipe fast --out RUN --seed 7
   alike train --data mnist --loss multi-similarity --miner semi-hard --sampler pk:10x20 --out RUN
   alike train --data fashion-mnist --epochs 10 --validate --out RUN
+  alike train --data faces/ --split class --start whitened --out RUN   few images that always lie alike: a second's work
   alike train --resume RUN                        continue after Ctrl-C, to the same bits")]
 pub(crate) struct TrainArgs {
     /// A name (see alike data list), a folder of pictures, or a file: .csv, .zip, .tar, .npy, .npz

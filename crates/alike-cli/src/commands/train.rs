@@ -8,7 +8,7 @@ use alike::eval::Validator;
 use alike::loss::Losses;
 use alike::model::named_network;
 use alike::text::{self, Choice};
-use alike::train::{Observer, Outcome, Recorder, Run, Settings, Training};
+use alike::train::{Observer, Outcome, Recorder, Run, Settings, Start, Training};
 use alike_kernels::Tier;
 use serde_json::json;
 use std::path::Path;
@@ -55,6 +55,13 @@ fn begin(args: &TrainArgs, global: &Global) -> anyhow::Result<(Run, Dataset, Tra
     let mut settings = resolve(args, global, &data, what)?;
     settings.keep_source(&request, &data);
     settings.check()?;
+    if settings.start == Start::Whitened {
+        let learned = match settings.epochs {
+            0 => "nothing more is learned".to_owned(),
+            n => format!("then {n} epochs are learned"),
+        };
+        note(global, format!("whitened: the last layer of {} is computed; {learned}", settings.network));
+    }
     let (run, training) = create(settings, &data, out, args.force)?;
     Ok((run, data, training))
 }
@@ -128,20 +135,20 @@ fn resolve(args: &TrainArgs, global: &Global, data: &Dataset, what: &str) -> any
         objective;
     let ScheduleArgs { optimizer, learning_rate, curve, warmup, weight_decay, clip, average, class_rate } =
         schedule;
-    let recipe = self::recipe(recipe, data, &args.exclude_class, what, global)?;
+    // A start that is a model already: what a recipe says of learning is not to the point.
+    let whitened = *start == Some(StartArg::Whitened);
+    let quiet = Global { quiet: global.quiet || whitened, ..global.clone() };
+    let recipe = self::recipe(recipe, data, &args.exclude_class, what, &quiet)?;
+    let shallow = if whitened { named_network("shallow", data.shape()) } else { None };
     // Another loss has its own way with distances and elements.
     let (old_distance, old_reducer) =
         if loss.is_some() { (None, None) } else { (recipe.distance, recipe.reducer.clone()) };
     let loss = loss.clone().unwrap_or_else(|| recipe.loss.clone());
-    // A start that is a model already.
-    let whitened = (*start == Some(StartArg::Whitened)).then_some("shallow");
-    let network_else = whitened.and_then(|name| named_network(name, data.shape()));
     Ok(Settings {
         exclude_class: exclude_class.clone(),
-        network: model::spec(network, network_else.as_ref().unwrap_or(&recipe.network), data.shape())?
-            .to_string(),
+        network: model::spec(network, shallow.as_ref().unwrap_or(&recipe.network), data.shape())?.to_string(),
         start: start.map_or(recipe.start, Into::into),
-        epochs: epochs.unwrap_or(if whitened.is_some() { 0 } else { recipe.epochs }),
+        epochs: epochs.unwrap_or(if whitened { 0 } else { recipe.epochs }),
         batch: batch.unwrap_or(recipe.batch),
         sampler: sampler.unwrap_or(recipe.sampler),
         loss: match margin {
