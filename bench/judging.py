@@ -43,8 +43,15 @@ def alike(*words):
 
 
 def train(run, *words):
+    """Of an option that is given twice the last counts."""
+    options = {}
+    for word in map(str, words):
+        if word.startswith("--"):
+            options[word] = at = [word]
+        else:
+            at.append(word)
     began = time.time()
-    alike("train", "--out", run, *words)
+    alike("train", "--out", run, *sum(options.values(), []))
     return time.time() - began
 
 
@@ -177,7 +184,7 @@ def main():
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("protocol", nargs="+", choices=protocols)
     words.add_argument("--seeds", default="1,2,3", type=lambda text: [int(s) for s in text.split(",")])
-    words.add_argument("--extra", default="", help="more words for alike train")
+    words.add_argument("--extra", default="", help="more words for alike train, which overrule those of a protocol")
     words.add_argument("--keep", type=Path, help="a folder for the runs; otherwise they are deleted")
     given = words.parse_args()
     with tempfile.TemporaryDirectory() as temporary:

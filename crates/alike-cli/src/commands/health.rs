@@ -240,19 +240,16 @@ fn write(
 }
 
 fn figure(all: &All<'_>, found: &Health, doubtful: &[Verdict]) -> alike::report::Figure {
-    let shown = |v: &Verdict, text: String, tone| all.shown(v.image, text, tone);
-    let becomes = |v: &Verdict| format!("{}→{}", all.class(v.label), all.class(v.other));
+    let shown = |v: &Verdict, tone| all.shown(v.image, all.class(v.label).to_owned(), tone);
+    let becomes = |v: &Verdict| format!("→ {}", all.class(v.other));
     let row = |heading: &str, others| PictureRow { lead: None, heading: heading.to_owned(), others };
-    let labels = doubtful.iter().take(DRAWN).map(|v| shown(v, becomes(v), Tone::Wrong)).collect();
+    let labels = doubtful.iter().take(DRAWN).map(|v| shown(v, Tone::Wrong).noting(becomes(v))).collect();
     let ambiguous = found.ambiguous();
-    let between = |v: &Verdict| format!("{}/{}", all.class(v.label), all.class(v.other));
-    let ambiguous = ambiguous.iter().take(DRAWN / 2).map(|v| shown(v, between(v), Tone::Plain)).collect();
+    let between = |v: &Verdict| format!("or {}", all.class(v.other));
+    let ambiguous =
+        ambiguous.iter().take(DRAWN / 2).map(|v| shown(v, Tone::Plain).noting(between(v))).collect();
     let hardest = found.hardest();
-    let hardest = hardest
-        .iter()
-        .take(DRAWN / 2)
-        .map(|v| shown(v, all.class(v.label).to_owned(), Tone::Plain))
-        .collect();
+    let hardest = hardest.iter().take(DRAWN / 2).map(|v| shown(v, Tone::Plain)).collect();
     let twice = found
         .twice
         .iter()

@@ -19,9 +19,9 @@ const COPIES: u64 = 4;
 /// A network cannot begin whitened.
 #[derive(Debug, thiserror::Error)]
 pub enum WhitenError {
-    /// Its last layer with parameters is another.
+    /// Its last layer with parameters is another, or part of a residual unit.
     #[error(
-        "--start whitened sets a last linear layer, and the network has none; end it with linear(N) l2, or take --network shallow"
+        "--start whitened sets a last linear layer, and the network does not end in one; end it with linear(N) l2, or take --network shallow"
     )]
     NotLinear,
     /// The layer sees too much.
@@ -75,6 +75,9 @@ pub fn whiten(network: &Network, parameters: &mut [f32], by: WhitenBy<'_>) -> Re
     let last = network.layers().iter().rposition(|l| !l.parameters.is_empty());
     let (at, layer) = last.map(|at| (at, &network.layers()[at])).ok_or(WhitenError::NotLinear)?;
     let Layer::Linear { width: outputs } = layer.layer else { return Err(WhitenError::NotLinear) };
+    if network.layers()[at..].iter().any(|l| l.layer == Layer::Add) {
+        return Err(WhitenError::NotLinear);
+    }
     let inputs = layer.input.len();
     if inputs > WIDEST {
         return Err(WhitenError::TooWide(inputs));

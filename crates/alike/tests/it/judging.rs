@@ -146,6 +146,7 @@ fn what_cannot_be_whitened_is_refused() {
     let same = [3.7f32, 0.1].repeat(4).repeat(labels.len());
     assert!(matches!(whitened("relu", &vectors, &labels), Err(WhitenError::NotLinear)));
     assert!(matches!(whitened("linear(4) norm", &vectors, &labels), Err(WhitenError::NotLinear)));
+    assert!(matches!(whitened("residual(linear(8))", &vectors, &labels), Err(WhitenError::NotLinear)));
     assert!(matches!(whitened("linear(9)", &vectors, &labels), Err(WhitenError::TooLong { inputs: 8, .. })));
     assert!(matches!(whitened("linear(8)", &vectors, &apart), Err(WhitenError::Alike)));
     assert!(matches!(whitened("linear(8)", &same, &labels), Err(WhitenError::Alike)));

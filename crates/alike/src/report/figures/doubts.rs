@@ -1,7 +1,7 @@
 //! Labels that neighbours contradict.
 
 use super::pictures::{PictureRow, Shown, Tone, panel as picture_panel};
-use crate::eval::health;
+use crate::eval::{Verdict, health};
 use crate::report::evidence::{Evidence, thousands};
 use crate::report::figure::Figure;
 
@@ -22,17 +22,17 @@ pub(in crate::report) fn doubts(e: &Evidence<'_>) -> Option<Figure> {
     let found = health(e.tier, &e.gallery.select(&rows), &labels, K, |_, _| false);
     let name = |label: u32| e.data.classes[label as usize].clone();
     let doubtful: Vec<_> = found.doubtful().into_iter().filter(|v| v.doubt > 0.0).collect();
-    let shown = |image: usize, text: String, tone| Shown::new(&split.images, rows[image], text, tone);
+    let shown = |v: &Verdict, tone| Shown::new(&split.images, rows[v.image], name(v.label), tone);
     let wrong: Vec<Shown<'_>> = doubtful
         .iter()
         .take(SHOWN)
-        .map(|v| shown(v.image, format!("{}→{}", name(v.label), name(v.other)), Tone::Wrong))
+        .map(|v| shown(v, Tone::Wrong).noting(format!("→ {}", name(v.other))))
         .collect();
     let between: Vec<Shown<'_>> = found
         .ambiguous()
         .iter()
         .take(SHOWN)
-        .map(|v| shown(v.image, format!("{}/{}", name(v.label), name(v.other)), Tone::Plain))
+        .map(|v| shown(v, Tone::Plain).noting(format!("or {}", name(v.other))))
         .collect();
     if wrong.is_empty() && between.is_empty() {
         return None;
@@ -50,7 +50,7 @@ pub(in crate::report) fn doubts(e: &Evidence<'_>) -> Option<Figure> {
     };
     let caption = format!(
         "{} images judged by their {K} nearest others in the learned space: the labels of {} are contradicted. Those \
-         contradicted most, as label→what the neighbours say, and the most undecided.{most} All of them, and a cleaned table: alike health RUN -o DIR.",
+         contradicted most, their labels over what the neighbours say, and the most undecided.{most} All of them, and a cleaned table: alike health RUN -o DIR.",
         thousands(rows.len()),
         thousands(doubtful.len()),
     );

@@ -49,7 +49,12 @@ impl<'a> Shown<'a> {
 
     /// The same with its distance below the word.
     pub fn far(self, distance: f64) -> Shown<'a> {
-        Shown { note: format!("{distance:.3}"), ..self }
+        self.noting(format!("{distance:.3}"))
+    }
+
+    /// The same with another word below the first.
+    pub fn noting(self, note: impl Into<String>) -> Shown<'a> {
+        Shown { note: note.into(), ..self }
     }
 
     /// A picture without a word, or `blank` where there is none.
@@ -128,8 +133,10 @@ fn one(shown: &Shown<'_>, x: f64, y: f64) -> Markup {
         Tone::Wrong => ("wrong", "✗ "),
     };
     // A mark stands where there is room for it.
-    let (before, below) = if shown.note.is_empty() { (mark, "") } else { ("", mark) };
+    let short = shown.text.chars().count() <= WORD - 2;
+    let (before, below) = if short || shown.note.is_empty() { (mark, "") } else { ("", mark) };
     let text = shortened(&shown.text, if before.is_empty() { WORD } else { WORD - 2 });
+    let noted = shortened(&shown.note, if below.is_empty() { WORD } else { WORD - 1 });
     let word = y + SIDE / 2.0 + 13.0;
     let note = if shown.text.is_empty() { word } else { word + NOTE };
     html! {
@@ -138,7 +145,7 @@ fn one(shown: &Shown<'_>, x: f64, y: f64) -> Markup {
             x=(N(x - SIDE / 2.0)) y=(N(y - SIDE / 2.0)) width=(N(SIDE)) height=(N(SIDE)) {}
         text class=(format!("s f-{colour}")) text-anchor="middle" x=(N(x)) y=(N(word)) { (before) (text) }
         @if !shown.note.is_empty() {
-            text class="s f-faint" text-anchor="middle" x=(N(x)) y=(N(note)) { (below) (shown.note) }
+            text class="s f-faint" text-anchor="middle" x=(N(x)) y=(N(note)) { (below) (noted) }
         }
     }
 }
