@@ -10,6 +10,7 @@ use alike::report::{Evidence, Figure, Report};
 use alike::train::Run;
 use alike_kernels::Tier;
 use anyhow::{Context, ensure};
+use rayon::prelude::*;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -79,13 +80,16 @@ pub(super) fn write(
 ) -> anyhow::Result<Vec<PathBuf>> {
     let report = Report::new(run, without);
     let folder = figures_beside(page)?;
-    let mut drawn: Vec<(PathBuf, Vec<u8>)> = Vec::new();
-    for figure in report.figures() {
-        for ending in ["svg", "png"] {
+    let drawn: Vec<(PathBuf, Vec<u8>)> = report
+        .figures()
+        .par_iter()
+        .flat_map_iter(|figure| ["svg", "png"].map(|ending| (figure, ending)))
+        .map(|(figure, ending)| {
             let path = folder.join(format!("{}.{ending}", figure.name));
-            drawn.push((path.clone(), draw(figure, &path)?));
-        }
-    }
+            let bytes = draw(figure, &path)?;
+            Ok((path, bytes))
+        })
+        .collect::<anyhow::Result<_>>()?;
     let mut batch = Batch::default();
     for (path, bytes) in &drawn {
         batch.stage(path, |w| w.write_all(bytes))?;
