@@ -16,16 +16,16 @@ use std::path::PathBuf;
 pub(crate) struct EvalArgs {
     /// A run's folder
     pub(crate) run: PathBuf,
-    /// Numbers of neighbours that vote
-    #[arg(long, value_delimiter = ',', default_value = "1,5")]
+    /// Numbers of neighbours that vote [default: 1,5]
+    #[arg(long, value_delimiter = ',')]
     pub(crate) k: Vec<usize>,
     /// Let a neighbour's vote weigh one over its distance
     #[arg(long)]
     pub(crate) weighted: bool,
     #[command(flatten)]
     pub(crate) subject: SubjectArgs,
-    /// The Ks of Recall@K, Precision@K and NDCG@K
-    #[arg(long, value_delimiter = ',', default_value = "1,5,10", value_parser = clap::value_parser!(u32).range(1..))]
+    /// The Ks of Recall@K, Precision@K and NDCG@K [default: 1,5,10]
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) at: Vec<u32>,
     /// Compare no image with those of its own group: what one camera, writer or session took; class means leave out the image
     /// alone
@@ -48,6 +48,8 @@ impl EvalArgs {
     /// An option that no protocol reads, if one was given.
     pub(crate) fn plain_alone(&self) -> Option<&'static str> {
         let given = [
+            (!self.k.is_empty(), "--k"),
+            (!self.at.is_empty(), "--at"),
             (self.csv.is_some(), "--csv"),
             (self.leave_group, "--leave-group"),
             (self.weighted, "--weighted"),

@@ -62,6 +62,7 @@ fn eval_prints_the_contract() {
     assert!(other["unseen"].is_null(), "what was left out were classes of the run's own data");
     scene.refused("eval run --prepare size=8", 1, &["--prepare", "--data"]);
     scene.refused("eval run --weighted few-shot", 1, &["--weighted", "before a protocol"]);
+    scene.refused("eval run --k 3 few-shot", 1, &["--k", "before a protocol"]);
     // The bars are easily told apart by pixels.
     assert_eq!(j["spaces"]["image"]["knn"]["1"]["accuracy"], 1.0);
 }

@@ -33,11 +33,12 @@ pub(crate) fn run(args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
     }
     args.subject.check()?;
     let mut subject = Subject::of(opened, &args.subject, global)?;
-    let judge = Judge::new(Tier::from_env()?, &args.k)
+    let judge = Judge::new(Tier::from_env()?, if args.k.is_empty() { &[1, 5] } else { &args.k })
         .leaving_groups(args.leave_group)
         .weighting_votes(args.weighted);
     judge.check(&subject.data)?;
-    let ks: Vec<usize> = args.at.iter().map(|k| *k as usize).collect();
+    let at: &[u32] = if args.at.is_empty() { &[1, 5, 10] } else { &args.at };
+    let ks: Vec<usize> = at.iter().map(|k| *k as usize).collect();
     let (judgement, [image, feature]) = subject.judge(&judge, &ks)?;
     if let Some(path) = &args.csv {
         files::write(path, by_class(&[("image", &image), ("feature", &feature)])?.as_bytes())?;
