@@ -332,6 +332,17 @@ impl Vectors<'_> {
             Vectors::Features(features) => out.copy_from_slice(features.row(i)),
         }
     }
+
+    /// Vector `i`.
+    ///
+    /// # Panics
+    ///
+    /// If `i` is not below `len`.
+    pub fn row(&self, i: usize) -> Vec<f32> {
+        let mut row = vec![0.0; self.d()];
+        self.read(i, &mut row);
+        row
+    }
 }
 
 /// Writes an image as the numbers that it stands for: bytes divided by 255, or floats as they are.

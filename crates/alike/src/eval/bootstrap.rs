@@ -8,7 +8,7 @@ const OF_MEANS: usize = 1000;
 /// Draws of all else.
 const DRAWS: u64 = 200;
 
-/// What is drawn: numbers of one kind are drawn alike, of two kinds independently.
+/// What is drawn: numbers of one kind are drawn alike, of two kinds independently. (2 is what `paired` draws.)
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Drawn {
     Groups = 0,

@@ -106,13 +106,13 @@ impl Episode {
     /// By query: the class whose prototype is nearest, and the class of the nearest image.
     pub fn answers(&self, vectors: Vectors<'_>) -> Vec<[usize; 2]> {
         let support: Vec<Vec<Vec<f32>>> =
-            self.support.iter().map(|class| class.iter().map(|i| read(vectors, *i)).collect()).collect();
+            self.support.iter().map(|class| class.iter().map(|i| vectors.row(*i)).collect()).collect();
         let means: Vec<Vec<f32>> = support.iter().map(|class| mean(class, vectors.d())).collect();
         let first_least = |far: &mut dyn Iterator<Item = f64>| {
             far.enumerate().min_by(|a, b| a.1.total_cmp(&b.1)).map_or(usize::MAX, |(c, _)| c)
         };
         let answer = |(query, _): &(usize, usize)| {
-            let query = read(vectors, *query);
+            let query = vectors.row(*query);
             let by_mean = first_least(&mut means.iter().map(|m| squared_distance(&query, m)));
             let nearest = |of: &Vec<Vec<f32>>| {
                 of.iter().map(|s| squared_distance(&query, s)).fold(f64::INFINITY, f64::min)
@@ -125,9 +125,9 @@ impl Episode {
     /// The classes as an image sees them, the nearest prototype first: the class, the distance of its prototype, and which of its
     /// images is nearest.
     pub fn seen_from(&self, vectors: Vectors<'_>, image: usize) -> Vec<(usize, f64, usize)> {
-        let own = read(vectors, image);
+        let own = vectors.row(image);
         let class = |(c, members): (usize, &Vec<usize>)| {
-            let rows: Vec<Vec<f32>> = members.iter().map(|i| read(vectors, *i)).collect();
+            let rows: Vec<Vec<f32>> = members.iter().map(|i| vectors.row(*i)).collect();
             let far: Vec<f64> = rows.iter().map(|row| squared_distance(&own, row)).collect();
             let nearest = (0..far.len()).min_by(|a, b| far[*a].total_cmp(&far[*b]))?;
             Some((c, squared_distance(&own, &mean(&rows, vectors.d())).sqrt(), members[nearest]))
@@ -136,12 +136,6 @@ impl Episode {
         classes.sort_by(|a, b| a.1.total_cmp(&b.1));
         classes
     }
-}
-
-fn read(vectors: Vectors<'_>, i: usize) -> Vec<f32> {
-    let mut row = vec![0.0; vectors.d()];
-    vectors.read(i, &mut row);
-    row
 }
 
 fn mean(rows: &[Vec<f32>], d: usize) -> Vec<f32> {

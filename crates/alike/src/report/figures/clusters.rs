@@ -18,6 +18,9 @@ const MISFITS: usize = 7;
 const BESIDE: usize = 6;
 const EXPLAINED: usize = 3;
 
+const MIDST: &str = " Below, images in the midst of a cluster whose commonest class is another, with those of that class that they \
+                     are nearest to.";
+
 /// As many clusters as there are classes among the test images, by k-means.
 pub(in crate::report) fn clusters(e: &Evidence<'_>) -> Option<Figure> {
     let test = &e.data.test;
@@ -58,10 +61,10 @@ pub(in crate::report) fn clusters(e: &Evidence<'_>) -> Option<Figure> {
     };
     let shown: Vec<PictureRow<'_>> = clusters.iter().take(SHOWN).map(row).collect();
     let half = shown.len().div_ceil(2);
+    let odd = misfits(e, &rows, &found);
     let caption = format!(
         "{} test images in {} clusters by k-means in the learned space, which knows nothing of classes{}. Against the classes: NMI {:.3}{}, AMI {:.3}, \
-         ARI {:.3}, V-measure {:.3}, purity {}. Below, images in the midst of a cluster whose commonest class is another, with those of that class that they are \
-         nearest to.",
+         ARI {:.3}, V-measure {:.3}, purity {}.{}",
         thousands(rows.len()),
         kinds.len(),
         if clusters.len() > SHOWN { format!("; the {SHOWN} largest are shown") } else { String::new() },
@@ -71,10 +74,11 @@ pub(in crate::report) fn clusters(e: &Evidence<'_>) -> Option<Figure> {
         agrees.ari,
         agrees.v_measure,
         percent(agrees.purity),
+        if odd.is_empty() { "" } else { MIDST },
     );
     let mut panels =
         vec![picture_panel("Clusters, the largest first", &shown[..half]), picture_panel("", &shown[half..])];
-    panels.extend(misfits(e, &rows, &found));
+    panels.extend(odd);
     Some(Figure { name: "clusters", title: "What lies together".to_owned(), caption, panels, columns: 2 })
 }
 

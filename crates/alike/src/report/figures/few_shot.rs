@@ -138,7 +138,8 @@ pub fn mistakes(
         panels.extend(reasons("What they are taken for alike by", pairs, network));
     }
     let caption = format!(
-        "{} of {} answers are wrong ({}). Left in each row an image that asks, then the classes of its episode, each by its image that is nearest          and the distance of its mean: ✓ the right one, ✗ the others.",
+        "{} of {} answers are wrong ({}). Left in each row an image that asks, then the classes of its episode, each by its image that is nearest \
+         and the distance of its mean: ✓ the right one, ✗ the others.",
         thousands(n),
         thousands(asked),
         percent(n as f64 / asked as f64),

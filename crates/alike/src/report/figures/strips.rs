@@ -59,16 +59,11 @@ fn rows<'a>(
 ) -> Vec<PictureRow<'a>> {
     let (train, test) = (e.data.gallery().0, &e.data.test);
     let name = |label: u32| e.data.classes[label as usize].clone();
-    let read = |vectors: Vectors<'_>, i: usize| {
-        let mut row = vec![0.0; vectors.d()];
-        vectors.read(i, &mut row);
-        row
-    };
     let row = |&q: &usize| {
-        let own = read(asking, q);
+        let own = asking.row(q);
         let neighbour = |&g: &usize| {
             let tone = if train.labels[g] == test.labels[q] { Tone::Right } else { Tone::Wrong };
-            let distance = squared_distance(&own, &read(answering, g)).sqrt();
+            let distance = squared_distance(&own, &answering.row(g)).sqrt();
             Shown::new(&train.images, g, name(train.labels[g]), tone).far(distance)
         };
         PictureRow {
