@@ -183,7 +183,8 @@ impl Subject {
         let mut judgement = judge.judge(&data, image, &embedded[0], &embedded[1], excluded)?;
         let seed = self.settings.seed;
         if let Some(verification) = &mut judgement.spaces.feature.verification {
-            let pairs = Pairs::all(Vectors::Features(&embedded[1]), &data.test.labels);
+            let test = &data.test;
+            let pairs = Pairs::all(Vectors::Features(&embedded[1]), &test.labels, &test.identities, 0);
             verification.interval = pairs.map(|p| p.eer_interval(seed));
         }
         let report = |g, q| judge.retrieval(&data, g, q, ks, seed);

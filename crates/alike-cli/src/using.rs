@@ -6,6 +6,7 @@ use crate::embedder::Embedder;
 use crate::printer::Bars;
 use alike::data::{Dataset, OnError, Preparation, Split, find_class, load_pictures};
 use alike::gallery::{Gallery, GalleryError};
+use alike::identity::{Identities, Shared};
 use alike::images::{Features, Images, Shape};
 use alike::train::Run;
 use alike_kernels::Tier;
@@ -112,7 +113,7 @@ impl<'a> Model<'a> {
                 Some(known) => known.append(more),
             }
         }
-        all.ok_or_else(|| anyhow::anyhow!("there is nothing to compare with"))
+        all.map(Known::sorted).ok_or_else(|| anyhow::anyhow!("there is nothing to compare with"))
     }
 
     /// A part of the run's own data, embedded.
@@ -147,6 +148,21 @@ impl Known {
         Known { places: (0..gallery.len()).map(|i| Some((0, i))).collect(), sources: vec![images], gallery }
     }
 
+    /// In an order of its own, each picture once: a picture that several paths lead to is one.
+    fn sorted(mut self) -> Known {
+        let order = self.gallery.sort();
+        let twice = self.gallery.identities.repeated();
+        let first = |i: &usize| {
+            twice.as_ref().is_none_or(|t| {
+                let first = t.gallery[*i] as usize;
+                first == *i || self.gallery.class(first) != self.gallery.class(*i)
+            })
+        };
+        let once: Vec<usize> = (0..order.len()).filter(first).collect();
+        let places = once.iter().map(|i| self.places[order[*i]]).collect();
+        Known { gallery: self.gallery.select(&once), places, sources: self.sources }
+    }
+
     fn append(&mut self, more: Known) {
         let before = self.sources.len();
         self.places.extend(more.places.iter().map(|p| p.map(|(source, i)| (source + before, i))));
@@ -154,13 +170,8 @@ impl Known {
         self.gallery.append(&more.gallery);
     }
 
-    /// By name of a query: which image of the gallery it is, so that it is not its own neighbour. Others get numbers that no
-    /// image has.
-    pub(crate) fn same(&self, names: &[String]) -> (Vec<u32>, Vec<u32>) {
-        let n = self.gallery.len() as u32;
-        let by_name: std::collections::HashMap<&str, u32> =
-            self.gallery.names.iter().enumerate().map(|(i, name)| (name.as_str(), i as u32)).collect();
-        let of = |name: &String| by_name.get(name.as_str()).copied().unwrap_or(n);
-        (names.iter().map(of).collect(), (0..n).collect())
+    /// Which queries are images of the gallery, so that none is its own neighbour.
+    pub(crate) fn same(&self, queries: &Identities) -> Option<Shared> {
+        Identities::shared(queries, &self.gallery.identities)
     }
 }

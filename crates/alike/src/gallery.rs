@@ -3,13 +3,14 @@
 //! | file | content |
 //! |---|---|
 //! | `NAME.npy` | `n x d` floats, a row an image |
-//! | `NAME.csv` | `row,path,class`; the class is empty where there is none |
+//! | `NAME.csv` | `row,path,class,place`; the class is empty where there is none, `place` is the canonical path, by which an image is known again |
 //! | `NAME.json` | the model's fingerprint, `n` and `d` |
 //!
 //! The fingerprint ([`crate::model::Checkpoint::fingerprint`], or several of them) tells whose embeddings they are: those of different models cannot be compared.
 
 use crate::data::{Dataset, Split};
 use crate::files::{self, Batch, FileError};
+use crate::identity::{self, Identities};
 use crate::images::Features;
 use npyz::WriterBuilder;
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,8 @@ pub struct Gallery {
     pub labels: Vec<Option<u32>>,
     /// Names of classes.
     pub classes: Vec<String>,
+    /// Which `n` pictures these are.
+    pub identities: Identities,
     /// Whose embeddings these are.
     pub fingerprint: String,
 }
@@ -68,8 +71,31 @@ impl Gallery {
             names: (0..split.len()).map(name).collect(),
             labels: split.labels.iter().map(|l| data.labelled.then_some(*l)).collect(),
             classes: if data.labelled { data.classes.clone() } else { Vec::new() },
+            identities: split.identities.clone(),
             fingerprint,
         }
+    }
+
+    /// Puts images into an order that does not depend on how they were listed, and classes by name.
+    ///
+    /// Returns, by new place, where each image stood before.
+    pub fn sort(&mut self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.len()).collect();
+        let key = |i: &usize| (self.identities.place(*i), &self.names[*i], self.class(*i));
+        order.sort_by(|a, b| key(a).cmp(&key(b)).then(a.cmp(b)));
+        let mut classes = self.classes.clone();
+        classes.sort();
+        let label = |l: u32| classes.binary_search(&self.classes[l as usize]).unwrap_or(0) as u32;
+        let labels = order.iter().map(|i| self.labels[*i].map(label)).collect();
+        *self = Gallery {
+            features: self.features.select(&order),
+            names: order.iter().map(|i| self.names[*i].clone()).collect(),
+            labels,
+            identities: self.identities.select(&order),
+            classes,
+            fingerprint: std::mem::take(&mut self.fingerprint),
+        };
+        order
     }
 
     /// How many images.
@@ -93,11 +119,22 @@ impl Gallery {
         self.labels = vec![Some(0); self.len()];
     }
 
-    /// Only the images that have a class, with their labels.
-    pub fn labelled(&self) -> (Features, Vec<u32>, Vec<String>) {
+    /// The images at `indices`, in that order.
+    pub fn select(&self, indices: &[usize]) -> Gallery {
+        Gallery {
+            features: self.features.select(indices),
+            names: indices.iter().map(|i| self.names[*i].clone()).collect(),
+            labels: indices.iter().map(|i| self.labels[*i]).collect(),
+            identities: self.identities.select(indices),
+            classes: self.classes.clone(),
+            fingerprint: self.fingerprint.clone(),
+        }
+    }
+
+    /// Only the images that have a class, and their labels.
+    pub fn labelled(&self) -> (Gallery, Vec<u32>) {
         let rows: Vec<usize> = (0..self.len()).filter(|i| self.labels[*i].is_some()).collect();
-        let names = rows.iter().map(|i| self.names[*i].clone()).collect();
-        (self.features.select(&rows), rows.iter().filter_map(|i| self.labels[*i]).collect(), names)
+        (self.select(&rows), rows.iter().filter_map(|i| self.labels[*i]).collect())
     }
 
     /// Adds the images of another: classes of the same name are the same.
@@ -121,6 +158,7 @@ impl Gallery {
         data.extend_from_slice(other.features.data());
         self.features = Features::new(other.features.d(), data);
         self.names.extend_from_slice(&other.names);
+        self.identities.append(&other.identities);
         self.labels.extend(other.labels.iter().map(|l| l.map(|l| label[l as usize])));
     }
 
@@ -146,9 +184,10 @@ impl Gallery {
         let [table, facts] = Gallery::files(npy);
         batch.stage(&table, |out| {
             let mut csv = csv::Writer::from_writer(out);
-            csv.write_record(["row", "path", "class"])?;
+            csv.write_record(["row", "path", "class", "place"])?;
             for (i, name) in self.names.iter().enumerate() {
-                csv.write_record([i.to_string().as_str(), name, self.class(i).unwrap_or_default()])?;
+                let place = self.identities.place(i).unwrap_or_default();
+                csv.write_record([i.to_string().as_str(), name, self.class(i).unwrap_or_default(), place])?;
             }
             csv.flush()
         })?;
@@ -187,6 +226,7 @@ impl Gallery {
         }
         let text = files::read(&table)?;
         let (mut names, mut labels, mut classes) = (Vec::new(), Vec::new(), Vec::<String>::new());
+        let mut places = Vec::new();
         let mut number: HashMap<String, u32> = HashMap::new();
         for record in csv::Reader::from_reader(&text[..]).records() {
             let record = record.map_err(|e| wrong(&table, e.to_string()))?;
@@ -194,6 +234,11 @@ impl Gallery {
                 return Err(wrong(&table, "its columns are not row, path and class".into()));
             };
             names.push(name.to_owned());
+            // Galleries of version 0.1 have no places: a path that leads to a file is one.
+            let known = record.get(3).filter(|p| !p.is_empty()).map(str::to_owned);
+            let found =
+                || Path::new(name).canonicalize().map_or(name.to_owned(), |p| p.display().to_string());
+            places.push(known.unwrap_or_else(found));
             labels.push((!class.is_empty()).then(|| {
                 *number.entry(class.to_owned()).or_insert_with(|| {
                     classes.push(class.to_owned());
@@ -207,7 +252,10 @@ impl Gallery {
                 format!("it names {} images, but there are {} embeddings", names.len(), of.n),
             ));
         }
-        Ok(Gallery { features: Features::new(of.d, data), names, labels, classes, fingerprint: of.model })
+        let keys = names.iter().map(|n| identity::key(n, ""));
+        let identities = Identities::new(keys.zip(places.iter().map(String::as_str)));
+        let features = Features::new(of.d, data);
+        Ok(Gallery { features, names, labels, classes, identities, fingerprint: of.model })
     }
 }
 
@@ -221,6 +269,12 @@ mod tests {
             names: ["a.png", "b, c.png", "d.png"].map(str::to_owned).to_vec(),
             labels: vec![Some(0), None, Some(1)],
             classes: vec!["x".into(), "y".into()],
+            identities: Identities::new(
+                ["a.png", "b, c.png", "d.png"]
+                    .iter()
+                    .zip(["/1", "/2", "/3"])
+                    .map(|(n, p)| (identity::key(n, ""), p)),
+            ),
             fingerprint: "mine".into(),
         }
     }
@@ -240,6 +294,9 @@ mod tests {
         std::fs::write(&npy, &bytes[..bytes.len() - 1]).unwrap();
         assert!(Gallery::read(&npy, "mine", 2).unwrap_err().to_string().contains("damaged"));
         std::fs::write(&npy, bytes).unwrap();
+        // As version 0.1 wrote it.
+        std::fs::write(folder.path().join("g.csv"), "row,path,class\n0,a.png,x\n1,b,\n2,d.png,y\n").unwrap();
+        assert_eq!(Gallery::read(&npy, "mine", 2).unwrap().identities.place(0), Some("a.png"));
         std::fs::write(folder.path().join("g.csv"), "row,path,class\n0,a,\n").unwrap();
         assert!(Gallery::read(&npy, "mine", 2).unwrap_err().to_string().contains("names 1 images"));
     }
@@ -253,5 +310,13 @@ mod tests {
         assert_eq!(all.classes, ["x", "y", "z"]);
         assert_eq!(all.labels, [Some(0), None, Some(1), Some(1), None, Some(2)]);
         assert_eq!((all.len(), all.features.len(), all.labelled().1), (6, 6, vec![0, 1, 1, 2]));
+        // However they were listed, sorted galleries are the same.
+        let mut other = more.clone();
+        other.append(&gallery());
+        assert_ne!(other, all);
+        // Equal places are told apart by class.
+        other.sort();
+        all.sort();
+        assert_eq!(other, all);
     }
 }

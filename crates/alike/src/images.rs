@@ -1,6 +1,7 @@
 //! Images as bytes, and vectors as floats: what flows through the rooms.
 
 use crate::files::{self, FileError};
+use rayon::prelude::*;
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -331,6 +332,18 @@ impl Vectors<'_> {
             Vectors::Pixels(images) => to_floats(images.image(i, &mut Vec::new()), out),
             Vectors::Features(features) => out.copy_from_slice(features.row(i)),
         }
+    }
+
+    /// The vectors at `indices`, in that order.
+    ///
+    /// # Panics
+    ///
+    /// If one is not below `len`.
+    pub fn select(&self, indices: &[usize]) -> Features {
+        let d = self.d();
+        let mut data = vec![0.0; indices.len() * d];
+        data.par_chunks_mut(d).zip(indices).for_each(|(row, i)| self.read(*i, row));
+        Features::new(d, data)
     }
 
     /// Vector `i`.

@@ -297,7 +297,7 @@ pub(crate) struct MapArgs {
     /// How the plane is found
     #[arg(long, value_enum, value_delimiter = ',', default_value = "pca,tsne,umap")]
     pub(crate) method: Vec<MapArg>,
-    /// Images that are placed, at most, evenly spread
+    /// Images that are placed, at most; some are drawn where there are more
     #[arg(long, default_value_t = 4000, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=50_000))]
     pub(crate) most: u32,
     /// Replace a file that is there

@@ -6,11 +6,13 @@ use crate::args::{AnomalyArgs, Global};
 use crate::printer::{line, note};
 use crate::using::Model;
 use alike::data::exclude;
-use alike::eval::{Detector, alarm_threshold};
+use alike::eval::{Detector, Reference, alarm_threshold};
 use alike::files;
+use alike::identity::Identities;
 use alike::images::{Images, Vectors};
 use alike::neighbours::{Leave, Neighbour, nearest};
 use alike::report::{PictureRow, Shown, Tone, picture_rows};
+use anyhow::ensure;
 use serde_json::json;
 
 /// Images of a figure.
@@ -32,7 +34,7 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
             [&data.train, &data.test].map(|split| split.select(&exclude(&split.labels, &excluded)));
         // What was trained on lies nearer to itself than new images do: test images tell how far normal ones are.
         if !test.is_empty() && !data.is_open_set() {
-            held_out = Some(model.embed(&test.images)?);
+            held_out = Some((model.embed(&test.images)?, test.identities.clone()));
         }
         model.own(&data, &train)?
     } else {
@@ -40,11 +42,21 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
     };
     let labels: Vec<u32> = known.gallery.labels.iter().map(|l| l.unwrap_or(0)).collect();
     let reference = Vectors::Features(&known.gallery.features);
-    let detector = Detector::fit(model.tier(), reference, &labels, args.method)?;
+    let identities = &known.gallery.identities;
+    let detector = Detector::fit(model.tier(), Reference::new(reference, &labels, identities), args.method)?;
     let (normal, on) = match &held_out {
-        Some(features) => (detector.score(Vectors::Features(features)), "test images of the run"),
-        None => (detector.reference_scores(), "reference images, each left out"),
+        Some((features, asked)) => {
+            let own = Identities::shared(asked, identities);
+            (detector.score(Vectors::Features(features), own.as_ref()), "test images of the run")
+        }
+        None => {
+            (detector.reference_scores().into_iter().flatten().collect(), "reference images, each left out")
+        }
     };
+    ensure!(
+        !normal.is_empty(),
+        "no reference image has another of its class to be compared with; give more with --reference"
+    );
     let calibrated = normal.len();
     let threshold = alarm_threshold(normal, args.false_alarms);
     if (calibrated as f64) * args.false_alarms < 1.0 {
@@ -57,7 +69,8 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
         );
     }
     let queries = model.embed(&asked.train.images)?;
-    let scores = detector.score(Vectors::Features(&queries));
+    let own = Identities::shared(&asked.train.identities, identities);
+    let scores = detector.score(Vectors::Features(&queries), own.as_ref());
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
     let alarms = scores.iter().filter(|s| **s > threshold).count();
@@ -87,8 +100,10 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
     if let Some(out) = &args.out {
         let shown = &order[..order.len().min(DRAWN)];
         let rows = queries.select(shown);
+        let own = Identities::shared(&asked.train.identities.select(shown), identities);
+        let leave = own.as_ref().map_or(Leave::None, Leave::shared);
         let near: Vec<Vec<Neighbour>> =
-            nearest(model.tier(), Vectors::Features(&rows), reference, BESIDE, Leave::None, |_, list| {
+            nearest(model.tier(), Vectors::Features(&rows), reference, BESIDE, leave, |_, list| {
                 list.to_vec()
             });
         let pictures: Vec<Vec<Option<(Images, usize)>>> =

@@ -4,8 +4,10 @@ use super::refuse_existing;
 use crate::args::{ClassifyArgs, Global, RuleArg};
 use crate::printer::{line, note};
 use crate::using::Model;
-use alike::eval::{Answer, Calibration, Classifier, Rule};
+use alike::eval::{Answer, Calibration, Classifier, Reference, Rule};
 use alike::files;
+use alike::identity::Identities;
+use alike::images::Vectors;
 use anyhow::ensure;
 use serde_json::json;
 
@@ -22,13 +24,14 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
         let (gallery, itself) = data.gallery();
         // Images that were trained on lie nearer to each other than new ones do: test images tell how near those are.
         if !itself && !data.test.is_empty() {
-            held_out = Some((model.embed(&data.test.images)?, data.test.labels.clone()));
+            held_out = Some((model.embed(&data.test.images)?, data.test.clone()));
         }
         model.own(&data, gallery)?.gallery
     } else {
         model.known(&args.gallery)?.gallery
     };
-    let (features, labels, names) = known.labelled();
+    let (known, labels) = known.labelled();
+    let names = &known.names;
     ensure!(
         !labels.is_empty(),
         "the gallery has no classes; give a folder of class folders, or a table with a column 'class'"
@@ -38,8 +41,12 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
         RuleArg::Weighted => Rule::Weighted(args.k as usize),
         RuleArg::Means => Rule::Means,
     };
-    let classifier = Classifier::new(model.tier(), &features, &labels, known.classes.len(), rule);
-    let calibrated = classifier.calibrate(held_out.as_ref().map(|(f, l)| (f, &l[..])), args.accept);
+    let gallery = Reference::new(Vectors::Features(&known.features), &labels, &known.identities);
+    let classifier = Classifier::new(model.tier(), gallery, known.classes.len(), rule);
+    let held_out = held_out
+        .as_ref()
+        .map(|(f, split)| Reference::new(Vectors::Features(f), &split.labels, &split.identities));
+    let calibrated = classifier.calibrate(held_out, args.accept);
     let by = match (args.threshold, calibrated) {
         (Some(threshold), Ok(by)) => Calibration { threshold, ..by },
         // Distances say nothing of confidence then: it falls with the squared distance itself.
@@ -66,12 +73,17 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
             }
         ),
     );
-    let answers = classifier.answer(&model.embed(&asked.train.images)?, &by);
+    let own = Identities::shared(&asked.train.identities, &known.identities);
+    let answers = classifier.answer(&model.embed(&asked.train.images)?, own.as_ref(), &by);
     let said = |a: &Answer| if a.known { known.classes[a.class as usize].as_str() } else { "unknown" };
     if let Some(out) = &args.out {
         let mut csv = csv::Writer::from_writer(Vec::new());
         csv.write_record(["path", "answer", "nearest_class", "distance", "confidence", "nearest"])?;
         for (path, a) in asked.train.names.iter().zip(&answers) {
+            let Some(a) = a else {
+                csv.write_record([path, "", "", "", "", ""])?;
+                continue;
+            };
             let nearest = a.nearest.map_or("", |i| names[i].as_str());
             csv.write_record([
                 path,
@@ -91,6 +103,7 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
             .iter()
             .zip(&answers)
             .map(|(path, a)| {
+                let Some(a) = a else { return json!({ "path": path, "class": null, "known": false }) };
                 json!({
                     "path": path,
                     "class": a.known.then(|| said(a)),
@@ -105,6 +118,10 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
         return line(json!({ "calibration": by, "answers": all }).to_string());
     }
     for (path, a) in asked.train.names.iter().zip(&answers) {
+        let Some(a) = a else {
+            line(format!("{path}  no answer: the gallery holds no other image"))?;
+            continue;
+        };
         let class = &known.classes[a.class as usize];
         let how = if a.known {
             format!("{class}  confidence {:.3}, distance {:.4}", a.confidence, a.distance)

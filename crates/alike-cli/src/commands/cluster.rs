@@ -9,6 +9,7 @@ use alike::eval::{Agreement, Assignment, agreement, agreement_bootstrap, by_dens
 use alike::files;
 use alike::images::Images;
 use alike::report::{PictureRow, Shown, picture_rows};
+use alike::sample;
 use anyhow::{Context, ensure};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -85,9 +86,9 @@ pub(crate) fn run(args: &ClusterArgs, global: &Global) -> anyhow::Result<()> {
             .iter()
             .take(CLUSTERS)
             .map(|(c, members)| {
-                let shown = members.len().min(SHOWN);
-                let some =
-                    (0..shown).map(|i| model.find(&known, members[i * members.len() / shown])).collect();
+                let keys: Vec<u64> = members.iter().map(|i| gallery.identities.keys()[*i]).collect();
+                let some = sample::some(&keys, SHOWN, seed).into_iter();
+                let some = some.map(|i| model.find(&known, members[i])).collect();
                 (format!("cluster {c}: {} images{}", members.len(), commonest(gallery, members)), some)
             })
             .collect();

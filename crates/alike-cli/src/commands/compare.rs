@@ -131,7 +131,7 @@ fn judge(name: String, opened: Opened, args: &CompareArgs, global: &Global) -> a
     Ok(Judged {
         run: name,
         means: means.into_iter().collect(),
-        eer: verification(q, &data.test.labels).map(|v| v.eer),
+        eer: verification(q, &data.test.labels, &data.test.identities, 0).map(|v| v.eer),
         against_first: BTreeMap::new(),
         each,
         open_set: data.is_open_set(),

@@ -5,6 +5,7 @@ use crate::printer::line;
 use crate::using::Model;
 use alike::files::Batch;
 use alike::gallery::Gallery;
+use alike::identity::Identities;
 use anyhow::ensure;
 use serde_json::json;
 
@@ -31,9 +32,9 @@ pub(crate) fn run(args: &EnrollArgs, global: &Global) -> anyhow::Result<()> {
     let all = match there {
         None => more,
         Some(mut all) => {
-            let twice = more.names.iter().find(|n| all.names.contains(n));
-            if let Some(twice) = twice {
-                anyhow::bail!("{twice} is in {} already", path.display());
+            if let Some(same) = Identities::shared(&more.identities, &all.identities) {
+                let twice = same.queries.iter().position(|q| (*q as usize) < all.len()).unwrap_or(0);
+                anyhow::bail!("{} is in {} already", more.names[twice], path.display());
             }
             all.append(&more);
             all

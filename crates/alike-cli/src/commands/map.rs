@@ -10,6 +10,7 @@ use alike::images::{Features, Images, Vectors};
 use alike::neighbours::{Leave, Neighbour, nearest};
 use alike::projection::{Pca, TSNE_NEIGHBOURS, tsne, umap};
 use alike::report::{Colouring, MapPoints};
+use alike::sample;
 use anyhow::ensure;
 use serde_json::json;
 
@@ -44,7 +45,7 @@ pub(crate) fn run(args: &MapArgs, global: &Global) -> anyhow::Result<()> {
         Source { parts: vec![("given", data.train.clone(), features)], data }
     };
     let Source { data, parts } = &source;
-    // As many of each part as there is room for, evenly spread.
+    // As many of each part as there is room for.
     let total: usize = parts.iter().map(|p| p.1.len()).sum();
     ensure!(total > 0, "there are no images to place");
     let most = (args.most as usize).min(total);
@@ -55,8 +56,8 @@ pub(crate) fn run(args: &MapArgs, global: &Global) -> anyhow::Result<()> {
         .zip(&per)
         .enumerate()
         .flat_map(|(p, (part, n))| {
-            let n = (n + spare).min(part.1.len());
-            (0..n).map(move |i| (p, i * part.1.len() / n)).collect::<Vec<_>>()
+            let drawn = sample::some(part.1.identities.keys(), (n + spare).min(part.1.len()), 0);
+            drawn.into_iter().map(move |i| (p, i)).collect::<Vec<_>>()
         })
         .collect();
     let d = model.embedder().width();

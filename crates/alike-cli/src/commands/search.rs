@@ -24,13 +24,13 @@ pub(crate) fn run(args: &SearchArgs, global: &Global) -> anyhow::Result<()> {
         model.known(&args.gallery)?
     };
     let queries = model.embed(&asked.train.images)?;
-    let (own, members) = known.same(&asked.train.names);
+    let own = known.same(&asked.train.identities);
     let found: Vec<Vec<Neighbour>> = nearest(
         model.tier(),
         Vectors::Features(&queries),
         Vectors::Features(&known.gallery.features),
         args.k as usize,
-        Leave::Group { queries: &own, gallery: &members },
+        own.as_ref().map_or(Leave::None, Leave::shared),
         |_, list| list.to_vec(),
     );
     if let Some(out) = &args.out {

@@ -22,7 +22,7 @@ pub(crate) fn run(args: &VerifyArgs, global: &Global) -> anyhow::Result<()> {
         }
         return line(format!("{}: distance {distance:.4}, threshold {threshold:.4}", word(same)));
     }
-    let (features, labels) = if args.known.is_empty() {
+    let (features, labels, identities) = if args.known.is_empty() {
         let data = model.own_data()?;
         anyhow::ensure!(
             data.labelled,
@@ -30,12 +30,12 @@ pub(crate) fn run(args: &VerifyArgs, global: &Global) -> anyhow::Result<()> {
             data.name
         );
         let features = model.embed(&data.test.images)?;
-        (features, data.test.labels)
+        (features, data.test.labels, data.test.identities)
     } else {
-        let (features, labels, _) = model.known(&args.known)?.gallery.labelled();
-        (features, labels)
+        let (known, labels) = model.known(&args.known)?.gallery.labelled();
+        (known.features, labels, known.identities)
     };
-    let pairs = Pairs::all(Vectors::Features(&features), &labels)
+    let pairs = Pairs::all(Vectors::Features(&features), &labels, &identities, 0)
         .context("the known images make no pairs of one class, or none of two; give others with --known, or a --threshold")?;
     let eer = pairs.equal_error_rate();
     let (threshold, why) = match args.far {

@@ -1,6 +1,7 @@
 //! What training and judging work on.
 
 use super::{Preparation, SplitBy};
+use crate::identity::{Identities, Shared};
 use crate::images::{Images, Shape};
 use serde::{Deserialize, Serialize};
 
@@ -15,12 +16,15 @@ pub struct Split {
     pub names: Vec<String>,
     /// `n` numbers: images of one group belong on one side of a split. None where there are no groups.
     pub groups: Vec<u32>,
+    /// Which `n` pictures these are.
+    pub identities: Identities,
 }
 
 impl Split {
     /// Images and labels, without names and groups.
     pub fn new(images: Images, labels: Vec<u32>) -> Split {
-        Split { images, labels, names: Vec::new(), groups: Vec::new() }
+        let identities = Identities::numbered(labels.len());
+        Split { images, labels, names: Vec::new(), groups: Vec::new(), identities }
     }
 
     /// How many images.
@@ -40,6 +44,7 @@ impl Split {
             labels: indices.iter().map(|&i| self.labels[i]).collect(),
             names: indices.iter().filter_map(|&i| self.names.get(i).cloned()).collect(),
             groups: indices.iter().filter_map(|&i| self.groups.get(i).copied()).collect(),
+            identities: self.identities.select(indices),
         }
     }
 }
@@ -136,6 +141,17 @@ impl Dataset {
             Some(gallery) => (gallery, false),
             None if self.is_open_set() => (&self.test, true),
             None => (&self.train, false),
+        }
+    }
+
+    /// Which test images are members of the gallery: they are no match for themselves. Nothing where none is, or where the test
+    /// images are the gallery and no picture is there twice.
+    pub fn shared(&self) -> Option<Shared> {
+        let (gallery, itself) = self.gallery();
+        if itself {
+            self.test.identities.repeated()
+        } else {
+            Identities::shared(&self.test.identities, &gallery.identities)
         }
     }
 

@@ -2,7 +2,11 @@
 
 use super::picture::{Decoding, Picture, decode};
 use crate::files::{self, FileError};
+use crate::identity::{self, Identities};
 use crate::images::Images;
+use crate::rng;
+use rayon::prelude::*;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -52,6 +56,8 @@ pub struct Entry {
     /// Turned counter-clockwise by so many quarters.
     pub quarters: u8,
     pub(super) place: Place,
+    /// Follows from its name within its source.
+    pub(super) key: u64,
 }
 
 /// Where an image's bytes lie.
@@ -76,6 +82,7 @@ pub(super) enum Place {
 impl Entry {
     pub(super) fn new(name: String, place: Place) -> Entry {
         Entry {
+            key: identity::key(&name, ""),
             name,
             class: None,
             part: None,
@@ -85,6 +92,17 @@ impl Entry {
             area: None,
             quarters: 0,
             place,
+        }
+    }
+
+    /// What of its picture it is; nothing where it is all of it, as it stands.
+    fn share(&self) -> String {
+        match (self.area, self.quarters) {
+            (None, 0) => String::new(),
+            (None, quarters) => format!("@{}", 90 * u32::from(quarters)),
+            (Some([x1, y1, x2, y2]), quarters) => {
+                format!("#{x1},{y1},{x2},{y2}@{}", 90 * u32::from(quarters))
+            }
         }
     }
 }
@@ -138,6 +156,80 @@ impl Listing {
     /// Whether the entries are features rather than pictures.
     pub fn is_features(&self) -> bool {
         self.rows.as_ref().is_some_and(Images::are_floats)
+    }
+
+    /// Puts entries into an order that does not depend on that of the source, a table's rows say, so that nothing that is computed
+    /// from them does. Arrays have no names, and keep theirs.
+    pub(super) fn sort(&mut self) {
+        if self.rows.is_some() {
+            return;
+        }
+        let all = |e: &Entry| {
+            let part = e.part.map(|p| p as u8);
+            (e.name.clone(), e.area, e.quarters, e.class.clone(), e.group.clone(), part, e.role as u8)
+        };
+        if !self.entries.is_sorted_by(|a, b| a.name < b.name) {
+            self.entries.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| all(a).cmp(&all(b))));
+        }
+    }
+
+    /// Gives images of one name a number each: a picture may be named twice, for two parts of it.
+    pub(super) fn number_names(&mut self) {
+        let mut seen = HashMap::new();
+        for entry in &mut self.entries {
+            let n = seen.entry(entry.name.clone()).or_insert(0u32);
+            *n += 1;
+            if *n > 1 {
+                entry.name = format!("{}#{n}", entry.name);
+            }
+        }
+    }
+
+    /// Which pictures the entries of `kept` are; `origin` is what holds them, where they are no files.
+    pub(super) fn identities(&self, kept: &[usize], origin: &str) -> Identities {
+        let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let origin = canonical(Path::new(origin)).display().to_string();
+        let archives: Vec<String> =
+            self.archives.iter().map(|a| canonical(&a.path).display().to_string()).collect();
+        // A folder is looked up once, a file only where it is a link.
+        let parents: HashSet<&Path> = kept
+            .iter()
+            .filter_map(|i| match &self.entries[*i].place {
+                Place::File(path) => path.parent(),
+                _ => None,
+            })
+            .collect();
+        let parents: HashMap<&Path, PathBuf> = parents
+            .into_par_iter()
+            .map(|p| (p, canonical(if p == Path::new("") { Path::new(".") } else { p })))
+            .collect();
+        let place = |e: &Entry| {
+            let whole = match &e.place {
+                Place::File(path) => {
+                    let link = path.symlink_metadata().is_ok_and(|m| m.is_symlink());
+                    match (path.parent().and_then(|p| parents.get(p)), path.file_name()) {
+                        (Some(parent), Some(name)) if !link => parent.join(name),
+                        _ => canonical(path),
+                    }
+                    .display()
+                    .to_string()
+                }
+                Place::Zip { archive, member } => format!("{}/{member}", archives[*archive as usize]),
+                Place::Span { archive, start, .. } => format!("{}/{start}", archives[*archive as usize]),
+                Place::Row(row) => format!("{origin}/{row}"),
+            };
+            whole + &e.share()
+        };
+        let each: Vec<(u64, String)> = kept
+            .par_iter()
+            .map(|i| {
+                let e = &self.entries[*i];
+                // Rows of an array are known by their numbers.
+                let key = if self.rows.is_some() { rng::mix(*i as u64) } else { e.key };
+                (rng::mix(key ^ identity::key(&e.share(), "")), place(e))
+            })
+            .collect();
+        Identities::new(each.iter().map(|(key, place)| (*key, place.as_str())))
     }
 
     /// Names the state of the files that an entry's bytes depend on.

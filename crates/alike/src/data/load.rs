@@ -9,6 +9,7 @@ use super::{
     Preparation, PreparationWish, Progress, Split, SplitBy, digits, is_picture, named, read_idx_folder,
     source,
 };
+use crate::identity::Identities;
 use crate::images::Images;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
@@ -66,7 +67,15 @@ pub fn list(request: &Request, places: &Places, progress: &mut dyn Progress) -> 
         return Ok(as_listing(&data));
     }
     let Some(path) = path_of(&request.what, places) else { return Err(unknown(&request.what)) };
-    source::list(&path, request.nested)
+    listed(&path, request.nested)
+}
+
+/// The images of a source, in an order of their own, each with a name of its own.
+fn listed(path: &Path, nested: bool) -> Result<Listing, DataError> {
+    let mut listing = source::list(path, nested)?;
+    listing.sort();
+    listing.number_names();
+    Ok(listing)
 }
 
 /// Sets that come as arrays of bytes.
@@ -135,7 +144,7 @@ pub fn load(request: &Request, places: &Places, progress: &mut dyn Progress) -> 
         };
     }
     let Some(path) = path_of(&request.what, places) else { return Err(unknown(&request.what)) };
-    let listing = source::list(&path, request.nested)?;
+    let listing = listed(&path, request.nested)?;
     build(listing, &path.display().to_string(), request, places, progress)
 }
 
@@ -176,6 +185,11 @@ fn build(
     Ok(Dataset { split: by, ..finish(&listing, preparation, what, places, progress)? })
 }
 
+/// `1 picture is` or `3 pictures are`.
+fn some(n: usize, one: &str, more: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { more })
+}
+
 fn ignored(files: usize) -> String {
     match files {
         1 => "a file that is no picture is ignored".to_owned(),
@@ -214,10 +228,28 @@ pub(super) fn finish(
     if !failures.is_empty() {
         notes.push(format!("{} of {total} images cannot be read and are left out", failures.len()));
     }
+    let identities = listing.identities(&kept, origin);
+    // A picture that is named again, for the same class and part, is one picture.
+    let mut seen = HashSet::new();
+    let once: Vec<usize> = (0..kept.len())
+        .filter(|k| {
+            let e = &listing.entries[kept[*k]];
+            seen.insert((identities.place(*k), e.class.as_deref(), e.part.map(|p| p as u8), e.role as u8))
+        })
+        .collect();
+    if once.len() < kept.len() {
+        let again = kept.len() - once.len();
+        notes.push(format!(
+            "{} named a second time and counted once",
+            some(again, "picture is", "pictures are")
+        ));
+    }
+    let (kept, identities): (Vec<usize>, _) =
+        (once.iter().map(|k| kept[*k]).collect(), identities.select(&once));
     let classes = class_names(kept.iter().filter_map(|i| listing.entries[*i].class.as_deref()));
     let labelled = listing.entries.iter().all(|e| e.class.is_some());
     let what = Gathered { name, origin, notes, labelled, preparation, classes, failures };
-    Ok(gather(what, &listing.entries, &kept, &images))
+    Ok(gather(what, &listing.entries, &kept, (&images, &identities)))
 }
 
 /// Pictures, and folders or files of them, all as one part and prepared as given: what a model embeds.
@@ -235,7 +267,9 @@ pub fn load_pictures(
             all.entries.push(Entry::new(name, Place::File(path.clone())));
             continue;
         }
+        // In the source's order, which is that of a table's rows: whoever embeds a table wants its rows.
         let mut more = source::list(path, false)?;
+        more.number_names();
         if more.rows.is_some() && paths.len() > 1 {
             let why = "arrays are embedded one at a time".to_owned();
             return Err(DataError::Source { path: path.clone(), why });
@@ -375,7 +409,13 @@ struct Gathered<'a> {
     failures: Vec<Failure>,
 }
 
-fn gather(what: Gathered<'_>, entries: &[Entry], kept: &[usize], images: &Images) -> Dataset {
+/// `kept` are the entries that could be read, `identities` theirs.
+fn gather(
+    what: Gathered<'_>,
+    entries: &[Entry],
+    kept: &[usize],
+    (images, identities): (&Images, &Identities),
+) -> Dataset {
     let label: BTreeMap<&str, u32> =
         what.classes.iter().enumerate().map(|(i, c)| (c.as_str(), i as u32)).collect();
     let mut groups: BTreeMap<&str, u32> = BTreeMap::new();
@@ -385,7 +425,8 @@ fn gather(what: Gathered<'_>, entries: &[Entry], kept: &[usize], images: &Images
     }
     let grouped = kept.iter().all(|i| entries[*i].group.is_some());
     let part = |wanted: &dyn Fn(&Entry) -> bool| {
-        let rows: Vec<usize> = kept.iter().copied().filter(|i| wanted(&entries[*i])).collect();
+        let at: Vec<usize> = (0..kept.len()).filter(|k| wanted(&entries[kept[*k]])).collect();
+        let rows: Vec<usize> = at.iter().map(|k| kept[*k]).collect();
         let of =
             |map: &BTreeMap<&str, u32>, key: Option<&str>| key.and_then(|k| map.get(k)).copied().unwrap_or(0);
         Split {
@@ -397,6 +438,7 @@ fn gather(what: Gathered<'_>, entries: &[Entry], kept: &[usize], images: &Images
             } else {
                 vec![]
             },
+            identities: identities.select(&at),
         }
     };
     let is_test = |e: &Entry| e.part == Some(Part::Test);

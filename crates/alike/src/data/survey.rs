@@ -4,7 +4,9 @@ use super::Preparation;
 use super::listing::Listing;
 use super::picture::{Decoding, header};
 use super::prepare::Resize;
+use crate::identity::Identities;
 use crate::images::{Images, Shape};
+use crate::sample;
 use rayon::prelude::*;
 
 /// Pictures whose size is looked at, at most.
@@ -32,7 +34,8 @@ pub struct Survey {
 pub fn drawn(images: &Images) -> bool {
     let n = images.len().min(DECODED);
     let mut scratch = Vec::new();
-    let shares = (0..n).map(|i| extreme(images.image(i * images.len() / n, &mut scratch)));
+    let some = sample::some(Identities::numbered(images.len()).keys(), n, 0);
+    let shares = some.into_iter().map(|i| extreme(images.image(i, &mut scratch)));
     !images.are_floats() && shares.sum::<f64>() > 0.7 * n as f64
 }
 
@@ -41,18 +44,13 @@ fn extreme(pixels: &[u8]) -> f64 {
     pixels.iter().filter(|v| !(24..=231).contains(*v)).count() as f64 / pixels.len().max(1) as f64
 }
 
-/// About `most` numbers below `n`, evenly spread.
-fn some(n: usize, most: usize) -> Vec<usize> {
-    let m = n.min(most);
-    (0..m).map(|i| i * n / m).collect()
-}
-
 impl Survey {
-    /// Looks at some pictures of a listing, evenly spread. Those that cannot be read say nothing; if none can, nothing is
+    /// Looks at some pictures of a listing. Those that cannot be read say nothing; if none can, nothing is
     /// known.
     pub fn of(listing: &Listing) -> Option<Survey> {
         let entries = &listing.entries;
-        let mut sizes: Vec<[usize; 2]> = some(entries.len(), SIZES)
+        let keys: Vec<u64> = entries.iter().map(|e| e.key).collect();
+        let mut sizes: Vec<[usize; 2]> = sample::some(&keys, SIZES, 0)
             .par_iter()
             .map_init(
                 || listing.reader(),
@@ -70,7 +68,7 @@ impl Survey {
             )
             .flatten()
             .collect();
-        let looks: Vec<(bool, f64)> = some(entries.len(), DECODED)
+        let looks: Vec<(bool, f64)> = sample::some(&keys, DECODED, 0)
             .par_iter()
             .map_init(
                 || listing.reader(),

@@ -2,14 +2,18 @@
 //!
 //! All scores are larger for what is more anomalous, and no method needs to see an anomaly.
 
-use crate::images::{Features, Vectors};
+use super::Reference;
+use crate::identity::Shared;
+use crate::images::Vectors;
 use crate::neighbours::{Leave, Neighbour, nearest};
 use crate::projection::shrunk;
+use crate::sample;
 use crate::text::{self, Choice};
 use alike_kernels::Tier;
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// How images are scored.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -83,8 +87,7 @@ pub enum AnomalyError {
 pub struct Detector<'a> {
     tier: Tier,
     method: AnomalyMethod,
-    reference: Vectors<'a>,
-    labels: &'a [u32],
+    reference: Reference<'a>,
     model: Model,
 }
 
@@ -107,18 +110,18 @@ struct Gaussian {
 const FOLDS: usize = 5;
 
 impl<'a> Detector<'a> {
-    /// Learns what is normal. `labels` are the references' classes; all zero where there are none.
+    /// Learns what is normal.
     ///
     /// # Panics
     ///
-    /// If there is not a label for each reference.
+    /// If there is not a label and an identity for each reference, or neither a group for each nor none at all.
     pub fn fit(
         tier: Tier,
-        reference: Vectors<'a>,
-        labels: &'a [u32],
+        reference: Reference<'a>,
         method: AnomalyMethod,
     ) -> Result<Detector<'a>, AnomalyError> {
-        assert_eq!(reference.len(), labels.len(), "detector: a label for each reference");
+        reference.check();
+        let n = reference.len();
         let needed = match method {
             AnomalyMethod::Knn { k } => k,
             AnomalyMethod::Lof { k } => k + 1,
@@ -127,36 +130,54 @@ impl<'a> Detector<'a> {
         if needed == 0 || matches!(method, AnomalyMethod::Lof { k: 0 }) {
             return Err(AnomalyError::NoNeighbours(method.to_string()));
         }
-        if reference.len() < needed {
-            return Err(AnomalyError::TooFew { method: method.to_string(), needed, found: reference.len() });
+        if n < needed {
+            return Err(AnomalyError::TooFew { method: method.to_string(), needed, found: n });
         }
         let model = match method {
             AnomalyMethod::Knn { .. } => Model::Neighbours,
             AnomalyMethod::Lof { k } => {
-                let lists = nearest(tier, reference, reference, k, Leave::Itself, |_, l| l.to_vec());
-                let reach: Vec<f64> = lists.iter().map(|l| l[k - 1].distance).collect();
+                let v = reference.vectors;
+                let own = reference.own(&all(n));
+                let lists =
+                    reference.leaving(Some(&own), |leave| nearest(tier, v, v, k, leave, |_, l| l.to_vec()));
+                // Fewer than `k` where the others are of the image's group.
+                let reach: Vec<f64> = lists.iter().map(|l| l.last().map_or(0.0, |n| n.distance)).collect();
                 let density = lists.iter().map(|l| density(l, &reach)).collect();
                 Model::Densities(reach, density)
             }
             AnomalyMethod::Mahalanobis | AnomalyMethod::MahalanobisByClass => {
-                Model::Gaussians(gaussians(reference, labels, method == AnomalyMethod::MahalanobisByClass))
+                let own = method == AnomalyMethod::MahalanobisByClass;
+                Model::Gaussians(gaussians(reference.vectors, reference.labels, own))
             }
         };
-        Ok(Detector { tier, method, reference, labels, model })
+        Ok(Detector { tier, method, reference, model })
     }
 
-    /// The score of every query.
-    pub fn score(&self, queries: Vectors<'_>) -> Vec<f64> {
-        self.score_leaving(queries, Leave::None)
+    /// The score of every query. `own` says which of them are references, if any are: these are scored as
+    /// [`Detector::reference_scores`] has it, infinite where nothing is left to score them by.
+    pub fn score(&self, queries: Vectors<'_>, own: Option<&Shared>) -> Vec<f64> {
+        let mut scores = self.reference.leaving(own, |leave| self.score_leaving(queries, leave));
+        if let (Some(own), Model::Gaussians(_)) = (own, &self.model) {
+            let references = self.reference_scores();
+            for (score, number) in scores.iter_mut().zip(&own.queries) {
+                if let Some(left_out) = references.get(*number as usize) {
+                    *score = left_out.unwrap_or(f64::INFINITY);
+                }
+            }
+        }
+        scores
     }
 
     fn score_leaving(&self, queries: Vectors<'_>, leave: Leave<'_>) -> Vec<f64> {
+        let reference = self.reference.vectors;
         match (&self.model, self.method) {
             (Model::Densities(reach, densities), AnomalyMethod::Lof { k }) => {
-                nearest(self.tier, queries, self.reference, k, leave, |_, list| {
+                nearest(self.tier, queries, reference, k, leave, |_, list| {
+                    if list.is_empty() {
+                        return f64::INFINITY;
+                    }
                     let own = density(list, reach);
-                    let around =
-                        list.iter().map(|n| densities[n.index]).sum::<f64>() / list.len().max(1) as f64;
+                    let around = list.iter().map(|n| densities[n.index]).sum::<f64>() / list.len() as f64;
                     around / own
                 })
             }
@@ -171,32 +192,39 @@ impl<'a> Detector<'a> {
                 .collect(),
             (_, method) => {
                 let k = if let AnomalyMethod::Knn { k } = method { k } else { 1 };
-                nearest(self.tier, queries, self.reference, k, leave, |_, list| {
+                nearest(self.tier, queries, reference, k, leave, |_, list| {
                     list.last().map_or(f64::INFINITY, |n| n.distance)
                 })
             }
         }
     }
 
-    /// What the references themselves would score if they were new: each is left out of its own neighbourhood, or a fifth is
-    /// scored by what the other four fifths taught.
-    pub fn reference_scores(&self) -> Vec<f64> {
+    /// What each reference would score if it were new: it is left out of its own neighbourhood, or a fifth of every class is scored by
+    /// what the other four fifths taught. Nothing where no other image is left to score it by: of its class, or of another
+    /// group.
+    pub fn reference_scores(&self) -> Vec<Option<f64>> {
+        let Reference { vectors, labels, identities, .. } = self.reference;
         let Model::Gaussians(_) = &self.model else {
-            return self.score_leaving(self.reference, Leave::Itself);
+            let own = self.reference.own(&all(labels.len()));
+            let scores = self.reference.leaving(Some(&own), |leave| self.score_leaving(vectors, leave));
+            return scores.into_iter().map(|s| s.is_finite().then_some(s)).collect();
         };
-        let n = self.reference.len();
-        let mut scores = vec![0.0; n];
-        let rows = all_rows(self.reference);
+        let n = vectors.len();
+        let mut scores = vec![None; n];
+        let rows = vectors.select(&all(vectors.len()));
+        let together = self.reference.together();
+        let folds = sample::folds(labels, together.as_deref(), identities.keys(), FOLDS, 0);
         for fold in 0..FOLDS {
-            let (out, kept): (Vec<usize>, Vec<usize>) = (0..n).partition(|i| i % FOLDS == fold);
-            let (out_rows, kept_rows) = (rows.select(&out), rows.select(&kept));
-            let labels: Vec<u32> = kept.iter().map(|i| self.labels[*i]).collect();
-            let Ok(other) = Detector::fit(self.tier, Vectors::Features(&kept_rows), &labels, self.method)
-            else {
-                return self.score(self.reference);
-            };
-            let found = other.score(Vectors::Features(&out_rows));
-            out.iter().zip(found).for_each(|(i, s)| scores[*i] = s);
+            let (out, kept): (Vec<usize>, Vec<usize>) = (0..n).partition(|i| folds[*i] == fold);
+            let kept_rows = rows.select(&kept);
+            let classes: Vec<u32> = kept.iter().map(|i| labels[*i]).collect();
+            let kept_identities = identities.select(&kept);
+            let others = Reference::new(Vectors::Features(&kept_rows), &classes, &kept_identities);
+            let known: BTreeSet<u32> = classes.iter().copied().collect();
+            let out: Vec<usize> = out.into_iter().filter(|i| known.contains(&labels[*i])).collect();
+            let Ok(other) = Detector::fit(self.tier, others, self.method) else { continue };
+            let found = other.score_leaving(Vectors::Features(&rows.select(&out)), Leave::None);
+            out.iter().zip(found).for_each(|(i, s)| scores[*i] = Some(s));
         }
         scores
     }
@@ -214,11 +242,8 @@ pub fn alarm_threshold(mut normal: Vec<f64>, false_alarms: f64) -> f64 {
     normal[normal.len() - 1 - above.min(normal.len() - 1)]
 }
 
-fn all_rows(vectors: Vectors<'_>) -> Features {
-    let d = vectors.d();
-    let mut data = vec![0.0; vectors.len() * d];
-    data.par_chunks_mut(d).enumerate().for_each(|(i, row)| vectors.read(i, row));
-    Features::new(d, data)
+fn all(n: usize) -> Vec<usize> {
+    (0..n).collect()
 }
 
 /// One over the mean reachability of the neighbours.
@@ -238,7 +263,7 @@ impl Gaussian {
 
 fn gaussians(vectors: Vectors<'_>, labels: &[u32], own: bool) -> Vec<Gaussian> {
     let d = vectors.d();
-    let rows = all_rows(vectors);
+    let rows = vectors.select(&all(vectors.len()));
     let mut classes: Vec<u32> = labels.to_vec();
     classes.sort_unstable();
     classes.dedup();
@@ -286,6 +311,8 @@ fn shrunk_covariance(rows: &[f64], d: usize) -> Cholesky<f64, Dyn> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::Identities;
+    use crate::images::Features;
 
     fn tier() -> Tier {
         Tier::available()[0]
@@ -300,16 +327,29 @@ mod tests {
         )
     }
 
+    fn fit(features: &Features, labels: &[u32], method: AnomalyMethod) -> Result<Vec<f64>, AnomalyError> {
+        let identities = Identities::numbered(labels.len());
+        let vectors = Vectors::Features(features);
+        let d = Detector::fit(tier(), Reference::new(vectors, labels, &identities), method)?;
+        Ok(d.reference_scores().into_iter().flatten().collect())
+    }
+
+    fn score(features: &Features, labels: &[u32], method: AnomalyMethod, queries: Vec<f32>) -> Vec<f64> {
+        let identities = Identities::numbered(labels.len());
+        let vectors = Vectors::Features(features);
+        let d = Detector::fit(tier(), Reference::new(vectors, labels, &identities), method);
+        d.unwrap().score(Vectors::Features(&Features::new(features.d(), queries)), None)
+    }
+
     #[test]
     fn every_method_finds_what_lies_apart() {
         let reference = cloud();
         let labels = vec![0; 200];
         for method in AnomalyMethod::all() {
-            let d = Detector::fit(tier(), Vectors::Features(&reference), &labels, method).unwrap();
             // Off the cloud by little where it is thin, and on it.
-            let scores = d.score(Vectors::Features(&Features::new(2, vec![0.0, 3.0, 3.0, 0.0])));
+            let scores = score(&reference, &labels, method, vec![0.0, 3.0, 3.0, 0.0]);
             assert!(scores[0] > 2.0 * scores[1], "{method}: {scores:?}");
-            let own = d.reference_scores();
+            let own = fit(&reference, &labels, method).unwrap();
             let threshold = alarm_threshold(own.clone(), 0.05);
             assert_eq!(own.iter().filter(|s| **s > threshold).count(), 10, "{method}");
             assert!(scores[0] > threshold, "{method}");
@@ -323,10 +363,7 @@ mod tests {
         data.extend((0..50).map(|i| 20.0 + (i as f32 - 24.5) / 1000.0));
         let reference = Features::new(1, data);
         let labels: Vec<u32> = (0..100).map(|i| i / 50).collect();
-        let score = |method| {
-            let d = Detector::fit(tier(), Vectors::Features(&reference), &labels, method).unwrap();
-            d.score(Vectors::Features(&Features::new(1, vec![1.0, 21.0])))
-        };
+        let score = |method| score(&reference, &labels, method, vec![1.0, 21.0]);
         let shared = score(AnomalyMethod::Mahalanobis);
         assert!((shared[0] - shared[1]).abs() < 1e-6);
         let own = score(AnomalyMethod::MahalanobisByClass);
@@ -338,21 +375,61 @@ mod tests {
         let same = Features::new(3, vec![1.0; 30]);
         let labels = vec![0; 10];
         for method in AnomalyMethod::all() {
-            let fit = Detector::fit(tier(), Vectors::Features(&same), &labels, method);
+            let fit = fit(&same, &labels, method);
             match method {
                 AnomalyMethod::Lof { .. } => assert!(fit.is_err(), "ten images have no twenty neighbours"),
                 _ => {
-                    let scores = fit
-                        .unwrap()
-                        .score(Vectors::Features(&Features::new(3, vec![1.0, 1.0, 1.0, 2.0, 1.0, 1.0])));
+                    let scores = score(&same, &labels, method, vec![1.0, 1.0, 1.0, 2.0, 1.0, 1.0]);
                     assert!(scores[0] < 1e-6 && scores[1] > scores[0], "{method}: {scores:?}");
                 }
             }
         }
         let none = "knn:k=0".parse().unwrap();
-        assert!(Detector::fit(tier(), Vectors::Features(&same), &labels, none).is_err());
+        assert!(fit(&same, &labels, none).is_err());
         let one = Features::new(3, vec![1.0; 3]);
-        let refused = Detector::fit(tier(), Vectors::Features(&one), &[0], AnomalyMethod::Mahalanobis);
+        let refused = fit(&one, &[0], AnomalyMethod::Mahalanobis);
         assert!(refused.unwrap_err().to_string().contains("at least 2"));
+    }
+
+    #[test]
+    fn classes_in_turn_are_calibrated_like_classes_in_any_order() {
+        // Five classes at corners, in turn: folds of every fifth image would each leave a class out.
+        let value = |i: u64| (crate::rng::mix(i) >> 40) as f32 / (1u64 << 24) as f32;
+        let n = 500u32;
+        let labels: Vec<u32> = (0..n).map(|i| i % 5).collect();
+        let data =
+            (0..n).flat_map(|i| [10.0 * (i % 5) as f32 + value(u64::from(i)), value(u64::from(i) + 9_999)]);
+        let reference = Features::new(2, data.collect());
+        for method in [AnomalyMethod::Mahalanobis, AnomalyMethod::MahalanobisByClass] {
+            let own = fit(&reference, &labels, method).unwrap();
+            assert_eq!(own.len(), 500);
+            // No image is farther from its class than a square's corner from its middle: sqrt(6) deviations.
+            assert!(own.iter().all(|s| *s < 2.8), "{method}: {:?}", own.iter().copied().fold(0.0, f64::max));
+        }
+    }
+
+    #[test]
+    fn references_are_not_scored_against_themselves_or_their_group() {
+        let reference = Features::new(1, vec![0.0, 0.1, 5.0, 5.3, 9.0, 9.6]);
+        let names = ["a", "b", "c", "d", "e", "f"];
+        let identities = Identities::new(names.iter().map(|n| (crate::identity::key(n, ""), *n)));
+        let groups = [0, 0, 1, 1, 2, 2];
+        let labels = [0; 6];
+        let scores = |groups: &[u32]| {
+            let vectors = Vectors::Features(&reference);
+            let of = Reference { vectors, labels: &labels, identities: &identities, groups };
+            let d = Detector::fit(tier(), of, AnomalyMethod::Knn { k: 1 }).unwrap();
+            let asked = identities.select(&[3, 0]);
+            let queries = reference.select(&[3, 0]);
+            let own = Identities::shared(&asked, &identities);
+            (d.reference_scores(), d.score(Vectors::Features(&queries), own.as_ref()))
+        };
+        let near = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
+        let (own, asked) = scores(&[]);
+        assert!(near(&own.into_iter().flatten().collect::<Vec<_>>(), &[0.1, 0.1, 0.3, 0.3, 0.6, 0.6]));
+        assert!(near(&asked, &[0.3, 0.1]), "{asked:?}");
+        let (own, asked) = scores(&groups);
+        assert!(near(&own.into_iter().flatten().collect::<Vec<_>>(), &[5.0, 4.9, 4.0, 3.7, 3.7, 4.3]));
+        assert!(near(&asked, &[3.7, 5.0]), "{asked:?}");
     }
 }

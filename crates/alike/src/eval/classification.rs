@@ -122,23 +122,27 @@ impl ClassMeans {
         ClassMeans { sums, means }
     }
 
-    /// The mean of a class without one of its vectors; nothing if that is its only one.
-    fn without(&self, class: usize, vector: &[f64]) -> Option<Vec<f64>> {
+    /// The mean of a class without some of its vectors, all equal; nothing if it has no others.
+    fn without(&self, class: usize, times: usize, vector: &[f64]) -> Option<Vec<f64>> {
         let (sum, n) = &self.sums[class];
-        let mut mean: Vec<f64> = sum.iter().zip(vector).map(|(s, v)| s - v).collect();
+        let mut mean: Vec<f64> = sum.iter().zip(vector).map(|(s, v)| s - v * times as f64).collect();
         normalize(&mut mean);
-        (*n > 1).then_some(mean)
+        (*n > times).then_some(mean)
     }
 
-    /// The class of the nearest mean for every query, which is scaled to length 1 first. Where the queries are the gallery,
-    /// `own` gives their labels, and each is left out of its class's mean.
-    pub fn classify(&self, queries: Vectors<'_>, own: Option<&[u32]>) -> Vec<u32> {
-        let first = |list: Vec<(u32, f64)>| list.first().map_or(0, |(class, _)| *class);
+    /// The class of the nearest mean for every query, which is scaled to length 1 first; `u32::MAX` where no class has a mean.
+    /// `own` gives the labels of those members of the gallery that are the query itself: it is left out of their means.
+    pub fn classify<'a>(&self, queries: Vectors<'_>, own: impl Fn(usize) -> &'a [u32] + Sync) -> Vec<u32> {
+        let first = |list: Vec<(u32, f64)>| list.first().map_or(u32::MAX, |(class, _)| *class);
         self.distances(queries, own).into_iter().map(first).collect()
     }
 
     /// For every query the classes with the distances of their means, nearest first; see [`ClassMeans::classify`].
-    pub fn distances(&self, queries: Vectors<'_>, own: Option<&[u32]>) -> Vec<Vec<(u32, f64)>> {
+    pub fn distances<'a>(
+        &self,
+        queries: Vectors<'_>,
+        own: impl Fn(usize) -> &'a [u32] + Sync,
+    ) -> Vec<Vec<(u32, f64)>> {
         (0..queries.len())
             .into_par_iter()
             .map_init(
@@ -146,12 +150,19 @@ impl ClassMeans {
                 |(row, wide), i| {
                     queries.read(i, row);
                     wide.iter_mut().zip(&*row).for_each(|(w, v)| *w = f64::from(*v));
-                    let left = own.map(|own| (own[i] as usize, self.without(own[i] as usize, wide)));
+                    let own = own(i);
+                    let left: Vec<(usize, Option<Vec<f64>>)> = own
+                        .iter()
+                        .map(|l| {
+                            let times = own.iter().filter(|o| *o == l).count();
+                            (*l as usize, self.without(*l as usize, times, wide))
+                        })
+                        .collect();
                     normalize(wide);
                     let distance =
                         |mean: &Vec<f64>| mean.iter().zip(&*wide).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
                     let by_class = self.means.iter().enumerate().filter_map(|(c, mean)| {
-                        let mean = left.as_ref().filter(|l| l.0 == c).map_or(mean, |l| &l.1);
+                        let mean = left.iter().find(|l| l.0 == c).map_or(mean, |l| &l.1);
                         Some((c as u32, distance(mean.as_ref()?).sqrt()))
                     });
                     let mut list: Vec<(u32, f64)> = by_class.collect();
@@ -197,11 +208,16 @@ mod tests {
         let gallery = Features::new(2, vec![1.0, 0.0, 3.0, 0.0, 0.0, 2.0]);
         let means = ClassMeans::new(Vectors::Features(&gallery), &[0, 0, 2], 3);
         let queries = Features::new(2, vec![10.0, 1.0, 0.1, 0.2]);
-        assert_eq!(means.classify(Vectors::Features(&queries), None), [0, 2]);
+        assert_eq!(means.classify(Vectors::Features(&queries), |_| &[]), [0, 2]);
         // A vector that is left out of its class's mean cannot vouch for itself.
         let alone = ClassMeans::new(Vectors::Features(&gallery), &[0, 0, 1], 2);
-        assert_eq!(alone.classify(Vectors::Features(&gallery), None), [0, 0, 1]);
-        assert_eq!(alone.classify(Vectors::Features(&gallery), Some(&[0, 0, 1])), [0, 0, 0]);
+        assert_eq!(alone.classify(Vectors::Features(&gallery), |_| &[]), [0, 0, 1]);
+        let labels = [0, 0, 1];
+        let own = |i: usize| std::slice::from_ref(&labels[i]);
+        assert_eq!(alone.classify(Vectors::Features(&gallery), own), [0, 0, 0]);
+        // Twice in a class, and nothing else there: the class has no mean.
+        let twice = ClassMeans::new(Vectors::Features(&gallery.select(&[0, 0])), &[0, 0], 1);
+        assert_eq!(twice.classify(Vectors::Features(&gallery.select(&[0])), |_| &[0, 0]), [u32::MAX]);
     }
 
     #[test]

@@ -4,9 +4,12 @@
 //! for none of the classes, and the temperature that makes confidences as large as answers are often right (Guo et al. 2017,
 //! "On Calibration of Modern Neural Networks", <https://arxiv.org/abs/1706.04599>).
 
+use super::Reference;
 use super::classification::{ClassMeans, vote, weighted_vote};
+use crate::identity::{Identities, Shared};
 use crate::images::{Features, Vectors};
-use crate::neighbours::{Leave, nearest};
+use crate::neighbours::{Neighbour, nearest};
+use crate::sample;
 use alike_kernels::Tier;
 use serde::Serialize;
 
@@ -25,8 +28,7 @@ pub enum Rule {
 #[derive(Clone, Debug)]
 pub struct Classifier<'a> {
     tier: Tier,
-    gallery: &'a Features,
-    labels: &'a [u32],
+    gallery: Reference<'a>,
     means: Option<ClassMeans>,
     rule: Rule,
 }
@@ -76,49 +78,48 @@ struct Found {
 
 /// Neighbours that classes are looked for among.
 const DEEP: usize = 50;
-/// Images that a gallery is calibrated on, at most, evenly spread.
+/// Images that a gallery is calibrated on, at most.
 const MOST: usize = 5000;
 
 impl<'a> Classifier<'a> {
-    /// A classifier that answers by a gallery, `labels` being below `classes`.
+    /// A classifier that answers by a gallery, whose labels are below `classes`.
     ///
     /// # Panics
     ///
     /// If the gallery is empty, or `k` is zero.
-    pub fn new(
-        tier: Tier,
-        gallery: &'a Features,
-        labels: &'a [u32],
-        classes: usize,
-        rule: Rule,
-    ) -> Classifier<'a> {
-        assert!(!gallery.is_empty() && gallery.len() == labels.len(), "classifier: a label for each image");
+    pub fn new(tier: Tier, gallery: Reference<'a>, classes: usize, rule: Rule) -> Classifier<'a> {
+        gallery.check();
+        assert!(!gallery.is_empty(), "classifier: a gallery has images");
         assert!(!matches!(rule, Rule::Knn(0) | Rule::Weighted(0)), "classifier: a vote needs neighbours");
-        let means =
-            (rule == Rule::Means).then(|| ClassMeans::new(Vectors::Features(gallery), labels, classes));
-        Classifier { tier, gallery, labels, means, rule }
+        let means = (rule == Rule::Means).then(|| ClassMeans::new(gallery.vectors, gallery.labels, classes));
+        Classifier { tier, gallery, means, rule }
     }
 
     /// Finds threshold and temperature so that `accept` of images like those given are taken for known. Without any, the gallery's own
     /// images are asked, each left out: right where they are new to the model, too strict where it was trained on them.
     pub fn calibrate(
         &self,
-        known: Option<(&Features, &[u32])>,
+        known: Option<Reference<'_>>,
         accept: f64,
     ) -> Result<Calibration, NothingToCalibrate> {
         let (found, truth): (Vec<Found>, Vec<u32>) = match known {
-            Some((queries, labels)) => (self.find(queries, None), labels.to_vec()),
+            Some(known) => {
+                let own = Identities::shared(known.identities, self.gallery.identities);
+                (self.find(known.vectors, own.as_ref()), known.labels.to_vec())
+            }
             None => {
-                let n = self.labels.len();
-                let rows: Vec<usize> = (0..n.min(MOST)).map(|i| i * n / n.min(MOST)).collect();
-                let labels = rows.iter().map(|i| self.labels[*i]).collect();
-                (self.find(&self.gallery.select(&rows), Some(&rows)), labels)
+                let Reference { vectors, labels, identities, .. } = self.gallery;
+                let rows = sample::stratified(labels, identities.keys(), MOST, 2, 0);
+                let truth = rows.iter().map(|i| labels[*i]).collect();
+                let queries = vectors.select(&rows);
+                (self.find(Vectors::Features(&queries), Some(&self.gallery.own(&rows))), truth)
             }
         };
         // Of a class without other images nothing can be found, and nothing learned.
         let least = if known.is_some() { 1 } else { 2 };
-        let mut counts = vec![0; self.labels.iter().max().map_or(0, |m| *m as usize + 1)];
-        self.labels.iter().for_each(|l| counts[*l as usize] += 1);
+        let labels = self.gallery.labels;
+        let mut counts = vec![0; labels.iter().max().map_or(0, |m| *m as usize + 1)];
+        labels.iter().for_each(|l| counts[*l as usize] += 1);
         let asked: Vec<(&Found, u32)> = found
             .iter()
             .zip(truth)
@@ -141,22 +142,24 @@ impl<'a> Classifier<'a> {
         })
     }
 
-    /// What is said of each query.
-    pub fn answer(&self, queries: &Features, by: &Calibration) -> Vec<Answer> {
+    /// What is said of each query; nothing where the gallery has no other image than the query itself. `own` says which queries are
+    /// members of the gallery, if any are.
+    pub fn answer(&self, queries: &Features, own: Option<&Shared>, by: &Calibration) -> Vec<Option<Answer>> {
         let answer = |f: Found| {
-            let (class, distance, nearest) = f.by_class[f.said];
+            let (class, distance, nearest) = *f.by_class.get(f.said)?;
             let confidence = probability(&f.by_class, f.said, by.temperature);
-            Answer { class, distance, nearest, confidence, known: distance <= by.threshold }
+            Some(Answer { class, distance, nearest, confidence, known: distance <= by.threshold })
         };
-        self.find(queries, None).into_iter().map(answer).collect()
+        self.find(Vectors::Features(queries), own).into_iter().map(answer).collect()
     }
 
-    /// `own`: the queries are these images of the gallery.
-    fn find(&self, queries: &Features, own: Option<&[usize]>) -> Vec<Found> {
+    fn find(&self, queries: Vectors<'_>, own: Option<&Shared>) -> Vec<Found> {
+        let labels = self.gallery.labels;
         if let Some(means) = &self.means {
-            let labels: Option<Vec<u32>> = own.map(|rows| rows.iter().map(|i| self.labels[*i]).collect());
-            let all = means.distances(Vectors::Features(queries), labels.as_deref());
-            return all
+            let own = own.map(|own| own.labels(labels));
+            let own = |i: usize| own.as_ref().map_or(&[][..], |own| &own[i]);
+            return means
+                .distances(queries, own)
                 .into_iter()
                 .map(|list| Found {
                     by_class: list.into_iter().map(|(c, d)| (c, d, None)).collect(),
@@ -169,15 +172,10 @@ impl<'a> Classifier<'a> {
             Rule::Weighted(k) => (k, true),
             Rule::Means => unreachable!("means were looked at"),
         };
-        // Each query is a group with the image that it is.
-        let members: Vec<u32> = (0..self.labels.len() as u32).collect();
-        let same: Option<Vec<u32>> = own.map(|rows| rows.iter().map(|i| *i as u32).collect());
-        let leave = same.as_ref().map_or(Leave::None, |q| Leave::Group { queries: q, gallery: &members });
-        let (q, g) = (Vectors::Features(queries), Vectors::Features(self.gallery));
-        nearest(self.tier, q, g, k.max(DEEP), leave, |_, list| {
+        let read = |_: usize, list: &[Neighbour]| {
             let mut by_class: Vec<(u32, f64, Option<usize>)> = Vec::new();
             for n in list {
-                let class = self.labels[n.index];
+                let class = labels[n.index];
                 if !by_class.iter().any(|c| c.0 == class) {
                     by_class.push((class, n.distance, Some(n.index)));
                 }
@@ -186,13 +184,15 @@ impl<'a> Classifier<'a> {
             let class = if votes.is_empty() {
                 0
             } else if weighted {
-                weighted_vote(&votes.iter().map(|n| (self.labels[n.index], n.distance)).collect::<Vec<_>>())
+                weighted_vote(&votes.iter().map(|n| (labels[n.index], n.distance)).collect::<Vec<_>>())
             } else {
-                vote(&votes.iter().map(|n| self.labels[n.index]).collect::<Vec<_>>())
+                vote(&votes.iter().map(|n| labels[n.index]).collect::<Vec<_>>())
             };
             let said = by_class.iter().position(|c| c.0 == class).unwrap_or(0);
             Found { by_class, said }
-        })
+        };
+        self.gallery
+            .leaving(own, |leave| nearest(self.tier, queries, self.gallery.vectors, k.max(DEEP), leave, read))
     }
 }
 
@@ -228,6 +228,22 @@ fn temperature(asked: &[(&Found, u32)]) -> f64 {
 mod tests {
     use super::*;
 
+    fn classifier<'a>(
+        gallery: &'a Features,
+        labels: &'a [u32],
+        ids: &'a Identities,
+        rule: Rule,
+    ) -> Classifier<'a> {
+        let classes = labels.iter().max().map_or(0, |m| *m as usize + 1);
+        let of = Reference::new(Vectors::Features(gallery), labels, ids);
+        Classifier::new(Tier::available()[0], of, classes, rule)
+    }
+
+    fn said(c: &Classifier<'_>, queries: Vec<f32>, by: &Calibration) -> Vec<Answer> {
+        let queries = Features::new(c.gallery.vectors.d(), queries);
+        c.answer(&queries, None, by).into_iter().map(|a| a.expect("others are in the gallery")).collect()
+    }
+
     /// Two classes on a line, at 0 and at 10, five images each; and one image of a third.
     fn line() -> (Features, Vec<u32>) {
         let at: Vec<f32> = vec![0.0, 0.1, 0.2, 0.3, 0.4, 10.0, 10.1, 10.2, 10.3, 10.4, 20.0];
@@ -237,31 +253,33 @@ mod tests {
     #[test]
     fn what_is_far_from_all_is_unknown() {
         let (gallery, labels) = line();
+        let ids = Identities::numbered(labels.len());
         for rule in [Rule::Knn(3), Rule::Weighted(3)] {
-            let c = Classifier::new(Tier::available()[0], &gallery, &labels, 3, rule);
+            let c = classifier(&gallery, &labels, &ids, rule);
             let by = c.calibrate(None, 1.0).unwrap();
             assert_eq!((by.images, by.accuracy), (10, 1.0), "the class of one image cannot be asked");
             assert!((by.threshold - 0.1).abs() < 1e-6);
-            let answers = c.answer(&Features::new(1, vec![0.05, 10.45, 5.0, 20.0]), &by);
-            let said: Vec<(u32, bool)> = answers.iter().map(|a| (a.class, a.known)).collect();
-            assert_eq!(said[..2], [(0, true), (1, true)]);
-            assert!(!said[2].1);
+            let answers = said(&c, vec![0.05, 10.45, 5.0, 20.0], &by);
+            let classes: Vec<(u32, bool)> = answers.iter().map(|a| (a.class, a.known)).collect();
+            assert_eq!(classes[..2], [(0, true), (1, true)]);
+            assert!(!classes[2].1);
             assert!(answers[0].confidence > 0.99 && answers[0].nearest == Some(0));
         }
         // A third class is known from its one image, by the nearest.
-        let c = Classifier::new(Tier::available()[0], &gallery, &labels, 3, Rule::Knn(1));
+        let c = classifier(&gallery, &labels, &ids, Rule::Knn(1));
         let by = c.calibrate(None, 1.0).unwrap();
-        assert_eq!(c.answer(&Features::new(1, vec![20.05]), &by)[0].class, 2);
+        assert_eq!(said(&c, vec![20.05], &by)[0].class, 2);
     }
 
     #[test]
     fn nearer_votes_weigh_more() {
         let gallery = Features::new(1, vec![1.0, 4.0, 4.1]);
         let labels = [0, 1, 1];
+        let ids = Identities::numbered(3);
         let say = |rule| {
-            let c = Classifier::new(Tier::available()[0], &gallery, &labels, 2, rule);
+            let c = classifier(&gallery, &labels, &ids, rule);
             let by = Calibration { images: 0, accuracy: 0.0, accept: 1.0, threshold: 9.0, temperature: 1.0 };
-            c.answer(&Features::new(1, vec![1.5]), &by)[0].class
+            said(&c, vec![1.5], &by)[0].class
         };
         assert_eq!((say(Rule::Knn(3)), say(Rule::Weighted(3)), say(Rule::Knn(1))), (1, 0, 0));
     }
@@ -274,9 +292,10 @@ mod tests {
         let truth: Vec<u32> = (0..4000).map(|i| i % 2).collect();
         let queries: Vec<f32> = (0..4000).map(|i| (i % 2) as f32 * 0.5 + 2.0 * value(i) - 0.75).collect();
         let queries = Features::new(1, queries);
-        let c = Classifier::new(Tier::available()[0], &gallery, &[0, 1], 2, Rule::Knn(1));
-        let by = c.calibrate(Some((&queries, &truth)), 0.9).unwrap();
-        let answers = c.answer(&queries, &by);
+        let (ids, asked) = (Identities::numbered(2), Identities::numbered(4000));
+        let c = classifier(&gallery, &[0, 1], &ids, Rule::Knn(1));
+        let by = c.calibrate(Some(Reference::new(Vectors::Features(&queries), &truth, &asked)), 0.9).unwrap();
+        let answers = said(&c, queries.data().to_vec(), &by);
         let sure = answers.iter().map(|a| a.confidence).sum::<f64>() / 4000.0;
         assert!((sure - by.accuracy).abs() < 0.05, "{sure} {by:?}");
         let accepted = answers.iter().filter(|a| a.known).count() as f64 / 4000.0;
@@ -287,11 +306,42 @@ mod tests {
     fn means_answer_too_and_single_images_cannot_calibrate() {
         let gallery = Features::new(2, vec![1.0, 0.0, 1.0, 0.1, 0.0, 1.0, 0.1, 1.0]);
         let labels = [0, 0, 1, 1];
-        let c = Classifier::new(Tier::available()[0], &gallery, &labels, 2, Rule::Means);
+        let ids = Identities::numbered(4);
+        let c = classifier(&gallery, &labels, &ids, Rule::Means);
         let by = c.calibrate(None, 1.0).unwrap();
-        let a = c.answer(&Features::new(2, vec![2.0, 0.1, -1.0, -1.0]), &by);
+        let a = said(&c, vec![2.0, 0.1, -1.0, -1.0], &by);
         assert_eq!((a[0].class, a[0].known, a[1].known), (0, true, false));
-        let c = Classifier::new(Tier::available()[0], &gallery, &[0, 1, 2, 3], 4, Rule::Knn(1));
+        let c = classifier(&gallery, &[0, 1, 2, 3], &ids, Rule::Knn(1));
         assert_eq!(c.calibrate(None, 1.0), Err(NothingToCalibrate));
+    }
+
+    #[test]
+    fn a_query_that_is_in_the_gallery_does_not_answer_itself() {
+        let gallery = Features::new(1, vec![0.0, 4.0, 5.0, 5.5]);
+        let names = ["a", "b", "c", "d"];
+        let ids = Identities::new(names.iter().map(|n| (crate::identity::key(n, ""), *n)));
+        let c = classifier(&gallery, &[0, 1, 1, 1], &ids, Rule::Knn(1));
+        let by = Calibration { images: 0, accuracy: 0.0, accept: 1.0, threshold: 9.0, temperature: 1.0 };
+        let asked = ids.select(&[0]);
+        let own = Identities::shared(&asked, &ids);
+        let answers = c.answer(&gallery.select(&[0]), own.as_ref(), &by);
+        assert_eq!(answers[0].map(|a| (a.class, a.nearest)), Some((1, Some(1))));
+        // Alone in its gallery it has no answer.
+        let (one, only) = (gallery.select(&[0]), ids.select(&[0]));
+        let c = classifier(&one, &[0], &only, Rule::Means);
+        let own = Identities::shared(&asked, &only);
+        assert_eq!(c.answer(&one, own.as_ref(), &by), [None]);
+    }
+
+    #[test]
+    fn a_gallery_of_classes_in_turn_is_calibrated_like_any_other() {
+        // 5,000 classes of two, in turn: a stride of two would ask about one image of each class, or of every other class.
+        let n = 10_000u32;
+        let labels: Vec<u32> = (0..n).map(|i| i % 5000).collect();
+        let at = |i: u32| (10 * (i % 5000)) as f32 + if i < 5000 { 0.0 } else { 1.0 };
+        let gallery = Features::new(1, (0..n).map(at).collect());
+        let ids = Identities::numbered(n as usize);
+        let by = classifier(&gallery, &labels, &ids, Rule::Knn(1)).calibrate(None, 0.99).unwrap();
+        assert_eq!((by.images, by.accuracy, by.threshold), (5000, 1.0, 1.0));
     }
 }

@@ -6,6 +6,7 @@ use super::{
     cluster_quality, compare, rank_quality, verification, vote, weighted_vote,
 };
 use crate::data::{Dataset, find_class};
+use crate::identity::Shared;
 use crate::images::{Features, Vectors};
 use crate::neighbours::{Leave, Neighbour, nearest, ranks_of_matches};
 use alike_kernels::Tier;
@@ -108,6 +109,34 @@ pub struct Comparison {
     pub paired: Paired,
 }
 
+/// Names the images that are drawn where all pairs are too many: judgements of one set draw the same ones.
+const SEED: u64 = 0;
+
+/// What does not count for a test image: the picture itself, and its group if that is asked for.
+struct LeftOut<'a> {
+    itself: bool,
+    shared: Option<Shared>,
+    groups: Option<(&'a [u32], &'a [u32])>,
+}
+
+impl LeftOut<'_> {
+    fn with<T>(&self, then: impl FnOnce(Leave<'_>) -> T) -> T {
+        let own = self.shared.as_ref().map_or(Leave::itself(self.itself), Leave::shared);
+        match self.groups {
+            None => then(own),
+            Some((queries, gallery)) => then(Leave::Either(&own, &Leave::Group { queries, gallery })),
+        }
+    }
+
+    /// By test image: the labels of those members of a gallery that are the same picture.
+    fn own_labels(&self, test: &[u32], gallery: &[u32]) -> Vec<Vec<u32>> {
+        let Some(shared) = &self.shared else {
+            return if self.itself { test.iter().map(|l| vec![*l]).collect() } else { Vec::new() };
+        };
+        shared.labels(gallery)
+    }
+}
+
 /// Neighbours that figures show, at least.
 const SHOWN: usize = 8;
 
@@ -136,13 +165,10 @@ impl Judge {
     }
 
     /// Which of the gallery's images do not count for a test image.
-    fn leave<'a>(&self, data: &'a Dataset) -> Leave<'a> {
+    fn left_out<'a>(&self, data: &'a Dataset) -> LeftOut<'a> {
         let (gallery, itself) = data.gallery();
-        if self.leave_group {
-            Leave::Group { queries: &data.test.groups, gallery: &gallery.groups }
-        } else {
-            Leave::itself(itself)
-        }
+        let groups = self.leave_group.then_some((&data.test.groups[..], &gallery.groups[..]));
+        LeftOut { itself, shared: data.shared(), groups }
     }
 
     /// Refuses what cannot be judged, before time is spent on it.
@@ -173,7 +199,7 @@ impl Judge {
         queries: Vectors<'_>,
     ) -> Result<SpaceJudgement, EvalError> {
         self.check(data)?;
-        let (of_gallery, leave_one_out) = data.gallery();
+        let of_gallery = data.gallery().0;
         let (labels, truth) = (&of_gallery.labels, &data.test.labels);
         let deepest = self.ks.iter().copied().max().unwrap_or(0).max(SHOWN);
         let by_class = data.is_open_set();
@@ -189,17 +215,20 @@ impl Judge {
                 _ => vote(&list.iter().map(|n| labels[n.index]).collect::<Vec<_>>()),
             }
         };
-        let asked = nearest(self.tier, queries, gallery, deepest, self.leave(data), |_, list| {
-            let votes: Vec<u32> = self.ks.iter().map(|k| vote(&list[..list.len().min(*k)])).collect();
-            (list.iter().map(|n| n.index).collect(), votes)
+        let left_out = self.left_out(data);
+        let asked = left_out.with(|leave| {
+            nearest(self.tier, queries, gallery, deepest, leave, |_, list| {
+                let votes: Vec<u32> = self.ks.iter().map(|k| vote(&list[..list.len().min(*k)])).collect();
+                (list.iter().map(|n| n.index).collect(), votes)
+            })
         });
         let (neighbours, votes): (Vec<Vec<usize>>, Vec<Vec<u32>>) = asked.into_iter().unzip();
         let by_k = |(at, k): (usize, &usize)| (*k, judged(votes.iter().map(|v| v[at]).collect()));
         let knn = self.ks.iter().enumerate().map(by_k).collect();
         let means = ClassMeans::new(gallery, labels, data.classes.len());
-        let own = leave_one_out.then_some(&truth[..]);
-        let class_mean = judged(means.classify(queries, own));
-        let verification = verification(queries, truth);
+        let own = left_out.own_labels(truth, labels);
+        let class_mean = judged(means.classify(queries, |i| own.get(i).map_or(&[], Vec::as_slice)));
+        let verification = verification(queries, truth, &data.test.identities, SEED);
         Ok(SpaceJudgement { class_mean, knn, verification, neighbours })
     }
 
@@ -225,13 +254,15 @@ impl Judge {
     ) -> Result<Vec<Option<Quality>>, EvalError> {
         self.check(data)?;
         let (of_gallery, _) = data.gallery();
-        Ok(ranks_of_matches(
-            self.tier,
-            (queries, &data.test.labels),
-            (gallery, &of_gallery.labels),
-            self.leave(data),
-            |_, ranks| (!ranks.is_empty()).then(|| Quality::of_ranks(ranks, ks)),
-        ))
+        Ok(self.left_out(data).with(|leave| {
+            ranks_of_matches(
+                self.tier,
+                (queries, &data.test.labels),
+                (gallery, &of_gallery.labels),
+                leave,
+                |_, ranks| (!ranks.is_empty()).then(|| Quality::of_ranks(ranks, ks)),
+            )
+        }))
     }
 
     /// Judges raw pixels, which no training changes.
@@ -321,20 +352,38 @@ impl Judge {
         };
         // Queries with no match in the gallery cannot be ranked and are left out.
         let mut ranked = Vec::new();
+        let shared = data.shared();
         for (name, &class) in excluded.iter().zip(&ids) {
             let members: Vec<usize> =
                 asking.iter().copied().filter(|&i| data.test.labels[i] == class).collect();
             let r = answering.labels.iter().filter(|l| **l == class).count();
             if r > 0 {
                 let chosen = queries.select(&members);
-                ranked.extend(nearest(
+                let own = shared.as_ref().map(|s| Shared {
+                    queries: members.iter().map(|i| s.queries[*i]).collect(),
+                    gallery: s.gallery.clone(),
+                });
+                // Of the class's images in the gallery, those that are another picture than the query.
+                let others = |q: usize| {
+                    let same = |s: &Shared| {
+                        let own = |(number, label): (&u32, &u32)| *label == class && *number == s.queries[q];
+                        s.gallery.iter().zip(&answering.labels).filter(|m| own(*m)).count()
+                    };
+                    r - own.as_ref().map_or(0, same)
+                };
+                let found = nearest(
                     self.tier,
                     Vectors::Features(&chosen),
                     Vectors::Features(gallery),
                     r,
-                    Leave::None,
-                    |_, list| rank_quality(list.iter().map(|n| answering.labels[n.index] == class), r),
-                ));
+                    own.as_ref().map_or(Leave::None, Leave::shared),
+                    |q, list| {
+                        let r = others(q);
+                        let right = list.iter().map(|n| answering.labels[n.index] == class);
+                        (r > 0).then(|| rank_quality(right.take(r), r))
+                    },
+                );
+                ranked.extend(found.into_iter().flatten());
             }
             let mut lands = BTreeMap::new();
             for &i in &members {

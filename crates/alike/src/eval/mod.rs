@@ -11,6 +11,7 @@ mod few_shot;
 mod health;
 mod judge;
 mod paired;
+mod reference;
 mod retrieval;
 mod saliency;
 mod unseen;
@@ -28,6 +29,7 @@ pub use few_shot::{Accuracy, Episode, EpisodeError, Episodes, FewShot, draw_epis
 pub use health::{Confused, Health, Verdict, health};
 pub use judge::{Comparison, EvalError, Judge, Judgement, SpaceJudgement, Spaces};
 pub use paired::{Difference, Paired, compare, difference};
+pub use reference::Reference;
 pub use retrieval::{Quality, Retrieval, RetrievalReport, rank_quality};
 pub use saliency::{Masking, Saliency, saliency};
 pub use unseen::{Unseen, cluster_quality};

@@ -1,14 +1,19 @@
 //! Verification: are two images of the same class, by a threshold on their distance?
 
 use super::bootstrap::{self, Drawn, percentiles};
+use crate::identity::Identities;
 use crate::images::Vectors;
 use crate::neighbours::squared_distance;
-use crate::rng::{Purpose, SliceRandom, stream};
+use crate::rng::mix;
+use crate::sample;
 use rayon::prelude::*;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Images whose pairs are counted, at most: two million pairs say enough of an error rate.
 const MOST: usize = 2000;
+/// As many pairs.
+const MOST_PAIRS: usize = MOST * (MOST - 1) / 2;
 /// Pairs of each kind that are dealt to folds, at most.
 const FOLDED: usize = 3000;
 /// Folds, as in Labeled Faces in the Wild.
@@ -41,6 +46,8 @@ pub struct Pair {
     pub of: [u32; 2],
     /// Which two images.
     pub images: [u32; 2],
+    /// Follows from the two images' keys, for [`crate::sample`].
+    pub key: u64,
 }
 
 /// Pairs, nearest first.
@@ -81,33 +88,25 @@ impl Pairs {
         pairs.iter_mut().filter(|p| p.distance.is_nan()).for_each(|p| p.distance = f64::INFINITY);
         let genuine = pairs.iter().filter(|p| p.genuine).count();
         let impostor = pairs.len() - genuine;
-        pairs.par_sort_unstable_by(|a, b| a.distance.total_cmp(&b.distance).then(a.images.cmp(&b.images)));
+        pairs.par_sort_unstable_by(|a, b| a.distance.total_cmp(&b.distance).then(a.key.cmp(&b.key)));
         (genuine > 0 && impostor > 0).then_some(Pairs { sorted: pairs, genuine, impostor })
     }
 
-    /// All pairs of the images, or of some of them, evenly spread, where they are many.
-    pub fn all(vectors: Vectors<'_>, labels: &[u32]) -> Option<Pairs> {
-        let n = labels.len();
-        let chosen: Vec<usize> = (0..n.min(MOST)).map(|i| i * n / n.min(MOST)).collect();
-        let d = vectors.d();
-        let mut rows = vec![0.0f32; chosen.len() * d];
-        rows.par_chunks_mut(d).zip(&chosen).for_each(|(row, &i)| vectors.read(i, row));
-        let pairs = (0..chosen.len())
-            .into_par_iter()
-            .flat_map_iter(|i| {
-                let (rows, chosen) = (&rows, &chosen);
-                (i + 1..chosen.len()).map(move |j| {
-                    let (a, b) = (&rows[i * d..][..d], &rows[j * d..][..d]);
-                    let of = [labels[chosen[i]], labels[chosen[j]]];
-                    Pair {
-                        distance: squared_distance(a, b).sqrt(),
-                        genuine: of[0] == of[1],
-                        of,
-                        images: [chosen[i] as u32, chosen[j] as u32],
-                    }
-                })
-            })
-            .collect();
+    /// All pairs of the images, none of a picture with itself. Where there are more than two million, those of some of the
+    /// images: pairs of two classes are of images that are drawn by class, and pairs of one class, which are far fewer, of as many
+    /// images as there is room for. `identities` and `seed` say which ([`crate::sample`]).
+    ///
+    /// # Panics
+    ///
+    /// If there is not a label and an identity for each vector.
+    pub fn all(vectors: Vectors<'_>, labels: &[u32], identities: &Identities, seed: u64) -> Option<Pairs> {
+        assert!(vectors.len() == labels.len() && labels.len() == identities.len(), "pairs: a label for each");
+        let of = (vectors, labels, identities.keys());
+        let apart = |i, j| identities.place(i).is_none() || identities.place(i) != identities.place(j);
+        let of_two = sample::stratified(labels, of.2, MOST, 1, seed);
+        let mut pairs = measured(of, &of_two, |i, j| labels[i] != labels[j] && apart(i, j));
+        let classes = enough_of_each(labels, of.2, seed);
+        pairs.par_extend(classes.into_par_iter().flat_map_iter(|members| measured(of, &members, apart)));
         Pairs::new(pairs)
     }
 
@@ -127,6 +126,7 @@ impl Pairs {
                 // Each stands by itself.
                 of: [n as u32; 2],
                 images: images.map(|i| i as u32),
+                key: mix(n as u64),
             })
             .collect();
         Pairs::new(measured)
@@ -238,10 +238,10 @@ impl Pairs {
         if balanced {
             let each = self.genuine.min(self.impostor).min(FOLDED);
             for genuine in [true, false] {
-                let mut kind: Vec<&Pair> = self.sorted.iter().filter(|p| p.genuine == genuine).collect();
-                let rng = &mut stream(seed, Purpose::Pairs, u64::from(genuine), 0);
-                let (drawn, _) = kind.partial_shuffle(rng, each);
-                drawn.iter().enumerate().for_each(|(i, p)| folds[i % FOLDS].push((p.distance, genuine)));
+                let kind: Vec<&Pair> = self.sorted.iter().filter(|p| p.genuine == genuine).collect();
+                let keys: Vec<u64> = kind.iter().map(|p| p.key).collect();
+                let drawn = sample::some(&keys, each, seed).into_iter();
+                drawn.enumerate().for_each(|(i, p)| folds[i % FOLDS].push((kind[p].distance, genuine)));
             }
         } else {
             let mut all: Vec<&Pair> = self.sorted.iter().collect();
@@ -279,6 +279,50 @@ impl Pairs {
     }
 }
 
+/// By class: images whose pairs of one class are two million at most, thinned in every class alike, but never to fewer than two.
+fn enough_of_each(labels: &[u32], keys: &[u64], seed: u64) -> Vec<Vec<usize>> {
+    let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
+    labels.iter().for_each(|l| *counts.entry(*l).or_default() += 1);
+    let pairs: usize = counts.values().map(|n| n * n.saturating_sub(1) / 2).sum();
+    let most = match pairs {
+        0..=MOST_PAIRS => labels.len(),
+        // Half the images make a quarter of the pairs.
+        _ => (labels.len() as f64 * (MOST_PAIRS as f64 / pairs as f64).sqrt()) as usize,
+    };
+    let mut classes: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    let drawn = sample::stratified(labels, keys, most, 2, seed);
+    drawn.into_iter().for_each(|i| classes.entry(labels[i]).or_default().push(i));
+    classes.into_values().collect()
+}
+
+/// The pairs of some images that are wanted, measured.
+fn measured(
+    (vectors, labels, keys): (Vectors<'_>, &[u32], &[u64]),
+    chosen: &[usize],
+    wanted: impl Fn(usize, usize) -> bool + Sync,
+) -> Vec<Pair> {
+    let d = vectors.d();
+    let mut rows = vec![0.0f32; chosen.len() * d];
+    rows.par_chunks_mut(d).zip(chosen).for_each(|(row, &i)| vectors.read(i, row));
+    let (rows, wanted) = (&rows, &wanted);
+    (0..chosen.len())
+        .into_par_iter()
+        .flat_map_iter(|a| {
+            (a + 1..chosen.len()).filter(move |b| wanted(chosen[a], chosen[*b])).map(move |b| {
+                let (i, j) = (chosen[a].min(chosen[b]), chosen[a].max(chosen[b]));
+                let of = [labels[i], labels[j]];
+                Pair {
+                    distance: squared_distance(&rows[a * d..][..d], &rows[b * d..][..d]).sqrt(),
+                    genuine: of[0] == of[1],
+                    of,
+                    images: [i as u32, j as u32],
+                    key: mix(keys[i] ^ keys[j]),
+                }
+            })
+        })
+        .collect()
+}
+
 /// The threshold by which most pairs are told rightly: half way to the next distance, so that it does not hang on one pair.
 fn best_threshold(mut pairs: Vec<(f64, bool)>) -> f64 {
     pairs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
@@ -299,8 +343,13 @@ fn best_threshold(mut pairs: Vec<(f64, bool)>) -> f64 {
 
 /// The equal error rate of all pairs of the images, or of some of them where they are many. Nothing if there are no pairs of
 /// one kind.
-pub fn verification(vectors: Vectors<'_>, labels: &[u32]) -> Option<Verification> {
-    Pairs::all(vectors, labels).map(|pairs| pairs.equal_error_rate())
+pub fn verification(
+    vectors: Vectors<'_>,
+    labels: &[u32],
+    identities: &Identities,
+    seed: u64,
+) -> Option<Verification> {
+    Pairs::all(vectors, labels, identities, seed).map(|pairs| pairs.equal_error_rate())
 }
 
 #[cfg(test)]
@@ -312,7 +361,7 @@ mod tests {
     fn pairs(same: &[f64], other: &[f64]) -> Pairs {
         let pair = |(i, distance): (usize, &f64), genuine| {
             let of = if genuine { [i as u32; 2] } else { [i as u32, i as u32 + 1] };
-            Pair { distance: *distance, genuine, of, images: [i as u32, 0] }
+            Pair { distance: *distance, genuine, of, images: [i as u32, 0], key: i as u64 }
         };
         let same = same.iter().enumerate().map(|p| pair(p, true));
         Pairs::new(same.chain(other.iter().enumerate().map(|p| pair(p, false))).collect()).unwrap()
@@ -330,14 +379,14 @@ mod tests {
         assert_eq!(eer(&[1.0, 2.0, 3.0, 6.0], &[4.0, 5.5, 7.0, 8.0]), 0.25);
         // All alike: a threshold can only take half of each.
         assert_eq!(eer(&[1.0, 1.0], &[1.0, 1.0, 1.0]), 0.5);
-        let one = Pair { distance: 1.0, genuine: true, of: [0, 0], images: [0, 1] };
+        let one = Pair { distance: 1.0, genuine: true, of: [0, 0], images: [0, 1], key: 0 };
         assert_eq!(Pairs::new(vec![one]), None);
     }
 
     #[test]
     fn every_pair_counts_once() {
         let f = Features::new(1, vec![0.0, 1.0, 5.0, 6.0, 20.0]);
-        let v = verification(Vectors::Features(&f), &[0, 0, 1, 1, 2]).unwrap();
+        let v = verification(Vectors::Features(&f), &[0, 0, 1, 1, 2], &Identities::numbered(5), 0).unwrap();
         assert_eq!((v.genuine, v.impostor, v.eer), (2, 8, 0.0));
         assert!((1.0..=4.0).contains(&v.threshold));
         let given =
@@ -385,13 +434,81 @@ mod tests {
                 (0..n).map(|i| (f64::from(i / 4 * 7 % classes) + 3.0 * value(i)) as f32).collect(),
             );
             let labels: Vec<u32> = (0..n).map(|i| i / 4).collect();
-            let pairs = Pairs::all(Vectors::Features(&f), &labels).unwrap();
+            let pairs =
+                Pairs::all(Vectors::Features(&f), &labels, &Identities::numbered(n as usize), 0).unwrap();
             let [low, high] = pairs.eer_interval(1);
             let eer = pairs.equal_error_rate().eer;
             assert!(low <= eer && eer <= high, "{low} {eer} {high}");
             high - low
         };
         assert!(width(60) < width(12));
+    }
+
+    /// Pairs of a normal spread within classes a unit apart: the rate is `Phi(-d/2)`-like whatever the order.
+    fn spread(labels: &[u32], names: &[u64]) -> Features {
+        let value = |i: u64| (mix(i) >> 40) as f32 / (1u64 << 24) as f32;
+        Features::new(1, labels.iter().zip(names).map(|(l, n)| *l as f32 + 3.0 * value(*n)).collect())
+    }
+
+    #[test]
+    fn classes_in_turn_give_the_rate_of_all_pairs_and_any_order_the_same() {
+        let n = 6000u64;
+        let names: Vec<u64> = (0..n).collect();
+        let labels: Vec<u32> = (0..n).map(|i| (i % 10) as u32).collect();
+        // Every pair, counted one by one.
+        let f = spread(&labels, &names);
+        let (mut same, mut other) = (Vec::new(), Vec::new());
+        for i in 0..n as usize {
+            for j in 0..i {
+                let d = f64::from((f.row(i)[0] - f.row(j)[0]).abs());
+                if labels[i] == labels[j] { same.push(d) } else { other.push(d) }
+            }
+        }
+        other.sort_by(f64::total_cmp);
+        same.sort_by(f64::total_cmp);
+        let share = |list: &[f64], t: f64| list.partition_point(|d| *d <= t) as f64 / list.len() as f64;
+        let all =
+            (0..400).map(|t| f64::from(t) / 100.0).map(|t| (1.0 - share(&same, t)).max(share(&other, t)));
+        let all = all.fold(1.0, f64::min);
+        let judged = |order: &[usize]| {
+            let names: Vec<u64> = order.iter().map(|i| names[*i]).collect();
+            let labels: Vec<u32> = order.iter().map(|i| labels[*i]).collect();
+            let identities = Identities::numbered(n as usize).select(order);
+            let pairs =
+                Pairs::all(Vectors::Features(&spread(&labels, &names)), &labels, &identities, 0).unwrap();
+            (pairs.equal_error_rate(), pairs.folded(true, 3), pairs.at_far(0.01), pairs.eer_interval(1))
+        };
+        let turn: Vec<usize> = (0..n as usize).collect();
+        let shuffled = sample::some(Identities::numbered(n as usize).keys(), n as usize, 9);
+        let mut sorted = turn.clone();
+        sorted.sort_by_key(|i| labels[*i]);
+        let first = judged(&turn);
+        assert!((first.0.eer - all).abs() < 0.004, "{} {all}", first.0.eer);
+        assert_eq!(first, judged(&shuffled));
+        assert_eq!(first, judged(&sorted));
+    }
+
+    #[test]
+    fn people_with_two_photos_each_have_pairs_of_one_class() {
+        let n = 4000u64;
+        let names: Vec<u64> = (0..n).collect();
+        for person in [|i: u64| (i / 2) as u32, |i: u64| (i % 2000) as u32] {
+            let labels: Vec<u32> = (0..n).map(person).collect();
+            let f = spread(&labels, &names);
+            let all = Pairs::all(Vectors::Features(&f), &labels, &Identities::numbered(n as usize), 0);
+            let (genuine, impostor) = all.unwrap().counts();
+            assert_eq!(genuine, 2000);
+            assert!((1_900_000..=MOST_PAIRS).contains(&impostor), "{impostor}");
+        }
+    }
+
+    #[test]
+    fn a_picture_makes_no_pair_with_itself() {
+        let f = Features::new(1, vec![0.0, 0.0, 1.0, 5.0]);
+        let ids =
+            Identities::new(["/a", "/a", "/b", "/c"].into_iter().map(|p| (crate::identity::key(p, ""), p)));
+        let pairs = Pairs::all(Vectors::Features(&f), &[0, 0, 0, 1], &ids, 0).unwrap();
+        assert_eq!(pairs.counts(), (2, 3));
     }
 
     proptest! {

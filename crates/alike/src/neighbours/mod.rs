@@ -8,6 +8,8 @@ pub use exact::{Neighbour, nearest};
 pub use product::squared_distance;
 pub use ranks::ranks_of_matches;
 
+use crate::identity::Shared;
+
 /// Which members of the gallery do not count for a query.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Leave<'a> {
@@ -24,9 +26,16 @@ pub enum Leave<'a> {
         /// By member of the gallery: its group.
         gallery: &'a [u32],
     },
+    /// What either leaves out.
+    Either(&'a Leave<'a>, &'a Leave<'a>),
 }
 
-impl Leave<'_> {
+impl<'a> Leave<'a> {
+    /// Queries that are members of the gallery are not their own neighbours.
+    pub fn shared(shared: &'a Shared) -> Leave<'a> {
+        Leave::Group { queries: &shared.queries, gallery: &shared.gallery }
+    }
+
     /// [`Leave::Itself`] if `yes`.
     pub fn itself(yes: bool) -> Leave<'static> {
         if yes { Leave::Itself } else { Leave::None }
@@ -37,6 +46,7 @@ impl Leave<'_> {
             Leave::None => false,
             Leave::Itself => query == member,
             Leave::Group { queries, gallery } => queries[query] == gallery[member],
+            Leave::Either(one, other) => one.out(query, member) || other.out(query, member),
         }
     }
 }

@@ -22,7 +22,7 @@ impl Report {
     /// Draws the page of `run`. What becomes of unseen classes is shown from `without`, a run that excluded some, or
     /// from `run` itself if that did.
     pub fn new(run: &Evidence<'_>, without: Option<&Evidence<'_>>) -> Report {
-        let sample = Sample::new(run.data.test.len(), run.settings.seed);
+        let sample = Sample::new(&run.data.test.identities, run.settings.seed);
         let triplets = Triplets::draw(run);
         let mut figures = Vec::new();
         if let Some(triplets) = &triplets {
@@ -44,7 +44,10 @@ impl Report {
         figures.push(strips(run));
         figures.extend(why(run));
         let test = &run.data.test;
-        let pairs = |vectors| run.data.labelled.then(|| Pairs::all(vectors, &test.labels)).flatten();
+        let pairs = |vectors| {
+            let all = || Pairs::all(vectors, &test.labels, &test.identities, 0);
+            run.data.labelled.then(all).flatten()
+        };
         if let (Some(image), Some(feature)) =
             (pairs(Vectors::Pixels(&test.images)), pairs(Vectors::Features(run.queries)))
         {

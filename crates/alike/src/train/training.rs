@@ -160,6 +160,7 @@ impl Training {
         let by = WhitenBy {
             images: &part.images,
             labels: (!self.settings.self_supervised).then_some(&part.labels),
+            identities: &part.identities,
             augment: &self.settings.augment,
             seed: self.settings.seed,
         };

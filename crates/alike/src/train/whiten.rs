@@ -2,9 +2,11 @@
 
 use crate::data::Augment;
 use crate::engine::Engine;
+use crate::identity::Identities;
 use crate::images::{Features, Images, Vectors};
 use crate::model::{Layer, Network, NetworkError};
 use crate::projection::{covariance, leading, mean, shrunk};
+use crate::sample;
 use alike_kernels::{Tier, TierError};
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 use std::collections::BTreeMap;
@@ -60,9 +62,11 @@ pub struct WhitenBy<'a> {
     pub images: &'a Images,
     /// Their classes; without them, each image is alike to changed copies of itself alone.
     pub labels: Option<&'a [u32]>,
+    /// Which pictures they are: where they are many, some are drawn.
+    pub identities: &'a Identities,
     /// How images may be changed. Where they may be mirrored, so are these.
     pub augment: &'a Augment,
-    /// Decides how copies are changed.
+    /// Decides which images are drawn, and how copies are changed.
     pub seed: u64,
 }
 
@@ -135,8 +139,13 @@ fn before(
     parameters.extend((0..width * width).map(|i| if i % (width + 1) == 0 { 1.0 } else { 0.0 }));
     parameters.resize(network.parameter_count(), 0.0);
 
-    let n = by.images.len();
-    let some: Vec<usize> = (0..n.min(ENOUGH)).map(|i| i * n / n.min(ENOUGH)).collect();
+    // Two of a class at least: what differs within classes is what is measured.
+    let mut some = match by.labels {
+        Some(labels) => sample::stratified(labels, by.identities.keys(), ENOUGH, 2, by.seed),
+        None => sample::some(by.identities.keys(), ENOUGH, by.seed),
+    };
+    // In the images' own order, so that sums come out the same whether some are drawn or not.
+    some.sort_unstable();
     let few = by.images.select(&some);
     let labels: Vec<u32> = some.iter().map(|&i| by.labels.map_or(i as u32, |l| l[i])).collect();
     let mut views = vec![few.clone()];

@@ -3,6 +3,7 @@
 use crate::golden::Golden;
 use alike::data::{Dataset, Split};
 use alike::eval::{Judge, verification};
+use alike::identity::Identities;
 use alike::images::{Features, Images, Shape, Vectors};
 use alike_kernels::Tier;
 use serde_json::Value;
@@ -54,7 +55,8 @@ fn every_measure_agrees_with_the_references() {
             assert!(low < report.micro.map_at_r && report.micro.map_at_r < high);
         }
     }
-    let ours = verification(Vectors::Features(&gallery), &labels).unwrap();
+    let ours =
+        verification(Vectors::Features(&gallery), &labels, &Identities::numbered(labels.len()), 0).unwrap();
     let theirs = expected["eer"].as_f64().unwrap();
     assert!((ours.eer - theirs).abs() < 1e-6, "{} {theirs}", ours.eer);
     assert_eq!(ours.genuine + ours.impostor, 700 * 699 / 2);

@@ -5,10 +5,11 @@ use crate::args::{AnomalyProtocolArgs, Global};
 use crate::commands::refuse_existing;
 use crate::judged::{Opened, Subject};
 use crate::printer::line;
-use alike::data::{exclude, find_class};
-use alike::eval::{AnomalyMethod, Detection, Detector, percentiles};
+use alike::data::{Split, exclude, find_class};
+use alike::eval::{AnomalyMethod, Detection, Detector, Reference, percentiles};
 use alike::files;
-use alike::images::{Features, Images, Vectors};
+use alike::identity::{Identities, Shared};
+use alike::images::{Features, Vectors};
 use anyhow::{Context, ensure};
 use serde::Serialize;
 use serde_json::json;
@@ -93,18 +94,22 @@ pub(super) fn run(args: &AnomalyProtocolArgs, opened: Opened, global: &Global) -
     ensure!(!tasks.is_empty(), "{} has no class with two training images and a test image", data.name);
     let reference = subject.embed(&train.images)?;
     // Those who ask, of one data set or of two: their pixels and their embeddings.
-    let mut asking: Vec<(&Images, Features)> = Vec::new();
+    let mut asking: Vec<(&Split, Features)> = Vec::new();
     for set in [Some(&data), other.as_ref()].into_iter().flatten() {
-        asking.push((&set.test.images, subject.embed(&set.test.images)?));
+        asking.push((&set.test, subject.embed(&set.test.images)?));
     }
     let (tier, seed) = (subject.tier(), global.seed.unwrap_or(0));
     let mut rows = Vec::new();
     for task in &tasks {
         let labels: Vec<u32> = task.reference.iter().map(|i| train.labels[*i]).collect();
+        let identities = train.identities.select(&task.reference);
+        let own: Vec<Option<Shared>> =
+            asking.iter().map(|(split, _)| Identities::shared(&split.identities, &identities)).collect();
         let mut add =
             |space, method: AnomalyMethod, reference, asking: &[Vectors<'_>]| -> anyhow::Result<()> {
-                let detector = Detector::fit(tier, reference, &labels, method)?;
-                let scores: Vec<f64> = asking.iter().flat_map(|vectors| detector.score(*vectors)).collect();
+                let detector = Detector::fit(tier, Reference::new(reference, &labels, &identities), method)?;
+                let scores = asking.iter().zip(&own).flat_map(|(v, own)| detector.score(*v, own.as_ref()));
+                let scores: Vec<f64> = scores.collect();
                 let detection = Detection::new(&scores, &task.anomaly)
                     .context("there are no anomalies among the test images, or nothing else")?;
                 let draws = Detection::bootstrap(&scores, &task.anomaly, seed);
@@ -114,14 +119,15 @@ pub(super) fn run(args: &AnomalyProtocolArgs, opened: Opened, global: &Global) -
                 Ok(())
             };
         let (pixels, features) = (train.images.select(&task.reference), reference.select(&task.reference));
-        let asked: Vec<Vectors<'_>> = asking.iter().map(|(images, _)| Vectors::Pixels(images)).collect();
+        let asked: Vec<Vectors<'_>> =
+            asking.iter().map(|(split, _)| Vectors::Pixels(&split.images)).collect();
         add("image", AnomalyMethod::Knn { k: 1 }, Vectors::Pixels(&pixels), &asked)?;
         let asked: Vec<Vectors<'_>> = asking.iter().map(|(_, f)| Vectors::Features(f)).collect();
         for method in &args.method {
             add("feature", *method, Vectors::Features(&features), &asked)?;
         }
     }
-    asking.iter().try_for_each(|(images, _)| images.check())?;
+    asking.iter().try_for_each(|(split, _)| split.images.check())?;
     if let Some(path) = &args.csv {
         files::write(path, csv_of(&rows)?.as_bytes())?;
     }

@@ -56,7 +56,7 @@ pub(super) fn run(args: &VerificationArgs, opened: Opened, global: &Global) -> a
     let measure = |vectors: Vectors<'_>| {
         let pairs = match &given {
             Some(given) => Pairs::given(vectors, given),
-            None => Pairs::all(vectors, &split.labels),
+            None => Pairs::all(vectors, &split.labels, &split.identities, 0),
         };
         pairs.context("there are no pairs of one class, or none of two")
     };

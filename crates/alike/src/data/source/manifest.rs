@@ -206,15 +206,6 @@ pub(super) fn from_rows(
             format!("{} of its paths are not in the archive, the first: {first}", missing.len()),
         ));
     }
-    // One picture may be named twice, for two parts of it.
-    let mut seen = std::collections::HashMap::new();
-    for entry in &mut listing.entries {
-        let n = seen.entry(entry.name.clone()).or_insert(0u32);
-        *n += 1;
-        if *n > 1 {
-            entry.name = format!("{}#{n}", entry.name);
-        }
-    }
     drop_classless(&mut listing);
     Ok(listing)
 }
@@ -238,7 +229,7 @@ mod tests {
             (e[0].part, e[0].area, e[0].group.as_deref()),
             (Some(Part::Train), Some([1, 2, 30, 40]), Some("g1"))
         );
-        assert_eq!((e[1].part, e[1].role, e[1].name.as_str()), (Some(Part::Test), Role::Query, "a.png#2"));
+        assert_eq!((e[1].part, e[1].role, e[1].name.as_str()), (Some(Part::Test), Role::Query, "a.png"));
         assert_eq!((e[2].part, e[2].group.as_deref()), (Some(Part::Validation), None));
         let l = table("path,label,is_query,is_gallery\na,x,0,0\nb,x,1,0\nc,x,0,1\n").unwrap();
         let parts: Vec<_> = l.entries.iter().map(|e| (e.part, e.role)).collect();

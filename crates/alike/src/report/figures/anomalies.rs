@@ -4,7 +4,8 @@ use super::histogram::histogram;
 use super::pictures::{PictureRow, Shown, Tone, panel as picture_panel};
 use super::why::{network, reasons};
 use crate::data::{exclude, find_class};
-use crate::eval::{AnomalyMethod, Detection, Detector, percentiles};
+use crate::eval::{AnomalyMethod, Detection, Detector, Reference, percentiles};
+use crate::identity::Identities;
 use crate::images::{Features, Vectors};
 use crate::neighbours::{Leave, Neighbour, nearest};
 use crate::report::evidence::{Evidence, percent, thousands};
@@ -29,10 +30,12 @@ pub(in crate::report) fn anomalies(e: &Evidence<'_>) -> Option<Figure> {
     let kept = exclude(&train.labels, &excluded);
     let reference: Features = e.gallery.select(&kept);
     let labels: Vec<u32> = kept.iter().map(|i| train.labels[*i]).collect();
+    let identities = train.identities.select(&kept);
+    let own = Identities::shared(&test.identities, &identities);
     let anomaly: Vec<bool> = test.labels.iter().map(|l| excluded.contains(l)).collect();
     let scores = |method| -> Option<Vec<f64>> {
-        let detector = Detector::fit(e.tier, Vectors::Features(&reference), &labels, method).ok()?;
-        Some(detector.score(Vectors::Features(e.queries)))
+        let of = Reference::new(Vectors::Features(&reference), &labels, &identities);
+        Some(Detector::fit(e.tier, of, method).ok()?.score(Vectors::Features(e.queries), own.as_ref()))
     };
     let by_distance = scores(AnomalyMethod::Knn { k: 1 })?;
     let mut panels = Vec::new();
@@ -66,12 +69,13 @@ pub(in crate::report) fn anomalies(e: &Evidence<'_>) -> Option<Figure> {
     let mut order: Vec<usize> = (0..test.len()).collect();
     order.sort_by(|a, b| by_distance[*b].total_cmp(&by_distance[*a]).then(a.cmp(b)));
     order.truncate(WORST);
+    let own = Identities::shared(&test.identities.select(&order), &identities);
     let near: Vec<Vec<Neighbour>> = nearest(
         e.tier,
         Vectors::Features(&e.queries.select(&order)),
         Vectors::Features(&reference),
         BESIDE,
-        Leave::None,
+        own.as_ref().map_or(Leave::None, Leave::shared),
         |_, list| list.to_vec(),
     );
     let name = |label: u32| e.data.classes[label as usize].clone();

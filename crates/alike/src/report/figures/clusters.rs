@@ -6,6 +6,7 @@ use crate::eval::{KMeans, agreement, agreement_bootstrap, k_means, percentiles};
 use crate::neighbours::squared_distance;
 use crate::report::evidence::{Evidence, percent, thousands};
 use crate::report::figure::{Figure, Panel};
+use crate::sample;
 use std::collections::BTreeMap;
 
 /// Images that are clustered, at most.
@@ -27,8 +28,7 @@ pub(in crate::report) fn clusters(e: &Evidence<'_>) -> Option<Figure> {
     if test.images.are_floats() || !e.data.labelled {
         return None;
     }
-    let n = test.len();
-    let rows: Vec<usize> = (0..n.min(MOST)).map(|i| i * n / n.min(MOST)).collect();
+    let rows = sample::stratified(&test.labels, test.identities.keys(), MOST, 1, e.settings.seed);
     let labels: Vec<u32> = rows.iter().map(|i| test.labels[*i]).collect();
     let mut kinds = labels.clone();
     kinds.sort_unstable();
@@ -55,7 +55,8 @@ pub(in crate::report) fn clusters(e: &Evidence<'_>) -> Option<Figure> {
         });
         let shown = members.len().min(EACH);
         let others = (0..shown)
-            .map(|k| Shown::new(&test.images, members[k * members.len() / shown], "", Tone::Plain))
+            // Drawn at random: so is the order of the members.
+            .map(|k| Shown::new(&test.images, members[k], "", Tone::Plain))
             .collect();
         PictureRow { lead: None, heading, others }
     };

@@ -4,6 +4,7 @@ use super::pictures::{PictureRow, Shown, Tone, panel as picture_panel};
 use crate::eval::{Verdict, health};
 use crate::report::evidence::{Evidence, thousands};
 use crate::report::figure::Figure;
+use crate::sample;
 
 const K: usize = 10;
 const SHOWN: usize = 24;
@@ -16,8 +17,7 @@ pub(in crate::report) fn doubts(e: &Evidence<'_>) -> Option<Figure> {
     if split.images.are_floats() || !e.data.labelled || split.len() < 3 {
         return None;
     }
-    let n = split.len();
-    let rows: Vec<usize> = (0..n.min(MOST)).map(|i| i * n / n.min(MOST)).collect();
+    let rows = sample::stratified(&split.labels, split.identities.keys(), MOST, K + 1, e.settings.seed);
     let labels: Vec<u32> = rows.iter().map(|i| split.labels[*i]).collect();
     let found = health(e.tier, &e.gallery.select(&rows), &labels, K, |_, _| false);
     let name = |label: u32| e.data.classes[label as usize].clone();

@@ -1,11 +1,12 @@
 //! Image space and feature space, side by side, by their principal components.
 
+use crate::identity::Identities;
 use crate::images::Vectors;
 use crate::projection::Pca;
 use crate::report::evidence::{Evidence, percent, thousands};
 use crate::report::figure::{Figure, N, Panel, WIDTH};
 use crate::report::theme::class_colour;
-use crate::rng::{Purpose, SliceRandom, stream};
+use crate::sample;
 use maud::{Markup, PreEscaped, html};
 use std::fmt::Write;
 
@@ -19,11 +20,8 @@ const SHOWN: usize = 2000;
 
 impl Sample {
     /// A random sample: a regular one would fall in step with a split whose classes take turns.
-    pub(in crate::report) fn new(n: usize, seed: u64) -> Sample {
-        let mut indices: Vec<usize> = (0..n).collect();
-        indices.shuffle(&mut stream(seed, Purpose::Figure, 0, 0));
-        indices.truncate(SHOWN);
-        Sample { indices }
+    pub(in crate::report) fn new(of: &Identities, seed: u64) -> Sample {
+        Sample { indices: sample::some(of.keys(), SHOWN, seed) }
     }
 }
 
