@@ -4,15 +4,15 @@ use crate::args::{Global, SourceArgs, SubjectArgs};
 use crate::commands::{data_of, places, remark, settings};
 use crate::embedder::Embedder;
 use crate::printer::Bars;
-use alike::data::{Dataset, Preparation, PreparationWish, load};
+use alike::data::{Dataset, Preparation, PreparationWish, Split, load};
 use alike::engine::{Engine, PixelGradients};
-use alike::eval::{Judge, Judgement, Pairs, RetrievalReport, SpaceJudgement};
+use alike::eval::{EvalError, Judge, Judgement, RetrievalReport, SpaceJudgement};
 use alike::images::{Features, Images, Vectors};
 use alike::model::Checkpoint;
 use alike::report::Evidence;
 use alike::train::{Metric, Run, Settings, read_metrics};
 use alike_kernels::Tier;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(crate) struct Judged {
     pub(crate) judgement: Judgement,
@@ -50,9 +50,18 @@ impl Opened {
     pub(crate) fn other(&self, what: &str, how: &SourceArgs, global: &Global) -> anyhow::Result<Dataset> {
         let mut request = how.request(what, global.seed.unwrap_or(0));
         let input = self.checkpoint.network.input();
-        let size = request.prepare.size.or(Some([input.h, input.w]));
-        let channels = request.prepare.channels.or(Some(input.c));
-        request.prepare = PreparationWish { size, channels, ..request.prepare };
+        // A class is what it was to the run.
+        request.nested |= self.settings.nested && Path::new(what).is_dir();
+        if input.is_features() {
+            anyhow::ensure!(
+                request.prepare == PreparationWish::default(),
+                "the run was trained on features, which are taken as they are; leave --prepare out"
+            );
+        } else {
+            let size = request.prepare.size.or(Some([input.h, input.w]));
+            let channels = request.prepare.channels.or(Some(input.c));
+            request.prepare = PreparationWish { size, channels, ..request.prepare };
+        }
         let data = load(&request, &places(global), &mut Bars::new(global))?;
         remark(&data, global);
         Ok(data)
@@ -61,6 +70,23 @@ impl Opened {
     /// Refuses data that the network does not take.
     pub(crate) fn fits(&self, data: &Dataset) -> anyhow::Result<()> {
         let input = self.checkpoint.network.input();
+        if input.is_features() != data.shape().is_features() {
+            let [takes, has] =
+                if input.is_features() { ["features", "pictures"] } else { ["pictures", "features"] };
+            anyhow::bail!(
+                "{} has {has}, but the run was trained on {takes}; judge it on {takes} with --data",
+                data.name
+            );
+        }
+        if input.is_features() {
+            anyhow::ensure!(
+                data.shape() == input,
+                "{} has features of {} numbers, but the run was trained on features of {}",
+                data.name,
+                data.shape().c,
+                input.c
+            );
+        }
         anyhow::ensure!(
             data.shape() == input,
             "{} has images of {}, but the network was trained on {input}",
@@ -183,14 +209,25 @@ impl Subject {
         let mut judgement = judge.judge(&data, image, &embedded[0], &embedded[1], excluded)?;
         let seed = self.settings.seed;
         if let Some(verification) = &mut judgement.spaces.feature.verification {
-            let test = &data.test;
-            let pairs = Pairs::all(Vectors::Features(&embedded[1]), &test.labels, &test.identities, 0);
+            let pairs = judge.pairs(&data, Vectors::Features(&embedded[1]));
             verification.interval = pairs.map(|p| p.eer_interval(seed));
         }
         let report = |g, q| judge.retrieval(&data, g, q, ks, seed);
         let pixels = report(Vectors::Pixels(gallery), Vectors::Pixels(queries))?;
         let learned = report(Vectors::Features(&embedded[0]), Vectors::Features(&embedded[1]))?;
         Ok((judgement, [pixels, learned]))
+    }
+
+    /// The groups of a part of the data, if they are to be left out.
+    ///
+    /// # Errors
+    ///
+    /// If it has none.
+    pub(crate) fn groups(&self, split: &Split, leave_group: bool) -> Result<Vec<u32>, EvalError> {
+        if leave_group && split.groups.is_empty() && !split.is_empty() {
+            return Err(EvalError::NoGroups(self.data.name.clone()));
+        }
+        Ok(if leave_group { split.groups.clone() } else { Vec::new() })
     }
 
     /// How many classes the test split has images of.

@@ -3,7 +3,7 @@
 //! | file | content |
 //! |---|---|
 //! | `NAME.npy` | `n x d` floats, a row an image |
-//! | `NAME.csv` | `row,path,class,place`; the class is empty where there is none, `place` is the canonical path, by which an image is known again |
+//! | `NAME.csv` | `row,path,class,place`, and `group` where images have groups; the class is empty where there is none, `place` is the canonical path, by which an image is known again |
 //! | `NAME.json` | the model's fingerprint, `n` and `d` |
 //!
 //! The fingerprint ([`crate::model::Checkpoint::fingerprint`], or several of them) tells whose embeddings they are: those of different models cannot be compared.
@@ -30,6 +30,8 @@ pub struct Gallery {
     pub classes: Vec<String>,
     /// Which `n` pictures these are.
     pub identities: Identities,
+    /// `n` names of groups, empty for an image of no group; none at all where no image is of one.
+    pub groups: Vec<String>,
     /// Whose embeddings these are.
     pub fingerprint: String,
 }
@@ -72,6 +74,7 @@ impl Gallery {
             labels: split.labels.iter().map(|l| data.labelled.then_some(*l)).collect(),
             classes: if data.labelled { data.classes.clone() } else { Vec::new() },
             identities: split.identities.clone(),
+            groups: split.groups.iter().map(|g| data.group_names[*g as usize].clone()).collect(),
             fingerprint,
         }
     }
@@ -92,10 +95,15 @@ impl Gallery {
             names: order.iter().map(|i| self.names[*i].clone()).collect(),
             labels,
             identities: self.identities.select(&order),
+            groups: self.groups_at(&order),
             classes,
             fingerprint: std::mem::take(&mut self.fingerprint),
         };
         order
+    }
+
+    fn groups_at(&self, indices: &[usize]) -> Vec<String> {
+        indices.iter().filter_map(|i| self.groups.get(*i).cloned()).collect()
     }
 
     /// How many images.
@@ -126,6 +134,7 @@ impl Gallery {
             names: indices.iter().map(|i| self.names[*i].clone()).collect(),
             labels: indices.iter().map(|i| self.labels[*i]).collect(),
             identities: self.identities.select(indices),
+            groups: self.groups_at(indices),
             classes: self.classes.clone(),
             fingerprint: self.fingerprint.clone(),
         }
@@ -157,6 +166,12 @@ impl Gallery {
         let mut data = std::mem::replace(&mut self.features, Features::new(1, Vec::new())).into_data();
         data.extend_from_slice(other.features.data());
         self.features = Features::new(other.features.d(), data);
+        if !(self.groups.is_empty() && other.groups.is_empty()) {
+            let (before, more) = (self.names.len(), other.names.len());
+            self.groups.resize(before, String::new());
+            self.groups.extend_from_slice(&other.groups);
+            self.groups.resize(before + more, String::new());
+        }
         self.names.extend_from_slice(&other.names);
         self.identities.append(&other.identities);
         self.labels.extend(other.labels.iter().map(|l| l.map(|l| label[l as usize])));
@@ -184,10 +199,15 @@ impl Gallery {
         let [table, facts] = Gallery::files(npy);
         batch.stage(&table, |out| {
             let mut csv = csv::Writer::from_writer(out);
-            csv.write_record(["row", "path", "class", "place"])?;
+            let grouped = !self.groups.is_empty();
+            csv.write_record(
+                ["row", "path", "class", "place"].into_iter().chain(grouped.then_some("group")),
+            )?;
             for (i, name) in self.names.iter().enumerate() {
                 let place = self.identities.place(i).unwrap_or_default();
-                csv.write_record([i.to_string().as_str(), name, self.class(i).unwrap_or_default(), place])?;
+                let row = [i.to_string().as_str(), name, self.class(i).unwrap_or_default(), place]
+                    .map(str::to_owned);
+                csv.write_record(row.iter().chain(self.groups.get(i)))?;
             }
             csv.flush()
         })?;
@@ -228,12 +248,17 @@ impl Gallery {
         let (mut names, mut labels, mut classes) = (Vec::new(), Vec::new(), Vec::<String>::new());
         let mut places = Vec::new();
         let mut number: HashMap<String, u32> = HashMap::new();
-        for record in csv::Reader::from_reader(&text[..]).records() {
+        let mut groups = Vec::new();
+        let mut csv = csv::Reader::from_reader(&text[..]);
+        let columns = csv.headers().map_err(|e| wrong(&table, e.to_string()))?.clone();
+        let grouped = columns.iter().position(|c| c == "group");
+        for record in csv.records() {
             let record = record.map_err(|e| wrong(&table, e.to_string()))?;
             let (Some(name), Some(class)) = (record.get(1), record.get(2)) else {
                 return Err(wrong(&table, "its columns are not row, path and class".into()));
             };
             names.push(name.to_owned());
+            groups.extend(grouped.map(|at| record.get(at).unwrap_or_default().to_owned()));
             // Galleries of version 0.1 have no places: a path that leads to a file is one.
             let known = record.get(3).filter(|p| !p.is_empty()).map(str::to_owned);
             let found =
@@ -255,7 +280,7 @@ impl Gallery {
         let keys = names.iter().map(|n| identity::key(n, ""));
         let identities = Identities::new(keys.zip(places.iter().map(String::as_str)));
         let features = Features::new(of.d, data);
-        Ok(Gallery { features, names, labels, classes, identities, fingerprint: of.model })
+        Ok(Gallery { features, names, labels, classes, identities, groups, fingerprint: of.model })
     }
 }
 
@@ -275,6 +300,7 @@ mod tests {
                     .zip(["/1", "/2", "/3"])
                     .map(|(n, p)| (identity::key(n, ""), p)),
             ),
+            groups: vec!["g".into(), String::new(), "h, i".into()],
             fingerprint: "mine".into(),
         }
     }
@@ -296,7 +322,8 @@ mod tests {
         std::fs::write(&npy, bytes).unwrap();
         // As version 0.1 wrote it.
         std::fs::write(folder.path().join("g.csv"), "row,path,class\n0,a.png,x\n1,b,\n2,d.png,y\n").unwrap();
-        assert_eq!(Gallery::read(&npy, "mine", 2).unwrap().identities.place(0), Some("a.png"));
+        let old = Gallery::read(&npy, "mine", 2).unwrap();
+        assert_eq!((old.identities.place(0), old.groups.len()), (Some("a.png"), 0));
         std::fs::write(folder.path().join("g.csv"), "row,path,class\n0,a,\n").unwrap();
         assert!(Gallery::read(&npy, "mine", 2).unwrap_err().to_string().contains("names 1 images"));
     }
@@ -310,6 +337,10 @@ mod tests {
         assert_eq!(all.classes, ["x", "y", "z"]);
         assert_eq!(all.labels, [Some(0), None, Some(1), Some(1), None, Some(2)]);
         assert_eq!((all.len(), all.features.len(), all.labelled().1), (6, 6, vec![0, 1, 1, 2]));
+        assert_eq!(all.labelled().0.groups, ["g", "h, i", "g", "h, i"]);
+        let mut some = gallery();
+        some.append(&Gallery { groups: Vec::new(), ..gallery() });
+        assert_eq!(some.groups, ["g", "", "h, i", "", "", ""]);
         // However they were listed, sorted galleries are the same.
         let mut other = more.clone();
         other.append(&gallery());

@@ -73,7 +73,7 @@ impl Identities {
         let gallery: Vec<u32> = gallery.places.iter().map(|p| &**p).enumerate().map(members).collect();
         let own = |place: &Arc<str>| numbers.get(&**place).copied().unwrap_or(u32::MAX);
         let queries: Vec<u32> = queries.places.iter().map(own).collect();
-        queries.iter().any(|q| *q != u32::MAX).then_some(Shared { queries, gallery })
+        queries.iter().any(|q| *q != u32::MAX).then_some(Shared { queries, gallery, groups: Vec::new() })
     }
 
     /// The same of images that are queries and gallery in one. Nothing if no picture stands in the list twice: then an image is
@@ -91,15 +91,45 @@ pub struct Shared {
     pub queries: Vec<u32>,
     /// By member: the number of the first member that is the same picture.
     pub gallery: Vec<u32>,
+    /// By query: its group, where the members have groups: none of these counts for it. [`NO_GROUP`] for a query of no group. If
+    /// nothing is said, a query has the group of the member that it is.
+    pub groups: Vec<u32>,
 }
 
+/// The group of a query that is of none.
+pub const NO_GROUP: u32 = u32::MAX;
+
 impl Shared {
-    /// By query: the labels of those members that are the same picture, given the members' labels.
-    pub fn labels(&self, members: &[u32]) -> Vec<Vec<u32>> {
-        let mut of: HashMap<u32, Vec<u32>> = HashMap::new();
-        self.gallery.iter().zip(members).for_each(|(number, l)| of.entry(*number).or_default().push(*l));
-        self.queries.iter().map(|number| of.get(number).cloned().unwrap_or_default()).collect()
+    /// `queries` that are no members of a gallery of `members`.
+    pub fn none(queries: usize, members: usize) -> Shared {
+        Shared {
+            queries: vec![u32::MAX; queries],
+            gallery: (0..members as u32).collect(),
+            groups: Vec::new(),
+        }
     }
+
+    /// The same with the queries' groups.
+    pub fn of_groups(self, groups: Vec<u32>) -> Shared {
+        Shared { groups, ..self }
+    }
+}
+
+/// By query: those members that share its number in either of two lists of numbers; see [`Shared`] and groups.
+pub fn left_out(each: &[(&[u32], &[u32])], queries: usize) -> Vec<Vec<usize>> {
+    let mut out: Vec<Vec<usize>> = vec![Vec::new(); queries];
+    for (asking, members) in each {
+        let mut of: HashMap<u32, Vec<usize>> = HashMap::new();
+        members.iter().enumerate().for_each(|(i, number)| of.entry(*number).or_default().push(i));
+        for (list, number) in out.iter_mut().zip(*asking) {
+            list.extend(of.get(number).into_iter().flatten());
+        }
+    }
+    out.iter_mut().for_each(|list| {
+        list.sort_unstable();
+        list.dedup();
+    });
+    out
 }
 
 /// The key of an image by its name within its source; `part` tells apart what was cut out of one picture.

@@ -25,6 +25,11 @@ impl Shape {
         self.h * self.w * self.c
     }
 
+    /// Whether this is the shape of features, which are numbers in a row, rather than of pictures.
+    pub fn is_features(self) -> bool {
+        self.h == 1 && self.w == 1
+    }
+
     /// Whether an image of this shape has no pixels.
     pub fn is_empty(self) -> bool {
         self.len() == 0

@@ -27,8 +27,7 @@ pub(crate) struct EvalArgs {
     /// The Ks of Recall@K, Precision@K and NDCG@K [default: 1,5,10]
     #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) at: Vec<u32>,
-    /// Compare no image with those of its own group: what one camera, writer or session took; class means leave out the image
-    /// alone
+    /// Compare no image with those of its own group: what one camera, writer or session took
     #[arg(long)]
     pub(crate) leave_group: bool,
     /// Write the retrieval measures of every class and category to a .csv file
@@ -121,8 +120,11 @@ pub(crate) struct FewShotArgs {
     /// All classes of an episode are of one category, an alphabet say
     #[arg(long)]
     pub(crate) within_category: bool,
+    /// No image asks of a group that its class is learned from: what one camera, writer or session took
+    #[arg(long)]
+    pub(crate) leave_group: bool,
     /// One-shot runs in the layout of Omniglot's all_runs.zip, instead of episodes
-    #[arg(long, value_name = "ZIP|DIR", conflicts_with_all = ["data", "ways", "shots", "queries", "episodes", "within_category"])]
+    #[arg(long, value_name = "ZIP|DIR", conflicts_with_all = ["data", "ways", "shots", "queries", "episodes", "within_category", "leave_group"])]
     pub(crate) runs: Option<PathBuf>,
     /// Write the accuracy of every kind of episodes, or the error of every run, to a .csv file
     #[arg(long, value_name = "FILE")]
@@ -150,6 +152,9 @@ pub(crate) struct VerificationArgs {
     /// The shares of pairs of two classes that may be accepted
     #[arg(long, value_delimiter = ',', default_value = "0.1,0.01,0.001,0.0001", value_parser = share, value_name = "SHARE")]
     pub(crate) far: Vec<f64>,
+    /// Leave pairs of one group out: what one camera, writer or session took
+    #[arg(long, conflicts_with = "pairs")]
+    pub(crate) leave_group: bool,
     /// Tell pairs apart by a column of the data's table: pose, light...
     #[arg(long, value_name = "COLUMN")]
     pub(crate) by: Option<String>,
@@ -181,6 +186,9 @@ pub(crate) struct AnomalyProtocolArgs {
     /// A data set whose test images are all anomalies
     #[arg(long, value_name = "NAME|PATH")]
     pub(crate) against: Option<String>,
+    /// Score no image by references of its own group: what one camera, lot or session took
+    #[arg(long)]
+    pub(crate) leave_group: bool,
     /// Write a row for every class, method and space to a .csv file
     #[arg(long, value_name = "FILE")]
     pub(crate) csv: Option<PathBuf>,
@@ -197,6 +205,9 @@ pub(crate) struct CompareArgs {
     /// Folders of runs on the same data and split; the others are compared with the first
     #[arg(required = true, value_name = "RUN")]
     pub(crate) runs: Vec<PathBuf>,
+    /// Compare no image with those of its own group: what one camera, writer or session took
+    #[arg(long)]
+    pub(crate) leave_group: bool,
     /// Write every run's measures and differences to a .csv file
     #[arg(long, value_name = "FILE")]
     pub(crate) csv: Option<PathBuf>,

@@ -33,12 +33,15 @@ pub(crate) struct SearchArgs {
     /// Images to look for: files, or folders of them
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<PathBuf>,
-    /// What to look among: folders, archives, tables, or what alike embed wrote (.npy) [default: the run's own gallery]
+    /// What to look among: folders, archives, tables, or what alike embed wrote (.npy) [default: all images of the run]
     #[arg(long, value_name = "PATH")]
     pub(crate) gallery: Vec<PathBuf>,
     /// Neighbours of each image
     #[arg(short, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) k: u32,
+    /// Leave out what is of an image's own group: what one camera, writer or session took. Groups are a table's column 'group'
+    #[arg(long)]
+    pub(crate) leave_group: bool,
     /// Draw images and neighbours into a .png or .svg file
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
@@ -61,7 +64,7 @@ pub(crate) enum RuleArg {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  alike classify RUN new/                              by the images that the run was trained on
+  alike classify RUN new/                              by all images of the run, trained on or held back
   alike classify RUN --gallery known/ new.jpg          by a folder of class folders: its classes may be new to the run
   alike enroll RUN --gallery known.npy --class cup cup1.jpg cup2.jpg && alike classify RUN --gallery known.npy new.jpg")]
 pub(crate) struct ClassifyArgs {
@@ -70,7 +73,8 @@ pub(crate) struct ClassifyArgs {
     /// Images to classify: files, or folders of them
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<PathBuf>,
-    /// Images of known class: folders, archives, tables, or what alike embed wrote (.npy) [default: the run's own gallery]
+    /// Images of known class: folders, archives, tables, or what alike embed wrote (.npy) [default: all
+    /// images of the run, trained on or held back]
     #[arg(long, value_name = "PATH")]
     pub(crate) gallery: Vec<PathBuf>,
     /// What decides
@@ -85,6 +89,9 @@ pub(crate) struct ClassifyArgs {
     /// What is farther than this is unknown, instead of what --accept says
     #[arg(long, value_name = "DISTANCE")]
     pub(crate) threshold: Option<f64>,
+    /// Compare no image with those of its own group: what one camera, writer or session took. Groups are a table's column 'group'
+    #[arg(long)]
+    pub(crate) leave_group: bool,
     /// Write the answers to a .csv file
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
@@ -123,7 +130,7 @@ pub(crate) struct EnrollArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  alike verify RUN A.png B.png                     by pairs of the run's test images
+  alike verify RUN A.png B.png                     by pairs of the run's images that were not trained on
   alike verify RUN A.png B.png --known people/     by pairs of a folder of class folders
   alike verify RUN A.png B.png --far 0.001         accept one pair in a thousand wrongly")]
 pub(crate) struct VerifyArgs {
@@ -136,15 +143,18 @@ pub(crate) struct VerifyArgs {
     #[arg(value_name = "B")]
     pub(crate) b: PathBuf,
     /// Images of known classes, whose pairs calibrate the threshold: folders, tables, or what alike embed wrote (.npy) [default:
-    /// the run's test images]
+    /// the run's images that were not trained on]
     #[arg(long, value_name = "PATH")]
     pub(crate) known: Vec<PathBuf>,
     /// The share of pairs of two classes that may be taken for one [default: as large as the share of pairs of one that is
     /// missed]
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub(crate) far: Option<f64>,
+    /// Leave pairs of one group out of the known ones: what one camera, writer or session took
+    #[arg(long)]
+    pub(crate) leave_group: bool,
     /// What is farther apart than this is different, instead of what known pairs say
-    #[arg(long, value_name = "DISTANCE", conflicts_with_all = ["known", "far"])]
+    #[arg(long, value_name = "DISTANCE", conflicts_with_all = ["known", "far", "leave_group"])]
     pub(crate) threshold: Option<f64>,
     #[command(flatten)]
     pub(crate) pictures: PicturesArgs,
@@ -170,6 +180,9 @@ pub(crate) struct AnomalyArgs {
     /// The share of normal images that may raise an alarm
     #[arg(long, default_value_t = 0.01, value_name = "SHARE", value_parser = share)]
     pub(crate) false_alarms: f64,
+    /// Score no image by references of its own group: what one camera, lot or session took. Groups are a table's column 'group'
+    #[arg(long)]
+    pub(crate) leave_group: bool,
     /// Write the scores to a .csv file
     #[arg(long, value_name = "FILE")]
     pub(crate) csv: Option<PathBuf>,
@@ -256,6 +269,15 @@ pub(crate) struct HealthArgs {
     /// Neighbours that judge an image
     #[arg(short, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) k: u32,
+    /// Judge no image by those of its own group: what one camera, writer or session took
+    #[arg(long)]
+    pub(crate) leave_group: bool,
+    /// Leave test images out of cleaned.csv too; what is then judged by is easier than what will come
+    #[arg(long)]
+    pub(crate) clean_test: bool,
+    /// Leave labels in doubt out of cleaned.csv even where the model is not fit to judge them
+    #[arg(long)]
+    pub(crate) drop_doubts: bool,
     /// Replace files that are there
     #[arg(long)]
     pub(crate) force: bool,

@@ -4,16 +4,17 @@ use super::refuse_existing;
 use super::report::draw;
 use crate::args::{AnomalyArgs, Global};
 use crate::printer::{line, note};
-use crate::using::Model;
+use crate::using::{Model, Together, bursts_sentence, numbers_of};
 use alike::data::exclude;
-use alike::eval::{Detector, Reference, alarm_threshold};
+use alike::eval::{Detector, Reference, alarm_threshold, known_or_found};
 use alike::files;
-use alike::identity::Identities;
+use alike::identity::{Identities, Shared};
 use alike::images::{Images, Vectors};
-use alike::neighbours::{Leave, Neighbour, nearest};
+use alike::neighbours::{Neighbour, nearest};
 use alike::report::{PictureRow, Shown, Tone, picture_rows};
 use anyhow::ensure;
 use serde_json::json;
+use std::collections::BTreeSet;
 
 /// Images of a figure.
 const DRAWN: usize = 24;
@@ -30,57 +31,109 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
         let data = model.own_data()?;
         // Classes that were left out of training are not what is normal.
         let excluded = model.excluded(&data)?;
-        let [train, test] =
-            [&data.train, &data.test].map(|split| split.select(&exclude(&split.labels, &excluded)));
+        let test = data.test.select(&exclude(&data.test.labels, &excluded));
         // What was trained on lies nearer to itself than new images do: test images tell how far normal ones are.
         if !test.is_empty() && !data.is_open_set() {
-            held_out = Some((model.embed(&test.images)?, test.identities.clone()));
+            held_out = Some(model.own(&data, &test, "test")?);
         }
-        model.own(&data, &train)?
+        model.own_training(&data, &exclude(&data.train.labels, &excluded))?
     } else {
         model.known(&args.reference)?
     };
+    let answering = known.answering();
+    let trained = model.asked_of_trained(&asked, Some(&known));
     let labels: Vec<u32> = known.gallery.labels.iter().map(|l| l.unwrap_or(0)).collect();
     let reference = Vectors::Features(&known.gallery.features);
     let identities = &known.gallery.identities;
-    let detector = Detector::fit(model.tier(), Reference::new(reference, &labels, identities), args.method)?;
-    let (normal, on) = match &held_out {
-        Some((features, asked)) => {
-            let own = Identities::shared(asked, identities);
-            (detector.score(Vectors::Features(features), own.as_ref()), "test images of the run")
-        }
-        None => {
-            (detector.reference_scores().into_iter().flatten().collect(), "reference images, each left out")
-        }
+    let queries_own = known.own(&asked, args.leave_group)?;
+    // What belongs together, among references and those that calibrate.
+    let n = known.gallery.len();
+    let (groups, found) = {
+        let mut all = known.gallery.clone();
+        held_out.iter().for_each(|more| all.append(&more.gallery));
+        let labels: Vec<u32> = all.labels.iter().map(|l| l.unwrap_or(0)).collect();
+        let named: Vec<u32> = numbers_of(&all.groups);
+        let all_of = Reference::new(Vectors::Features(&all.features), &labels, &all.identities);
+        known_or_found(model.tier(), Reference { groups: &named, ..all_of })
     };
+    if let Some(bursts) = &found {
+        note(
+            global,
+            bursts_sentence(bursts, if held_out.is_some() { "reference and test" } else { "reference" }),
+        );
+    }
+    let together = Together::of(&groups, found.as_ref());
+    let (of_references, of_held_out) = groups.split_at(n.min(groups.len()));
+    // With --leave-group the groups are those that are named.
+    let named = known.groups(args.leave_group)?.0;
+    let detector = Detector::fit(
+        model.tier(),
+        Reference { groups: of_references, ..Reference::new(reference, &labels, identities) },
+        args.method,
+    )?;
+    let (normal, on) = match &held_out {
+        Some(test) => {
+            let own = Identities::shared(&test.gallery.identities, identities)
+                .unwrap_or_else(|| Shared::none(test.gallery.len(), n))
+                .of_groups(of_held_out.to_vec());
+            let features = Vectors::Features(&test.gallery.features);
+            (detector.score(features, Some(&own)), "test images of the run")
+        }
+        None => (detector.reference_scores().into_iter().flatten().collect(), "reference images"),
+    };
+    // What has nothing else to be compared with says nothing.
+    let normal: Vec<f64> = normal.into_iter().filter(|s| s.is_finite()).collect();
     ensure!(
         !normal.is_empty(),
-        "no reference image has another of its class to be compared with; give more with --reference"
+        "no reference image has another of its class{} to be compared with; give more with --reference",
+        if together == Together::Image { "" } else { ", and of another group," }
     );
     let calibrated = normal.len();
+    let independent = match &held_out {
+        _ if groups.is_empty() => calibrated,
+        Some(_) => of_held_out.iter().collect::<BTreeSet<_>>().len(),
+        None => of_references.iter().collect::<BTreeSet<_>>().len(),
+    };
     let threshold = alarm_threshold(normal, args.false_alarms);
-    if (calibrated as f64) * args.false_alarms < 1.0 {
+    if (independent as f64) * args.false_alarms < 1.0 {
         note(
             global,
             format!(
-                "{calibrated} normal images cannot tell a rate of {} false alarms: the largest of their scores is the threshold",
+                "{independent} {} cannot tell a rate of {} false alarms: the largest of their scores is the threshold",
+                match together {
+                    Together::Image => "normal images",
+                    Together::Group => "groups of normal images",
+                    Together::Burst => "bursts and single images that are normal",
+                },
                 args.false_alarms
             ),
         );
     }
+    if held_out.is_none() && (0..n).all(|i| known.trained(i) == Some(true)) {
+        note(
+            global,
+            "these were trained on: new normal images lie farther from them than they do from each other, so more than promised will \
+             raise an alarm; give images that were not trained on with --reference",
+        );
+    }
     let queries = model.embed(&asked.train.images)?;
-    let own = Identities::shared(&asked.train.identities, identities);
-    let scores = detector.score(Vectors::Features(&queries), own.as_ref());
+    let asking = Detector::fit(
+        model.tier(),
+        Reference { groups: &named, ..Reference::new(reference, &labels, identities) },
+        args.method,
+    )?;
+    let scores = asking.score(Vectors::Features(&queries), Some(&queries_own));
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
     let alarms = scores.iter().filter(|s| **s > threshold).count();
     note(
         global,
         format!(
-            "{} reference images; by {} an alarm is a score above {threshold:.4}, as {:.2} % of {calibrated} {on} have",
-            labels.len(),
+            "normal are {}; by {} an alarm is a score above {threshold:.4}, as {:.2} % of {calibrated} {on} have, {}",
+            answering.sentence(),
             args.method,
-            100.0 * args.false_alarms
+            100.0 * args.false_alarms,
+            together.left_out()
         ),
     );
     if let Some(path) = &args.csv {
@@ -100,12 +153,15 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
     if let Some(out) = &args.out {
         let shown = &order[..order.len().min(DRAWN)];
         let rows = queries.select(shown);
-        let own = Identities::shared(&asked.train.identities.select(shown), identities);
-        let leave = own.as_ref().map_or(Leave::None, Leave::shared);
-        let near: Vec<Vec<Neighbour>> =
-            nearest(model.tier(), Vectors::Features(&rows), reference, BESIDE, leave, |_, list| {
-                list.to_vec()
-            });
+        let own = Shared {
+            queries: shown.iter().map(|i| queries_own.queries[*i]).collect(),
+            groups: shown.iter().map(|i| queries_own.groups[*i]).collect(),
+            ..queries_own.clone()
+        };
+        let of = Reference { groups: &named, ..Reference::new(reference, &labels, identities) };
+        let near: Vec<Vec<Neighbour>> = of.leaving(Some(&own), |leave| {
+            nearest(model.tier(), Vectors::Features(&rows), reference, BESIDE, leave, |_, list| list.to_vec())
+        });
         let pictures: Vec<Vec<Option<(Images, usize)>>> =
             near.iter().map(|list| list.iter().map(|n| model.find(&known, n.index)).collect()).collect();
         let blank = model.blank();
@@ -137,11 +193,15 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
     if global.json {
         let all: Vec<_> = order
             .iter()
-            .map(|&i| json!({ "path": asked.train.names[i], "score": scores[i], "alarm": scores[i] > threshold }))
+            .map(|&i| {
+                json!({ "path": asked.train.names[i], "score": scores[i], "alarm": scores[i] > threshold,
+                    "trained_on": trained[i] })
+            })
             .collect();
         return line(
             json!({ "method": args.method.to_string(), "threshold": threshold, "false_alarms": args.false_alarms,
-                    "calibrated_on": calibrated, "alarms": alarms, "images": all })
+                    "reference": answering, "calibrated_on": calibrated, "leaving_out": together.word(),
+                    "independent": independent, "bursts": found, "alarms": alarms, "images": all })
             .to_string(),
         );
     }

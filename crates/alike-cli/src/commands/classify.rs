@@ -3,13 +3,16 @@
 use super::refuse_existing;
 use crate::args::{ClassifyArgs, Global, RuleArg};
 use crate::printer::{line, note};
-use crate::using::Model;
-use alike::eval::{Answer, Calibration, Classifier, Reference, Rule};
+use crate::using::{Model, Together, bursts_sentence, with_others};
+use alike::eval::{Answer, Calibration, Classifier, Reference, Rule, known_or_found};
 use alike::files;
-use alike::identity::Identities;
 use alike::images::Vectors;
+use alike::sample;
 use anyhow::ensure;
 use serde_json::json;
+
+/// Images that a gallery is calibrated on, at most.
+const CALIBRATED: usize = 5000;
 
 pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
     if let Some(out) = &args.out {
@@ -17,36 +20,52 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
     }
     let mut model = Model::open(&args.run, &args.pictures, global)?;
     let asked = model.pictures(&args.images)?;
-    let mut held_out = None;
-    let known = if args.gallery.is_empty() {
+    let (known, seen) = if args.gallery.is_empty() {
         let data = model.own_data()?;
         ensure!(data.labelled, "{} has no classes; give images of known class with --gallery", data.name);
-        let (gallery, itself) = data.gallery();
-        // Images that were trained on lie nearer to each other than new ones do: test images tell how near those are.
-        if !itself && !data.test.is_empty() {
-            held_out = Some((model.embed(&data.test.images)?, data.test.clone()));
-        }
-        model.own(&data, gallery)?.gallery
+        (model.own_all(&data)?, true)
     } else {
-        model.known(&args.gallery)?.gallery
+        (model.known(&args.gallery)?, false)
     };
     let (known, labels) = known.labelled();
-    let names = &known.names;
     ensure!(
         !labels.is_empty(),
         "the gallery has no classes; give a folder of class folders, or a table with a column 'class'"
     );
+    let own = known.own(&asked, args.leave_group)?;
+    let answering = known.answering();
+    let trained = model.asked_of_trained(&asked, Some(&known));
+    let (gallery, names) = (&known.gallery, &known.gallery.names);
     let rule = match args.rule {
         RuleArg::Knn => Rule::Knn(args.k as usize),
         RuleArg::Weighted => Rule::Weighted(args.k as usize),
         RuleArg::Means => Rule::Means,
     };
-    let gallery = Reference::new(Vectors::Features(&known.features), &labels, &known.identities);
-    let classifier = Classifier::new(model.tier(), gallery, known.classes.len(), rule);
-    let held_out = held_out
-        .as_ref()
-        .map(|(f, split)| Reference::new(Vectors::Features(f), &split.labels, &split.identities));
-    let calibrated = classifier.calibrate(held_out, args.accept);
+    // New images are of no burst and no group that is known: what calibrates is compared with other groups alone.
+    let (groups, _) = known.groups(args.leave_group)?;
+    let features = Vectors::Features(&gallery.features);
+    let plain = Reference::new(features, &labels, &gallery.identities);
+    let (groups, found) = known_or_found(model.tier(), Reference { groups: &groups, ..plain });
+    let together = Together::of(&groups, found.as_ref());
+    if let Some(bursts) = &found {
+        note(global, bursts_sentence(bursts, "gallery"));
+    }
+    let classifier =
+        Classifier::new(model.tier(), Reference { groups: &groups, ..plain }, gallery.classes.len(), rule);
+    // Images that were trained on lie nearer to each other than new ones do: those held back tell how near these are.
+    let with_others = with_others(&labels, &groups);
+    let new: Vec<usize> = with_others.iter().copied().filter(|i| known.trained(*i) != Some(true)).collect();
+    let on_trained = new.is_empty() && with_others.iter().any(|i| known.trained(*i) == Some(true));
+    let rows = if new.is_empty() { with_others } else { new };
+    let keys = gallery.identities.keys();
+    let rows = {
+        let (of, keys): (Vec<u32>, Vec<u64>) = rows.iter().map(|i| (labels[*i], keys[*i])).unzip();
+        sample::stratified(&of, &keys, CALIBRATED, 1, 0).into_iter().map(|k| rows[k]).collect::<Vec<_>>()
+    };
+    let asking = gallery.select(&rows);
+    let truth: Vec<u32> = rows.iter().map(|i| labels[*i]).collect();
+    let held_out = Reference::new(Vectors::Features(&asking.features), &truth, &asking.identities);
+    let calibrated = classifier.calibrate((!rows.is_empty()).then_some(held_out), args.accept);
     let by = match (args.threshold, calibrated) {
         (Some(threshold), Ok(by)) => Calibration { threshold, ..by },
         // Distances say nothing of confidence then: it falls with the squared distance itself.
@@ -55,42 +74,57 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
         }
         (None, by) => by?,
     };
+    let calibrated_on = match (seen, on_trained) {
+        _ if by.images == 0 => "nothing",
+        (_, true) => "images that were trained on",
+        (true, false) => "images that were not trained on",
+        (false, false) => "images of the gallery",
+    };
     note(
         global,
         format!(
-            "{} known images of {} classes; unknown beyond {:.4}{}",
-            labels.len(),
-            known.classes.len(),
+            "known are {}; unknown beyond {:.4}{}",
+            answering.sentence(),
             by.threshold,
             match args.threshold {
                 Some(_) => String::new(),
                 None => format!(
-                    ", which {:.1} % of {} images of known class are within ({:.2} % of them classified rightly)",
+                    ", which {:.1} % of {} {calibrated_on} are within ({:.2} % of them classified rightly), {}",
                     100.0 * by.accept,
                     by.images,
-                    100.0 * by.accuracy
+                    100.0 * by.accuracy,
+                    together.left_out()
                 ),
             }
         ),
     );
-    let own = Identities::shared(&asked.train.identities, &known.identities);
-    let answers = classifier.answer(&model.embed(&asked.train.images)?, own.as_ref(), &by);
-    let said = |a: &Answer| if a.known { known.classes[a.class as usize].as_str() } else { "unknown" };
+    if on_trained && args.threshold.is_none() {
+        note(
+            global,
+            "new images lie farther from these than they do from each other, so more than promised will be unknown; give \
+                      images that were not trained on with --gallery",
+        );
+    }
+    let answers = classifier.answer(&model.embed(&asked.train.images)?, Some(&own), &by);
+    let said = |a: &Answer| if a.known { gallery.classes[a.class as usize].as_str() } else { "unknown" };
+    // What is of no known class has no confidence, and without calibration there is none.
+    let confidence = |a: &Answer| (a.known && by.images > 0).then_some(a.confidence);
     if let Some(out) = &args.out {
         let mut csv = csv::Writer::from_writer(Vec::new());
-        csv.write_record(["path", "answer", "nearest_class", "distance", "confidence", "nearest"])?;
+        csv.write_record(["path", "answer", "known", "nearest_class", "distance", "confidence", "nearest"])?;
         for (path, a) in asked.train.names.iter().zip(&answers) {
             let Some(a) = a else {
-                csv.write_record([path, "", "", "", "", ""])?;
+                csv.write_record([path, "", "", "", "", "", ""])?;
                 continue;
             };
             let nearest = a.nearest.map_or("", |i| names[i].as_str());
             csv.write_record([
-                path,
+                path.as_str(),
                 said(a),
-                &known.classes[a.class as usize],
+                if a.known { "true" } else { "false" },
+                &gallery.classes[a.class as usize],
                 &a.distance.to_string(),
-                &a.confidence.to_string(),
+                &confidence(a).map_or(String::new(), |c| c.to_string()),
                 nearest,
             ])?;
         }
@@ -101,30 +135,39 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
             .train
             .names
             .iter()
-            .zip(&answers)
-            .map(|(path, a)| {
+            .zip(answers.iter().zip(&trained))
+            .map(|(path, (a, trained))| {
                 let Some(a) = a else { return json!({ "path": path, "class": null, "known": false }) };
                 json!({
                     "path": path,
                     "class": a.known.then(|| said(a)),
-                    "nearest_class": known.classes[a.class as usize],
+                    "nearest_class": gallery.classes[a.class as usize],
                     "known": a.known,
                     "distance": a.distance,
-                    "confidence": a.confidence,
+                    "confidence": confidence(a),
                     "nearest": a.nearest.map(|i| &names[i]),
+                    "trained_on": trained,
                 })
             })
             .collect();
-        return line(json!({ "calibration": by, "answers": all }).to_string());
+        let calibration = json!({ "images": by.images, "accuracy": by.accuracy, "accept": by.accept, "threshold": by.threshold,
+            "temperature": (by.images > 0).then_some(by.temperature), "on": calibrated_on, "leaving_out": together.word() });
+        return line(
+            json!({ "gallery": answering, "calibration": calibration, "bursts": found, "answers": all })
+                .to_string(),
+        );
     }
     for (path, a) in asked.train.names.iter().zip(&answers) {
         let Some(a) = a else {
             line(format!("{path}  no answer: the gallery holds no other image"))?;
             continue;
         };
-        let class = &known.classes[a.class as usize];
+        let class = &gallery.classes[a.class as usize];
         let how = if a.known {
-            format!("{class}  confidence {:.3}, distance {:.4}", a.confidence, a.distance)
+            let sure = confidence(a).map_or(String::new(), |c| format!("confidence {c:.3}, "));
+            format!("{class}  {sure}distance {:.4}", a.distance)
+        } else if gallery.classes.iter().any(|c| c == "unknown") {
+            format!("none of these classes  nearest is {class} at distance {:.4}", a.distance)
         } else {
             format!("unknown  nearest is {class} at distance {:.4}", a.distance)
         };

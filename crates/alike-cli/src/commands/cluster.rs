@@ -42,7 +42,9 @@ pub(crate) fn run(args: &ClusterArgs, global: &Global) -> anyhow::Result<()> {
     let mut model = Model::open(&args.run, &args.pictures, global)?;
     let known = if args.images.is_empty() {
         let data = model.own_data()?;
-        model.own(&data, if data.test.is_empty() { &data.train } else { &data.test })?
+        let (split, part) =
+            if data.test.is_empty() { (&data.train, "training") } else { (&data.test, "test") };
+        model.own(&data, split, part)?
     } else {
         model.known(&args.images)?
     };

@@ -5,7 +5,7 @@ use super::refuse_existing;
 use crate::args::{CompareArgs, Global};
 use crate::judged::{Opened, Subject};
 use crate::printer::line;
-use alike::eval::{Difference, Judge, Quality, difference, verification};
+use alike::eval::{Difference, Judge, Quality, difference};
 use alike::files;
 use alike::images::Vectors;
 use alike::train::Run;
@@ -117,7 +117,7 @@ fn table(all: &[Judged]) -> anyhow::Result<String> {
 fn judge(name: String, opened: Opened, args: &CompareArgs, global: &Global) -> anyhow::Result<Judged> {
     let mut subject = Subject::of(opened, &args.subject, global)?;
     let data = subject.data.clone();
-    let judge = Judge::new(subject.tier(), &[1]);
+    let judge = Judge::new(subject.tier(), &[1]).leaving_groups(args.leave_group);
     judge.check(&data)?;
     let (gallery, itself) = data.gallery();
     let queries = subject.embed(&data.test.images)?;
@@ -131,7 +131,7 @@ fn judge(name: String, opened: Opened, args: &CompareArgs, global: &Global) -> a
     Ok(Judged {
         run: name,
         means: means.into_iter().collect(),
-        eer: verification(q, &data.test.labels, &data.test.identities, 0).map(|v| v.eer),
+        eer: judge.pairs(&data, q).map(|pairs| pairs.equal_error_rate().eer),
         against_first: BTreeMap::new(),
         each,
         open_set: data.is_open_set(),

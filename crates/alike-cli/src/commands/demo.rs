@@ -95,9 +95,9 @@ fn print(
         return line(all.to_string());
     }
     line("by the recipe 'seed'")?;
-    table(&judged.judgement)?;
+    table(&judged.judgement, true)?;
     unseen(&without.judgement)?;
     line("\nby the recipe 'fast'")?;
-    table(&fast.judgement)?;
+    table(&fast.judgement, true)?;
     line(format!("\n{fast_page}\n{page}"))
 }

@@ -16,8 +16,7 @@ pub(crate) fn run(args: &ExplainArgs, global: &Global) -> anyhow::Result<()> {
     let model = Model::open(&args.run, &args.pictures, global)?;
     anyhow::ensure!(model.embedder().is_one(), "one network is explained at a time; leave --with out");
     let one = model.embedder().first();
-    let two = model.pictures(&[args.a.clone(), args.b.clone()])?;
-    anyhow::ensure!(two.train.len() == 2, "explain compares two images, but {} were read", two.train.len());
+    let two = model.two(&args.a, &args.b, "explain")?;
     let images = &two.train.images;
     let mut network = PixelGradients::new(&one.network, &one.parameters, model.tier());
     let why = saliency(&mut network, [(images, 0), (images, 1)], global.seed.unwrap_or(0));

@@ -6,6 +6,7 @@ use crate::printer::{line, note};
 use crate::using::Model;
 use alike::data::{Dataset, Split};
 use alike::files;
+use alike::identity::{Identities, Shared};
 use alike::images::{Features, Images, Vectors};
 use alike::neighbours::{Leave, Neighbour, nearest};
 use alike::projection::{Pca, TSNE_NEIGHBOURS, tsne, umap};
@@ -131,11 +132,15 @@ fn colours(
     for (p, part) in parts.iter().enumerate() {
         let rows: Vec<usize> = (0..chosen.len()).filter(|c| chosen[*c].0 == p).collect();
         let asked = part.2.select(&rows.iter().map(|c| chosen[*c].1).collect::<Vec<_>>());
-        let members: Vec<u32> = (0..parts[0].2.len() as u32).collect();
-        // An image of the reference is not its own neighbour.
-        let own: Vec<u32> =
-            rows.iter().map(|c| if p == 0 { chosen[*c].1 as u32 } else { u32::MAX }).collect();
-        let leave = Leave::Group { queries: &own, gallery: &members };
+        // An image of the reference is not its own neighbour, in whichever part it is named again.
+        let (of, members) = (&part.1.identities, &parts[0].1.identities);
+        let same = Identities::shared(of, members).unwrap_or_else(|| Shared::none(of.len(), members.len()));
+        let asks = |at: usize| match same.queries[at] {
+            u32::MAX if p == 0 => same.gallery[at],
+            number => number,
+        };
+        let own: Vec<u32> = rows.iter().map(|c| asks(chosen[*c].1)).collect();
+        let leave = Leave::Group { queries: &own, gallery: &same.gallery };
         let found =
             nearest(model.tier(), Vectors::Features(&asked), reference, 1, leave, |_, l| l.first().copied());
         rows.iter().zip(found).for_each(|(c, n)| near[*c] = n);

@@ -11,32 +11,46 @@ use serde_json::json;
 
 pub(crate) fn run(args: &VerifyArgs, global: &Global) -> anyhow::Result<()> {
     let mut model = Model::open(&args.run, &args.pictures, global)?;
-    let two = model.pictures(&[args.a.clone(), args.b.clone()])?;
-    anyhow::ensure!(two.train.len() == 2, "verify compares two images, but {} were read", two.train.len());
+    let two = model.two(&args.a, &args.b, "verify")?;
+    let trained = model.asked_of_trained(&two, None);
     let features = model.embed(&two.train.images)?;
     let distance = squared_distance(features.row(0), features.row(1)).sqrt();
     if let Some(threshold) = args.threshold {
         let same = distance <= threshold;
         if global.json {
-            return line(json!({ "same": same, "distance": distance, "threshold": threshold }).to_string());
+            return line(
+                json!({ "same": same, "distance": distance, "threshold": threshold, "trained_on": trained })
+                    .to_string(),
+            );
         }
         return line(format!("{}: distance {distance:.4}, threshold {threshold:.4}", word(same)));
     }
-    let (features, labels, identities) = if args.known.is_empty() {
+    let known = if args.known.is_empty() {
         let data = model.own_data()?;
         anyhow::ensure!(
             data.labelled,
             "{} has no classes; give images of known classes with --known, or a --threshold",
             data.name
         );
-        let features = model.embed(&data.test.images)?;
-        (features, data.test.labels, data.test.identities)
+        // Images that were trained on lie nearer to each other than new ones do.
+        let all = model.own_all(&data)?;
+        let new: Vec<usize> = (0..all.gallery.len()).filter(|i| all.trained(*i) == Some(false)).collect();
+        let mut known = all.select(&new);
+        known.call(format!("images of the run ({}) that were not trained on", data.name));
+        known
     } else {
-        let (known, labels) = model.known(&args.known)?.gallery.labelled();
-        (known.features, labels, known.identities)
+        model.known(&args.known)?
     };
-    let pairs = Pairs::all(Vectors::Features(&features), &labels, &identities, 0)
-        .context("the known images make no pairs of one class, or none of two; give others with --known, or a --threshold")?;
+    let (known, labels) = known.labelled();
+    let answering = known.answering();
+    let groups = if args.leave_group { known.groups(true)?.0 } else { Vec::new() };
+    let (vectors, identities) = (Vectors::Features(&known.gallery.features), &known.gallery.identities);
+    let pairs = Pairs::leaving_groups(vectors, &labels, identities, &groups, 0).with_context(|| {
+        format!(
+            "{} make no pairs of one class, or none of two; give others with --known, or a --threshold",
+            answering.sentence()
+        )
+    })?;
     let eer = pairs.equal_error_rate();
     let (threshold, why) = match args.far {
         None => (
@@ -62,16 +76,17 @@ pub(crate) fn run(args: &VerifyArgs, global: &Global) -> anyhow::Result<()> {
             json!({
                 "same": same, "distance": distance, "threshold": threshold, "eer": eer.eer,
                 "genuine_pairs": one, "impostor_pairs": two,
-                "genuine_nearer": genuine, "impostor_nearer": impostor,
+                "genuine_nearer": genuine, "impostor_nearer": impostor, "gallery": answering, "trained_on": trained,
             })
             .to_string(),
         );
     }
     line(format!("{}: distance {distance:.4}, threshold {threshold:.4} ({why})", word(same)))?;
     line(format!(
-        "nearer than {:.1} % of known pairs of one class, and than {:.1} % of those of two",
+        "nearer than {:.1} % of known pairs of one class, and than {:.1} % of those of two; known are {}",
         100.0 * (1.0 - genuine),
-        100.0 * (1.0 - impostor)
+        100.0 * (1.0 - impostor),
+        answering.sentence()
     ))
 }
 

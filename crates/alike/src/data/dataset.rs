@@ -72,6 +72,8 @@ pub struct Dataset {
     pub classes: Vec<String>,
     /// By label: what the class is a kind of. None where there are no categories.
     pub categories: Vec<String>,
+    /// By number of a group: its name. None where there are no groups.
+    pub group_names: Vec<String>,
     /// What is trained on; the gallery when judging, unless the classes of the test split are others.
     pub train: Split,
     /// The queries when judging.
@@ -106,6 +108,7 @@ impl Dataset {
             origin: origin.into(),
             classes,
             categories: Vec::new(),
+            group_names: Vec::new(),
             preparation: Preparation::exact(train.images.shape()),
             train,
             test,

@@ -5,7 +5,7 @@ use super::load::split;
 use super::picture::{Decoding, header};
 use super::prepare::Resize;
 use super::survey::Survey;
-use super::{DataError, Dataset, Failure, Places, Preparation, Progress, Request, Unit, list};
+use super::{DataError, Dataset, Failure, Places, Preparation, Progress, Request, Unit, list, same_picture};
 use crate::images::Shape;
 use md5::{Digest, Md5};
 use rayon::prelude::*;
@@ -18,6 +18,8 @@ const ENOUGH: usize = 5;
 const BITS: u32 = 3;
 /// By how much their thumbnails differ, as a share of what each differs from its own mean.
 const DIFFERENCE: f64 = 0.1;
+/// Formats that lose something.
+pub(super) const LOSSY: [&str; 2] = ["JPEG", "WebP"];
 /// Side of a thumbnail.
 const THUMB: usize = 16;
 /// Images of one quarter of a hash that each is compared with: sets of blank pages must end some day.
@@ -120,7 +122,7 @@ pub fn inspect(
             }
         }
     }
-    twice(entries, &looks, &mut all);
+    twice(&listing, &looks, &mut all);
     all.few = all.classes.iter().filter(|(_, n)| **n < ENOUGH).map(|(c, _)| c.clone()).collect();
     if listing.rows.is_none()
         && let Some(survey) = Survey::of(&listing)
@@ -189,7 +191,8 @@ fn look(listing: &Listing, reader: &mut super::listing::Reader<'_>, entry: &Entr
 }
 
 /// Finds what is there twice.
-fn twice(entries: &[Entry], looks: &[Result<Look, String>], all: &mut Inspection) {
+fn twice(listing: &Listing, looks: &[Result<Look, String>], all: &mut Inspection) {
+    let entries = &listing.entries;
     let seen: Vec<(usize, &Look)> = looks
         .iter()
         .enumerate()
@@ -227,6 +230,24 @@ fn twice(entries: &[Entry], looks: &[Result<Look, String>], all: &mut Inspection
         .collect();
     near.sort_unstable();
     near.dedup();
+    // Thumbnails that look alike are looked at as they are: photographs of one thing are no copies.
+    let mut near: Vec<[usize; 2]> = near
+        .into_par_iter()
+        .map_init(
+            || listing.reader(),
+            |reader, pair| {
+                let lossless = pair
+                    .iter()
+                    .all(|i| looks[*i].as_ref().is_ok_and(|l| !LOSSY.contains(&l.format.as_str())));
+                let [Ok(a), Ok(b)] = pair.map(|i| reader.picture(&entries[i], Decoding::default())) else {
+                    return None;
+                };
+                same_picture(&a, &b, lossless).then_some(pair)
+            },
+        )
+        .flatten()
+        .collect();
+    near.sort_unstable();
     all.near = near.iter().map(|p| p.map(|i| entries[i].name.clone())).collect();
     pairs.extend(near);
     let test = |i: usize| entries[i].part == Some(Part::Test);

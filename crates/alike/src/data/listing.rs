@@ -55,6 +55,8 @@ pub struct Entry {
     pub area: Option<[u32; 4]>,
     /// Turned counter-clockwise by so many quarters.
     pub quarters: u8,
+    /// What the table says of it in columns that mean nothing here, in the order of [`Listing::more`].
+    pub(super) more: Vec<String>,
     pub(super) place: Place,
     /// Follows from its name within its source.
     pub(super) key: u64,
@@ -91,6 +93,7 @@ impl Entry {
             group: None,
             area: None,
             quarters: 0,
+            more: Vec::new(),
             place,
         }
     }
@@ -127,6 +130,8 @@ pub struct Listing {
     pub entries: Vec<Entry>,
     /// Files that are no pictures by their names.
     pub ignored: usize,
+    /// Columns of the source's table that mean nothing here.
+    pub(super) more: Vec<String>,
     /// What a user should know of how the source was read.
     pub notes: Vec<String>,
     pub(super) archives: Vec<Archive>,

@@ -52,7 +52,7 @@ impl From<&str> for Request {
 }
 
 /// The path that a user means by `what`, if there is one: as it stands, or in the folder of data.
-fn path_of(what: &str, places: &Places) -> Option<PathBuf> {
+pub(super) fn path_of(what: &str, places: &Places) -> Option<PathBuf> {
     let path = Path::new(what);
     if path.exists() || what.contains('{') {
         return Some(path.to_owned());
@@ -252,10 +252,15 @@ pub(super) fn finish(
     Ok(gather(what, &listing.entries, &kept, (&images, &identities)))
 }
 
-/// Pictures, and folders or files of them, all as one part and prepared as given: what a model embeds.
+/// Pictures, and folders or files of them, all as one part and prepared as given: what a model embeds. `nested` is as in a [`Request`].
+///
+/// # Errors
+///
+/// If something cannot be read, or the model takes features and these are pictures, or the other way round.
 pub fn load_pictures(
     paths: &[PathBuf],
     preparation: &Preparation,
+    nested: bool,
     on_error: OnError,
     places: &Places,
     progress: &mut dyn Progress,
@@ -268,7 +273,7 @@ pub fn load_pictures(
             continue;
         }
         // In the source's order, which is that of a table's rows: whoever embeds a table wants its rows.
-        let mut more = source::list(path, false)?;
+        let mut more = source::list(path, nested)?;
         more.number_names();
         if more.rows.is_some() && paths.len() > 1 {
             let why = "arrays are embedded one at a time".to_owned();
@@ -293,6 +298,9 @@ pub fn load_pictures(
             format!("it holds {} numbers a row, but the network takes {}", rows.shape().c, preparation.shape);
         return Err(DataError::Source { path: paths[0].clone(), why });
     }
+    if let Some(why) = no_features(&all, preparation) {
+        return Err(DataError::Source { path: paths[0].clone(), why });
+    }
     let mut notes = std::mem::take(&mut all.notes);
     if all.ignored > 0 {
         notes.push(ignored(all.ignored));
@@ -302,6 +310,18 @@ pub fn load_pictures(
     let places = if small { &Places { keep: Keep::Memory, ..places.clone() } } else { places };
     let origin = paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ");
     finish(&all, *preparation, Named { name: &origin, origin: &origin, notes, on_error }, places, progress)
+}
+
+/// Why pictures cannot be given to a model that takes features, if that is what they are given to.
+pub(super) fn no_features(listing: &Listing, preparation: &Preparation) -> Option<String> {
+    let takes = preparation.shape;
+    (takes.is_features() && !listing.is_features()).then(|| {
+        format!(
+            "it holds pictures, but the model takes features, {} numbers a row; make them as those were made that it was trained on, \
+             and give them as .npy or .npz",
+            takes.c
+        )
+    })
 }
 
 /// Gives entries their parts; says how.
@@ -459,8 +479,14 @@ fn gather(
         }
     }
     let classes = if what.labelled { what.classes } else { vec!["all".to_owned()] };
+    let mut group_names = vec![String::new(); if grouped { groups.len() } else { 0 }];
+    group_names.iter_mut().zip(0u32..).for_each(|(name, number)| {
+        let of = groups.iter().find(|g| *g.1 == number);
+        of.into_iter().for_each(|(group, _)| (*group).clone_into(name));
+    });
     Dataset {
         categories,
+        group_names,
         given_gallery: apart.then_some(gallery),
         held_out,
         preparation: what.preparation,

@@ -3,8 +3,10 @@
 //! A source becomes a [`Listing`], a line an image; a split gives each its part; a [`Preparation`] makes all alike in size and
 //! channels, once, into a file of the cache; what comes of it is a [`Dataset`].
 
+mod again;
 mod augment;
 mod cache;
+mod copies;
 mod dataset;
 mod digits;
 mod download;
@@ -21,8 +23,10 @@ mod source;
 mod splits;
 mod survey;
 
+pub use again::{Of, Removed, Rows, Source};
 pub use augment::{Affine, Augment, Changes, Occasion};
 pub use cache::{Keep, cached, image_cache, prepare_chunks};
+pub use copies::same_picture;
 pub use dataset::{Dataset, Failure, Split};
 pub use digits::{DIGITS, DigitCounts, digits};
 pub use idx::{IDX_FILES, Idx, read as read_idx, read_folder as read_idx_folder};

@@ -4,7 +4,7 @@
 //! `class_labels.txt` whose lines are two paths, of an image that asks and of the one that is right.
 
 use super::listing::{Content, Entry, Listing, Part};
-use super::load::{Named, finish};
+use super::load::{Named, finish, no_features};
 use super::{DataError, Dataset, OnError, Places, Preparation, Progress, source};
 use crate::files::{self, FileError};
 use std::collections::{BTreeMap, HashMap};
@@ -46,6 +46,9 @@ pub fn load_one_shot_runs(
 ) -> Result<OneShotRuns, DataError> {
     let wrong = |why: String| DataError::Source { path: path.to_owned(), why };
     let mut listing = source::list(path, false)?;
+    if let Some(why) = no_features(&listing, preparation) {
+        return Err(wrong(why));
+    }
     for entry in &mut listing.entries {
         let place = entry.place.clone();
         *entry = Entry { part: Some(Part::Train), ..Entry::new(entry.name.clone(), place) };

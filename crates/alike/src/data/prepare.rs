@@ -193,6 +193,10 @@ impl Preparation {
         let Shape { h, w, c } = self.shape;
         let recoloured;
         if picture.shape.c != c {
+            // Features, say.
+            if ![1, 3].contains(&c) || ![1, 3].contains(&picture.shape.c) {
+                return Err(format!("it has {} channels, and is to have {c}", picture.shape.c));
+            }
             recoloured = recolour(picture, c);
             picture = &recoloured;
         }

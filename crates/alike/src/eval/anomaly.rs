@@ -153,16 +153,70 @@ impl<'a> Detector<'a> {
         Ok(Detector { tier, method, reference, model })
     }
 
-    /// The score of every query. `own` says which of them are references, if any are: these are scored as
+    /// The score of every query. `own` says which of them are references, if any are, or of a group of references: these are scored as
     /// [`Detector::reference_scores`] has it, infinite where nothing is left to score them by.
     pub fn score(&self, queries: Vectors<'_>, own: Option<&Shared>) -> Vec<f64> {
         let mut scores = self.reference.leaving(own, |leave| self.score_leaving(queries, leave));
         if let (Some(own), Model::Gaussians(_)) = (own, &self.model) {
-            let references = self.reference_scores();
-            for (score, number) in scores.iter_mut().zip(&own.queries) {
-                if let Some(left_out) = references.get(*number as usize) {
-                    *score = left_out.unwrap_or(f64::INFINITY);
-                }
+            // What may not count for a query is all in one fold.
+            let folds = self.folds();
+            let left_out = self.reference.left_out(Some(own), queries.len());
+            let fold_of = |i: usize| left_out[i].first().map(|member| folds[*member]);
+            let label_of = |i: usize| self.reference.labels.get(own.queries[i] as usize).copied();
+            let asked: Vec<(usize, usize, Option<u32>)> =
+                (0..queries.len()).filter_map(|i| Some((i, fold_of(i)?, label_of(i)))).collect();
+            for (i, score) in self.by_folds(&folds, queries, &asked) {
+                scores[i] = score.unwrap_or(f64::INFINITY);
+            }
+        }
+        scores
+    }
+
+    /// By reference: the fold that it is scored in; a group, or a picture that is there twice, is in one.
+    fn folds(&self) -> Vec<usize> {
+        let Reference { labels, identities, .. } = self.reference;
+        sample::folds(labels, self.reference.together().as_deref(), identities.keys(), FOLDS, 0)
+    }
+
+    /// Scores some queries, each by what the folds but one teach: a query's number, that fold, and its class where it is a reference,
+    /// which the others must know.
+    fn by_folds(
+        &self,
+        folds: &[usize],
+        queries: Vectors<'_>,
+        asked: &[(usize, usize, Option<u32>)],
+    ) -> Vec<(usize, Option<f64>)> {
+        let Reference { vectors, labels, identities, .. } = self.reference;
+        let rows = vectors.select(&all(vectors.len()));
+        let mut scores = Vec::with_capacity(asked.len());
+        for fold in 0..FOLDS {
+            let of_fold: Vec<&(usize, usize, Option<u32>)> = asked.iter().filter(|a| a.1 == fold).collect();
+            if of_fold.is_empty() {
+                continue;
+            }
+            let kept: Vec<usize> = (0..folds.len()).filter(|i| folds[*i] != fold).collect();
+            let kept_rows = rows.select(&kept);
+            let classes: Vec<u32> = kept.iter().map(|i| labels[*i]).collect();
+            let kept_identities = identities.select(&kept);
+            let others = Reference::new(Vectors::Features(&kept_rows), &classes, &kept_identities);
+            let known: BTreeSet<u32> = classes.iter().copied().collect();
+            let other = Detector::fit(self.tier, others, self.method).ok();
+            let is_known = |label: Option<u32>| label.is_none_or(|l| known.contains(&l));
+            let (can, cannot): (Vec<usize>, Vec<usize>) = of_fold.iter().map(|a| (a.0, is_known(a.2))).fold(
+                (Vec::new(), Vec::new()),
+                |(mut can, mut cannot), (i, known)| {
+                    if known && other.is_some() {
+                        can.push(i)
+                    } else {
+                        cannot.push(i)
+                    }
+                    (can, cannot)
+                },
+            );
+            scores.extend(cannot.into_iter().map(|i| (i, None)));
+            if let Some(other) = other {
+                let found = other.score_leaving(Vectors::Features(&queries.select(&can)), Leave::None);
+                scores.extend(can.into_iter().zip(found.into_iter().map(Some)));
             }
         }
         scores
@@ -203,29 +257,17 @@ impl<'a> Detector<'a> {
     /// what the other four fifths taught. Nothing where no other image is left to score it by: of its class, or of another
     /// group.
     pub fn reference_scores(&self) -> Vec<Option<f64>> {
-        let Reference { vectors, labels, identities, .. } = self.reference;
+        let Reference { vectors, labels, .. } = self.reference;
         let Model::Gaussians(_) = &self.model else {
             let own = self.reference.own(&all(labels.len()));
             let scores = self.reference.leaving(Some(&own), |leave| self.score_leaving(vectors, leave));
             return scores.into_iter().map(|s| s.is_finite().then_some(s)).collect();
         };
-        let n = vectors.len();
-        let mut scores = vec![None; n];
-        let rows = vectors.select(&all(vectors.len()));
-        let together = self.reference.together();
-        let folds = sample::folds(labels, together.as_deref(), identities.keys(), FOLDS, 0);
-        for fold in 0..FOLDS {
-            let (out, kept): (Vec<usize>, Vec<usize>) = (0..n).partition(|i| folds[*i] == fold);
-            let kept_rows = rows.select(&kept);
-            let classes: Vec<u32> = kept.iter().map(|i| labels[*i]).collect();
-            let kept_identities = identities.select(&kept);
-            let others = Reference::new(Vectors::Features(&kept_rows), &classes, &kept_identities);
-            let known: BTreeSet<u32> = classes.iter().copied().collect();
-            let out: Vec<usize> = out.into_iter().filter(|i| known.contains(&labels[*i])).collect();
-            let Ok(other) = Detector::fit(self.tier, others, self.method) else { continue };
-            let found = other.score_leaving(Vectors::Features(&rows.select(&out)), Leave::None);
-            out.iter().zip(found).for_each(|(i, s)| scores[*i] = Some(s));
-        }
+        let folds = self.folds();
+        let asked: Vec<(usize, usize, Option<u32>)> =
+            (0..labels.len()).map(|i| (i, folds[i], Some(labels[i]))).collect();
+        let mut scores = vec![None; labels.len()];
+        self.by_folds(&folds, vectors, &asked).into_iter().for_each(|(i, s)| scores[i] = s);
         scores
     }
 }
@@ -429,6 +471,17 @@ mod tests {
         assert!(near(&own.into_iter().flatten().collect::<Vec<_>>(), &[0.1, 0.1, 0.3, 0.3, 0.6, 0.6]));
         assert!(near(&asked, &[0.3, 0.1]), "{asked:?}");
         let (own, asked) = scores(&groups);
+        // An image that is no reference leaves out a group all the same, if it is of one.
+        for method in [AnomalyMethod::Knn { k: 1 }, AnomalyMethod::Mahalanobis] {
+            let vectors = Vectors::Features(&reference);
+            let of = Reference { vectors, labels: &labels, identities: &identities, groups: &groups };
+            let d = Detector::fit(tier(), of, method).unwrap();
+            let new = Features::new(1, vec![9.1, 9.1]);
+            let asking = Shared::none(2, 6).of_groups(vec![2, crate::identity::NO_GROUP]);
+            let found = d.score(Vectors::Features(&new), Some(&asking));
+            assert!(found[0] > 2.0 * found[1], "{method}: {found:?}");
+            assert_eq!(found[1], d.score(Vectors::Features(&new), None)[1], "{method}");
+        }
         assert!(near(&own.into_iter().flatten().collect::<Vec<_>>(), &[5.0, 4.9, 4.0, 3.7, 3.7, 4.3]));
         assert!(near(&asked, &[3.7, 5.0]), "{asked:?}");
     }

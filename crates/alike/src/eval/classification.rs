@@ -19,13 +19,28 @@ pub struct Classification {
     /// By query: the class that was answered.
     #[serde(skip)]
     pub predicted: Vec<u32>,
+    /// By query: whether the gallery has a right answer for it, so that it counts. All do if nothing is said.
+    #[serde(skip)]
+    pub matched: Vec<bool>,
 }
 
 impl Classification {
     /// Compares answers with the truth.
     pub fn new(predicted: Vec<u32>, labels: &[u32], classes: &[String]) -> Classification {
+        Classification::of_matched(predicted, Vec::new(), labels, classes)
+    }
+
+    /// The same of those queries that the gallery has a right answer for; see [`Classification::matched`].
+    pub fn of_matched(
+        predicted: Vec<u32>,
+        matched: Vec<bool>,
+        labels: &[u32],
+        classes: &[String],
+    ) -> Classification {
         let mut counts = vec![(0usize, 0usize); classes.len()];
-        for (p, l) in predicted.iter().zip(labels) {
+        let counted = |i: &usize| matched.get(*i).copied().unwrap_or(true);
+        for i in (0..predicted.len()).filter(counted) {
+            let (p, l) = (&predicted[i], &labels[i]);
             counts[*l as usize].0 += usize::from(p == l);
             counts[*l as usize].1 += 1;
         }
@@ -37,14 +52,27 @@ impl Classification {
             .filter(|(_, c)| c.1 > 0)
             .map(|(name, c)| (name.clone(), share(*c)))
             .collect();
-        Classification { accuracy: share(all), interval: None, recall, predicted }
+        Classification { accuracy: share(all), interval: None, recall, predicted, matched }
+    }
+
+    /// Whether query `i` counts.
+    pub fn counts(&self, i: usize) -> bool {
+        self.matched.get(i).copied().unwrap_or(true)
+    }
+
+    /// By query that counts: whether its answer is right.
+    pub fn right(&self, labels: &[u32]) -> Vec<bool> {
+        (0..self.predicted.len())
+            .filter(|i| self.counts(*i))
+            .map(|i| self.predicted[i] == labels[i])
+            .collect()
     }
 
     /// The same with an interval: queries are drawn anew, or whole classes, where other classes are what another sample would
     /// have.
     pub fn with_interval(self, labels: &[u32], by_class: bool) -> Classification {
         let mut groups: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
-        for (i, (p, l)) in self.predicted.iter().zip(labels).enumerate() {
+        for (i, (p, l)) in self.predicted.iter().zip(labels).enumerate().filter(|(i, _)| self.counts(*i)) {
             let (right, n) = groups.entry(if by_class { *l as usize } else { i }).or_default();
             *right += f64::from(u8::from(p == l));
             *n += 1.0;
@@ -56,7 +84,7 @@ impl Classification {
     /// How often a query of each class (row) was given each class (column).
     pub fn confusion(&self, labels: &[u32], classes: usize) -> Vec<Vec<u32>> {
         let mut matrix = vec![vec![0; classes]; classes];
-        for (p, l) in self.predicted.iter().zip(labels) {
+        for (_, (p, l)) in self.predicted.iter().zip(labels).enumerate().filter(|(i, _)| self.counts(*i)) {
             // What got no answer is given to no class.
             if let Some(cell) = matrix[*l as usize].get_mut(*p as usize) {
                 *cell += 1;
@@ -92,17 +120,19 @@ pub fn weighted_vote(neighbours: &[(u32, f64)]) -> u32 {
 }
 
 /// Each class's mean vector, scaled to length 1.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ClassMeans {
+#[derive(Clone, Debug)]
+pub struct ClassMeans<'a> {
+    gallery: Vectors<'a>,
+    labels: &'a [u32],
     /// Sums and counts.
     sums: Vec<(Vec<f64>, usize)>,
     /// To length 1; nothing for a class without images.
     means: Vec<Option<Vec<f64>>>,
 }
 
-impl ClassMeans {
+impl<'a> ClassMeans<'a> {
     /// The means of a gallery's vectors, by label below `classes`.
-    pub fn new(gallery: Vectors<'_>, labels: &[u32], classes: usize) -> ClassMeans {
+    pub fn new(gallery: Vectors<'a>, labels: &'a [u32], classes: usize) -> ClassMeans<'a> {
         let mut sums = vec![(vec![0.0; gallery.d()], 0usize); classes];
         let mut row = vec![0.0; gallery.d()];
         for (i, l) in labels.iter().enumerate() {
@@ -119,29 +149,43 @@ impl ClassMeans {
                 (*n > 0).then_some(mean)
             })
             .collect();
-        ClassMeans { sums, means }
+        ClassMeans { gallery, labels, sums, means }
     }
 
-    /// The mean of a class without some of its vectors, all equal; nothing if it has no others.
-    fn without(&self, class: usize, times: usize, vector: &[f64]) -> Option<Vec<f64>> {
-        let (sum, n) = &self.sums[class];
-        let mut mean: Vec<f64> = sum.iter().zip(vector).map(|(s, v)| s - v * times as f64).collect();
-        normalize(&mut mean);
-        (*n > times).then_some(mean)
+    /// The means of those classes that some members of the gallery are of, without these; nothing for a class that has no others.
+    fn without(&self, members: &[usize]) -> BTreeMap<u32, Option<Vec<f64>>> {
+        let mut left: BTreeMap<u32, (Vec<f64>, usize)> = BTreeMap::new();
+        let mut row = vec![0.0; self.gallery.d()];
+        for i in members {
+            let label = self.labels[*i];
+            let (sum, n) = left.entry(label).or_insert_with(|| self.sums[label as usize].clone());
+            self.gallery.read(*i, &mut row);
+            sum.iter_mut().zip(&row).for_each(|(s, v)| *s -= f64::from(*v));
+            *n -= 1;
+        }
+        let mean = |(label, (mut sum, n)): (u32, (Vec<f64>, usize))| {
+            normalize(&mut sum);
+            (label, (n > 0).then_some(sum))
+        };
+        left.into_iter().map(mean).collect()
     }
 
     /// The class of the nearest mean for every query, which is scaled to length 1 first; `u32::MAX` where no class has a mean.
-    /// `own` gives the labels of those members of the gallery that are the query itself: it is left out of their means.
-    pub fn classify<'a>(&self, queries: Vectors<'_>, own: impl Fn(usize) -> &'a [u32] + Sync) -> Vec<u32> {
+    /// `left_out` gives those members of the gallery that do not count for the query, itself say: they are left out of their means.
+    pub fn classify<'b>(
+        &self,
+        queries: Vectors<'_>,
+        left_out: impl Fn(usize) -> &'b [usize] + Sync,
+    ) -> Vec<u32> {
         let first = |list: Vec<(u32, f64)>| list.first().map_or(u32::MAX, |(class, _)| *class);
-        self.distances(queries, own).into_iter().map(first).collect()
+        self.distances(queries, left_out).into_iter().map(first).collect()
     }
 
     /// For every query the classes with the distances of their means, nearest first; see [`ClassMeans::classify`].
-    pub fn distances<'a>(
+    pub fn distances<'b>(
         &self,
         queries: Vectors<'_>,
-        own: impl Fn(usize) -> &'a [u32] + Sync,
+        left_out: impl Fn(usize) -> &'b [usize] + Sync,
     ) -> Vec<Vec<(u32, f64)>> {
         (0..queries.len())
             .into_par_iter()
@@ -150,19 +194,12 @@ impl ClassMeans {
                 |(row, wide), i| {
                     queries.read(i, row);
                     wide.iter_mut().zip(&*row).for_each(|(w, v)| *w = f64::from(*v));
-                    let own = own(i);
-                    let left: Vec<(usize, Option<Vec<f64>>)> = own
-                        .iter()
-                        .map(|l| {
-                            let times = own.iter().filter(|o| *o == l).count();
-                            (*l as usize, self.without(*l as usize, times, wide))
-                        })
-                        .collect();
+                    let left = self.without(left_out(i));
                     normalize(wide);
                     let distance =
                         |mean: &Vec<f64>| mean.iter().zip(&*wide).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
                     let by_class = self.means.iter().enumerate().filter_map(|(c, mean)| {
-                        let mean = left.iter().find(|l| l.0 == c).map_or(mean, |l| &l.1);
+                        let mean = left.get(&(c as u32)).unwrap_or(mean);
                         Some((c as u32, distance(mean.as_ref()?).sqrt()))
                     });
                     let mut list: Vec<(u32, f64)> = by_class.collect();
@@ -212,12 +249,19 @@ mod tests {
         // A vector that is left out of its class's mean cannot vouch for itself.
         let alone = ClassMeans::new(Vectors::Features(&gallery), &[0, 0, 1], 2);
         assert_eq!(alone.classify(Vectors::Features(&gallery), |_| &[]), [0, 0, 1]);
-        let labels = [0, 0, 1];
-        let own = |i: usize| std::slice::from_ref(&labels[i]);
+        let each = [0, 1, 2];
+        let own = |i: usize| std::slice::from_ref(&each[i]);
         assert_eq!(alone.classify(Vectors::Features(&gallery), own), [0, 0, 0]);
         // Twice in a class, and nothing else there: the class has no mean.
-        let twice = ClassMeans::new(Vectors::Features(&gallery.select(&[0, 0])), &[0, 0], 1);
-        assert_eq!(twice.classify(Vectors::Features(&gallery.select(&[0])), |_| &[0, 0]), [u32::MAX]);
+        let both = gallery.select(&[0, 0]);
+        let twice = ClassMeans::new(Vectors::Features(&both), &[0, 0], 1);
+        assert_eq!(twice.classify(Vectors::Features(&gallery.select(&[0])), |_| &[0, 1]), [u32::MAX]);
+        // A mean without a group is that of the others, whatever the group's vectors are.
+        let others = Features::new(2, vec![1.0, 0.0, 5.0, 5.0, 0.0, 1.0, 9.0, 9.0]);
+        let means = ClassMeans::new(Vectors::Features(&others), &[0, 0, 1, 1], 2);
+        let found = means.distances(Vectors::Features(&others.select(&[1])), |_| &[1, 3]);
+        let plain = (0.5f64.sqrt() - 1.0).powi(2) + 0.5;
+        assert!(found[0].iter().all(|(_, d)| (d * d - plain).abs() < 1e-12), "{found:?}");
     }
 
     #[test]
@@ -226,5 +270,10 @@ mod tests {
         let c = Classification::new(vec![0, 1, 1, 2], &[0, 0, 1, 1], &classes);
         assert_eq!((c.accuracy, c.recall["a"], c.recall["b"], c.recall.len()), (0.5, 0.5, 0.5, 2));
         assert_eq!(c.confusion(&[0, 0, 1, 1], 3), [[1, 1, 0], [0, 1, 1], [0, 0, 0]]);
+        // What has no match in the gallery counts neither as right nor as wrong.
+        let matched = vec![true, false, true, true];
+        let c = Classification::of_matched(vec![0, 1, 1, 2], matched, &[0, 0, 1, 1], &classes);
+        assert_eq!((c.accuracy, c.recall["a"], c.recall["b"]), (2.0 / 3.0, 1.0, 0.5));
+        assert_eq!(c.right(&[0, 0, 1, 1]), [true, true, false]);
     }
 }

@@ -29,7 +29,7 @@ pub enum Rule {
 pub struct Classifier<'a> {
     tier: Tier,
     gallery: Reference<'a>,
-    means: Option<ClassMeans>,
+    means: Option<ClassMeans<'a>>,
     rule: Rule,
 }
 
@@ -156,10 +156,9 @@ impl<'a> Classifier<'a> {
     fn find(&self, queries: Vectors<'_>, own: Option<&Shared>) -> Vec<Found> {
         let labels = self.gallery.labels;
         if let Some(means) = &self.means {
-            let own = own.map(|own| own.labels(labels));
-            let own = |i: usize| own.as_ref().map_or(&[][..], |own| &own[i]);
+            let left = self.gallery.left_out(own, queries.len());
             return means
-                .distances(queries, own)
+                .distances(queries, |i| &left[i])
                 .into_iter()
                 .map(|list| Found {
                     by_class: list.into_iter().map(|(c, d)| (c, d, None)).collect(),

@@ -6,7 +6,7 @@
 
 use crate::images::Vectors;
 use crate::neighbours::squared_distance;
-use crate::rng::{Purpose, RngExt, SliceRandom, stream};
+use crate::rng::{Purpose, Rng, RngExt, SliceRandom, stream};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -33,6 +33,20 @@ pub enum EpisodeError {
     #[error("{ways}-way {shots}-shot episodes need {ways} classes of at least {} images{}, but there are {found}; ask for fewer", shots + 1,
         if *within { " in one category" } else { "" })]
     TooFew {
+        /// Classes of an episode.
+        ways: usize,
+        /// Images of each to learn from.
+        shots: usize,
+        /// Classes that would do; in the largest category where they must be of one.
+        found: usize,
+        /// Whether they must be of one category.
+        within: bool,
+    },
+    /// The same where no image asks that is of a group which its class is learned from.
+    #[error("{ways}-way {shots}-shot episodes that leave groups apart need {ways} classes with {shots} image{} of some groups and \
+        others of another{}, but there are {found}; ask for fewer, or leave --leave-group out", if *shots == 1 { "" } else { "s" },
+        if *within { ", in one category" } else { "" })]
+    TooFewGroups {
         /// Classes of an episode.
         ways: usize,
         /// Images of each to learn from.
@@ -151,6 +165,22 @@ pub fn draw_episodes(
     how: Episodes,
     seed: u64,
 ) -> Result<Vec<Episode>, EpisodeError> {
+    draw_episodes_apart(labels, &[], categories, how, seed)
+}
+
+/// The same of images with groups: no image asks that is of a group from which an episode learns its class.
+///
+/// # Panics
+///
+/// If there is not a group for each image, or for none.
+pub fn draw_episodes_apart(
+    labels: &[u32],
+    groups: &[u32],
+    categories: &[String],
+    how: Episodes,
+    seed: u64,
+) -> Result<Vec<Episode>, EpisodeError> {
+    assert!([0, labels.len()].contains(&groups.len()), "episodes: a group for each image");
     let Episodes { ways, shots, queries, count, within_category } = how;
     if ways < 2 {
         return Err(EpisodeError::Senseless("an episode of fewer than two classes asks nothing"));
@@ -164,14 +194,23 @@ pub fn draw_episodes(
     if within_category && categories.is_empty() {
         return Err(EpisodeError::NoCategories);
     }
-    for (label, members) in of_class.iter().filter(|(_, m)| m.len() > shots) {
+    // Where there are groups, one has to be left to ask of.
+    let enough = |members: &Vec<usize>| match groups {
+        [] => members.len() > shots,
+        _ => !asking_groups(members, groups, shots).is_empty(),
+    };
+    for (label, members) in of_class.iter().filter(|(_, m)| enough(m)) {
         let category = if within_category { categories[*label as usize].as_str() } else { "" };
         pools.entry(category).or_default().push(members);
     }
     let found = pools.values().map(Vec::len).max().unwrap_or(0);
     let pools: Vec<Vec<&Vec<usize>>> = pools.into_values().filter(|p| p.len() >= ways).collect();
     if pools.is_empty() {
-        return Err(EpisodeError::TooFew { ways, shots, found, within: within_category });
+        let within = within_category;
+        return Err(match groups {
+            [] => EpisodeError::TooFew { ways, shots, found, within },
+            _ => EpisodeError::TooFewGroups { ways, shots, found, within },
+        });
     }
     let episode = |e: usize| {
         let rng = &mut stream(seed, Purpose::Episode, e as u64, 0);
@@ -180,6 +219,12 @@ pub fn draw_episodes(
         let mut episode = Episode { support: Vec::with_capacity(ways), queries: Vec::new() };
         for (class, members) in classes.iter().enumerate() {
             let mut members = (*members).clone();
+            if !groups.is_empty() {
+                let (support, asking) = apart(&mut members, groups, shots, rng);
+                episode.support.push(support);
+                episode.queries.extend(asking.into_iter().take(queries).map(|i| (i, class)));
+                continue;
+            }
             let wanted = (shots + queries).min(members.len());
             let (drawn, _) = members.partial_shuffle(rng, wanted);
             episode.support.push(drawn[..shots].to_vec());
@@ -188,6 +233,37 @@ pub fn draw_episodes(
         episode
     };
     Ok((0..count).map(episode).collect())
+}
+
+/// The groups of a class without any one of which enough images are left to learn from.
+fn asking_groups(members: &[usize], groups: &[u32], shots: usize) -> Vec<u32> {
+    let mut sizes: BTreeMap<u32, usize> = BTreeMap::new();
+    members.iter().for_each(|i| *sizes.entry(groups[*i]).or_default() += 1);
+    sizes.into_iter().filter(|(_, n)| members.len() - n >= shots).map(|(group, _)| group).collect()
+}
+
+/// Images of a class to learn from, and others, all of other groups, in the order in which they are to ask.
+fn apart(members: &mut [usize], groups: &[u32], shots: usize, rng: &mut Rng) -> (Vec<usize>, Vec<usize>) {
+    let may_ask = asking_groups(members, groups, shots);
+    let asks = may_ask[rng.random_range(0..may_ask.len())];
+    members.shuffle(rng);
+    let mut order: Vec<u32> = Vec::new();
+    for i in members.iter().filter(|i| groups[**i] != asks) {
+        if !order.contains(&groups[*i]) {
+            order.push(groups[*i]);
+        }
+    }
+    // Whole groups are learned from, as few as will do; what is left asks too.
+    let (mut learned, mut support) = (Vec::new(), Vec::new());
+    for group in order {
+        if support.len() < shots {
+            learned.push(group);
+            support.extend(members.iter().copied().filter(|i| groups[*i] == group));
+        }
+    }
+    support.truncate(shots);
+    let asking = members.iter().copied().filter(|i| !learned.contains(&groups[*i])).collect();
+    (support, asking)
 }
 
 /// Plays episodes in a space.
@@ -233,6 +309,34 @@ mod tests {
             draw_episodes(&labels, &[], episodes(4, 3), 1),
             draw_episodes(&labels, &[], episodes(4, 3), 2)
         );
+    }
+
+    #[test]
+    fn no_image_asks_of_a_group_that_its_class_is_learned_from() {
+        // Classes of six images in groups of 1, 2 and 3; one class is all of one group.
+        let labels: Vec<u32> = (0..36).map(|i| i / 6).collect();
+        let groups: Vec<u32> = (0..36)
+            .map(|i| if i >= 30 { 99 } else { 10 * (i / 6) + [0, 1, 1, 2, 2, 2][i as usize % 6] })
+            .collect();
+        for shots in [1, 3, 5] {
+            let drawn = draw_episodes_apart(&labels, &groups, &[], episodes(3, shots), 1).unwrap();
+            assert_eq!(drawn.len(), 50);
+            for e in drawn {
+                for (class, support) in e.support.iter().enumerate() {
+                    assert_eq!(support.len(), shots);
+                    let asking: Vec<usize> = e.queries.iter().filter(|q| q.1 == class).map(|q| q.0).collect();
+                    assert!((1..=2).contains(&asking.len()));
+                    for i in asking {
+                        assert_eq!(labels[i], labels[support[0]]);
+                        assert!(support.iter().all(|s| groups[*s] != groups[i]), "{e:?}");
+                    }
+                    assert_ne!(labels[support[0]], 5, "a class of one group has none to ask of");
+                }
+            }
+        }
+        let refused = draw_episodes_apart(&labels, &groups, &[], episodes(6, 1), 1).unwrap_err();
+        assert_eq!(refused, EpisodeError::TooFewGroups { ways: 6, shots: 1, found: 5, within: false });
+        assert!(draw_episodes_apart(&labels, &groups, &[], episodes(2, 6), 1).is_err());
     }
 
     #[test]

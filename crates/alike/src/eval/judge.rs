@@ -2,16 +2,16 @@
 
 use super::unseen::{ClassMeanRecall, KnnRecall};
 use super::{
-    ClassMeans, Classification, Paired, Quality, Retrieval, RetrievalReport, Unseen, Verification,
-    cluster_quality, compare, rank_quality, verification, vote, weighted_vote,
+    ClassMeans, Classification, Paired, Pairs, Quality, Retrieval, RetrievalReport, Unseen, Verification,
+    cluster_quality, compare, rank_quality, vote, weighted_vote,
 };
-use crate::data::{Dataset, find_class};
-use crate::identity::Shared;
+use crate::data::{Dataset, Split, find_class};
+use crate::identity::{Shared, left_out};
 use crate::images::{Features, Vectors};
 use crate::neighbours::{Leave, Neighbour, nearest, ranks_of_matches};
 use alike_kernels::Tier;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// The rules to judge by.
 #[derive(Clone, Debug)]
@@ -44,6 +44,11 @@ pub enum EvalError {
         "{0} has no groups to leave out; leave --leave-group out, or name groups in a column 'group' of a table"
     )]
     NoGroups(String),
+    /// Nothing can be right.
+    #[error(
+        "no query of {0} has an image of its class to be compared with, itself left out; give more images of a class"
+    )]
+    NoMatch(String),
     /// Nobody knows what is right.
     #[error("{0} has no classes to judge by")]
     Unlabelled(String),
@@ -87,6 +92,9 @@ pub struct Judgement {
     pub weighted_votes: bool,
     /// Images that ask.
     pub n_query: usize,
+    /// Those of them without a match: the gallery holds no other image of their class, or none of another group. No measure counts
+    /// them.
+    pub without_match: usize,
     /// How both spaces fare.
     pub spaces: Spaces,
     /// By rule: whether the spaces differ.
@@ -128,12 +136,49 @@ impl LeftOut<'_> {
         }
     }
 
-    /// By test image: the labels of those members of a gallery that are the same picture.
-    fn own_labels(&self, test: &[u32], gallery: &[u32]) -> Vec<Vec<u32>> {
-        let Some(shared) = &self.shared else {
-            return if self.itself { test.iter().map(|l| vec![*l]).collect() } else { Vec::new() };
+    /// By test image: the members of the gallery that do not count for it.
+    fn members(&self, queries: usize) -> Vec<Vec<usize>> {
+        let each: Vec<u32> = if self.itself { (0..queries as u32).collect() } else { Vec::new() };
+        let own = match &self.shared {
+            Some(shared) => (&shared.queries[..], &shared.gallery[..]),
+            None => (&each[..], &each[..]),
         };
-        shared.labels(gallery)
+        left_out(&[own, self.groups.unwrap_or_default()], queries)
+    }
+
+    /// By test image: whether a member of the gallery that counts for it is of its class.
+    fn matched(&self, test: &[u32], gallery: &[u32]) -> Vec<bool> {
+        let of = |numbers: &[u32], i: usize| numbers.get(i).copied();
+        let each: Vec<u32> = if self.itself { (0..test.len() as u32).collect() } else { Vec::new() };
+        let (own, members) = match &self.shared {
+            Some(shared) => (&shared.queries[..], &shared.gallery[..]),
+            None => (&each[..], &each[..]),
+        };
+        let (asking, groups) = self.groups.unwrap_or_default();
+        // Those of a class, of which those of the same picture and of the same group are taken away; who is both, once.
+        let mut counts: HashMap<(u32, Option<u32>, Option<u32>), usize> = HashMap::new();
+        for (i, label) in gallery.iter().enumerate() {
+            let (own, group) = (of(members, i), of(groups, i));
+            *counts.entry((*label, None, None)).or_default() += 1;
+            for key in [(own, None), (None, group), (own, group)] {
+                let both = key.0.is_some() && key.1.is_some();
+                let one = key.0.is_some() != key.1.is_some();
+                if one || both {
+                    *counts.entry((*label, key.0, key.1)).or_default() += 1;
+                }
+            }
+        }
+        let count = |label, own: Option<u32>, group: Option<u32>| {
+            counts.get(&(label, own, group)).copied().unwrap_or(0)
+        };
+        let each = test.iter().enumerate().map(|(i, label)| {
+            let (own, group) = (of(own, i), of(asking, i));
+            let by_own = own.map_or(0, |_| count(*label, own, None));
+            let by_group = group.map_or(0, |_| count(*label, None, group));
+            let by_both = own.zip(group).map_or(0, |_| count(*label, own, group));
+            count(*label, None, None) + by_both > by_own + by_group
+        });
+        each.collect()
     }
 }
 
@@ -173,13 +218,13 @@ impl Judge {
 
     /// Refuses what cannot be judged, before time is spent on it.
     pub fn check(&self, data: &Dataset) -> Result<(), EvalError> {
-        if data.train.is_empty() || data.test.is_empty() {
-            return Err(EvalError::Empty(data.name.clone()));
-        }
         if !data.labelled {
             return Err(EvalError::Unlabelled(data.name.clone()));
         }
         let (gallery, leave_one_out) = data.gallery();
+        if gallery.is_empty() || data.test.is_empty() {
+            return Err(EvalError::Empty(data.name.clone()));
+        }
         if self.leave_group && (data.test.groups.is_empty() || gallery.groups.is_empty()) {
             return Err(EvalError::NoGroups(data.name.clone()));
         }
@@ -203,8 +248,15 @@ impl Judge {
         let (labels, truth) = (&of_gallery.labels, &data.test.labels);
         let deepest = self.ks.iter().copied().max().unwrap_or(0).max(SHOWN);
         let by_class = data.is_open_set();
-        let judged =
-            |predicted| Classification::new(predicted, truth, &data.classes).with_interval(truth, by_class);
+        let left_out = self.left_out(data);
+        let matched = left_out.matched(truth, labels);
+        if !matched.contains(&true) {
+            return Err(EvalError::NoMatch(data.name.clone()));
+        }
+        let judged = |predicted| {
+            Classification::of_matched(predicted, matched.clone(), truth, &data.classes)
+                .with_interval(truth, by_class)
+        };
         let vote = |list: &[Neighbour]| -> u32 {
             match list {
                 // Where a group is all that there is, nothing is left to answer; no class is right then.
@@ -215,7 +267,6 @@ impl Judge {
                 _ => vote(&list.iter().map(|n| labels[n.index]).collect::<Vec<_>>()),
             }
         };
-        let left_out = self.left_out(data);
         let asked = left_out.with(|leave| {
             nearest(self.tier, queries, gallery, deepest, leave, |_, list| {
                 let votes: Vec<u32> = self.ks.iter().map(|k| vote(&list[..list.len().min(*k)])).collect();
@@ -226,10 +277,18 @@ impl Judge {
         let by_k = |(at, k): (usize, &usize)| (*k, judged(votes.iter().map(|v| v[at]).collect()));
         let knn = self.ks.iter().enumerate().map(by_k).collect();
         let means = ClassMeans::new(gallery, labels, data.classes.len());
-        let own = left_out.own_labels(truth, labels);
-        let class_mean = judged(means.classify(queries, |i| own.get(i).map_or(&[], Vec::as_slice)));
-        let verification = verification(queries, truth, &data.test.identities, SEED);
+        let own = left_out.members(truth.len());
+        let class_mean = judged(means.classify(queries, |i| &own[i]));
+        let verification = self.pairs(data, queries).map(|pairs| pairs.equal_error_rate());
         Ok(SpaceJudgement { class_mean, knn, verification, neighbours })
+    }
+
+    /// All pairs of test images that count, measured: none of one group where groups are left out. Nothing if there are no pairs of
+    /// one kind.
+    pub fn pairs(&self, data: &Dataset, queries: Vectors<'_>) -> Option<Pairs> {
+        let Split { labels, identities, groups, .. } = &data.test;
+        let groups = if self.leave_group { &groups[..] } else { &[] };
+        Pairs::leaving_groups(queries, labels, identities, groups, SEED)
     }
 
     /// How well a space retrieves, by every measure of the field: each test image asks the gallery for its class.
@@ -281,9 +340,8 @@ impl Judge {
     ) -> Result<Judgement, EvalError> {
         let feature = self.space(data, Vectors::Features(gallery), Vectors::Features(queries))?;
         let unseen = self.unseen(data, excluded, gallery, queries, &feature);
-        let right = |c: &Classification| -> Vec<bool> {
-            c.predicted.iter().zip(&data.test.labels).map(|(p, l)| p == l).collect()
-        };
+        let right = |c: &Classification| c.right(&data.test.labels);
+        let without_match = (0..data.test.len()).filter(|i| !feature.class_mean.counts(*i)).count();
         let comparison = image
             .rules()
             .into_iter()
@@ -301,6 +359,7 @@ impl Judge {
             leave_one_out: data.gallery().1,
             weighted_votes: self.weighted,
             n_query: data.test.len(),
+            without_match,
             spaces: Spaces { image, feature },
             comparison,
             unseen,
@@ -317,8 +376,9 @@ impl Judge {
         judged: &SpaceJudgement,
     ) -> Option<Unseen> {
         let ids: Vec<u32> = excluded.iter().filter_map(|name| find_class(data, name).ok()).collect();
-        let asking: Vec<usize> =
-            (0..data.test.len()).filter(|&i| ids.contains(&data.test.labels[i])).collect();
+        let asking: Vec<usize> = (0..data.test.len())
+            .filter(|&i| ids.contains(&data.test.labels[i]) && judged.class_mean.counts(i))
+            .collect();
         let (answering, leave_one_out) = data.gallery();
         // Where no class of the test is trained on, excluding one more says nothing.
         if asking.is_empty() || leave_one_out {
@@ -361,7 +421,7 @@ impl Judge {
                 let chosen = queries.select(&members);
                 let own = shared.as_ref().map(|s| Shared {
                     queries: members.iter().map(|i| s.queries[*i]).collect(),
-                    gallery: s.gallery.clone(),
+                    ..s.clone()
                 });
                 // Of the class's images in the gallery, those that are another picture than the query.
                 let others = |q: usize| {

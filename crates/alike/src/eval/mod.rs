@@ -3,6 +3,7 @@
 mod agreement;
 mod anomaly;
 mod bootstrap;
+mod bursts;
 mod classification;
 mod classifier;
 mod clusters;
@@ -21,12 +22,15 @@ mod verification;
 pub use agreement::Agreement;
 pub use anomaly::{AnomalyError, AnomalyMethod, Detector, alarm_threshold};
 pub use bootstrap::percentiles;
+pub use bursts::{Bursts, bursts, known_or_found};
 pub use classification::{ClassMeans, Classification, vote, weighted_vote};
 pub use classifier::{Answer, Calibration, Classifier, NothingToCalibrate, Rule};
 pub use clusters::{Assignment, KMeans, agreement, agreement_bootstrap, by_density, k_means};
 pub use detection::Detection;
-pub use few_shot::{Accuracy, Episode, EpisodeError, Episodes, FewShot, draw_episodes, few_shot};
-pub use health::{Confused, Health, Verdict, health};
+pub use few_shot::{
+    Accuracy, Episode, EpisodeError, Episodes, FewShot, draw_episodes, draw_episodes_apart, few_shot,
+};
+pub use health::{Confused, Fitness, Health, Verdict, health};
 pub use judge::{Comparison, EvalError, Judge, Judgement, SpaceJudgement, Spaces};
 pub use paired::{Difference, Paired, compare, difference};
 pub use reference::Reference;

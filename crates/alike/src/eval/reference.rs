@@ -1,6 +1,6 @@
 //! Images that others are compared with.
 
-use crate::identity::{Identities, Shared};
+use crate::identity::{Identities, NO_GROUP, Shared, left_out};
 use crate::images::Vectors;
 use crate::neighbours::Leave;
 
@@ -49,18 +49,33 @@ impl<'a> Reference<'a> {
     /// Members as queries of their own.
     pub(super) fn own(&self, members: &[usize]) -> Shared {
         let gallery = self.numbers();
-        Shared { queries: members.iter().map(|i| gallery[*i]).collect(), gallery }
+        Shared { queries: members.iter().map(|i| gallery[*i]).collect(), gallery, groups: Vec::new() }
     }
 
-    /// What does not count for queries some of which are members: the member itself, and its group.
-    pub(super) fn leaving<T>(&self, own: Option<&Shared>, then: impl FnOnce(Leave<'_>) -> T) -> T {
+    /// By query: its group; nothing where members have none.
+    pub(super) fn groups_of(&self, own: &Shared) -> Vec<u32> {
+        if self.groups.is_empty() || !own.groups.is_empty() {
+            return if self.groups.is_empty() { Vec::new() } else { own.groups.clone() };
+        }
+        let of = |number: &u32| self.groups.get(*number as usize).copied().unwrap_or(NO_GROUP);
+        own.queries.iter().map(of).collect()
+    }
+
+    /// What does not count for queries: the member that a query is, and its group.
+    pub fn leaving<T>(&self, own: Option<&Shared>, then: impl FnOnce(Leave<'_>) -> T) -> T {
         let Some(own) = own else { return then(Leave::None) };
         if self.groups.is_empty() {
             return then(Leave::shared(own));
         }
-        let of = |number: &u32| self.groups.get(*number as usize).copied().unwrap_or(u32::MAX);
-        let queries: Vec<u32> = own.queries.iter().map(of).collect();
+        let queries = self.groups_of(own);
         then(Leave::Either(&Leave::shared(own), &Leave::Group { queries: &queries, gallery: self.groups }))
+    }
+
+    /// By query: the members that do not count for it.
+    pub(super) fn left_out(&self, own: Option<&Shared>, queries: usize) -> Vec<Vec<usize>> {
+        let Some(own) = own else { return vec![Vec::new(); queries] };
+        let groups = self.groups_of(own);
+        left_out(&[(&own.queries, &own.gallery), (&groups, self.groups)], queries)
     }
 
     /// What stays together when members are dealt to folds: groups, or a picture that is there twice.

@@ -100,9 +100,28 @@ impl Pairs {
     ///
     /// If there is not a label and an identity for each vector.
     pub fn all(vectors: Vectors<'_>, labels: &[u32], identities: &Identities, seed: u64) -> Option<Pairs> {
+        Pairs::leaving_groups(vectors, labels, identities, &[], seed)
+    }
+
+    /// The same without pairs of one group, where images have groups: neither those of one class nor those of two.
+    ///
+    /// # Panics
+    ///
+    /// If there is not a label and an identity for each vector, and a group for each or for none.
+    pub fn leaving_groups(
+        vectors: Vectors<'_>,
+        labels: &[u32],
+        identities: &Identities,
+        groups: &[u32],
+        seed: u64,
+    ) -> Option<Pairs> {
         assert!(vectors.len() == labels.len() && labels.len() == identities.len(), "pairs: a label for each");
+        assert!([0, labels.len()].contains(&groups.len()), "pairs: a group for each");
         let of = (vectors, labels, identities.keys());
-        let apart = |i, j| identities.place(i).is_none() || identities.place(i) != identities.place(j);
+        let apart = |i: usize, j: usize| {
+            (identities.place(i).is_none() || identities.place(i) != identities.place(j))
+                && (groups.is_empty() || groups[i] != groups[j])
+        };
         let of_two = sample::stratified(labels, of.2, MOST, 1, seed);
         let mut pairs = measured(of, &of_two, |i, j| labels[i] != labels[j] && apart(i, j));
         let classes = enough_of_each(labels, of.2, seed);

@@ -21,5 +21,5 @@ pub use run::{Metric, Recorder, Run, RunError, read_metrics};
 pub use sampler::{SamplerError, TripletSampler};
 pub use schedule::{OneCycle, Schedule, Steps};
 pub use settings::{RECIPES, Settings, SettingsError, Start};
-pub use training::{Outcome, TrainError, Training};
+pub use training::{Outcome, TrainError, Training, parts};
 pub use whiten::{WIDEST, WhitenBy, WhitenError, whiten};

@@ -144,6 +144,24 @@ pub enum TrainError {
     Observer(Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// Which training images a run of these settings learns from, and which it holds out for validation; those of excluded classes are
+/// neither.
+pub fn parts(settings: &Settings, data: &Dataset) -> Result<(Vec<usize>, Vec<usize>), ClassError> {
+    let excluded = settings
+        .exclude_class
+        .iter()
+        .map(|name| find_class(data, name))
+        .collect::<Result<Vec<u32>, ClassError>>()?;
+    let kept = exclude(&data.train.labels, &excluded);
+    Ok(if settings.validate == 0.0 && !data.held_out.is_empty() {
+        // The source says what is for validation.
+        let held: std::collections::BTreeSet<usize> = data.held_out.iter().copied().collect();
+        kept.into_iter().partition(|i| !held.contains(i))
+    } else {
+        hold_out(&data.train, &kept, settings.validate, settings.seed, Apart::of(data))
+    })
+}
+
 impl Training {
     /// Prepares a run from its first step.
     pub fn new(settings: Settings, data: &Dataset) -> Result<Training, TrainError> {
@@ -175,19 +193,7 @@ impl Training {
     fn unstarted(settings: Settings, data: &Dataset) -> Result<Training, TrainError> {
         settings.check()?;
         let network = Network::new(settings.network.parse()?, data.shape())?;
-        let excluded = settings
-            .exclude_class
-            .iter()
-            .map(|name| find_class(data, name))
-            .collect::<Result<Vec<u32>, ClassError>>()?;
-        let kept = exclude(&data.train.labels, &excluded);
-        let (trained, held_out) = if settings.validate == 0.0 && !data.held_out.is_empty() {
-            // The source says what is for validation.
-            let held: std::collections::BTreeSet<usize> = data.held_out.iter().copied().collect();
-            kept.into_iter().partition(|i| !held.contains(i))
-        } else {
-            hold_out(&data.train, &kept, settings.validate, settings.seed, Apart::of(data))
-        };
+        let (trained, held_out) = parts(&settings, data)?;
         let classes: std::collections::BTreeSet<u32> =
             trained.iter().map(|i| data.train.labels[*i]).collect();
         // A sampler of triplets says it better, where there are classes.

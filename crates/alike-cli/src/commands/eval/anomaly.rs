@@ -8,7 +8,7 @@ use crate::printer::line;
 use alike::data::{Split, exclude, find_class};
 use alike::eval::{AnomalyMethod, Detection, Detector, Reference, percentiles};
 use alike::files;
-use alike::identity::{Identities, Shared};
+use alike::identity::{Identities, NO_GROUP, Shared};
 use alike::images::{Features, Vectors};
 use anyhow::{Context, ensure};
 use serde::Serialize;
@@ -92,6 +92,8 @@ pub(super) fn run(args: &AnomalyProtocolArgs, opened: Opened, global: &Global) -
         ("one class only", tasks)
     };
     ensure!(!tasks.is_empty(), "{} has no class with two training images and a test image", data.name);
+    let groups = subject.groups(train, args.leave_group)?;
+    subject.groups(test, args.leave_group)?;
     let reference = subject.embed(&train.images)?;
     // Those who ask, of one data set or of two: their pixels and their embeddings.
     let mut asking: Vec<(&Split, Features)> = Vec::new();
@@ -103,11 +105,27 @@ pub(super) fn run(args: &AnomalyProtocolArgs, opened: Opened, global: &Global) -
     for task in &tasks {
         let labels: Vec<u32> = task.reference.iter().map(|i| train.labels[*i]).collect();
         let identities = train.identities.select(&task.reference);
-        let own: Vec<Option<Shared>> =
-            asking.iter().map(|(split, _)| Identities::shared(&split.identities, &identities)).collect();
+        let members: Vec<u32> = task.reference.iter().filter_map(|i| groups.get(*i).copied()).collect();
+        let shared = |split: &Split| {
+            let found = Identities::shared(&split.identities, &identities);
+            let n = (split.len(), identities.len());
+            let by_group = || Shared::none(n.0, n.1);
+            // Groups of another data set are others.
+            let of_groups = |s: Shared, own: bool| {
+                let groups = if own { split.groups.clone() } else { vec![NO_GROUP; n.0] };
+                s.of_groups(groups)
+            };
+            let is_own = std::ptr::eq(split, test);
+            if members.is_empty() { found } else { Some(of_groups(found.unwrap_or_else(by_group), is_own)) }
+        };
+        let own: Vec<Option<Shared>> = asking.iter().map(|(split, _)| shared(split)).collect();
         let mut add =
             |space, method: AnomalyMethod, reference, asking: &[Vectors<'_>]| -> anyhow::Result<()> {
-                let detector = Detector::fit(tier, Reference::new(reference, &labels, &identities), method)?;
+                let detector = Detector::fit(
+                    tier,
+                    Reference { groups: &members, ..Reference::new(reference, &labels, &identities) },
+                    method,
+                )?;
                 let scores = asking.iter().zip(&own).flat_map(|(v, own)| detector.score(*v, own.as_ref()));
                 let scores: Vec<f64> = scores.collect();
                 let detection = Detection::new(&scores, &task.anomaly)

@@ -6,7 +6,7 @@ use crate::commands::{places, refuse_existing};
 use crate::judged::{Opened, Subject};
 use crate::printer::{Bars, line, note};
 use alike::data::load_one_shot_runs;
-use alike::eval::{Accuracy, Episode, Episodes, FewShot, draw_episodes, few_shot};
+use alike::eval::{Accuracy, Episode, Episodes, FewShot, draw_episodes_apart, few_shot};
 use alike::files;
 use alike::images::{Features, Images, Vectors};
 use alike::report::mistakes;
@@ -26,6 +26,10 @@ pub(super) fn run(args: &FewShotArgs, opened: Opened, global: &Global) -> anyhow
     if !data.is_open_set() && args.subject.data.is_none() {
         note(global, "these classes were trained on; name others with --data, or train with --split class");
     }
+    // Without groups what may not be learned from is the picture that asks, where it is there twice.
+    let groups = subject.groups(&data.test, args.leave_group)?;
+    let repeated = data.test.identities.repeated().filter(|_| !args.leave_group);
+    let apart = repeated.map_or(groups, |shared| shared.gallery);
     let seed = global.seed.unwrap_or(0);
     let mut drawn = Vec::new();
     let mut all_ways = args.ways.clone();
@@ -46,7 +50,7 @@ pub(super) fn run(args: &FewShotArgs, opened: Opened, global: &Global) -> anyhow
                 count: args.episodes as usize,
                 within_category: args.within_category,
             };
-            drawn.push(draw_episodes(&data.test.labels, &data.categories, how, seed)?);
+            drawn.push(draw_episodes_apart(&data.test.labels, &apart, &data.categories, how, seed)?);
         }
     }
     let images = data.test.images.clone();

@@ -48,7 +48,7 @@ pub(crate) fn run(args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
         all["retrieval"] = json!({ "image": image, "feature": feature });
         return line(all.to_string());
     }
-    table(&judgement)?;
+    table(&judgement, args.subject.data.is_none())?;
     retrieval(&image, &feature)
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
 fn retrieval(image: &RetrievalReport, feature: &RetrievalReport) -> anyhow::Result<()> {
     let left_out = match feature.without_match {
         0 => String::new(),
-        n => format!("; {n} queries have no match in the gallery and are left out"),
+        n => format!("; {n} without a match are left out"),
     };
     line(format!(
         "\nretrieval, mean over {} queries [95 % interval] and over classes{left_out}",
@@ -98,14 +98,23 @@ pub(super) fn percent(share: f64) -> String {
 }
 
 /// Image space against feature space, and unseen classes if there are any.
-pub(super) fn table(j: &Judgement) -> anyhow::Result<()> {
+pub(super) fn table(j: &Judgement, own: bool) -> anyhow::Result<()> {
     if j.leave_one_out {
         line(format!(
-            "{}: {} queries of classes never trained on, each against all others",
-            j.dataset, j.n_query
+            "{}: {} queries{}, each against all others",
+            j.dataset,
+            j.n_query,
+            // Whether the run knows the classes of other data is not asked.
+            if own { " of classes never trained on" } else { "" }
         ))?;
     } else {
         line(format!("{}: {} queries against a gallery of {}", j.dataset, j.n_query, j.n_gallery))?;
+    }
+    if j.without_match > 0 {
+        line(format!(
+            "{} queries have no match in the gallery, and are left out of all measures but the EER",
+            j.without_match
+        ))?;
     }
     if j.weighted_votes {
         line("a neighbour's vote weighs one over its distance")?;

@@ -44,6 +44,16 @@ pub(super) fn run(args: &VerificationArgs, opened: Opened, global: &Global) -> a
         subject.data.name
     );
     let given = args.pairs.as_deref().map(|path| read_pairs(path, &split.names)).transpose()?;
+    for ([a, b], _) in given.iter().flatten() {
+        let place = split.identities.place(*a);
+        ensure!(
+            a != b && (place.is_none() || place != split.identities.place(*b)),
+            "{} pairs {} with {}, which is the same picture: an image is no match for itself",
+            args.pairs.as_deref().unwrap_or(Path::new("the table")).display(),
+            split.names[*a],
+            split.names[*b]
+        );
+    }
     let conditions = match &args.by {
         None => None,
         Some(column) => {
@@ -52,11 +62,12 @@ pub(super) fn run(args: &VerificationArgs, opened: Opened, global: &Global) -> a
             Some(split.names.iter().map(|n| of.get(n).cloned().unwrap_or_default()).collect::<Vec<_>>())
         }
     };
+    let groups = subject.groups(&split, args.leave_group)?;
     let features = subject.embed(&split.images)?;
     let measure = |vectors: Vectors<'_>| {
         let pairs = match &given {
             Some(given) => Pairs::given(vectors, given),
-            None => Pairs::all(vectors, &split.labels, &split.identities, 0),
+            None => Pairs::leaving_groups(vectors, &split.labels, &split.identities, &groups, 0),
         };
         pairs.context("there are no pairs of one class, or none of two")
     };

@@ -140,7 +140,16 @@ pub(super) fn from_rows(
     if corners.iter().any(Option::is_some) && corners.iter().any(Option::is_none) {
         return Err(wrong(table, "a part of a picture takes four columns: x_1, y_1, x_2 and y_2"));
     }
-    let mut listing = Listing::default();
+    // What means nothing here is kept for who writes the table anew.
+    let more: Vec<usize> = (0..columns.len())
+        .filter(|i| {
+            let name = columns[*i].trim_start_matches('\u{feff}');
+            // Beside a label a class is nothing but a column.
+            !COLUMNS.contains(&name) || name == "class" && column("label").is_some()
+        })
+        .collect();
+    let mut listing =
+        Listing { more: more.iter().map(|i| columns[*i].clone()).collect(), ..Listing::default() };
     let mut missing = Vec::new();
     for row in rows {
         let (line, row) = row?;
@@ -174,7 +183,10 @@ pub(super) fn from_rows(
         };
         match (truth(others[1], "is_query")?, truth(others[2], "is_gallery")?) {
             (None, None) => {}
-            (Some(true), Some(true)) => entry.role = Role::Both,
+            (Some(true), Some(true)) => {
+                entry.role = Role::Both;
+                entry.part = entry.part.or(Some(Part::Test));
+            }
             (Some(true), _) => entry.role = Role::Query,
             (_, Some(true)) => entry.role = Role::Gallery,
             // Neither asks nor answers: it is trained on, if the table does not say otherwise.
@@ -198,6 +210,7 @@ pub(super) fn from_rows(
             }
             entry.area = Some(area);
         }
+        entry.more = more.iter().map(|i| row.get(*i).cloned().unwrap_or_default()).collect();
         listing.entries.push(entry);
     }
     if let Some(first) = missing.first() {
