@@ -117,6 +117,9 @@ impl<'a> Model<'a> {
                 b.display()
             );
         }
+        for folder in [a, b].into_iter().filter(|p| p.is_dir()) {
+            bail!("{verb} compares two images, but {} is a folder", folder.display());
+        }
         let two = self.pictures(&[a.to_owned(), b.to_owned()])?;
         ensure!(two.train.len() == 2, "{verb} compares two images, but {} were read", two.train.len());
         Ok(two)

@@ -129,10 +129,10 @@ fn every_verb_leaves_groups_out_or_says_why_not() {
         "eval run --data pictures",
     ] {
         crate::sources::class_folders(&scene);
-        scene.refused(&format!("{verb} --leave-group"), 1, &["group"]);
+        scene.refused(&format!("{verb} --leave-group -q"), 1, &["group"]);
     }
     picture(1, 77).save(scene.write("alone.png", b"")).unwrap();
-    scene.refused("search run alone.png --gallery all.npy --leave-group", 1, &["alone.png has no group"]);
+    scene.refused("search run alone.png --gallery all.npy --leave-group -q", 1, &["alone.png has no group"]);
     scene.refused("verify run set/0.png set/7.png --threshold 1 --leave-group", 2, &["--leave-group"]);
     for verb in ["map run -o m.html", "cluster run", "embed run set -o x.npy", "report run"] {
         scene.refused(&format!("{verb} --leave-group"), 2, &["--leave-group"]);

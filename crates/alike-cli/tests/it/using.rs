@@ -28,7 +28,7 @@ fn a_gallery_is_embedded_once_and_answers_its_own_model_alone() {
     let direct = json(&scene.ok("search run --gallery pictures pictures/bee/03.png -k 5 --json -q"));
     scene.ok("embed run pictures -o all.npy -q");
     let kept = json(&scene.ok("search run --gallery all.npy pictures/bee/03.png -k 5 --json -q"));
-    assert_eq!(direct, kept);
+    assert_eq!(direct[0]["neighbours"], kept[0]["neighbours"]);
     let found = direct[0]["neighbours"].as_array().unwrap();
     assert_eq!(found.len(), 5);
     assert_eq!(found[0]["class"], "bee");
@@ -213,11 +213,7 @@ fn wrong_labels_and_copies_are_found_and_the_cleaned_table_is_trained_on() {
         (&"bee/ant.png".into(), &"bee".into(), &"ant".into())
     );
     let twice = told["twice"].as_array().unwrap();
-    assert!(
-        twice.iter().any(|p| p["a"] == "ant/04.png" && p["b"] == "bee/ant.png"
-            || p["b"] == "ant/04.png" && p["a"] == "bee/ant.png"),
-        "{told}"
-    );
+    assert!(twice.iter().any(|p| p[0]["image"] == "ant/04.png" && p[1]["image"] == "bee/ant.png"), "{told}");
     let printed = scene.ok("health run -q -o health");
     assert!(printed.contains("bee/ant.png  is 'bee', looks like 'ant'"), "{printed}");
     let cleaned = std::fs::read_to_string(scene.path("health/cleaned.csv")).unwrap();

@@ -6,6 +6,8 @@ use crate::images::Shape;
 
 /// The larger of two pictures is scaled to the smaller, and both to no more than this.
 const SIDE: usize = 512;
+/// The side at which colours are compared.
+const COLOURS: usize = 8;
 /// Grey levels by which two encodings of a picture differ in the mean, at most. JPEG of quality 30 differs by 7, two photographs of one
 /// face by 8 or more.
 const DIFFERENCE: f64 = 6.5;
@@ -43,9 +45,31 @@ pub fn same_picture(a: &Picture, b: &Picture, lossless: bool) -> bool {
         to.apply(p, &mut out).ok().map(|()| out)
     };
     let (Some(x), Some(y)) = (grey(a), grey(b)) else { return false };
+    if lossless && one == two {
+        return mean_difference(&a.pixels, &b.pixels) <= LOSSLESS;
+    }
     let same_size = (one.h, one.w) == (two.h, two.w);
     let most = if lossless && same_size { LOSSLESS } else { DIFFERENCE };
-    alike(&x, &y, (h, w), most)
+    alike(&x, &y, (h, w), most) && (one.c != two.c || one.c == 1 || colours(a, b))
+}
+
+fn mean_difference(x: &[u8], y: &[u8]) -> f64 {
+    x.iter().zip(y).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / x.len().max(1) as f64
+}
+
+/// Whether two pictures have the same colours, which encoders keep at a lower resolution.
+fn colours(a: &Picture, b: &Picture) -> bool {
+    let side = |x: usize, y: usize| x.min(y).min(COLOURS);
+    let shape = Shape { h: side(a.shape.h, b.shape.h), w: side(a.shape.w, b.shape.w), c: a.shape.c };
+    let small = |p: &Picture| -> Option<Vec<u8>> {
+        let to = Preparation { resize: Resize::Squash, ..Preparation::exact(shape) };
+        let mut out = vec![0; shape.len()];
+        to.apply(p, &mut out).ok().map(|()| out)
+    };
+    small(a).zip(small(b)).is_some_and(|(x, y)| {
+        let of = |v: &[u8], c: usize| v.iter().skip(c).step_by(shape.c).copied().collect::<Vec<u8>>();
+        (0..shape.c).all(|c| mean_difference(&of(&x, c), &of(&y, c)) <= DIFFERENCE)
+    })
 }
 
 /// The same of two grey images of one size.
@@ -53,7 +77,7 @@ fn alike(x: &[u8], y: &[u8], (h, w): (usize, usize), most: f64) -> bool {
     let n = x.len() as f64;
     let mean = |v: &[u8]| v.iter().map(|p| f64::from(*p)).sum::<f64>() / n;
     let (mx, my) = (mean(x), mean(y));
-    let apart = x.iter().zip(y).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / n;
+    let apart = mean_difference(x, y);
     if apart > most || (mx - my).abs() > MEANS {
         return false;
     }
@@ -162,6 +186,9 @@ mod tests {
             let mut blink = a.clone();
             (30..60).for_each(|x| (20..50).for_each(|y| blink.put_pixel(x, y, Rgb([20, 20, 20]))));
             assert!(!same(&a, &blink, false), "something is before it");
+            let mut blue = a.clone();
+            blue.pixels_mut().for_each(|p| p.0 = [p.0[2], p.0[1], p.0[0].saturating_add(3)]);
+            assert!(!same(&a, &blue, false) && !same(&a, &blue, true), "in other colours");
             let mirrored = image::imageops::flip_horizontal(&a);
             assert!(!same(&a, &mirrored, false));
             let crop = image::imageops::crop_imm(&a, 0, 0, 60, 90).to_image();

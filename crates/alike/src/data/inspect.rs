@@ -16,8 +16,8 @@ use std::collections::{BTreeMap, HashMap};
 const ENOUGH: usize = 5;
 /// Bits by which the perceptual hashes of near duplicates differ, at most: then two agree in one quarter at least.
 const BITS: u32 = 3;
-/// By how much their thumbnails differ, as a share of what each differs from its own mean.
-const DIFFERENCE: f64 = 0.1;
+/// By how much their thumbnails differ, as a share of what each differs from its own mean: those are looked at more closely.
+const DIFFERENCE: f64 = 0.2;
 /// Formats that lose something.
 pub(super) const LOSSY: [&str; 2] = ["JPEG", "WebP"];
 /// Side of a thumbnail.
@@ -255,7 +255,8 @@ fn twice(listing: &Listing, looks: &[Result<Look, String>], all: &mut Inspection
     all.across_parts = pairs.iter().filter(|[a, b]| test(*a) != test(*b)).count();
 }
 
-/// Whether two images of one size look the same: they differ by less than a tenth of what each differs from its own mean.
+/// Whether two images of one size look the same at a glance: they differ by less than a fifth of what each differs from its own mean.
+/// Copies do, and so do photographs of one thing: [`same_picture`] tells them apart.
 pub fn look_alike(a: &[u8], b: &[u8]) -> bool {
     let spread = |t: &[u8]| {
         let mean = t.iter().map(|v| f64::from(*v)).sum::<f64>() / t.len() as f64;
