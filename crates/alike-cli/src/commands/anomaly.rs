@@ -6,7 +6,7 @@ use crate::args::{AnomalyArgs, Global};
 use crate::printer::{line, note};
 use crate::using::{Model, Together, bursts_sentence, numbers_of};
 use alike::data::exclude;
-use alike::eval::{Detector, Reference, alarm_threshold, known_or_found};
+use alike::eval::{Alarm, Detector, Reference, alarm_threshold, known_or_found};
 use alike::files;
 use alike::identity::{Identities, Shared};
 use alike::images::{Images, Vectors};
@@ -89,23 +89,31 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
         if together == Together::Image { "" } else { ", and of another group," }
     );
     let calibrated = normal.len();
+    // What is independent of each other is what promises: bursts and groups, where images come in such.
     let independent = match &held_out {
         _ if groups.is_empty() => calibrated,
         Some(_) => of_held_out.iter().collect::<BTreeSet<_>>().len(),
         None => of_references.iter().collect::<BTreeSet<_>>().len(),
     };
-    let threshold = alarm_threshold(normal, args.false_alarms);
-    if (independent as f64) * args.false_alarms < 1.0 {
+    let found_on = alarm_threshold(normal, args.false_alarms);
+    let threshold = found_on.threshold;
+    let alarm = Alarm {
+        rate: found_on.rate.max(1.0 / (independent + 1) as f64),
+        scores: found_on.scores.min(independent),
+        ..found_on
+    };
+    if let Some(needed) = alarm.needs(args.false_alarms) {
         note(
             global,
             format!(
-                "{independent} {} cannot tell a rate of {} false alarms: the largest of their scores is the threshold",
+                "{independent} {} cannot promise a rate of {} false alarms, which takes {needed}: the promise is {:.2} %",
                 match together {
                     Together::Image => "normal images",
                     Together::Group => "groups of normal images",
                     Together::Burst => "bursts and single images that are normal",
                 },
-                args.false_alarms
+                args.false_alarms,
+                100.0 * alarm.rate
             ),
         );
     }
@@ -129,10 +137,11 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
     note(
         global,
         format!(
-            "normal are {}; by {} an alarm is a score above {threshold:.4}, as {:.2} % of {calibrated} {on} have, {}",
+            "normal are {}; by {} an alarm is a score above {threshold:.4}, as at most {:.2} % of new normal images have in the mean, \
+             going by {calibrated} {on}, {}",
             answering.sentence(),
             args.method,
-            100.0 * args.false_alarms,
+            100.0 * alarm.rate,
             together.left_out()
         ),
     );
@@ -199,7 +208,7 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
             })
             .collect();
         return line(
-            json!({ "method": args.method.to_string(), "threshold": threshold, "false_alarms": args.false_alarms,
+            json!({ "method": args.method.to_string(), "threshold": threshold, "false_alarms": args.false_alarms, "promised": alarm.rate,
                     "reference": answering, "calibrated_on": calibrated, "leaving_out": together.word(),
                     "independent": independent, "bursts": found, "alarms": alarms, "images": all })
             .to_string(),

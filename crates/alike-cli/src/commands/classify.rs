@@ -12,7 +12,7 @@ use anyhow::ensure;
 use serde_json::json;
 
 /// Images that a gallery is calibrated on, at most.
-const CALIBRATED: usize = 5000;
+const CALIBRATED: usize = 10_000;
 
 pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
     if let Some(out) = &args.out {
@@ -68,10 +68,7 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
     let calibrated = classifier.calibrate((!rows.is_empty()).then_some(held_out), args.accept);
     let by = match (args.threshold, calibrated) {
         (Some(threshold), Ok(by)) => Calibration { threshold, ..by },
-        // Distances say nothing of confidence then: it falls with the squared distance itself.
-        (Some(threshold), Err(_)) => {
-            Calibration { images: 0, accuracy: 0.0, accept: args.accept, threshold, temperature: 1.0 }
-        }
+        (Some(threshold), Err(_)) => Calibration::given(threshold),
         (None, by) => by?,
     };
     let calibrated_on = match (seen, on_trained) {
@@ -89,11 +86,13 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
             match args.threshold {
                 Some(_) => String::new(),
                 None => format!(
-                    ", which {:.1} % of {} {calibrated_on} are within ({:.2} % of them classified rightly), {}",
+                    ", which at least {:.1} % of new images of known class are within in the mean, going by {} {calibrated_on} ({:.2} % \
+                     of them classified rightly), {}{}",
                     100.0 * by.accept,
                     by.images,
                     100.0 * by.accuracy,
-                    together.left_out()
+                    together.left_out(),
+                    if by.accept < args.accept { "; so few promise no more" } else { "" }
                 ),
             }
         ),
@@ -101,14 +100,20 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
     if on_trained && args.threshold.is_none() {
         note(
             global,
-            "new images lie farther from these than they do from each other, so more than promised will be unknown; give \
-                      images that were not trained on with --gallery",
+            "new images lie farther from these than they do from each other, so more than promised will be unknown; give images that were \
+             not trained on with --gallery",
+        );
+    }
+    if let Some(needed) = by.confidence_needs {
+        note(
+            global,
+            format!(
+                "no confidences: they would take about {needed} images of known class to be right within two points"
+            ),
         );
     }
     let answers = classifier.answer(&model.embed(&asked.train.images)?, Some(&own), &by);
     let said = |a: &Answer| if a.known { gallery.classes[a.class as usize].as_str() } else { "unknown" };
-    // What is of no known class has no confidence, and without calibration there is none.
-    let confidence = |a: &Answer| (a.known && by.images > 0).then_some(a.confidence);
     if let Some(out) = &args.out {
         let mut csv = csv::Writer::from_writer(Vec::new());
         csv.write_record(["path", "answer", "known", "nearest_class", "distance", "confidence", "nearest"])?;
@@ -124,7 +129,7 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
                 if a.known { "true" } else { "false" },
                 &gallery.classes[a.class as usize],
                 &a.distance.to_string(),
-                &confidence(a).map_or(String::new(), |c| c.to_string()),
+                &a.confidence.map_or(String::new(), |c| c.to_string()),
                 nearest,
             ])?;
         }
@@ -144,14 +149,15 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
                     "nearest_class": gallery.classes[a.class as usize],
                     "known": a.known,
                     "distance": a.distance,
-                    "confidence": confidence(a),
+                    "confidence": a.confidence,
                     "nearest": a.nearest.map(|i| &names[i]),
                     "trained_on": trained,
                 })
             })
             .collect();
-        let calibration = json!({ "images": by.images, "accuracy": by.accuracy, "accept": by.accept, "threshold": by.threshold,
-            "temperature": (by.images > 0).then_some(by.temperature), "on": calibrated_on, "leaving_out": together.word() });
+        let mut calibration = serde_json::to_value(by)?;
+        calibration["on"] = calibrated_on.into();
+        calibration["leaving_out"] = together.word().into();
         return line(
             json!({ "gallery": answering, "calibration": calibration, "bursts": found, "answers": all })
                 .to_string(),
@@ -164,7 +170,7 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
         };
         let class = &gallery.classes[a.class as usize];
         let how = if a.known {
-            let sure = confidence(a).map_or(String::new(), |c| format!("confidence {c:.3}, "));
+            let sure = a.confidence.map_or(String::new(), |c| format!("confidence {c:.3}, "));
             format!("{class}  {sure}distance {:.4}", a.distance)
         } else if gallery.classes.iter().any(|c| c == "unknown") {
             format!("none of these classes  nearest is {class} at distance {:.4}", a.distance)

@@ -3,7 +3,7 @@
 use super::unseen::{ClassMeanRecall, KnnRecall};
 use super::{
     ClassMeans, Classification, Paired, Pairs, Quality, Retrieval, RetrievalReport, Unseen, Verification,
-    cluster_quality, compare, rank_quality, vote, weighted_vote,
+    cluster_quality, compare, compare_groups, rank_quality, vote, weighted_vote,
 };
 use crate::data::{Dataset, Split, find_class};
 use crate::identity::{Shared, left_out};
@@ -113,7 +113,7 @@ pub struct Comparison {
     pub image: f64,
     /// Accuracy in feature space.
     pub feature: f64,
-    /// McNemar's test of the two, image space first.
+    /// McNemar's test of the two, image space first; its counterpart for whole classes where the set is an open one.
     pub paired: Paired,
 }
 
@@ -216,6 +216,20 @@ impl Judge {
         LeftOut { itself, shared: data.shared(), groups }
     }
 
+    /// How many images every test image can be compared with: those of the gallery less what does not count for it, the picture itself
+    /// or its group.
+    pub fn neighbours(&self, data: &Dataset) -> usize {
+        let (gallery, leave_one_out) = data.gallery();
+        let most = |queries: &[u32], members: &[u32]| {
+            let mut counts: HashMap<u32, usize> = HashMap::new();
+            members.iter().for_each(|m| *counts.entry(*m).or_default() += 1);
+            queries.iter().filter_map(|q| counts.get(q)).copied().max().unwrap_or(0)
+        };
+        let itself = data.shared().map_or(usize::from(leave_one_out), |s| most(&s.queries, &s.gallery));
+        let group = if self.leave_group { most(&data.test.groups, &gallery.groups) } else { 0 };
+        gallery.len() - itself.max(group).min(gallery.len())
+    }
+
     /// Refuses what cannot be judged, before time is spent on it.
     pub fn check(&self, data: &Dataset) -> Result<(), EvalError> {
         if !data.labelled {
@@ -298,9 +312,8 @@ impl Judge {
         gallery: Vectors<'_>,
         queries: Vectors<'_>,
         ks: &[usize],
-        seed: u64,
     ) -> Result<RetrievalReport, EvalError> {
-        Ok(RetrievalReport::new(data, &self.rankings(data, gallery, queries, ks)?, ks, seed))
+        Ok(RetrievalReport::new(data, &self.rankings(data, gallery, queries, ks)?, ks))
     }
 
     /// The same query by query; nothing for one without a match in the gallery.
@@ -341,16 +354,23 @@ impl Judge {
         let feature = self.space(data, Vectors::Features(gallery), Vectors::Features(queries))?;
         let unseen = self.unseen(data, excluded, gallery, queries, &feature);
         let right = |c: &Classification| c.right(&data.test.labels);
+        let counted: Vec<u32> = (0..data.test.len())
+            .filter(|i| feature.class_mean.counts(*i))
+            .map(|i| data.test.labels[i])
+            .collect();
         let without_match = (0..data.test.len()).filter(|i| !feature.class_mean.counts(*i)).count();
         let comparison = image
             .rules()
             .into_iter()
             .zip(feature.rules())
-            .map(|((rule, i), (_, f))| Comparison {
-                rule,
-                image: i.accuracy,
-                feature: f.accuracy,
-                paired: compare(right(i).into_iter(), right(f).into_iter()),
+            .map(|((rule, i), (_, f))| {
+                let (first, second) = (right(i), right(f));
+                let paired = if data.is_open_set() {
+                    compare_groups(&first, &second, &counted)
+                } else {
+                    compare(first.into_iter(), second.into_iter())
+                };
+                Comparison { rule, image: i.accuracy, feature: f.accuracy, paired }
             })
             .collect();
         Ok(Judgement {

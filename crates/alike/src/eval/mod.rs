@@ -7,35 +7,42 @@ mod bursts;
 mod classification;
 mod classifier;
 mod clusters;
+mod confidence;
 mod detection;
 mod few_shot;
 mod health;
+mod interval;
 mod judge;
 mod paired;
 mod reference;
 mod retrieval;
 mod saliency;
+mod threshold;
 mod unseen;
 mod validator;
 mod verification;
 
 pub use agreement::Agreement;
-pub use anomaly::{AnomalyError, AnomalyMethod, Detector, alarm_threshold};
+pub use anomaly::{AnomalyError, AnomalyMethod, Detector};
 pub use bootstrap::percentiles;
 pub use bursts::{Bursts, bursts, known_or_found};
 pub use classification::{ClassMeans, Classification, vote, weighted_vote};
 pub use classifier::{Answer, Calibration, Classifier, NothingToCalibrate, Rule};
 pub use clusters::{Assignment, KMeans, agreement, agreement_bootstrap, by_density, k_means};
+pub use confidence::Confidence;
 pub use detection::Detection;
 pub use few_shot::{
     Accuracy, Episode, EpisodeError, Episodes, FewShot, draw_episodes, draw_episodes_apart, few_shot,
+    most_ways,
 };
 pub use health::{Confused, Fitness, Health, Verdict, health};
+pub use interval::{bootstrap_interval, mean_interval, share_interval};
 pub use judge::{Comparison, EvalError, Judge, Judgement, SpaceJudgement, Spaces};
-pub use paired::{Difference, Paired, compare, difference};
+pub use paired::{Difference, Paired, compare, compare_groups, difference};
 pub use reference::Reference;
 pub use retrieval::{Quality, Retrieval, RetrievalReport, rank_quality};
 pub use saliency::{Masking, Saliency, saliency};
+pub use threshold::{Alarm, alarm_threshold};
 pub use unseen::{Unseen, cluster_quality};
 pub use validator::Validator;
-pub use verification::{AtFar, Folded, Pair, Pairs, Verification, verification};
+pub use verification::{AtFar, Folded, Independent, Pair, Pairs, Verification, verification};
