@@ -133,7 +133,9 @@ mod tests {
         let drawn = stratified(&labels, &keys(1000), 100, 2, 7);
         let count = |class| drawn.iter().filter(|i| labels[**i] == class).count();
         assert_eq!(drawn.len(), 100);
-        assert!((86..=87).contains(&count(0)) && (10..=11).contains(&count(1)) && (2..=3).contains(&count(2)));
+        assert!(
+            (86..=87).contains(&count(0)) && (10..=11).contains(&count(1)) && (2..=3).contains(&count(2))
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod command;
 mod demo;
 mod download;
 mod licences;
+mod order;
 mod protocols;
 mod sources;
 mod using;

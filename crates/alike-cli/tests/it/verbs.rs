@@ -123,7 +123,10 @@ fn embed_writes_rows_in_the_order_of_its_table() {
     scene.write("pictures/notes.txt", b"not a picture");
     assert_eq!(scene.ok("embed run pictures -o out.npy -q").trim(), "out.npy");
     let table = std::fs::read_to_string(scene.path("out.csv")).unwrap();
-    assert_eq!(table, "row,path,class\n0,pictures/a.pgm,\n1,pictures/b.png,\n2,pictures/c.png,\n");
+    let place = |name: &str| scene.path("pictures").canonicalize().unwrap().join(name).display().to_string();
+    let [a, b, c] = ["a.pgm", "b.png", "c.png"].map(place);
+    let rows = format!("0,pictures/a.pgm,,{a}\n1,pictures/b.png,,{b}\n2,pictures/c.png,,{c}\n");
+    assert_eq!(table, format!("row,path,class,place\n{rows}"));
     let bytes = std::fs::read(scene.path("out.npy")).unwrap();
     let npy = npyz::NpyFile::new(&bytes[..]).unwrap();
     assert_eq!(npy.shape(), [3, 32]);
