@@ -5,6 +5,7 @@ mod arrange;
 mod arrays;
 mod cifar;
 mod manifest;
+mod npy;
 mod omniglot;
 #[cfg(feature = "parquet")]
 mod parquet;
