@@ -1,6 +1,7 @@
 //! One NumPy array: its values as features, as pixels or as labels, whatever their type and order are.
 
 use npyz::{DType, NpyHeader, Order, TypeChar};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// No array is larger.
 pub(super) const MOST: u64 = 1 << 36;
@@ -32,8 +33,10 @@ impl Array {
     /// Reads a `.npy` file; an error goes on from the array's name.
     pub(super) fn parse(mut bytes: Vec<u8>) -> Result<Array, String> {
         let mut rest = &bytes[..];
-        let header =
-            NpyHeader::from_reader(&mut rest).map_err(|e| format!("is damaged or no NumPy array ({e})"))?;
+        // The parser multiplies what a damaged header says.
+        let header = catch_unwind(AssertUnwindSafe(|| NpyHeader::from_reader(&mut rest)))
+            .unwrap_or_else(|_| Err(std::io::Error::other("an impossible header")))
+            .map_err(|e| format!("is damaged or no NumPy array ({e})"))?;
         let DType::Plain(plain) = header.dtype() else {
             return Err("holds records; save the columns as arrays of their own".into());
         };
@@ -356,7 +359,9 @@ mod tests {
         assert!(refused("|O", &[1]).contains("Python objects"));
         assert!(refused("<c8", &[1]).contains("<c8"));
         assert!(refused("<f4", &[3]).contains("ends before"));
-        assert!(refused("<f4", &[1 << 40, 1 << 40]).contains("ends before"));
+        assert!(refused("<f4", &[1 << 20, 1 << 20]).contains("ends before"));
+        let huge = Array::parse(npy("<f4", false, &[1 << 40, 1 << 40], &[0; 8])).err().unwrap();
+        assert!(huge.contains("impossible") || huge.contains("ends before"), "{huge}");
         assert!(Array::parse(b"nothing".to_vec()).err().unwrap().contains("no NumPy array"));
     }
 }
