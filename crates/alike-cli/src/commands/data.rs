@@ -58,7 +58,11 @@ fn stats(request: &Request, ignore: bool, global: &Global) -> anyhow::Result<()>
     if global.json {
         return line(serde_json::to_string(&s)?);
     }
-    line(format!("{}: {} images, {} other files", s.name, s.images, s.ignored))?;
+    let unread = match s.unread.values().sum::<usize>() {
+        0 => String::new(),
+        n => format!(", {n} pictures that cannot be read"),
+    };
+    line(format!("{}: {} images{unread}, {} other files", s.name, s.images, s.ignored))?;
     for text in &s.notes {
         line(format!("  {text}"))?;
     }

@@ -32,6 +32,8 @@ pub struct Inspection {
     pub images: usize,
     /// Files that are no pictures.
     pub ignored: usize,
+    /// Pictures that this build cannot read, by kind.
+    pub unread: BTreeMap<&'static str, usize>,
     /// Images by class; empty where there are no classes.
     pub classes: BTreeMap<String, usize>,
     /// Images by part, where the source says.
@@ -77,6 +79,7 @@ pub fn inspect(
 ) -> Result<Inspection, DataError> {
     let mut listing = list(request, places, progress)?;
     let mut notes = std::mem::take(&mut listing.notes);
+    notes.extend(listing.unread.sentences());
     if request.split.is_some() || listing.entries.iter().any(|e| e.part.is_some()) {
         let labelled = listing.entries.iter().all(|e| e.class.is_some());
         notes.push(split(&mut listing, request, labelled)?.1);
@@ -87,6 +90,7 @@ pub fn inspect(
         name: request.what.clone(),
         images: entries.len(),
         ignored: listing.ignored,
+        unread: listing.unread.counts(),
         classes: count(entries.iter().filter_map(|e| e.class.clone())),
         parts: count(entries.iter().filter_map(|e| {
             Some(match e.part? {

@@ -1,5 +1,6 @@
 //! What a source holds, before anything is decoded: a line for every image.
 
+use super::foreign::Unread;
 use super::picture::{Decoding, Picture, decode};
 use crate::files::{self, FileError};
 use crate::identity::{self, Identities};
@@ -127,6 +128,8 @@ pub struct Listing {
     pub entries: Vec<Entry>,
     /// Files that are no pictures by their names.
     pub ignored: usize,
+    /// Pictures that this build cannot read.
+    pub unread: Unread,
     /// What a user should know of how the source was read.
     pub notes: Vec<String>,
     pub(super) archives: Vec<Archive>,
@@ -151,6 +154,23 @@ pub(super) struct Reader<'a> {
 impl Listing {
     pub(super) fn reader(&self) -> Reader<'_> {
         Reader { listing: self, zips: vec![None; self.archives.len()], scratch: Vec::new() }
+    }
+
+    /// Counts a file that is not listed.
+    pub(super) fn leave_out(&mut self, name: &str) {
+        if !self.unread.add(name) {
+            self.ignored += 1;
+        }
+    }
+
+    /// What is to be said of files that are not listed.
+    pub(super) fn left_out(&self) -> Vec<String> {
+        let others = match self.ignored {
+            0 => None,
+            1 => Some("a file that is no picture is ignored".to_owned()),
+            n => Some(format!("{n} files that are no pictures are ignored")),
+        };
+        self.unread.sentences().into_iter().chain(others).collect()
     }
 
     /// Whether the entries are features rather than pictures.
@@ -309,6 +329,8 @@ impl Reader<'_> {
             _ => {
                 // Where only a part counts, the scale of the whole says nothing.
                 let at_least = how.at_least.filter(|_| entry.area.is_none());
+                // What will be turned is as high as the turned one is wide.
+                let at_least = at_least.map(|[h, w]| if entry.quarters % 2 == 1 { [w, h] } else { [h, w] });
                 decode(self.bytes(entry)?, Decoding { at_least, ..how }).map_err(|e| e.to_string())?
             }
         };

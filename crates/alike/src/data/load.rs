@@ -157,9 +157,7 @@ fn build(
 ) -> Result<Dataset, DataError> {
     let name = &request.what;
     let mut notes = std::mem::take(&mut listing.notes);
-    if listing.ignored > 0 {
-        notes.push(ignored(listing.ignored));
-    }
+    notes.extend(listing.left_out());
     let labelled = listing.entries.iter().all(|e| e.class.is_some());
     let (by, said) = split(&mut listing, request, labelled)?;
     notes.push(said);
@@ -188,13 +186,6 @@ fn build(
 /// `1 picture is` or `3 pictures are`.
 fn some(n: usize, one: &str, more: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { more })
-}
-
-fn ignored(files: usize) -> String {
-    match files {
-        1 => "a file that is no picture is ignored".to_owned(),
-        n => format!("{n} files that are no pictures are ignored"),
-    }
 }
 
 /// What a data set is called, and how it came about.
@@ -286,6 +277,7 @@ pub fn load_pictures(
         all.notes.append(&mut more.notes);
         all.rows = more.rows;
         all.ignored += more.ignored;
+        all.unread.merge(more.unread);
     }
     all.entries.iter_mut().for_each(|e| e.part = Some(Part::Train));
     if let Some(rows) = all.rows.as_ref().filter(|r| r.are_floats() && r.shape() != preparation.shape) {
@@ -294,9 +286,7 @@ pub fn load_pictures(
         return Err(DataError::Source { path: paths[0].clone(), why });
     }
     let mut notes = std::mem::take(&mut all.notes);
-    if all.ignored > 0 {
-        notes.push(ignored(all.ignored));
-    }
+    notes.extend(all.left_out());
     // What is embedded once need not be kept, if there is room for it.
     let small = all.entries.len() * preparation.shape.len() <= super::cache::SMALL;
     let places = if small { &Places { keep: Keep::Memory, ..places.clone() } } else { places };

@@ -2,7 +2,7 @@
 //!
 //! It belongs to the model and is saved with it, so that training, embedding and serving cannot disagree.
 
-use super::picture::{Decoding, Picture};
+use super::picture::{Decoding, Picture, fitted};
 use crate::images::Shape;
 use crate::suggest::did_you_mean;
 use fast_image_resize::images::{Image, ImageRef};
@@ -165,9 +165,11 @@ impl Preparation {
 
     /// How a picture is decoded that will be prepared so.
     pub fn decoding(&self) -> Decoding {
-        let enough = |side: usize| (side as f64 / self.crop).ceil() as usize;
+        // A crop ends between pixels of a reduced picture.
+        let scaled = self.resize != Resize::Exact && self.crop >= 1.0;
         Decoding {
-            at_least: (self.resize != Resize::Exact).then(|| [enough(self.shape.h), enough(self.shape.w)]),
+            at_least: scaled.then_some([self.shape.h, self.shape.w]),
+            fit: self.resize == Resize::Fit,
             stretch: self.stretch,
         }
     }
@@ -216,10 +218,7 @@ impl Preparation {
                     scale(picture, part, [h, w], out)?;
                 }
                 Resize::Fit => {
-                    let zoom = (w as f64 / from.w as f64).min(h as f64 / from.h as f64);
-                    let side =
-                        |side: usize, most: usize| ((side as f64 * zoom).round() as usize).clamp(1, most);
-                    let (fh, fw) = (side(from.h, h), side(from.w, w));
+                    let [fh, fw] = fitted([from.h, from.w], [h, w]);
                     let mut inner = vec![0; fh * fw * c];
                     scale(picture, [0.0, 0.0, from.w as f64, from.h as f64], [fh, fw], &mut inner)?;
                     let border = border(picture);
@@ -269,7 +268,7 @@ impl<'de> Deserialize<'de> for Preparation {
     }
 }
 
-/// Grey to colour, or colour to its brightness (ITU-R BT.709).
+/// Grey to colour, or colour to its brightness (ITU-R BT.601, as JPEG and most programs for pictures have it).
 fn recolour(picture: &Picture, c: usize) -> Picture {
     let shape = Shape { c, ..picture.shape };
     let pixels = if c == 3 {
@@ -280,7 +279,7 @@ fn recolour(picture: &Picture, c: usize) -> Picture {
             .chunks_exact(3)
             .map(|p| {
                 let [r, g, b] = [p[0], p[1], p[2]].map(u32::from);
-                ((2126 * r + 7152 * g + 722 * b + 5000) / 10_000) as u8
+                ((299 * r + 587 * g + 114 * b + 500) / 1000) as u8
             })
             .collect()
     };
@@ -376,7 +375,7 @@ mod tests {
     #[test]
     fn colours_become_brightness_and_back_and_inversion_is_last() {
         let red = Picture { shape: Shape { h: 1, w: 1, c: 3 }, pixels: vec![255, 0, 0] };
-        assert_eq!(prepared("size=1x1,channels=1", &red).unwrap(), [54]);
+        assert_eq!(prepared("size=1x1,channels=1", &red).unwrap(), [76]);
         assert_eq!(prepared("size=1x1,channels=3,invert", &red).unwrap(), [0, 255, 255]);
         let grey = Picture { shape: Shape { h: 1, w: 1, c: 1 }, pixels: vec![7] };
         assert_eq!(prepared("size=1x1,channels=3", &grey).unwrap(), [7, 7, 7]);

@@ -131,7 +131,7 @@ fn web_dataset(path: &Path, archives: Vec<Archive>, members: Vec<Member>) -> Res
         } else if member.name.ends_with(".cls") {
             sample.1 = Some(member);
         } else {
-            listing.ignored += 1;
+            listing.leave_out(&member.name);
         }
     }
     let several = listing.archives.len() > 1;

@@ -16,9 +16,10 @@ pub(super) fn part(name: &str) -> Option<Part> {
 
 /// Members that are pictures, with what their paths tell. Others are counted.
 pub(super) fn arrange(members: Vec<Member>, nested: bool) -> Listing {
-    let all = members.len();
-    let mut pictures: Vec<Member> = members.into_iter().filter(|m| is_picture(&m.name)).collect();
-    let mut listing = Listing { ignored: all - pictures.len(), ..Listing::default() };
+    let (mut pictures, others): (Vec<Member>, Vec<Member>) =
+        members.into_iter().partition(|m| is_picture(&m.name));
+    let mut listing = Listing::default();
+    others.iter().for_each(|m| listing.leave_out(&m.name));
     pictures.sort_by(|a, b| a.name.cmp(&b.name));
     let names: Vec<String> = pictures.iter().map(|m| m.name.clone()).collect();
     let mut paths: Vec<&str> = names.iter().map(String::as_str).collect();

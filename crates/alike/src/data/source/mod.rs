@@ -5,6 +5,7 @@ mod arrange;
 mod arrays;
 mod cifar;
 mod manifest;
+mod npy;
 mod omniglot;
 #[cfg(feature = "parquet")]
 mod parquet;
@@ -72,13 +73,14 @@ pub(super) fn list(path: &Path, nested: bool) -> Result<Listing, DataError> {
         ));
     };
     if listing.entries.is_empty() {
-        let others = match listing.ignored {
-            0 => String::new(),
-            n => format!(", only {n} other files"),
+        let others = match (listing.ignored, &listing.unread.sentences()[..]) {
+            (0, []) => String::new(),
+            (n, []) => format!(", only {n} other files"),
+            (_, unread) => format!("; {}", unread.join("; ")),
         };
         return Err(wrong(
             path,
-            format!("it holds no pictures (PNG, JPEG, WebP, BMP, GIF, TIFF, PNM){others}"),
+            format!("it holds no pictures that can be read (PNG, JPEG, WebP, BMP, GIF, TIFF, PNM){others}"),
         ));
     }
     Ok(listing)

@@ -31,6 +31,7 @@ pub(super) fn open(folder: &Path) -> Result<Listing, DataError> {
         listing.archives.push(archive);
         let half = arrange(members, true);
         listing.ignored += half.ignored;
+        listing.unread.merge(half.unread);
         listing.entries.extend(half.entries.into_iter().map(|e| Entry { part: Some(part), ..e }));
     }
     listing.notes.push("the background set is trained on, the evaluation set is judged".into());
