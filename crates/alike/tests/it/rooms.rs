@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// In reading order, as on the library's front page; the shared vocabulary first.
-const VOCABULARY: [&str; 6] = ["images", "distance", "rng", "files", "suggest", "text"];
+const VOCABULARY: [&str; 8] = ["images", "distance", "rng", "files", "suggest", "text", "names", "own"];
 const ROOMS: [&str; 12] = [
     "data",
     "model",
