@@ -8,6 +8,7 @@ use alike::eval::{Answer, Calibration, Classifier, Reference, Rule};
 use alike::files;
 use alike::identity::Identities;
 use alike::images::Vectors;
+use alike::own::OwnTable;
 use anyhow::ensure;
 use serde_json::json;
 
@@ -77,15 +78,15 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
     let answers = classifier.answer(&model.embed(&asked.train.images)?, own.as_ref(), &by);
     let said = |a: &Answer| if a.known { known.classes[a.class as usize].as_str() } else { "unknown" };
     if let Some(out) = &args.out {
-        let mut csv = csv::Writer::from_writer(Vec::new());
-        csv.write_record(["path", "answer", "nearest_class", "distance", "confidence", "nearest"])?;
+        let header = ["path", "answer", "nearest_class", "distance", "confidence", "nearest"];
+        let mut csv = OwnTable::new("classify", Vec::new(), &header)?;
         for (path, a) in asked.train.names.iter().zip(&answers) {
             let Some(a) = a else {
-                csv.write_record([path, "", "", "", "", ""])?;
+                csv.row([path, "", "", "", "", ""])?;
                 continue;
             };
             let nearest = a.nearest.map_or("", |i| names[i].as_str());
-            csv.write_record([
+            csv.row([
                 path,
                 said(a),
                 &known.classes[a.class as usize],
@@ -94,7 +95,7 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
                 nearest,
             ])?;
         }
-        files::write(out, &csv.into_inner()?)?;
+        files::write(out, &csv.finish()?)?;
     }
     if global.json {
         let all: Vec<_> = asked

@@ -58,11 +58,11 @@ fn stats(request: &Request, ignore: bool, global: &Global) -> anyhow::Result<()>
     if global.json {
         return line(serde_json::to_string(&s)?);
     }
-    let unread = match s.unread.values().sum::<usize>() {
-        0 => String::new(),
-        n => format!(", {n} pictures that cannot be read"),
-    };
-    line(format!("{}: {} images{unread}, {} other files", s.name, s.images, s.ignored))?;
+    line(format!("{}: {} images, {} other files", s.name, s.images, s.ignored))?;
+    if s.found != s.images {
+        line(format!("  {} pictures found: {} images of the set", s.found, s.images))?;
+        s.left_out.iter().try_for_each(|l| line(format!("  {}", l.sentence())))?;
+    }
     for text in &s.notes {
         line(format!("  {text}"))?;
     }

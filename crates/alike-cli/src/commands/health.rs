@@ -9,6 +9,7 @@ use alike::data::{Dataset, Split, look_alike};
 use alike::eval::{Health, Verdict, health};
 use alike::files::Batch;
 use alike::images::Features;
+use alike::own::OwnTable;
 use alike::report::{PictureRow, Shown, Tone, picture_rows};
 use anyhow::ensure;
 use serde_json::json;
@@ -155,12 +156,11 @@ fn write(
     let mut batch = Batch::default();
     let mut table = |name: &str, header: &[&str], rows: &mut dyn Iterator<Item = Vec<String>>| {
         batch.stage(&out.join(name), |w| {
-            let mut csv = csv::Writer::from_writer(w);
-            csv.write_record(header)?;
+            let mut csv = OwnTable::new("health", w, header)?;
             for row in rows {
-                csv.write_record(row)?;
+                csv.row(row)?;
             }
-            csv.flush()
+            csv.finish().map(drop)
         })
     };
     let verdict = |(rank, v): (usize, Verdict)| {

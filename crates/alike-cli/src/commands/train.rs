@@ -3,10 +3,11 @@
 use super::{data_of, model, places, remark, settings, settings_text};
 use crate::args::{Global, ObjectiveArgs, ScheduleArgs, StartArg, TrainArgs};
 use crate::printer::{Bars, Live, line, note};
-use alike::data::{Dataset, leaks, load};
+use alike::data::{Dataset, Request, find_classes, leaks, load};
 use alike::eval::Validator;
 use alike::loss::Losses;
 use alike::model::named_network;
+use alike::names::shell_path;
 use alike::text::{self, Choice};
 use alike::train::{Observer, Outcome, Recorder, Run, Settings, Start, Training};
 use alike_kernels::Tier;
@@ -34,10 +35,11 @@ pub(crate) fn run(args: &TrainArgs, global: &Global) -> anyhow::Result<()> {
     if global.json {
         return line(json!({ "run": folder.to_string(), "seconds": seconds }).to_string());
     }
+    let quoted = shell_path(run.folder());
     let next = if data.test.is_empty() {
-        format!("embed {folder} PATH -o out.npy")
+        format!("embed {quoted} PATH -o out.npy")
     } else {
-        format!("eval {folder}")
+        format!("eval {quoted}")
     };
     note(global, format!("trained in {seconds:.1} s; go on with: alike {next}"));
     line(folder.to_string())
@@ -50,6 +52,7 @@ fn begin(args: &TrainArgs, global: &Global) -> anyhow::Result<(Run, Dataset, Tra
     };
     Run::vacant(out, args.force)?;
     let request = args.source.request(what, global.seed.unwrap_or(0));
+    let request = Request { found_at: args.found_at.clone(), ..request };
     let data = load(&request, &places(global), &mut Bars::new(global))?;
     describe(&data, global);
     let mut settings = resolve(args, global, &data, what)?;
@@ -113,6 +116,7 @@ fn resume(folder: &Path, args: &TrainArgs, global: &Global) -> anyhow::Result<(R
 fn resolve(args: &TrainArgs, global: &Global, data: &Dataset, what: &str) -> anyhow::Result<Settings> {
     let TrainArgs {
         data: _,
+        found_at: _,
         source: _,
         out: _,
         resume: _,
@@ -138,14 +142,15 @@ fn resolve(args: &TrainArgs, global: &Global, data: &Dataset, what: &str) -> any
     // A start that is a model already: what a recipe says of learning is not to the point.
     let whitened = *start == Some(StartArg::Whitened);
     let quiet = Global { quiet: global.quiet || whitened, ..global.clone() };
-    let recipe = self::recipe(recipe, data, &args.exclude_class, what, &quiet)?;
+    let exclude_class = find_classes(data, exclude_class)?;
+    let recipe = self::recipe(recipe, data, &exclude_class, what, &quiet)?;
     let shallow = if whitened { named_network("shallow", data.shape()) } else { None };
     // Another loss has its own way with distances and elements.
     let (old_distance, old_reducer) =
         if loss.is_some() { (None, None) } else { (recipe.distance, recipe.reducer.clone()) };
     let loss = loss.clone().unwrap_or_else(|| recipe.loss.clone());
     Ok(Settings {
-        exclude_class: exclude_class.clone(),
+        exclude_class,
         network: model::spec(network, shallow.as_ref().unwrap_or(&recipe.network), data.shape())?.to_string(),
         start: start.map_or(recipe.start, Into::into),
         epochs: epochs.unwrap_or(if whitened { 0 } else { recipe.epochs }),
@@ -175,6 +180,7 @@ fn resolve(args: &TrainArgs, global: &Global, data: &Dataset, what: &str) -> any
         data: recipe.data,
         recipe: recipe.recipe,
         // Where images come from is kept once they are loaded.
+        found_at: None,
         prepare: None,
         split: None,
         nested: false,
@@ -267,7 +273,10 @@ pub(super) fn drive(
     match training.run(data, &mut observers, stop)? {
         Outcome::Finished => Ok(()),
         Outcome::Stopped => {
-            anyhow::bail!("stopped and saved; continue with: alike train --resume {}", run.folder().display())
+            anyhow::bail!(
+                "stopped and saved; continue with: alike train --resume {}",
+                shell_path(run.folder())
+            )
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::args::{Global, JudgeArg, TuneArgs};
 use crate::printer::{Bars, line, note};
 use alike::data::load;
 use alike::files;
+use alike::names::shell_path;
 use alike::report::tuned;
 use alike::train::Settings;
 use alike::tune::{Judgement, Search, Trial};
@@ -160,5 +161,9 @@ fn finish(search: &Search, folder: &Path, global: &Global) -> anyhow::Result<()>
         ))?;
     }
     line(format!("\n{}", folder.join("tune.png").display()))?;
-    line(format!("train it with: alike train --config {} --data {} --out RUN", config.display(), winner.data))
+    line(format!(
+        "train it with: alike train --config {} --data {} --out RUN",
+        shell_path(&config),
+        shell_path(&winner.data)
+    ))
 }

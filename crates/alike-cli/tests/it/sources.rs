@@ -29,7 +29,7 @@ pub(crate) fn class_folders(scene: &Scene) {
     scene.write("pictures/readme.txt", b"about");
 }
 
-fn json(text: &str) -> Value {
+pub(crate) fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
@@ -47,7 +47,7 @@ fn below(scene: &Scene) -> Vec<(String, Vec<u8>)> {
     files.map(|(p, b)| (p.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/"), b)).collect()
 }
 
-fn tar(files: &[(String, Vec<u8>)]) -> Vec<u8> {
+pub(crate) fn tar(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     for (name, bytes) in files {
         let mut header = tar::Header::new_gnu();
@@ -59,7 +59,7 @@ fn tar(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     tar.into_inner().unwrap()
 }
 
-fn zip(files: &[(String, Vec<u8>)]) -> Vec<u8> {
+pub(crate) fn zip(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (name, bytes) in files {
         zip.start_file(name.as_str(), zip::write::SimpleFileOptions::default()).unwrap();

@@ -125,8 +125,9 @@ fn embed_writes_rows_in_the_order_of_its_table() {
     let table = std::fs::read_to_string(scene.path("out.csv")).unwrap();
     let place = |name: &str| scene.path("pictures").canonicalize().unwrap().join(name).display().to_string();
     let [a, b, c] = ["a.pgm", "b.png", "c.png"].map(place);
-    let rows = format!("0,pictures/a.pgm,,{a}\n1,pictures/b.png,,{b}\n2,pictures/c.png,,{c}\n");
-    assert_eq!(table, format!("row,path,class,place\n{rows}"));
+    let row = |i: usize, name: &str, place: &str| format!("{i},pictures/{name},,{place},alike embed\n");
+    let rows = row(0, "a.pgm", &a) + &row(1, "b.png", &b) + &row(2, "c.png", &c);
+    assert_eq!(table, format!("row,path,class,place,written_by\n{rows}"));
     let bytes = std::fs::read(scene.path("out.npy")).unwrap();
     let npy = npyz::NpyFile::new(&bytes[..]).unwrap();
     assert_eq!(npy.shape(), [3, 32]);

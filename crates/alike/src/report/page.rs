@@ -9,6 +9,7 @@ use super::figures::{
 use super::theme;
 use crate::eval::{Pairs, RetrievalReport};
 use crate::images::{Shape, Vectors};
+use crate::names::{shell, shell_flag, shell_path};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// Everything that the page shows.
@@ -247,10 +248,13 @@ fn provenance(run: &Evidence<'_>, without: Option<&Evidence<'_>>) -> Markup {
         let s = e.settings;
         let mut line = format!(
             "alike train --data {} --recipe {} --seed {} --epochs {}",
-            s.data, s.recipe, s.seed, s.epochs
+            shell_path(&s.data),
+            shell(&s.recipe),
+            s.seed,
+            s.epochs
         );
         if let Some(split) = &s.split {
-            line.push_str(&format!(" --split {split}"));
+            line.push_str(&format!(" --split {}", shell(split)));
         }
         for (flag, on) in [("nested", s.nested), ("rotations", s.rotations)] {
             if on {
@@ -258,7 +262,7 @@ fn provenance(run: &Evidence<'_>, without: Option<&Evidence<'_>>) -> Markup {
             }
         }
         for class in &s.exclude_class {
-            line.push_str(&format!(" --exclude-class {class}"));
+            line.push_str(&format!(" {}", shell_flag("exclude-class", class)));
         }
         format!("{line} --out {out}")
     };

@@ -13,6 +13,7 @@ use super::{EpochReport, Observer, Settings, StepReport, TrainError, Training, V
 use crate::data::Dataset;
 use crate::files::{self, FileError};
 use crate::model::{Checkpoint, CheckpointError};
+use crate::own;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fs::OpenOptions;
@@ -66,10 +67,11 @@ pub enum RunError {
     },
 }
 
-const CONFIG: &str = "config.toml";
-const LAST: &str = "last.safetensors";
-const BEST: &str = "best.safetensors";
-const METRICS: &str = "metrics.jsonl";
+// By these a folder is known as a run's.
+const CONFIG: &str = own::CONFIG;
+const LAST: &str = own::OF_A_RUN[0];
+const BEST: &str = own::OF_A_RUN[1];
+const METRICS: &str = own::OF_A_RUN[2];
 const SPLIT: &str = "split.csv";
 const SKIPPED: &str = "skipped.csv";
 
