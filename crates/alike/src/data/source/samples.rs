@@ -71,11 +71,11 @@ pub(super) fn open(path: &Path, archives: Vec<Archive>, members: Vec<Member>) ->
         match ending.as_str() {
             "cls" => sample.class = Some(member),
             "json" => {
-                listing.ignored += 1;
+                listing.leave_out(&member.name);
                 sample.json = Some(member);
             }
             _ => {
-                listing.ignored += 1;
+                listing.leave_out(&member.name);
                 sample.text |= ending == "txt";
             }
         }
