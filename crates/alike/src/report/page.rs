@@ -120,10 +120,12 @@ fn page(run: &Evidence<'_>, without: Option<&Evidence<'_>>, figures: &[Figure], 
 
 /// What came of it, in sentences made from the numbers.
 fn lead(run: &Evidence<'_>) -> Markup {
+    let labels = run.trained().into_iter().map(|i| run.data.train.labels[i]);
+    let classes: std::collections::BTreeSet<u32> = labels.collect();
     html! {
         p.lead {
             "A network of " (thousands(run.checkpoint.network.parameter_count())) " parameters learned from "
-            (thousands(run.data.train.len())) " images of " (run.data.trained_classes()) " classes to place alike images near each \
+            (thousands(run.trained().len())) " images of " (classes.len()) " classes to place alike images near each \
             other. " (thousands(run.judgement.n_query)) " test images ask whether that space is better than raw pixels:"
         }
         ul.lead { @for c in &run.judgement.comparison { li { (sentence(c)) } } }

@@ -175,19 +175,7 @@ impl Training {
     fn unstarted(settings: Settings, data: &Dataset) -> Result<Training, TrainError> {
         settings.check()?;
         let network = Network::new(settings.network.parse()?, data.shape())?;
-        let excluded = settings
-            .exclude_class
-            .iter()
-            .map(|name| find_class(data, name))
-            .collect::<Result<Vec<u32>, ClassError>>()?;
-        let kept = exclude(&data.train.labels, &excluded);
-        let (trained, held_out) = if settings.validate == 0.0 && !data.held_out.is_empty() {
-            // The source says what is for validation.
-            let held: std::collections::BTreeSet<usize> = data.held_out.iter().copied().collect();
-            kept.into_iter().partition(|i| !held.contains(i))
-        } else {
-            hold_out(&data.train, &kept, settings.validate, settings.seed, Apart::of(data))
-        };
+        let (trained, held_out) = divide(data, &settings.exclude_class, settings.validate, settings.seed)?;
         let classes: std::collections::BTreeSet<u32> =
             trained.iter().map(|i| data.train.labels[*i]).collect();
         // A sampler of triplets says it better, where there are classes.
@@ -263,6 +251,11 @@ impl Training {
     /// Which training images are trained on, and which are held out for validation.
     pub fn parts(&self) -> (&[usize], &[usize]) {
         (&self.trained, &self.held_out)
+    }
+
+    /// What observers kept in the checkpoint that the run goes on from.
+    pub(super) fn notes(&self) -> &serde_json::Map<String, Value> {
+        &self.notes
     }
 
     /// Steps in an epoch; a last partial batch is dropped.
@@ -472,6 +465,25 @@ impl Training {
         }
         Ok(())
     }
+}
+
+/// Which training images are trained on, in a run without some classes, and which are held out for validation: what the source
+/// says is for that, or the share `validate` where it is not zero.
+pub fn divide(
+    data: &Dataset,
+    excluded: &[String],
+    validate: f64,
+    seed: u64,
+) -> Result<(Vec<usize>, Vec<usize>), ClassError> {
+    let excluded =
+        excluded.iter().map(|name| find_class(data, name)).collect::<Result<Vec<u32>, ClassError>>()?;
+    let kept = exclude(&data.train.labels, &excluded);
+    if validate == 0.0 && !data.held_out.is_empty() {
+        // The source says what is for validation.
+        let held: std::collections::BTreeSet<usize> = data.held_out.iter().copied().collect();
+        return Ok(kept.into_iter().partition(|i| !held.contains(i)));
+    }
+    Ok(hold_out(&data.train, &kept, validate, seed, Apart::of(data)))
 }
 
 /// The margin loss of given triplets, where the objective is nothing else: its distances need no matrix.
