@@ -110,7 +110,21 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_shell_reads_back_every_word() {
-        let words = ["run 1", "it's", "a\"b\"", "$HOME `x` \\", "a\nb", "*?[a]", "#x", "~", "日本 語", "", "a;b&c|d", "!x", "{1..2}"];
+        let words = [
+            "run 1",
+            "it's",
+            "a\"b\"",
+            "$HOME `x` \\",
+            "a\nb",
+            "*?[a]",
+            "#x",
+            "~",
+            "日本 語",
+            "",
+            "a;b&c|d",
+            "!x",
+            "{1..2}",
+        ];
         for word in words {
             let said = std::process::Command::new("bash")
                 .args(["-c", &format!("printf %s {}", shell(word))])
@@ -118,7 +132,10 @@ mod tests {
             let Ok(said) = said else { return };
             assert_eq!(String::from_utf8_lossy(&said.stdout), word, "{}", shell(word));
         }
-        assert_eq!((shell("runs/a-1.png").as_str(), shell_path("-x y").as_str()), ("runs/a-1.png", "'./-x y'"));
+        assert_eq!(
+            (shell("runs/a-1.png").as_str(), shell_path("-x y").as_str()),
+            ("runs/a-1.png", "'./-x y'")
+        );
         assert_eq!(shell_flag("exclude-class", "-a b"), "--exclude-class='-a b'");
     }
 }

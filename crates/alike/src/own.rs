@@ -66,8 +66,7 @@ pub fn marked_png(mut png: Vec<u8>) -> Vec<u8> {
 pub fn is_own_png(head: &[u8]) -> bool {
     // From the kind on: another program may have put other chunks before it.
     let content = &MARK[4..22];
-    head.starts_with(PNG)
-        && head[..head.len().min(PNG_HEAD)].windows(content.len()).any(|w| w == content)
+    head.starts_with(PNG) && head[..head.len().min(PNG_HEAD)].windows(content.len()).any(|w| w == content)
 }
 
 /// Whether a folder that holds these files is a run's; `has` tells whether there is a file.
@@ -85,7 +84,9 @@ mod tests {
         let picture = image::GrayImage::from_fn(5, 4, |x, y| image::Luma([(x * 9 + y) as u8]));
         picture.write_to(&mut io::Cursor::new(&mut plain), image::ImageFormat::Png).unwrap();
         let marked = marked_png(plain.clone());
-        assert!(is_own_png(&marked) && is_own_png(&marked[..PNG_HEAD.min(marked.len())]) && !is_own_png(&plain));
+        assert!(
+            is_own_png(&marked) && is_own_png(&marked[..PNG_HEAD.min(marked.len())]) && !is_own_png(&plain)
+        );
         // A decoder that checks sums reads it.
         assert_eq!(image::load_from_memory(&marked).unwrap().to_luma8(), picture);
         assert_eq!(marked_png(b"no png".to_vec()), b"no png");

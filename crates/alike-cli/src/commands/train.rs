@@ -273,7 +273,10 @@ pub(super) fn drive(
     match training.run(data, &mut observers, stop)? {
         Outcome::Finished => Ok(()),
         Outcome::Stopped => {
-            anyhow::bail!("stopped and saved; continue with: alike train --resume {}", shell_path(run.folder()))
+            anyhow::bail!(
+                "stopped and saved; continue with: alike train --resume {}",
+                shell_path(run.folder())
+            )
         }
     }
 }

@@ -43,13 +43,18 @@ fn a_table_is_the_same_however_it_is_written_in_a_folder_an_archive_and_alone() 
     let scene = Scene::new();
     let as_it_is = |p: &str| p.to_owned();
     let lines: String = (0..12)
-        .map(|i| format!("{{\"file_name\": \"im/{i}.png\", \"label\": \"{}\", \"box\": [1]}}\n", CLASSES[i % 3]))
+        .map(|i| {
+            format!("{{\"file_name\": \"im/{i}.png\", \"label\": \"{}\", \"box\": [1]}}\n", CLASSES[i % 3])
+        })
         .collect();
     let ways: Vec<(&str, Vec<u8>)> = vec![
         ("manifest.csv", text(["path", "label"], ',', as_it_is).into()),
         ("manifest.csv", format!("\u{feff}{}", text(["path", "label"], ';', as_it_is)).into()),
         ("manifest.tsv", text(["Path", "LABEL"], '\t', as_it_is).into()),
-        ("labels.csv", text(["./file", "x"], ',', as_it_is).replace("./file,x", "\"File Name\", Class ").into()),
+        (
+            "labels.csv",
+            text(["./file", "x"], ',', as_it_is).replace("./file,x", "\"File Name\", Class ").into(),
+        ),
         ("metadata.csv", text(["file_name", "label"], ',', as_it_is).into()),
         ("metadata.jsonl", lines.into()),
         ("list.csv", text(["path", "label"], ',', |p| format!("./{p}")).replace('\n', "\r\n").into()),
@@ -67,7 +72,11 @@ fn a_table_is_the_same_however_it_is_written_in_a_folder_an_archive_and_alone() 
         for source in [folder.clone(), format!("{folder}/{name}"), format!("{n}.zip"), format!("{n}.tar")] {
             let s = stats(&scene, &source);
             assert_eq!(s["classes"], serde_json::json!({ "x": 4, "y, z": 4, "w": 4 }), "{source} {name} {s}");
-            assert_eq!((s["images"].as_u64(), s["unreadable"].as_array().unwrap().len()), (Some(12), 0), "{source}");
+            assert_eq!(
+                (s["images"].as_u64(), s["unreadable"].as_array().unwrap().len()),
+                (Some(12), 0),
+                "{source}"
+            );
             assert!(notes(&s).contains("12 rows, columns "), "{source}: {}", notes(&s));
         }
     }
@@ -78,7 +87,10 @@ fn absolute_paths_and_names_with_line_breaks() {
     let scene = Scene::new();
     flat(&scene, "set");
     let root = scene.path("set").canonicalize().unwrap();
-    scene.write("set/manifest.csv", text(["path", "label"], ',', |p| root.join(p).display().to_string()).as_bytes());
+    scene.write(
+        "set/manifest.csv",
+        text(["path", "label"], ',', |p| root.join(p).display().to_string()).as_bytes(),
+    );
     let s = stats(&scene, "set");
     assert_eq!((s["classes"]["w"].as_u64(), s["unreadable"].as_array().unwrap().len()), (Some(4), 0), "{s}");
     picture(0, 1).save(scene.path("set/im/a\nb.png")).unwrap();
@@ -108,7 +120,11 @@ fn what_looks_like_a_table_of_images_but_is_not_taken_is_said_with_the_reason() 
     case("old.csv", "path,label\nnowhere/1.png,x\n", &["none of the 1 files", "nowhere/1.png"]);
     case("broken.csv", "path,label\nant/00.png\n", &["broken.csv is not used", "line 2 has 1 cells"]);
     scene.write("pictures/a.csv", b"path,label\nant/00.png,x\n");
-    case("b.csv", "path,label\nant/00.png,x\n", &["a.csv, b.csv", "name the one that is meant", "--data pictures/a.csv"]);
+    case(
+        "b.csv",
+        "path,label\nant/00.png,x\n",
+        &["a.csv, b.csv", "name the one that is meant", "--data pictures/a.csv"],
+    );
     std::fs::remove_file(scene.path("pictures/a.csv")).unwrap();
     // One that is called manifest is meant: what is wrong with it is an error.
     scene.write("pictures/manifest.csv", b"path,label\nnowhere/1.png,x\n");
@@ -167,7 +183,11 @@ fn nothing_that_alike_wrote_is_read_back_as_data() {
     ] {
         scene.ok(&format!("{verb} -q"));
         let s = stats(&scene, "pictures");
-        assert_eq!((&s["images"], &s["classes"]), (&before["images"], &before["classes"]), "after {verb}: {s}");
+        assert_eq!(
+            (&s["images"], &s["classes"]),
+            (&before["images"], &before["classes"]),
+            "after {verb}: {s}"
+        );
         scene.ok("eval pictures/run");
     }
     // Renamed and moved, too.
@@ -210,14 +230,17 @@ fn a_column_tells_images_apart_whatever_table_it_stands_in() {
         for i in 0..8 {
             let name = format!("{class}_{i}.png");
             picture(class % 3, 10 * class + i).save(scene.write(&format!("sets/s/{name}"), b"")).unwrap();
-            let (part, pose) = (if i < 4 { "train" } else { "test" }, if i % 2 == 0 { "left" } else { "right" });
+            let (part, pose) =
+                (if i < 4 { "train" } else { "test" }, if i % 2 == 0 { "left" } else { "right" });
             rows += &format!(".\\{name};c{class};{part};{pose}\n");
         }
     }
     scene.write("sets/s/labels.csv", format!("\u{feff}File;Label;Split;Pose\n{rows}").as_bytes());
     let files: Vec<_> = below(&scene, "sets/s").into_iter().map(|(p, b)| (format!("in/{p}"), b)).collect();
     scene.write("s.zip", &zip(&files));
-    for (run, data) in [("a", "sets/s"), ("b", "s.zip"), ("c", "sets/s/labels.csv"), ("d", "s --data-dir sets")] {
+    for (run, data) in
+        [("a", "sets/s"), ("b", "s.zip"), ("c", "sets/s/labels.csv"), ("d", "s --data-dir sets")]
+    {
         scene.ok(&format!("train --data {data} --out {run} --start whitened -q"));
         let more = data.split_once(' ').map_or("", |d| d.1);
         let j = json(&scene.ok(&format!("eval {run} verification --by pose --json {more}")));

@@ -123,7 +123,10 @@ fn embed_writes_rows_in_the_order_of_its_table() {
     scene.write("pictures/notes.txt", b"not a picture");
     assert_eq!(scene.ok("embed run pictures -o out.npy -q").trim(), "out.npy");
     let table = std::fs::read_to_string(scene.path("out.csv")).unwrap();
-    assert_eq!(table, "row,path,class,written_by\n0,pictures/a.pgm,,alike embed\n1,pictures/b.png,,alike embed\n2,pictures/c.png,,alike embed\n");
+    assert_eq!(
+        table,
+        "row,path,class,written_by\n0,pictures/a.pgm,,alike embed\n1,pictures/b.png,,alike embed\n2,pictures/c.png,,alike embed\n"
+    );
     let bytes = std::fs::read(scene.path("out.npy")).unwrap();
     let npy = npyz::NpyFile::new(&bytes[..]).unwrap();
     assert_eq!(npy.shape(), [3, 32]);

@@ -174,7 +174,9 @@ impl LeftOut {
             Why::NotInTable => "that the table does not name".to_owned(),
             Why::NotInLists => "whose class is in no list".to_owned(),
             Why::OtherOfSample => "beside the one that stands for its sample".to_owned(),
-            Why::DanglingLink => format!("that {is} {} to what is not there", if one { "a link" } else { "links" }),
+            Why::DanglingLink => {
+                format!("that {is} {} to what is not there", if one { "a link" } else { "links" })
+            }
             Why::Drawn => "that Alike drew".to_owned(),
             Why::InRun => format!("that {lies} in the folder of a run"),
         };
@@ -236,7 +238,8 @@ impl Listing {
             let name = whole.as_deref().unwrap_or(path).as_os_str();
             match std::fs::metadata(path) {
                 Ok(m) => {
-                    let changed = m.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
+                    let changed =
+                        m.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
                     format!("{} {} {:?}", shown(name), m.len(), changed.map(|t| t.as_nanos()))
                 }
                 Err(_) => format!("{} absent", shown(name)),

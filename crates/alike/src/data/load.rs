@@ -367,7 +367,8 @@ pub(super) fn split(
             listing.left.push(LeftOut::of(Why::NotInLists, rest));
         }
         // A run finds them again from another folder. A comma would end the value.
-        if is_here && let Some(whole) = std::path::absolute(&lists).ok().and_then(|l| l.to_str().map(str::to_owned))
+        if is_here
+            && let Some(whole) = std::path::absolute(&lists).ok().and_then(|l| l.to_str().map(str::to_owned))
             && !whole.contains(',')
         {
             *folder = whole;
@@ -474,7 +475,10 @@ fn gather(what: Gathered<'_>, entries: &[Entry], kept: &[usize], images: &Images
             |map: &BTreeMap<&str, u32>, key: Option<&str>| key.and_then(|k| map.get(k)).copied().unwrap_or(0);
         Split {
             images: images.select(&rows),
-            labels: rows.iter().map(|i| of(&label, entries[*i].class.as_deref().or(Some(NO_CLASS)))).collect(),
+            labels: rows
+                .iter()
+                .map(|i| of(&label, entries[*i].class.as_deref().or(Some(NO_CLASS))))
+                .collect(),
             names: rows.iter().map(|i| entries[*i].name.clone()).collect(),
             groups: if grouped {
                 rows.iter().map(|i| of(&groups, entries[*i].group.as_deref())).collect()

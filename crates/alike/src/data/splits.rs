@@ -36,7 +36,9 @@ pub fn find_classes(dataset: &Dataset, names: &[String]) -> Result<Vec<String>, 
         loop {
             // As much as is a name: all, or up to a comma.
             let ends = std::iter::once(rest.len()).chain(rest.rmatch_indices(',').map(|(at, _)| at));
-            let is_class = |end: &usize| [&rest[..*end], rest[..*end].trim()].map(|n| dataset.classes.iter().any(|c| c == n));
+            let is_class = |end: &usize| {
+                [&rest[..*end], rest[..*end].trim()].map(|n| dataset.classes.iter().any(|c| c == n))
+            };
             let end = ends.clone().find(|end| is_class(end).contains(&true));
             let Some(end) = end else {
                 // Nothing begins so: the shortest is what was misspelt, unless there is but one name.
@@ -272,10 +274,19 @@ pub(super) fn divide(entries: &mut [Entry], by: &SplitBy, name: &str) -> Result<
             let none = held.values().filter(|(_, any)| !any).count();
             let most = held.values().map(|(n, _)| *n).max().unwrap_or(0);
             let alas = if none == held.len() {
-                let few = if most <= 2 { format!("no class has more than {most} images") } else { format!("no class has enough images for a share of {}", share.test) };
-                format!("nothing is held back for judging, because {few}; --split class holds back whole classes")
+                let few = if most <= 2 {
+                    format!("no class has more than {most} images")
+                } else {
+                    format!("no class has enough images for a share of {}", share.test)
+                };
+                format!(
+                    "nothing is held back for judging, because {few}; --split class holds back whole classes"
+                )
             } else if none > 0 {
-                format!("{none} of {} classes have too few images for one to be held back: all of theirs are trained on", held.len())
+                format!(
+                    "{none} of {} classes have too few images for one to be held back: all of theirs are trained on",
+                    held.len()
+                )
             } else {
                 String::new()
             };
@@ -328,7 +339,10 @@ fn given(entries: &mut [Entry], how: &str) -> Vec<String> {
     let count = |entries: &[Entry], part| entries.iter().filter(|e| e.part == Some(part)).count();
     let (judged, validation) = (count(entries, Part::Test), count(entries, Part::Validation));
     if judged == 0 && validation > 0 {
-        entries.iter_mut().filter(|e| e.part == Some(Part::Validation)).for_each(|e| e.part = Some(Part::Test));
+        entries
+            .iter_mut()
+            .filter(|e| e.part == Some(Part::Validation))
+            .for_each(|e| e.part = Some(Part::Test));
         said.push(format!(
             "there is no test part: the {validation} images of val are judged by, and none watches training unless --validate says so"
         ));
@@ -415,12 +429,21 @@ mod tests {
     #[test]
     fn one_giant_class_does_not_keep_the_others_from_being_held_back() {
         for seed in 0..40 {
-            let mut all = entries(&[vec!["giant"; 900], vec!["a"; 30], vec!["b"; 30], vec!["c"; 20], vec!["d"; 20]].concat());
+            let mut all = entries(
+                &[vec!["giant"; 900], vec!["a"; 30], vec!["b"; 30], vec!["c"; 20], vec!["d"; 20]].concat(),
+            );
             let by = format!("class:test=0.05,seed={seed}").parse().unwrap();
             divide(&mut all, &by, "x").unwrap();
-            let test: Vec<&str> =
-                all.iter().filter(|e| e.part == Some(Part::Test)).filter_map(|e| e.class.as_deref()).collect();
-            assert!((20..=75).contains(&test.len()) && !test.contains(&"giant"), "seed {seed}: {}", test.len());
+            let test: Vec<&str> = all
+                .iter()
+                .filter(|e| e.part == Some(Part::Test))
+                .filter_map(|e| e.class.as_deref())
+                .collect();
+            assert!(
+                (20..=75).contains(&test.len()) && !test.contains(&"giant"),
+                "seed {seed}: {}",
+                test.len()
+            );
         }
         // Where every class is too large for the share, the smallest.
         let mut all = entries(&[vec!["a"; 10], vec!["b"; 9], vec!["c"; 8]].concat());
@@ -430,7 +453,9 @@ mod tests {
 
     #[test]
     fn where_nothing_can_be_held_back_a_sentence_says_why() {
-        let said = |classes: &[&str], by: &str| divide(&mut entries(classes), &by.parse().unwrap(), "x").unwrap().join("; ");
+        let said = |classes: &[&str], by: &str| {
+            divide(&mut entries(classes), &by.parse().unwrap(), "x").unwrap().join("; ")
+        };
         let two = said(&["a", "a", "b", "b"], "image");
         assert!(two.contains("no class has more than 2 images; --split class"), "{two}");
         let some = said(&[vec!["a"; 9], vec!["b"; 2]].concat(), "image");
@@ -447,7 +472,10 @@ mod tests {
         }
         let said = divide(&mut all, &SplitBy::Given, "x").unwrap().join("; ");
         assert_eq!(all.iter().filter(|e| e.part == Some(Part::Test)).count(), 2);
-        assert!(said.contains("the 2 images of val are judged by") && said.contains("not trained on: 1 (bad)"), "{said}");
+        assert!(
+            said.contains("the 2 images of val are judged by") && said.contains("not trained on: 1 (bad)"),
+            "{said}"
+        );
     }
 
     #[test]
@@ -457,7 +485,8 @@ mod tests {
             Dataset::new("d", "d", classes.iter().map(|c| (*c).to_owned()).collect(), none(), none())
         };
         let d = data(&["cat, domestic", "dog", "it's", " x", "a", "b,c", "a,b", ""]);
-        let find = |names: &[&str]| find_classes(&d, &names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>());
+        let find =
+            |names: &[&str]| find_classes(&d, &names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>());
         assert_eq!(find(&["cat, domestic"]).unwrap(), ["cat, domestic"]);
         assert_eq!(find(&["dog, it's", "dog"]).unwrap(), ["dog", "it's"]);
         assert_eq!(find(&["dog,cat, domestic,a"]).unwrap(), ["dog", "cat, domestic", "a"]);

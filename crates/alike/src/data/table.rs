@@ -23,8 +23,19 @@ const KNOWN: [&[&str]; 9] =
     [&PATH, &LABEL, &SPLIT, &GROUP, &CATEGORY, &CORNERS, &FIRST, &SECOND, &["is_query", "is_gallery", "row"]];
 /// The file of an image.
 pub(super) const PATH: [&str; 13] = [
-    "path", "file_name", "file", "file_path", "file_paths", "file_names", "image_path", "image_file", "image_name", "image",
-    "img_path", "img_name", "img",
+    "path",
+    "file_name",
+    "file",
+    "file_path",
+    "file_paths",
+    "file_names",
+    "image_path",
+    "image_file",
+    "image_name",
+    "image",
+    "img_path",
+    "img_name",
+    "img",
 ];
 /// Its class.
 pub(super) const LABEL: [&str; 6] = ["label", "class", "labels", "class_name", "label_name", "target"];
@@ -142,8 +153,8 @@ fn text(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
 
 /// What Windows-1252 has where Latin-1 has control characters.
 const WINDOWS: [char; 32] = [
-    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}', '‘', '’', '“',
-    '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
+    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}',
+    '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
 ];
 
 fn windows(byte: u8) -> char {
@@ -214,7 +225,11 @@ fn separated(text: &str) -> Result<Table, String> {
         let n = record.len();
         let filled = (0..n).rev().find(|i| !record[*i].is_empty()).map_or(0, |at| at + 1);
         if filled > columns.len() || n < columns.len() {
-            return Err(format!("line {line} has {} cells, but the header has {}", n.max(filled), columns.len()));
+            return Err(format!(
+                "line {line} has {} cells, but the header has {}",
+                n.max(filled),
+                columns.len()
+            ));
         }
         rows.push((line, record.iter().take(columns.len()).map(str::to_owned).collect()));
     }

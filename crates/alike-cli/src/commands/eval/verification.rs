@@ -2,8 +2,8 @@
 
 use super::percent;
 use crate::args::{Global, VerificationArgs};
-use crate::commands::{places, refuse_existing};
 use crate::commands::report::draw;
+use crate::commands::{places, refuse_existing};
 use crate::judged::{Opened, Subject};
 use crate::printer::line;
 use alike::data::{FIRST, Request, SAME, SECOND, Table, truth};

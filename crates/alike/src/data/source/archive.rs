@@ -101,7 +101,11 @@ impl Unpacked {
     /// `from_here`: a symbolic link, whose target begins in its own folder.
     fn link(&mut self, name: String, target: &str, from_here: bool) {
         let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let target = if from_here && !target.starts_with('/') { tidy(&format!("{folder}/{target}")) } else { tidy(target) };
+        let target = if from_here && !target.starts_with('/') {
+            tidy(&format!("{folder}/{target}"))
+        } else {
+            tidy(target)
+        };
         self.links.push((name, target.trim_start_matches('/').to_owned()));
     }
 
@@ -123,7 +127,9 @@ impl Unpacked {
                 self.add(name, place);
             } else {
                 let below: Vec<(String, Place)> = (self.members.iter())
-                    .filter_map(|m| Some((format!("{name}/{}", m.name.strip_prefix(&folder)?), m.place.clone())))
+                    .filter_map(|m| {
+                        Some((format!("{name}/{}", m.name.strip_prefix(&folder)?), m.place.clone()))
+                    })
                     .filter(|_| !format!("{name}/").starts_with(&folder))
                     .collect();
                 if below.is_empty() && is_picture(&name) {
@@ -145,9 +151,12 @@ fn without_drawn(archives: &[Archive], first: u32, members: Vec<Member>) -> (Vec
         .map_init(
             || archives.to_vec(),
             |archives, m| {
-                let (Place::Zip { archive, .. } | Place::Span { archive, .. }) = m.place else { return false };
+                let (Place::Zip { archive, .. } | Place::Span { archive, .. }) = m.place else {
+                    return false;
+                };
                 let archive = archives.get_mut((archive - first) as usize);
-                is_png(&m.name) && archive.and_then(|a| head(a, &m.place)).is_some_and(|h| own::is_own_png(&h))
+                is_png(&m.name)
+                    && archive.and_then(|a| head(a, &m.place)).is_some_and(|h| own::is_own_png(&h))
             },
         )
         .collect();

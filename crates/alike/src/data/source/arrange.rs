@@ -11,11 +11,14 @@ const AFTER: [&str; 8] = ["set", "data", "images", "imgs", "split", "pictures", 
 
 /// The part that a folder, a file or a cell names.
 pub(super) fn part(name: &str) -> Option<Part> {
-    let name: String = name.chars().filter(|c| !matches!(c, ' ' | '-' | '_')).flat_map(char::to_lowercase).collect();
+    let name: String =
+        name.chars().filter(|c| !matches!(c, ' ' | '-' | '_')).flat_map(char::to_lowercase).collect();
     let bare = AFTER.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
     match bare {
         "train" | "training" | "trn" => Some(Part::Train),
-        "val" | "valid" | "validation" | "validate" | "dev" | "devel" | "development" => Some(Part::Validation),
+        "val" | "valid" | "validation" | "validate" | "dev" | "devel" | "development" => {
+            Some(Part::Validation)
+        }
         "test" | "testing" | "tst" | "eval" | "evaluation" | "holdout" | "heldout" => Some(Part::Test),
         _ => None,
     }
@@ -51,7 +54,8 @@ pub(super) fn in_runs(members: Vec<Member>) -> (Vec<Member>, LeftOut) {
     let (within, members): (Vec<Member>, Vec<Member>) =
         members.into_iter().partition(|m| runs.iter().any(|run| m.name.starts_with(run)));
     let count = within.iter().filter(|m| is_picture(&m.name)).count();
-    let has_pictures = |run: &&String| within.iter().any(|m| is_picture(&m.name) && m.name.starts_with(run.as_str()));
+    let has_pictures =
+        |run: &&String| within.iter().any(|m| is_picture(&m.name) && m.name.starts_with(run.as_str()));
     let names = runs.iter().filter(has_pictures).cloned();
     (members, LeftOut { count, ..LeftOut::new(Why::InRun, names) })
 }
@@ -105,7 +109,8 @@ pub(super) fn arrange(members: Vec<Member>, nested: bool) -> Listing {
                     continue;
                 }
             },
-            Layout::Second => match rest.split_once('/').and_then(|(second, rest)| Some((of(second)?, rest))) {
+            Layout::Second => match rest.split_once('/').and_then(|(second, rest)| Some((of(second)?, rest)))
+            {
                 Some(((part, role), rest)) => {
                     (entry.part, entry.role) = (Some(part), role);
                     format!("{first}/{rest}")
@@ -122,8 +127,12 @@ pub(super) fn arrange(members: Vec<Member>, nested: bool) -> Listing {
     }
     match layout {
         Layout::First => {
-            let folders: BTreeSet<&str> =
-                paths.iter().filter_map(|p| p.split_once('/')).map(|p| p.0).filter(|f| part_and_role(f).is_some()).collect();
+            let folders: BTreeSet<&str> = paths
+                .iter()
+                .filter_map(|p| p.split_once('/'))
+                .map(|p| p.0)
+                .filter(|f| part_and_role(f).is_some())
+                .collect();
             let folders: Vec<&str> = folders.into_iter().collect();
             listing.notes.push(format!("the folders {} are its parts", folders.join(", ")));
         }
@@ -131,7 +140,9 @@ pub(super) fn arrange(members: Vec<Member>, nested: bool) -> Listing {
         Layout::Whole | Layout::One => {}
     }
     if !beside.is_empty() {
-        let said = aside.iter().map(|(name, n)| if is_picture(name) && *n == 1 { (*name).to_owned() } else { format!("{name}/ ({n})") });
+        let said = aside.iter().map(|(name, n)| {
+            if is_picture(name) && *n == 1 { (*name).to_owned() } else { format!("{name}/ ({n})") }
+        });
         let names = said.take(20).collect();
         listing.left.push(LeftOut { names, ..LeftOut::of(Why::BesideParts, beside) });
     }
@@ -150,11 +161,16 @@ pub(super) fn arrange(members: Vec<Member>, nested: bool) -> Listing {
 
 fn layout(paths: &[&str]) -> Layout {
     let first = |p: &&str| p.split_once('/').and_then(|(folder, _)| part_and_role(folder));
-    let second = |p: &&str| p.split('/').nth(1).filter(|_| p.matches('/').count() > 1).and_then(part_and_role);
+    let second =
+        |p: &&str| p.split('/').nth(1).filter(|_| p.matches('/').count() > 1).and_then(part_and_role);
     // Training and something else; or, to judge by alone, two that are.
     let several = |found: &dyn Fn(&&str) -> Option<(Part, Role)>| {
         let mut parts: Vec<(Part, Role)> = Vec::new();
-        paths.iter().filter_map(found).for_each(|p| if !parts.contains(&p) { parts.push(p) });
+        paths.iter().filter_map(found).for_each(|p| {
+            if !parts.contains(&p) {
+                parts.push(p)
+            }
+        });
         parts.len() > 1
     };
     if several(&first) {
@@ -177,7 +193,8 @@ fn layout(paths: &[&str]) -> Layout {
 pub(in crate::data) fn set_aside_classless(listing: &mut Listing) {
     let without = listing.entries.iter().filter(|e| e.class.is_none()).count();
     if without > 0 && without < listing.entries.len() {
-        let (with, without) = std::mem::take(&mut listing.entries).into_iter().partition(|e| e.class.is_some());
+        let (with, without) =
+            std::mem::take(&mut listing.entries).into_iter().partition(|e| e.class.is_some());
         listing.entries = with;
         listing.left.push(LeftOut::of(Why::NoClass, without));
     }
@@ -245,16 +262,25 @@ mod tests {
         assert_eq!((l.entries.len(), l.left.len()), (3, 0));
         set_aside_classless(&mut l);
         assert_eq!((l.entries.len(), l.left[0].count, l.left[0].why), (2, 1, Why::NoClass));
-        assert_eq!(l.left[0].sentence(), "left out: 1 picture that has no class, beside others that do: stray.png");
+        assert_eq!(
+            l.left[0].sentence(),
+            "left out: 1 picture that has no class, beside others that do: stray.png"
+        );
     }
 
     /// Names of folders that sets in the field have for their parts.
     #[test]
     fn parts_have_many_names() {
         let of = |p: Part, names: &[&str]| names.iter().for_each(|n| assert_eq!(part(n), Some(p), "{n}"));
-        of(Part::Train, &["train", "Train", "TRAINING", "training_set", "train-images", "trainset", "Training Data"]);
+        of(
+            Part::Train,
+            &["train", "Train", "TRAINING", "training_set", "train-images", "trainset", "Training Data"],
+        );
         of(Part::Validation, &["val", "valid", "Validation", "dev", "val_set", "validation-images"]);
-        of(Part::Test, &["test", "Testing", "test_set", "eval", "holdout", "hold-out", "held_out", "evaluation"]);
+        of(
+            Part::Test,
+            &["test", "Testing", "test_set", "eval", "holdout", "hold-out", "held_out", "evaluation"],
+        );
         for class in ["trainer", "testament", "evil", "set", "images", "valley", "device", "good"] {
             assert_eq!(part(class), None, "{class}");
         }
@@ -280,7 +306,10 @@ mod tests {
         );
         assert_eq!(l.entries.len(), 3);
         assert_eq!(facts(&l)[0], ("bottle/test/broken/000.png".into(), Some(Part::Test), Some("broken")));
-        assert_eq!((l.left[0].count, &l.left[0].names[..]), (3, &["ground_truth/ (2)".to_owned(), "overview.jpg".into()][..]));
+        assert_eq!(
+            (l.left[0].count, &l.left[0].names[..]),
+            (3, &["ground_truth/ (2)".to_owned(), "overview.jpg".into()][..])
+        );
         assert!(l.notes[0].contains("test, train"), "{:?}", l.notes);
         // Two that are judged by, and none to train on.
         let l = listing(&["query/a/1.png", "gallery/a/2.png"], false);
@@ -296,10 +325,14 @@ mod tests {
 
     #[test]
     fn every_class_may_have_parts_of_its_own() {
-        let l = listing(&["cats/train/1.png", "cats/test/2.png", "dogs/train/3.png", "dogs/test/x/4.png"], false);
+        let l =
+            listing(&["cats/train/1.png", "cats/test/2.png", "dogs/train/3.png", "dogs/test/x/4.png"], false);
         let got: Vec<_> = l.entries.iter().map(|e| (e.part, e.class.as_deref())).collect();
         let (train, test) = (Some(Part::Train), Some(Part::Test));
-        assert_eq!(got, [(test, Some("cats")), (train, Some("cats")), (test, Some("dogs")), (train, Some("dogs"))]);
+        assert_eq!(
+            got,
+            [(test, Some("cats")), (train, Some("cats")), (test, Some("dogs")), (train, Some("dogs"))]
+        );
         let l = listing(&["cats/train/1.png", "cats/test/2.png", "dogs/3.png"], false);
         assert!(l.entries.iter().all(|e| e.part.is_none()), "not all classes have them");
     }
@@ -308,8 +341,14 @@ mod tests {
     fn the_folder_of_a_run_is_skipped_whole_wherever_it_lies() {
         let member = |n: &&str| Member { name: (*n).to_owned(), place: Place::File((*n).into()) };
         let names = [
-            "a/1.png", "a/config.toml", "a/x/my run/config.toml", "a/x/my run/last.safetensors",
-            "a/x/my run/health/health.png", "a/x/my run.png", "config.toml", "metrics.jsonl",
+            "a/1.png",
+            "a/config.toml",
+            "a/x/my run/config.toml",
+            "a/x/my run/last.safetensors",
+            "a/x/my run/health/health.png",
+            "a/x/my run.png",
+            "config.toml",
+            "metrics.jsonl",
         ];
         let (kept, left) = in_runs(names.iter().map(member).collect());
         let kept: Vec<&str> = kept.iter().map(|m| m.name.as_str()).collect();

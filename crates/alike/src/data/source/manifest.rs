@@ -84,7 +84,12 @@ impl Folder {
 pub(super) fn spellings(path: &str) -> Vec<OsString> {
     let slashes = path.replace('\\', "/");
     let bytes = |text: &str| table::as_windows(text).filter(|_| !text.is_ascii()).and_then(from_bytes);
-    let all = [path.contains('\\').then(|| OsString::from(&slashes)), unescaped(path), bytes(path), bytes(&slashes)];
+    let all = [
+        path.contains('\\').then(|| OsString::from(&slashes)),
+        unescaped(path),
+        bytes(path),
+        bytes(&slashes),
+    ];
     all.into_iter().flatten().collect()
 }
 
@@ -139,7 +144,11 @@ pub(super) fn add(
     let Some(paths) = any(&PATH) else {
         return Err(wrong(
             path,
-            format!("it has no column of paths (its columns: {}; wanted: {}, or the like)", there(), PATH[..4].join(", ")),
+            format!(
+                "it has no column of paths (its columns: {}; wanted: {}, or the like)",
+                there(),
+                PATH[..4].join(", ")
+            ),
         ));
     };
     let label = any(&LABEL);
@@ -149,17 +158,17 @@ pub(super) fn add(
     if corners.iter().any(Option::is_some) && corners.iter().any(Option::is_none) {
         return Err(wrong(path, "a part of a picture takes four columns: x_1, y_1, x_2 and y_2"));
     }
-    let wished = match wish.column {
-        None => None,
-        Some(name) => Some(
-            table
-                .column(name)
-                .ok_or_else(|| wrong(path, format!("it has no column '{name}' (its columns: {})", there())))?,
-        ),
-    };
+    let wished =
+        match wish.column {
+            None => None,
+            Some(name) => Some(table.column(name).ok_or_else(|| {
+                wrong(path, format!("it has no column '{name}' (its columns: {})", there()))
+            })?),
+        };
     let first = listing.entries.len();
     for (line, row) in &table.rows {
-        let get = |at: Option<usize>| at.and_then(|i| row.get(i)).map(String::as_str).filter(|v| !v.is_empty());
+        let get =
+            |at: Option<usize>| at.and_then(|i| row.get(i)).map(String::as_str).filter(|v| !v.is_empty());
         let refuse = |column: &str, value: &str, want: &str| {
             wrong(path, format!("line {line}: {column} is {want}, not '{value}'"))
         };
@@ -264,7 +273,8 @@ mod tests {
         assert_eq!((e[1].part, e[1].role, e[1].name.as_str()), (Some(Part::Test), Role::Query, "a.png#2"));
         assert_eq!((e[2].part, e[2].group.as_deref()), (Some(Part::Validation), None));
         assert_eq!(l.notes, ["t.csv: 3 rows, columns path, label, split, group, x_1, y_1, x_2, y_2"]);
-        let l = table("path,label,is_query,is_gallery,pose\na,x,FALSE,0,l\nb,x,TRUE,0,r\nc,x,0,1,l\n").unwrap();
+        let l =
+            table("path,label,is_query,is_gallery,pose\na,x,FALSE,0,l\nb,x,TRUE,0,r\nc,x,0,1,l\n").unwrap();
         let parts: Vec<_> = l.entries.iter().map(|e| (e.part, e.role)).collect();
         let test = Some(Part::Test);
         assert_eq!(parts, [(Some(Part::Train), Role::Both), (test, Role::Query), (test, Role::Gallery)]);
@@ -275,8 +285,15 @@ mod tests {
     #[test]
     fn columns_have_other_names_too() {
         let headers = [
-            "path,label", "Path,Label", "FILE_NAME,CLASS", "file name,class name", "filename,labels", "filepaths,labels",
-            "Image Path,target", "image,label", "\"img\",\"Class\"",
+            "path,label",
+            "Path,Label",
+            "FILE_NAME,CLASS",
+            "file name,class name",
+            "filename,labels",
+            "filepaths,labels",
+            "Image Path,target",
+            "image,label",
+            "\"img\",\"Class\"",
         ];
         for header in headers {
             let l = table(&format!("{header}\na.png,x\nb.png,y\n")).unwrap();
@@ -289,7 +306,9 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_with_its_line() {
-        assert!(table("fail,label\na,b\n").unwrap_err().contains("no column of paths (its columns: fail, label"));
+        assert!(
+            table("fail,label\na,b\n").unwrap_err().contains("no column of paths (its columns: fail, label")
+        );
         assert!(table("path,split\na,train\nb,trian\n").unwrap_err().contains("line 3: split is"));
         assert!(table("path,x_1\na,3\n").unwrap_err().contains("four columns"));
         assert!(table("path,x_1,y_1,x_2,y_2\na,3,3,2,9\n").unwrap_err().contains("line 2"));
@@ -323,7 +342,11 @@ mod tests {
         let of = Folder::new(folder.path());
         // By its escape, or as a table in Windows-1252 has it.
         for path in ["caf\\xE9.png", "café.png"] {
-            assert_eq!(of.find(path), ("caf\\xE9.png".to_owned(), Place::File(folder.path().join(&name))), "{path}");
+            assert_eq!(
+                of.find(path),
+                ("caf\\xE9.png".to_owned(), Place::File(folder.path().join(&name))),
+                "{path}"
+            );
         }
     }
 }

@@ -101,7 +101,8 @@ pub(super) fn list(path: &Path, wish: Wish<'_>) -> Result<Listing, DataError> {
         ));
     }
     if let Some(column) = wish.column.filter(|_| listing.values.is_empty()) {
-        let said: String = listing.notes.iter().filter(|n| n.contains("table")).map(|n| format!("; {n}")).collect();
+        let said: String =
+            listing.notes.iter().filter(|n| n.contains("table")).map(|n| format!("; {n}")).collect();
         return Err(wrong(
             path,
             format!("it has no table with columns, so there is no '{column}' to tell images apart by{said}"),

@@ -35,8 +35,10 @@ pub(super) fn are(members: &[Member]) -> bool {
         .filter(|(_, ending)| matches!(*ending, "json" | "txt"))
         .map(|(key, _)| key)
         .collect();
-    let keys: BTreeSet<&str> = members.iter().filter(|m| is_picture(&m.name)).map(|m| parts(&m.name).0).collect();
-    let folders: BTreeSet<&str> = keys.iter().map(|k| k.rsplit_once('/').map_or("", |(folder, _)| folder)).collect();
+    let keys: BTreeSet<&str> =
+        members.iter().filter(|m| is_picture(&m.name)).map(|m| parts(&m.name).0).collect();
+    let folders: BTreeSet<&str> =
+        keys.iter().map(|k| k.rsplit_once('/').map_or("", |(folder, _)| folder)).collect();
     if folders.len() > 1 {
         return false;
     }
@@ -185,6 +187,9 @@ mod tests {
         assert!(are(&members(&["000.jpg", "000.json", "001.jpg", "001.txt"])));
         assert!(!are(&members(&["a/1.jpg", "a/2.jpg", "readme.txt"])));
         assert!(!are(&members(&["metadata.json", "1.jpg", "2.jpg"])));
-        assert!(!are(&members(&["a/1.jpg", "a/1.txt", "b/2.jpg", "b/2.txt"])), "boxes of a detector, in folders of classes");
+        assert!(
+            !are(&members(&["a/1.jpg", "a/1.txt", "b/2.jpg", "b/2.txt"])),
+            "boxes of a detector, in folders of classes"
+        );
     }
 }

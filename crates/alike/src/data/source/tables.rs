@@ -82,7 +82,8 @@ pub(super) fn find(files: &Files<'_>, wish: &Wish<'_>) -> Result<Found, DataErro
         let mut seemed = false;
         for c in level {
             let path = Path::new(&c.member.name);
-            let head = (files.read)(c.member, Some(HEAD)).map_err(|why| wrong(files.root, format!("{}: {why}", c.member.name)))?;
+            let head = (files.read)(c.member, Some(HEAD))
+                .map_err(|why| wrong(files.root, format!("{}: {why}", c.member.name)))?;
             let columns = Table::columns_of(path, &head);
             if own::is_own_table(columns.iter().map(String::as_str)) {
                 own_tables.push(c.member.name.clone());
@@ -99,7 +100,10 @@ pub(super) fn find(files: &Files<'_>, wish: &Wish<'_>) -> Result<Found, DataErro
             }
             seemed = true;
             if !has_paths(&columns) {
-                notes.push(passed_over(&c.member.name, "it has no column of paths (path, file_name, file, image or the like)"));
+                notes.push(passed_over(
+                    &c.member.name,
+                    "it has no column of paths (path, file_name, file, image or the like)",
+                ));
             } else if !c.is_named() && !has_meaning(&columns) {
                 notes.push(passed_over(&c.member.name, "it has neither classes nor parts nor groups"));
             } else {
@@ -180,12 +184,8 @@ fn take(
     mut notes: Vec<String>,
     wish: &Wish<'_>,
 ) -> Result<Found, DataError> {
-    let pictures: HashMap<&str, &Place> = files
-        .members
-        .iter()
-        .filter(|m| !is_table(&m.name))
-        .map(|m| (m.name.as_str(), &m.place))
-        .collect();
+    let pictures: HashMap<&str, &Place> =
+        files.members.iter().filter(|m| !is_table(&m.name)).map(|m| (m.name.as_str(), &m.place)).collect();
     let mut listing = Listing::default();
     for (c, part) in chosen {
         let path = files.root.join(&c.member.name);
@@ -209,7 +209,11 @@ fn take(
                 }
             }
             let p = if p.contains('/') { p.to_owned() } else { p.replace('\\', "/") };
-            (files.elsewhere)(&if Path::new(&p).is_absolute() { p } else { tidy(&format!("{}{p}", c.within)) })
+            (files.elsewhere)(&if Path::new(&p).is_absolute() {
+                p
+            } else {
+                tidy(&format!("{}{p}", c.within))
+            })
         };
         let added = table.and_then(|t| add(&mut listing, &path, &c.member.name, &t, *part, &find, wish));
         match added {
@@ -236,7 +240,10 @@ fn take(
     let none_is_there = there == 0 && !listing.entries.iter().take(100).any(elsewhere);
     if none_is_there && !unnamed.is_empty() {
         let first = listing.entries.first().map_or("", |e| e.name.as_str());
-        let why = format!("none of the {} files that it names is there; the first is {first}", listing.entries.len());
+        let why = format!(
+            "none of the {} files that it names is there; the first is {first}",
+            listing.entries.len()
+        );
         if chosen[0].0.is_named() {
             return Err(wrong(&files.root.join(name), why));
         }
@@ -246,7 +253,10 @@ fn take(
     if !chosen[0].0.is_named() && there < unnamed.len() {
         let path = crate::names::shell_path(files.root.join(name));
         let of = there + unnamed.len();
-        notes.push(passed_over(name, &format!("it names only {there} of {of} pictures; if it is meant, say so: --data {path}")));
+        notes.push(passed_over(
+            name,
+            &format!("it names only {there} of {of} pictures; if it is meant, say so: --data {path}"),
+        ));
         return Ok(Found::None(notes));
     }
     number_repeated(&mut listing);

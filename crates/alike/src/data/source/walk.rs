@@ -31,7 +31,8 @@ const SYSTEM: [&str; 12] = [
 
 /// Whether a file or folder of this name is nobody's data, and so is all below it.
 pub(super) fn is_system(name: &str) -> bool {
-    (name.starts_with('.') && name != "." && name != "..") || SYSTEM.iter().any(|s| name.eq_ignore_ascii_case(s))
+    (name.starts_with('.') && name != "." && name != "..")
+        || SYSTEM.iter().any(|s| name.eq_ignore_ascii_case(s))
 }
 
 /// Folders within folders; beyond this it is a circle of links.
