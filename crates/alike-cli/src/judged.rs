@@ -6,7 +6,7 @@ use crate::embedder::Embedder;
 use crate::printer::Bars;
 use alike::data::{Dataset, Preparation, PreparationWish, load};
 use alike::engine::{Engine, PixelGradients};
-use alike::eval::{Judge, Judgement, Pairs, RetrievalReport, SpaceJudgement};
+use alike::eval::{Independent, Judge, Judgement, Pairs, RetrievalReport, SpaceJudgement};
 use alike::images::{Features, Images, Vectors};
 use alike::model::Checkpoint;
 use alike::report::Evidence;
@@ -100,7 +100,7 @@ impl Judged {
         /// Multiplications of pixels.
         const MOST: usize = 100_000_000_000;
         let (gallery, queries) = (&data.gallery().0.images, &data.test.images);
-        let report = |g, q| judge.retrieval(data, g, q, ks, self.settings.seed);
+        let report = |g, q| judge.retrieval(data, g, q, ks);
         let feature = report(Vectors::Features(&self.gallery), Vectors::Features(&self.queries))?;
         let work = gallery.len().saturating_mul(queries.len()).saturating_mul(data.shape().len());
         let image = (work <= MOST).then(|| report(Vectors::Pixels(gallery), Vectors::Pixels(queries)));
@@ -120,6 +120,11 @@ impl Judged {
             tier: self.tier,
         }
     }
+}
+
+/// What of test images is independent of each other: their classes where others would be met, or the images alone.
+pub(crate) fn independent(data: &Dataset) -> Independent {
+    if data.is_open_set() { Independent::Classes } else { Independent::Images }
 }
 
 /// A run, images to judge it on, and the means to embed them.
@@ -185,9 +190,9 @@ impl Subject {
         if let Some(verification) = &mut judgement.spaces.feature.verification {
             let test = &data.test;
             let pairs = Pairs::all(Vectors::Features(&embedded[1]), &test.labels, &test.identities, 0);
-            verification.interval = pairs.map(|p| p.eer_interval(seed));
+            verification.interval = pairs.map(|p| p.eer_interval(seed, independent(&data)));
         }
-        let report = |g, q| judge.retrieval(&data, g, q, ks, seed);
+        let report = |g, q| judge.retrieval(&data, g, q, ks);
         let pixels = report(Vectors::Pixels(gallery), Vectors::Pixels(queries))?;
         let learned = report(Vectors::Features(&embedded[0]), Vectors::Features(&embedded[1]))?;
         Ok((judgement, [pixels, learned]))

@@ -137,7 +137,7 @@ fn retrieve(data: &Dataset, tier: Tier) -> Option<f64> {
     let (gallery, queries) = (around(&data.train.labels), around(&data.test.labels));
     let began = Instant::now();
     let (g, q) = (Vectors::Features(&gallery), Vectors::Features(&queries));
-    let report = Judge::new(tier, &[1]).retrieval(data, g, q, &[1, 5, 10], 0).ok()?;
+    let report = Judge::new(tier, &[1]).retrieval(data, g, q, &[1, 5, 10]).ok()?;
     (report.micro.map > 0.0).then(|| began.elapsed().as_secs_f64())
 }
 

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 pub(crate) struct EvalArgs {
     /// A run's folder
     pub(crate) run: PathBuf,
-    /// Numbers of neighbours that vote [default: 1,5]
+    /// Numbers of neighbours that vote [default: 1,5, as far as there are so many]
     #[arg(long, value_delimiter = ',')]
     pub(crate) k: Vec<usize>,
     /// Let a neighbour's vote weigh one over its distance
@@ -24,7 +24,7 @@ pub(crate) struct EvalArgs {
     pub(crate) weighted: bool,
     #[command(flatten)]
     pub(crate) subject: SubjectArgs,
-    /// The Ks of Recall@K, Precision@K and NDCG@K [default: 1,5,10]
+    /// The Ks of Recall@K, Precision@K and NDCG@K [default: 1,5,10, as far as there are so many]
     #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) at: Vec<u32>,
     /// Compare no image with those of its own group: what one camera, writer or session took; class means leave out the image
@@ -109,8 +109,8 @@ pub(crate) struct FewShotArgs {
     /// Classes of an episode [default: 5 and 20, as far as there are so many]
     #[arg(long, value_delimiter = ',', value_name = "N")]
     pub(crate) ways: Vec<usize>,
-    /// Images of each class to learn from
-    #[arg(long, value_delimiter = ',', default_value = "1,5", value_name = "N")]
+    /// Images of each class to learn from [default: 1 and 5, as far as classes have so many and one more]
+    #[arg(long, value_delimiter = ',', value_name = "N")]
     pub(crate) shots: Vec<usize>,
     /// Images of each class that ask, at most
     #[arg(long, default_value_t = 15, value_name = "N")]

@@ -59,12 +59,14 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
         "no reference image has another of its class to be compared with; give more with --reference"
     );
     let calibrated = normal.len();
-    let threshold = alarm_threshold(normal, args.false_alarms);
-    if (calibrated as f64) * args.false_alarms < 1.0 {
+    let alarm = alarm_threshold(normal, args.false_alarms);
+    let threshold = alarm.threshold;
+    if let Some(needed) = alarm.needs(args.false_alarms) {
         note(
             global,
             format!(
-                "{calibrated} normal images cannot tell a rate of {} false alarms: the largest of their scores is the threshold",
+                "{calibrated} normal images cannot promise a rate of {} false alarms, which takes {needed}: the largest of their scores is \
+                 the threshold",
                 args.false_alarms
             ),
         );
@@ -78,10 +80,11 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
     note(
         global,
         format!(
-            "{} reference images; by {} an alarm is a score above {threshold:.4}, as {:.2} % of {calibrated} {on} have",
+            "{} reference images; by {} an alarm is a score above {threshold:.4}, as at most {:.2} % of new normal images have in the mean, \
+             going by {calibrated} {on}",
             labels.len(),
             args.method,
-            100.0 * args.false_alarms
+            100.0 * alarm.rate
         ),
     );
     if let Some(path) = &args.csv {
@@ -140,7 +143,7 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
             .map(|&i| json!({ "path": asked.train.names[i], "score": scores[i], "alarm": scores[i] > threshold }))
             .collect();
         return line(
-            json!({ "method": args.method.to_string(), "threshold": threshold, "false_alarms": args.false_alarms,
+            json!({ "method": args.method.to_string(), "threshold": threshold, "false_alarms": args.false_alarms, "promised": alarm.rate,
                     "calibrated_on": calibrated, "alarms": alarms, "images": all })
             .to_string(),
         );

@@ -50,10 +50,7 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
     let calibrated = classifier.calibrate(held_out, args.accept);
     let by = match (args.threshold, calibrated) {
         (Some(threshold), Ok(by)) => Calibration { threshold, ..by },
-        // Distances say nothing of confidence then: it falls with the squared distance itself.
-        (Some(threshold), Err(_)) => {
-            Calibration { images: 0, accuracy: 0.0, accept: args.accept, threshold, temperature: 1.0 }
-        }
+        (Some(threshold), Err(_)) => Calibration::given(threshold),
         (None, by) => by?,
     };
     note(
@@ -66,14 +63,24 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
             match args.threshold {
                 Some(_) => String::new(),
                 None => format!(
-                    ", which {:.1} % of {} images of known class are within ({:.2} % of them classified rightly)",
+                    ", which at least {:.1} % of new images of known class are within in the mean, going by {} ({:.2} % of them \
+                     classified rightly){}",
                     100.0 * by.accept,
                     by.images,
-                    100.0 * by.accuracy
+                    100.0 * by.accuracy,
+                    if by.accept < args.accept { "; so few promise no more" } else { "" }
                 ),
             }
         ),
     );
+    if let Some(needed) = by.confidence_needs {
+        note(
+            global,
+            format!(
+                "no confidences: they would take about {needed} images of known class to be right within two points"
+            ),
+        );
+    }
     let own = Identities::shared(&asked.train.identities, &known.identities);
     let answers = classifier.answer(&model.embed(&asked.train.images)?, own.as_ref(), &by);
     let said = |a: &Answer| if a.known { known.classes[a.class as usize].as_str() } else { "unknown" };
@@ -91,7 +98,7 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
                 said(a),
                 &known.classes[a.class as usize],
                 &a.distance.to_string(),
-                &a.confidence.to_string(),
+                &a.confidence.map_or(String::new(), |c| c.to_string()),
                 nearest,
             ])?;
         }
@@ -125,7 +132,8 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
         };
         let class = &known.classes[a.class as usize];
         let how = if a.known {
-            format!("{class}  confidence {:.3}, distance {:.4}", a.confidence, a.distance)
+            let sure = a.confidence.map_or(String::new(), |c| format!("confidence {c:.3}, "));
+            format!("{class}  {sure}distance {:.4}", a.distance)
         } else {
             format!("unknown  nearest is {class} at distance {:.4}", a.distance)
         };

@@ -5,7 +5,9 @@ use super::report::draw;
 use crate::args::{ClusterArg, ClusterArgs, Global};
 use crate::printer::line;
 use crate::using::Model;
-use alike::eval::{Agreement, Assignment, agreement, agreement_bootstrap, by_density, k_means, percentiles};
+use alike::eval::{
+    Agreement, Assignment, agreement, agreement_bootstrap, bootstrap_interval, by_density, k_means,
+};
 use alike::files;
 use alike::images::Images;
 use alike::own::OwnTable;
@@ -33,6 +35,11 @@ const MEASURES: [(&str, Measure); 7] = [
     ("V-measure", |a| a.v_measure),
     ("purity", |a| a.purity),
 ];
+
+/// Between what a measure of `n` images lies, 95 %.
+fn interval(of: Measure, found: &Agreement, draws: &[Agreement], n: usize) -> [f64; 2] {
+    bootstrap_interval(of(found), &draws.iter().map(of).collect::<Vec<_>>(), n as f64)
+}
 
 /// Those that are shown of a cluster, as far as they can be.
 type Pictures = Vec<Option<(Images, usize)>>;
@@ -110,9 +117,9 @@ pub(crate) fn run(args: &ClusterArgs, global: &Global) -> anyhow::Result<()> {
     }
     if global.json {
         let sizes: BTreeMap<String, usize> = clusters.iter().map(|(c, m)| (c.to_string(), m.len())).collect();
-        let intervals: Option<BTreeMap<&str, [f64; 2]>> = agrees.as_ref().map(|(_, draws)| {
+        let intervals: Option<BTreeMap<&str, [f64; 2]>> = agrees.as_ref().map(|(a, draws)| {
             let measured = MEASURES.into_iter().filter(|_| !draws.is_empty());
-            measured.map(|(name, of)| (name, percentiles(draws.iter().map(of).collect()))).collect()
+            measured.map(|(name, of)| (name, interval(of, a, draws, n))).collect()
         });
         let agrees = agrees.map(|a| a.0);
         return line(
@@ -131,7 +138,7 @@ pub(crate) fn run(args: &ClusterArgs, global: &Global) -> anyhow::Result<()> {
             let interval = match &draws[..] {
                 [] => String::new(),
                 _ => {
-                    let [low, high] = percentiles(draws.iter().map(of).collect());
+                    let [low, high] = interval(of, &a, &draws, n);
                     format!("[{low:.4}, {high:.4}]")
                 }
             };

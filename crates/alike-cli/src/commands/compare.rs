@@ -80,7 +80,12 @@ pub(crate) fn run(args: &CompareArgs, global: &Global) -> anyhow::Result<()> {
         line(format!("{:wide$}  {a:>9} {b:>12} {c:>9} {eer:>9}", j.run))?;
     }
     for j in &all[1..] {
-        line(format!("\n{} against {}", j.run, all[0].run))?;
+        let groups = j.against_first.values().next().map_or(0, |d| d.groups);
+        let unit = if j.open_set { "classes" } else { "queries" };
+        line(format!(
+            "\n{} against {}: [95 % interval], and how often exchanging the runs on each of {groups} {unit} makes as much",
+            j.run, all[0].run
+        ))?;
         for (name, d) in &j.against_first {
             let [low, high] = d.interval.map(|v| 100.0 * v);
             let verdict = match (d.is_real(), d.mean > 0.0) {

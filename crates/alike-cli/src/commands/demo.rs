@@ -1,6 +1,6 @@
 //! `alike demo`.
 
-use super::eval::{table, unseen};
+use super::eval::{as_many_as, table, unseen};
 use super::report::{AT, KS, figures_beside};
 use super::{places, refuse_existing, report, train};
 use crate::args::{DemoArgs, Global};
@@ -26,7 +26,9 @@ pub(crate) fn run(args: &DemoArgs, global: &Global) -> anyhow::Result<()> {
         [&page, &figures_beside(&page)?, &all, &without, &fast, &fast_page, &figures_beside(&fast_page)?];
     refuse_existing(&there.map(PathBuf::as_path), args.force)?;
     let (name, data) = choose(args, global)?;
-    let judge = Judge::new(Tier::from_env()?, &KS);
+    let there = Judge::new(Tier::from_env()?, &[]).neighbours(&data);
+    let (ks, at) = (as_many_as(&KS, there, global), as_many_as(&AT, there, global));
+    let judge = Judge::new(Tier::from_env()?, &ks);
     judge.check(&data)?;
     let left_out = data.classes.first().cloned().unwrap_or_default();
 
@@ -56,7 +58,7 @@ pub(crate) fn run(args: &DemoArgs, global: &Global) -> anyhow::Result<()> {
     let fast = fast.judge(&judge, &data, image.clone())?;
     let judged = seen.judge(&judge, &data, image)?;
     for (page, run, beside) in [(&page, &judged, Some(&without)), (&fast_page, &fast, None)] {
-        let (feature, image) = run.quick_retrieval(&judge, &data, &AT)?;
+        let (feature, image) = run.quick_retrieval(&judge, &data, &at)?;
         let evidence = Evidence { retrieval: Some((&feature, image.as_ref())), ..run.evidence(&data) };
         report::write(page, &evidence, beside.map(|w| w.evidence(&data)).as_ref(), global)?;
     }

@@ -1,5 +1,6 @@
 //! `alike report`.
 
+use super::eval::as_many_as;
 use super::{data_of, refuse_existing};
 use crate::args::{Global, ReportArgs};
 use crate::judged::Opened;
@@ -49,13 +50,16 @@ pub(crate) fn run(args: &ReportArgs, global: &Global) -> anyhow::Result<()> {
         );
         each.fits(&data)?;
     }
+    let judge = Judge::new(Tier::from_env()?, &[]);
+    judge.check(&data)?;
     // A small gallery may not have so many.
-    let ks: Vec<usize> = KS.into_iter().filter(|&k| k < data.gallery().0.len()).collect();
+    let there = judge.neighbours(&data);
+    let (ks, at) = (as_many_as(&KS, there, global), as_many_as(&AT, there, global));
     let judge = Judge::new(Tier::from_env()?, &ks);
     let image = judge.image_space(&data)?;
     let without = without.map(|o| o.judge(&judge, &data, image.clone())).transpose()?;
     let judged = opened.judge(&judge, &data, image)?;
-    let (feature, image) = judged.quick_retrieval(&judge, &data, &AT)?;
+    let (feature, image) = judged.quick_retrieval(&judge, &data, &at)?;
     let evidence = Evidence { retrieval: Some((&feature, image.as_ref())), ..judged.evidence(&data) };
     let figures = write(&page, &evidence, without.as_ref().map(|w| w.evidence(&data)).as_ref(), global)?;
     if global.json {

@@ -38,30 +38,38 @@ pub(crate) fn run(args: &VerifyArgs, global: &Global) -> anyhow::Result<()> {
     let pairs = Pairs::all(Vectors::Features(&features), &labels, &identities, 0)
         .context("the known images make no pairs of one class, or none of two; give others with --known, or a --threshold")?;
     let eer = pairs.equal_error_rate();
-    let (threshold, why) = match args.far {
-        None => (
-            eer.threshold,
-            format!("where {:.2} % of known pairs are judged wrongly, of either kind", 100.0 * eer.eer),
-        ),
-        Some(far) => {
-            let at = pairs.at_far(far);
+    let (one, two) = pairs.counts();
+    let (threshold, rate, why) = match args.far {
+        None if eer.eer == 0.0 => {
             let why = format!(
-                "accepts {:.2} % of pairs of one class, and {} of {} of two",
+                "between {one} known pairs of one class and {two} of two, which it tells apart without error"
+            );
+            (eer.threshold, None, why)
+        }
+        None => {
+            let why =
+                format!("where {:.2} % of known pairs are judged wrongly, of either kind", 100.0 * eer.eer);
+            (eer.threshold, None, why)
+        }
+        Some(far) => {
+            let at = pairs.promising(far);
+            let few = if at.far > far { format!(", for {two} pairs promise no less") } else { String::new() };
+            let why = format!(
+                "accepts {:.2} % of {one} known pairs of one class, {} of {two} of two, and of new pairs of two at most {} % in the mean{few}",
                 100.0 * at.tar,
                 at.support,
-                pairs.counts().1
+                100.0 * at.far
             );
-            (at.threshold, why)
+            (at.threshold, Some(at.far), why)
         }
     };
     let [genuine, impostor] = pairs.nearer_than(distance);
     let same = distance <= threshold;
     if global.json {
-        let (one, two) = pairs.counts();
         return line(
             json!({
                 "same": same, "distance": distance, "threshold": threshold, "eer": eer.eer,
-                "genuine_pairs": one, "impostor_pairs": two,
+                "far": rate, "genuine_pairs": one, "impostor_pairs": two,
                 "genuine_nearer": genuine, "impostor_nearer": impostor,
             })
             .to_string(),

@@ -90,7 +90,9 @@ fn few_shot_episodes_and_one_shot_runs() {
     scene.ok("eval run few-shot --ways 2,4 --shots 1 --episodes 40 --csv few.csv -q");
     assert_eq!(std::fs::read_to_string(scene.path("few.csv")).unwrap().lines().count(), 9);
     // Four test classes are too few for five ways, which nobody asked for.
-    assert!(scene.ok("eval run few-shot --episodes 5 --shots 1 -q").contains("2-way 1-shot"));
+    let told = scene.alike("eval run few-shot --episodes 5 --shots 1");
+    assert!(told.stdout.contains("\n4-way 1-shot") && !told.stdout.contains("5-way"), "{told:?}");
+    assert!(told.stderr.contains("instead of 5-way 1-shot, 20-way 1-shot"), "{told:?}");
     scene.refused("eval run few-shot --ways 5", 1, &["5-way", "4"]);
     scene.refused("eval run few-shot --ways 2 --shots 10", 1, &["11 images"]);
     // The layout of Omniglot's runs, with the right answers' images among the trained ones.
@@ -174,10 +176,96 @@ fn runs_are_compared_on_the_same_images() {
     assert_eq!(table.lines().count(), 9, "a row a run and measure: {table}");
     scene.refused("compare run other --csv compared.csv -q", 1, &["compared.csv", "--force"]);
     let same = scene.ok("compare run run -q");
-    assert!(same.contains("+0.00 points [+0.00, +0.00]  p 1.0000  may be chance"), "{same}");
+    // Thirty queries on which two runs agree leave room for a difference on others.
+    assert!(same.contains("+0.00 points [-") && same.contains("]  p 1.0000  may be chance"), "{same}");
+    assert!(same.contains("on each of 30 queries"), "{same}");
     scene.refused("compare run", 1, &["two or more"]);
     scene.ok("train --data digits:train=40,test=20 --recipe seed --out third --epochs 1 --batch 16 -q");
     scene.refused("compare run third -q", 1, &["not judged on the same images"]);
+}
+
+#[test]
+fn defaults_are_lowered_to_what_a_small_set_allows_and_say_so() {
+    let scene = Scene::new();
+    // Six classes of three images to judge, none of which was trained on, and one of a single image.
+    for class in 0..7 {
+        for i in 0..(if class == 6 { 1 } else { 3 }) {
+            let mut image = picture(class % 3, i);
+            image.pixels_mut().for_each(|p| p.0[2] = p.0[2].wrapping_add((class as u8 / 3) * 80));
+            image.save(scene.write(&format!("set/test/c{class}/{i}.png"), b"")).unwrap();
+            picture(class % 3, i + 9).save(scene.write(&format!("set/train/t{class}/{i}.png"), b"")).unwrap();
+        }
+    }
+    scene.ok("train --data set --out open --epochs 1 -q");
+    let told = scene.alike("eval open few-shot --episodes 20");
+    assert_eq!(told.code, 0, "{told:?}");
+    for kind in ["\n5-way 1-shot", "\n5-way 2-shot", "\n6-way 1-shot", "\n6-way 2-shot"] {
+        assert!(told.stdout.contains(kind), "{kind}: {told:?}");
+    }
+    assert!(told.stderr.contains(
+        "6 classes have two images or more; instead of 5-way 5-shot, 20-way 1-shot, 20-way 5-shot"
+    ));
+    scene.refused("eval open few-shot --ways 7 -q", 1, &["7-way", "6", "ask for fewer"]);
+    scene.refused("eval open few-shot --shots 5 -q", 1, &["6 images", "ask for fewer"]);
+    // Two classes of two, trained on: four images to be compared with.
+    for (part, from) in [("train", 0), ("test", 2)] {
+        for class in 0..2 {
+            for i in from..from + 2 {
+                picture(class, i).save(scene.write(&format!("few/{part}/c{class}/{i}.png"), b"")).unwrap();
+            }
+        }
+    }
+    scene.ok("train --data few --out few-run --epochs 1 -q");
+    for verb in ["eval few-run --json", "report few-run -o page.html"] {
+        let told = scene.alike(verb);
+        assert_eq!(told.code, 0, "{told:?}");
+        assert!(told.stderr.contains("k = 5 is left out: there are 4 images"), "{told:?}");
+        assert!(told.stderr.contains("k = 5 and 10 is left out"), "{told:?}");
+    }
+    scene.refused("eval few-run --k 5", 1, &["k = 5", "4 images", "--k"]);
+    // Of a class that is too small for a method, the name and the number.
+    let told = scene.alike("eval few-run anomaly --one-class --method knn --method lof:k=2");
+    assert!(
+        told.code == 1 && told.stderr.contains("lof:k=2") && told.stderr.contains("c0 (2), c1 (2)"),
+        "{told:?}"
+    );
+    picture(0, 7).save(scene.write("few/train/c0/7.png", b"")).unwrap();
+    scene.ok("train --data few --out more-run --epochs 1 -q");
+    let told = scene.alike("eval more-run anomaly --one-class --method knn --method lof:k=2");
+    assert!(told.code == 0 && told.stdout.contains("\nc0 "), "{told:?}");
+    assert!(told.stderr.contains("lof:k=2 needs 3 training images of a class: c1 (2)"), "{told:?}");
+}
+
+#[test]
+fn open_sets_are_tested_by_class_and_all_right_has_room_below() {
+    let scene = Scene::new();
+    open_set(&scene);
+    let told = json(&scene.ok("eval run --json -q"));
+    for c in told["comparison"].as_array().unwrap() {
+        assert_eq!(c["paired"]["classes"], 4, "{c}");
+        // Four classes cannot tell at one in a hundred: 2 of their 16 ways are as far.
+        assert!(c["paired"]["p_value"].as_f64().unwrap() >= 0.125, "{c}");
+    }
+    assert!(scene.ok("eval run -q").contains("(by 4 classes, p "));
+    for space in ["image", "feature"] {
+        for (_, rule) in told["spaces"][space]["knn"].as_object().unwrap() {
+            let [low, high] = [0, 1].map(|i| rule["interval"][i].as_f64().unwrap());
+            assert!(low < high && low < 0.9, "four classes say little of others: {rule}");
+        }
+        for (name, interval) in told["retrieval"][space]["intervals"].as_object().unwrap() {
+            assert!(interval[0].as_f64() < interval[1].as_f64(), "{name}: {interval}");
+        }
+        assert_eq!(told["retrieval"][space]["by_classes"], true);
+    }
+    let told = json(&scene.ok("eval run verification --json -q"));
+    for space in ["image", "feature"] {
+        let s = &told[space];
+        assert!(s["eer_interval"][0].as_f64() < s["eer_interval"][1].as_f64(), "{s}");
+        assert!((s["least_far"].as_f64().unwrap() - 1.0 / 601.0).abs() < 1e-12);
+        for at in s["at_far"].as_array().unwrap() {
+            assert!(at["interval"][0].as_f64() < at["interval"][1].as_f64(), "{at}");
+        }
+    }
 }
 
 #[test]

@@ -74,7 +74,11 @@ fn a_class_is_known_from_a_handful_of_images() {
         |images: &str| json(&scene.ok(&format!("classify run --gallery known.npy {images} --json -q")));
     let before = said("pictures/bee/03.png pictures/cat/09.png");
     assert_eq!(before["answers"][0]["class"], "bee");
-    assert!(before["answers"][0]["confidence"].as_f64().unwrap() > 0.9);
+    // 24 images that are all right say too little of how sure the next answer is.
+    assert!(before["answers"][0]["confidence"].is_null(), "{before}");
+    assert!(before["calibration"]["confidence_needs"].as_u64().unwrap() > 100, "{before}");
+    let accept = before["calibration"]["accept"].as_f64().unwrap();
+    assert!((accept - 24.0 / 25.0).abs() < 1e-9, "24 images promise 24 in 25: {before}");
     let cat = &before["answers"][1];
     assert_eq!((&cat["class"], &cat["known"]), (&Value::Null, &false.into()), "no cat was ever seen: {cat}");
     let told = scene.ok("enroll run --gallery known.npy --class cat pictures/cat/00.png pictures/cat/01.png pictures/cat/02.png -q");
@@ -95,7 +99,7 @@ fn a_class_is_known_from_a_handful_of_images() {
     for rule in ["knn", "weighted", "means"] {
         let told = scene
             .ok(&format!("classify run --gallery pictures pictures/ant/05.png --rule {rule} --accept 1 -q"));
-        assert!(told.contains("  ant  confidence"), "{rule}: {told}");
+        assert!(told.contains("  ant  distance"), "{rule}: {told}");
     }
     scene.ok("classify run two -o answers.csv -q");
     let table = std::fs::read_to_string(scene.path("answers.csv")).unwrap();
@@ -119,6 +123,25 @@ fn two_images_are_the_same_or_different_and_either_is_an_answer() {
         let share = same[key].as_f64().unwrap();
         assert!((least..=most).contains(&share), "{key} {share}");
     }
+    // Known pairs that are told apart without error leave room, and the threshold lies in it.
+    let threshold = same["threshold"].as_f64().unwrap();
+    let (mut near, mut far) = (0.0f64, f64::INFINITY);
+    if same["eer"] == 0.0 {
+        for a in ["bee/03", "ant/05", "cat/11"] {
+            for b in ["bee/07", "ant/07", "cat/02"] {
+                let told = ask(&format!("pictures/{a}.png"), &format!("pictures/{b}.png"));
+                let d = told["distance"].as_f64().unwrap();
+                if a[..3] == b[..3] { near = near.max(d) } else { far = far.min(d) }
+            }
+        }
+        assert!(near < threshold && threshold < far, "{near} {threshold} {far}");
+    }
+    let far = json(
+        &scene
+            .ok("verify run pictures/bee/03.png pictures/ant/07.png --known pictures --far 0.0001 --json -q"),
+    );
+    // 432 pairs of two classes promise one in 433.
+    assert!((far["far"].as_f64().unwrap() - 1.0 / 433.0).abs() < 1e-9, "{far}");
     let strict = scene.ok("verify run pictures/bee/03.png pictures/bee/07.png --threshold 0 -q");
     assert!(strict.starts_with("different"), "{strict}");
     scene.refused("verify run pictures/bee/03.png pictures/bee", 1, &["two images"]);
@@ -145,8 +168,16 @@ fn only_good_parts_are_needed_to_find_a_bad_one() {
             images[..4].iter().all(|i| i["path"].as_str().unwrap().contains("bad") && i["alarm"] == true),
             "{method}: {told}"
         );
-        assert_eq!(told["calibrated_on"], 40);
+        assert_eq!((&told["calibrated_on"], &told["promised"]), (&40.into(), &0.05.into()));
     }
+    // Forty images cannot promise one alarm in a hundred.
+    let told = scene.alike("anomaly run --reference good new --json");
+    assert!(
+        told.stderr.contains("40 normal images cannot promise") && told.stderr.contains("takes 99"),
+        "{}",
+        told.stderr
+    );
+    assert!((json(&told.stdout)["promised"].as_f64().unwrap() - 1.0 / 41.0).abs() < 1e-9);
     scene.ok("anomaly run --reference good new --csv scores.csv -o worst.png -q");
     let table = std::fs::read_to_string(scene.path("scores.csv")).unwrap();
     assert!(table.starts_with("rank,path,score,alarm,written_by\n1,new/bad"), "{table}");

@@ -86,7 +86,7 @@ impl Agreement {
 }
 
 impl Agreement {
-    /// The agreement of images drawn with replacement, draw by draw, for [`percentiles`](super::percentiles); clusters stay as they are. Nothing for more than
+    /// The agreement of images drawn with replacement, draw by draw, for [`bootstrap_interval`](super::bootstrap_interval); clusters stay as they are. Nothing for more than
     /// 100,000 images.
     pub fn bootstrap(classes: &[u32], clusters: &[u32], seed: u64) -> Vec<Agreement> {
         if classes.len() > ENOUGH {

@@ -82,6 +82,17 @@ pub enum AnomalyError {
     NoNeighbours(String),
 }
 
+impl AnomalyMethod {
+    /// How many references it needs.
+    pub fn needs(self) -> usize {
+        match self {
+            AnomalyMethod::Knn { k } => k,
+            AnomalyMethod::Lof { k } => k + 1,
+            AnomalyMethod::Mahalanobis | AnomalyMethod::MahalanobisByClass => 2,
+        }
+    }
+}
+
 /// A method that has learned what is normal.
 #[derive(Clone, Debug)]
 pub struct Detector<'a> {
@@ -122,11 +133,7 @@ impl<'a> Detector<'a> {
     ) -> Result<Detector<'a>, AnomalyError> {
         reference.check();
         let n = reference.len();
-        let needed = match method {
-            AnomalyMethod::Knn { k } => k,
-            AnomalyMethod::Lof { k } => k + 1,
-            AnomalyMethod::Mahalanobis | AnomalyMethod::MahalanobisByClass => 2,
-        };
+        let needed = method.needs();
         if needed == 0 || matches!(method, AnomalyMethod::Lof { k: 0 }) {
             return Err(AnomalyError::NoNeighbours(method.to_string()));
         }
@@ -230,18 +237,6 @@ impl<'a> Detector<'a> {
     }
 }
 
-/// The score that a share `false_alarms` of normal images exceeds.
-///
-/// # Panics
-///
-/// If there are no scores.
-pub fn alarm_threshold(mut normal: Vec<f64>, false_alarms: f64) -> f64 {
-    assert!(!normal.is_empty(), "a threshold needs scores");
-    normal.sort_by(f64::total_cmp);
-    let above = (false_alarms * normal.len() as f64 + 1e-9) as usize;
-    normal[normal.len() - 1 - above.min(normal.len() - 1)]
-}
-
 fn all(n: usize) -> Vec<usize> {
     (0..n).collect()
 }
@@ -310,6 +305,7 @@ fn shrunk_covariance(rows: &[f64], d: usize) -> Cholesky<f64, Dyn> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::alarm_threshold;
     use super::*;
     use crate::identity::Identities;
     use crate::images::Features;
@@ -350,8 +346,8 @@ mod tests {
             let scores = score(&reference, &labels, method, vec![0.0, 3.0, 3.0, 0.0]);
             assert!(scores[0] > 2.0 * scores[1], "{method}: {scores:?}");
             let own = fit(&reference, &labels, method).unwrap();
-            let threshold = alarm_threshold(own.clone(), 0.05);
-            assert_eq!(own.iter().filter(|s| **s > threshold).count(), 10, "{method}");
+            let threshold = alarm_threshold(own.clone(), 0.05).threshold;
+            assert_eq!(own.iter().filter(|s| **s > threshold).count(), 9, "{method}");
             assert!(scores[0] > threshold, "{method}");
         }
     }

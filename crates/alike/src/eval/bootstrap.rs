@@ -3,15 +3,12 @@
 use crate::rng::{Purpose, RngExt, stream};
 use rayon::prelude::*;
 
-/// Draws of means, which are cheap.
-const OF_MEANS: usize = 1000;
-/// Draws of all else.
+/// Draws of a number.
 const DRAWS: u64 = 200;
 
 /// What is drawn: numbers of one kind are drawn alike, of two kinds independently. (2 is what `paired` draws.)
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Drawn {
-    Groups = 0,
     Classes = 1,
     Images = 3,
 }
@@ -34,40 +31,57 @@ pub(super) fn draws<T: Send>(
     (0..DRAWS).into_par_iter().map(|draw| of(&counts(n, drawn, seed, draw))).collect()
 }
 
-/// Between what 95 % of the values lie; zeros for none.
+/// Between what 95 % of the values lie; zeros for none. The rank of a share is that share of one more than there are values, and between
+/// two values straight (Hyndman and Fan 1996, definition 6; `numpy.quantile` with `method="weibull"`).
 pub fn percentiles(mut values: Vec<f64>) -> [f64; 2] {
     values.sort_by(f64::total_cmp);
-    match values.len() {
-        0 => [0.0; 2],
-        n => [values[n * 25 / 1000], values[(n * 975 / 1000).saturating_sub(1)]],
-    }
-}
-
-/// Between what 95 % of the means lie, when groups (each a sum and a count) are drawn as often as there are of them.
-pub(super) fn of_means(groups: &[(f64, f64)], seed: u64) -> [f64; 2] {
-    let mean = |draw: usize| {
-        let counts = counts(groups.len(), Drawn::Groups, seed, draw as u64);
-        let drawn = counts.iter().zip(groups).map(|(c, (sum, n))| (f64::from(*c) * sum, f64::from(*c) * n));
-        let (sum, n) = drawn.fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1));
-        sum / n
-    };
-    match groups {
-        [] => [0.0; 2],
-        _ => percentiles((0..OF_MEANS).into_par_iter().map(mean).collect()),
-    }
+    let Some(last) = values.len().checked_sub(1) else { return [0.0; 2] };
+    [0.025, 0.975].map(|share| {
+        let at = (share * values.len() as f64 + share - 1.0).clamp(0.0, last as f64);
+        let (below, part) = (at.floor() as usize, at.fract());
+        let above = values[(below + 1).min(last)];
+        // Infinite values have no way between them.
+        if part == 0.0 || above == values[below] {
+            values[below]
+        } else {
+            values[below] + part * (above - values[below])
+        }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// `numpy.quantile(values, [0.025, 0.975], method="weibull")`.
     #[test]
-    fn an_interval_is_as_wide_as_the_means_spread() {
+    fn percentiles_have_numpys_ranks() {
+        let to = |n: u32| percentiles((1..=n).rev().map(f64::from).collect());
+        for (n, low, high) in [
+            (1, 1.0, 1.0),
+            (2, 1.0, 2.0),
+            (20, 1.0, 20.0),
+            (50, 1.275, 49.725),
+            (200, 5.025, 195.975),
+            (1000, 25.025, 975.975),
+        ] {
+            let ours = to(n);
+            assert!((ours[0] - low).abs() < 1e-9 && (ours[1] - high).abs() < 1e-9, "{n}: {ours:?}");
+        }
+        assert_eq!(percentiles(Vec::new()), [0.0; 2]);
+        // 95 of 100 new values lie between: 0.025 below.
+        let [low, high] = to(999);
+        assert_eq!((low, high), (25.0, 975.0));
+    }
+
+    #[test]
+    fn draws_spread_as_a_mean_does() {
         // The mean of 400 coins has a standard error of 0.025.
-        let coins: Vec<(f64, f64)> = (0..400).map(|i| (f64::from(i % 2), 1.0)).collect();
-        let [low, high] = of_means(&coins, 1);
-        assert!((low - 0.451).abs() < 0.006 && (high - 0.549).abs() < 0.006, "{low} {high}");
-        assert_eq!(of_means(&[(3.0, 4.0)], 1), [0.75, 0.75]);
-        assert_eq!(of_means(&[], 1), [0.0, 0.0]);
+        let mean = |counts: &[u32]| {
+            Some(counts.iter().enumerate().map(|(i, c)| f64::from(*c) * (i % 2) as f64).sum::<f64>() / 400.0)
+        };
+        let drawn: Vec<f64> = draws(400, Drawn::Images, 1, mean).into_iter().flatten().collect();
+        let [low, high] = percentiles(drawn);
+        assert!((low - 0.451).abs() < 0.012 && (high - 0.549).abs() < 0.012, "{low} {high}");
     }
 }

@@ -1,6 +1,6 @@
 //! Classification by similarity: nearest class mean, and the vote of nearest neighbours.
 
-use super::bootstrap;
+use super::interval::mean_interval;
 use crate::images::Vectors;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 pub struct Classification {
     /// The share of right answers.
     pub accuracy: f64,
-    /// Between what 95 % of bootstrap shares lie, where they were drawn.
+    /// Between what the share lies, 95 %, where that was asked for: see [`mean_interval`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval: Option<[f64; 2]>,
     /// The share of right answers among the queries of each class that has any, by the class's name.
@@ -40,8 +40,7 @@ impl Classification {
         Classification { accuracy: share(all), interval: None, recall, predicted }
     }
 
-    /// The same with an interval: queries are drawn anew, or whole classes, where other classes are what another sample would
-    /// have.
+    /// The same with an interval: of other queries, or of other classes, where those are what another sample would have.
     pub fn with_interval(self, labels: &[u32], by_class: bool) -> Classification {
         let mut groups: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
         for (i, (p, l)) in self.predicted.iter().zip(labels).enumerate() {
@@ -50,7 +49,7 @@ impl Classification {
             *n += 1.0;
         }
         let groups: Vec<(f64, f64)> = groups.into_values().collect();
-        Classification { interval: Some(bootstrap::of_means(&groups, 0)), ..self }
+        Classification { interval: Some(mean_interval(&groups)), ..self }
     }
 
     /// How often a query of each class (row) was given each class (column).

@@ -1,11 +1,13 @@
 //! Answers for images of unknown class: which class, how sure, or none of those that are known.
 //!
-//! Two numbers are found on images of known class ([`Classifier::calibrate`]): the distance beyond which an image is taken
-//! for none of the classes, and the temperature that makes confidences as large as answers are often right (Guo et al. 2017,
-//! "On Calibration of Modern Neural Networks", <https://arxiv.org/abs/1706.04599>).
+//! Two things are found on images of known class ([`Classifier::calibrate`]): the distance beyond which an image is taken
+//! for none of the classes ([`alarm_threshold`](super::alarm_threshold) says what that promises), and how often answers like this one
+//! were right ([`Confidence`]).
 
 use super::Reference;
 use super::classification::{ClassMeans, vote, weighted_vote};
+use super::confidence::Confidence;
+use super::threshold::rank;
 use crate::identity::{Identities, Shared};
 use crate::images::{Features, Vectors};
 use crate::neighbours::{Neighbour, nearest};
@@ -40,12 +42,31 @@ pub struct Calibration {
     pub images: usize,
     /// The share of them that the rule answers rightly.
     pub accuracy: f64,
-    /// The share of them that is taken for known.
+    /// The share of new images of known classes that is taken for known, at least and in expectation: what was asked for, or the
+    /// most that so few images can promise.
     pub accept: f64,
     /// What is farther than this is unknown.
     pub threshold: f64,
-    /// Confidence falls by `e` when the squared distance grows by this.
-    pub temperature: f64,
+    /// How sure answers are; nothing where too few images tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<Confidence>,
+    /// How many images would tell, where these are too few.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence_needs: Option<usize>,
+}
+
+impl Calibration {
+    /// A threshold that was given, of which nothing else is known.
+    pub fn given(threshold: f64) -> Calibration {
+        Calibration {
+            images: 0,
+            accuracy: 0.0,
+            accept: 0.0,
+            threshold,
+            confidence: None,
+            confidence_needs: None,
+        }
+    }
 }
 
 /// What is said of one image.
@@ -57,8 +78,9 @@ pub struct Answer {
     pub distance: f64,
     /// The nearest image of the class, where images answer.
     pub nearest: Option<usize>,
-    /// How sure the answer is among the known classes, from 0 to 1.
-    pub confidence: f64,
+    /// How sure the answer is among the known classes, from 0 to 1, and never 1; nothing of what is unknown, and where too few images
+    /// tell.
+    pub confidence: Option<f64>,
     /// Whether it is near enough to be of a known class.
     pub known: bool,
 }
@@ -79,7 +101,10 @@ struct Found {
 /// Neighbours that classes are looked for among.
 const DEEP: usize = 50;
 /// Images that a gallery is calibrated on, at most.
-const MOST: usize = 5000;
+const MOST: usize = 10_000;
+/// How many answers of a gallery to its own images count as one, where neighbours vote: one image is another's neighbour, and they err
+/// together (as measured).
+const TOGETHER: f64 = 3.0;
 
 impl<'a> Classifier<'a> {
     /// A classifier that answers by a gallery, whose labels are below `classes`.
@@ -95,7 +120,7 @@ impl<'a> Classifier<'a> {
         Classifier { tier, gallery, means, rule }
     }
 
-    /// Finds threshold and temperature so that `accept` of images like those given are taken for known. Without any, the gallery's own
+    /// Finds threshold and confidences so that `accept` of images like those given are taken for known. Without any, the gallery's own
     /// images are asked, each left out: right where they are new to the model, too strict where it was trained on them.
     pub fn calibrate(
         &self,
@@ -132,14 +157,31 @@ impl<'a> Classifier<'a> {
         let right = asked.iter().filter(|(f, l)| f.by_class[f.said].0 == *l).count();
         let mut distances: Vec<f64> = asked.iter().map(|(f, _)| f.by_class[f.said].1).collect();
         distances.sort_by(f64::total_cmp);
-        let at = ((accept * n as f64).ceil() as usize).clamp(1, n) - 1;
-        Ok(Calibration {
-            images: n,
-            accuracy: right as f64 / n as f64,
-            accept,
-            threshold: distances[at],
-            temperature: temperature(&asked),
-        })
+        let (rank, accept) = rank(n, accept);
+        let last = distances[rank - 1];
+        // Half way to what is next, of its own class or another, so that the threshold does not hang on one image.
+        let others = asked.iter().filter_map(|(f, l)| f.by_class.iter().find(|c| c.0 != *l)).map(|c| c.1);
+        let next =
+            distances.iter().copied().chain(others).filter(|d| *d > last).fold(f64::INFINITY, f64::min);
+        let threshold = if next.is_finite() { (last + next) / 2.0 } else { last };
+        let mut answered: Vec<_> = asked
+            .iter()
+            .filter(|(f, _)| f.by_class[f.said].1 <= threshold)
+            .map(|(f, l)| ((&f.by_class[..], f.said), *l))
+            .collect();
+        // In an order of their own, so that theirs changes no bit.
+        answered.sort_by(|a, b| {
+            let bits =
+                |list: &[(u32, f64, Option<usize>)]| list.iter().map(|c| c.1.to_bits()).collect::<Vec<u64>>();
+            bits(a.0.0).cmp(&bits(b.0.0)).then((a.0.1, a.1).cmp(&(b.0.1, b.1)))
+        });
+        let each = if known.is_none() && self.means.is_none() { TOGETHER } else { 1.0 };
+        let (confidence, confidence_needs) = match Confidence::fit(&answered, each) {
+            Ok(confidence) => (Some(confidence), None),
+            Err(needed) => (None, Some(needed)),
+        };
+        let accuracy = right as f64 / n as f64;
+        Ok(Calibration { images: n, accuracy, accept, threshold, confidence, confidence_needs })
     }
 
     /// What is said of each query; nothing where the gallery has no other image than the query itself. `own` says which queries are
@@ -147,8 +189,9 @@ impl<'a> Classifier<'a> {
     pub fn answer(&self, queries: &Features, own: Option<&Shared>, by: &Calibration) -> Vec<Option<Answer>> {
         let answer = |f: Found| {
             let (class, distance, nearest) = *f.by_class.get(f.said)?;
-            let confidence = probability(&f.by_class, f.said, by.temperature);
-            Some(Answer { class, distance, nearest, confidence, known: distance <= by.threshold })
+            let known = distance <= by.threshold;
+            let confidence = by.confidence.filter(|_| known).map(|c| c.of((&f.by_class, f.said)));
+            Some(Answer { class, distance, nearest, confidence, known })
         };
         self.find(Vectors::Features(queries), own).into_iter().map(answer).collect()
     }
@@ -196,37 +239,10 @@ impl<'a> Classifier<'a> {
     }
 }
 
-/// The softmax of negative squared distances, at place `at`.
-fn probability(by_class: &[(u32, f64, Option<usize>)], at: usize, temperature: f64) -> f64 {
-    let nearest = by_class.iter().map(|c| c.1).fold(f64::INFINITY, f64::min);
-    let weight = |d: f64| (-(d * d - nearest * nearest) / temperature).exp();
-    weight(by_class[at].1) / by_class.iter().map(|c| weight(c.1)).sum::<f64>()
-}
-
-/// The temperature by which the right classes are likeliest: golden-section search over its logarithm.
-fn temperature(asked: &[(&Found, u32)]) -> f64 {
-    let scale = asked.iter().map(|(f, _)| f.by_class[0].1.powi(2)).sum::<f64>() / asked.len() as f64;
-    let cost = |log: f64| -> f64 {
-        let t = scale.max(1e-12) * log.exp();
-        let each = asked.iter().map(|(f, label)| {
-            let at = f.by_class.iter().position(|c| c.0 == *label);
-            // A class that is not among the neighbours has next to no probability.
-            -at.map_or(1e-6, |at| probability(&f.by_class, at, t)).max(1e-6).ln()
-        });
-        each.sum()
-    };
-    let golden = (5f64.sqrt() - 1.0) / 2.0;
-    let (mut low, mut high) = (-12.0, 12.0);
-    for _ in 0..40 {
-        let (a, b) = (high - golden * (high - low), low + golden * (high - low));
-        if cost(a) <= cost(b) { high = b } else { low = a }
-    }
-    scale.max(1e-12) * ((low + high) / 2.0).exp()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rng::{Purpose, Rng, RngExt, stream};
 
     fn classifier<'a>(
         gallery: &'a Features,
@@ -258,12 +274,16 @@ mod tests {
             let c = classifier(&gallery, &labels, &ids, rule);
             let by = c.calibrate(None, 1.0).unwrap();
             assert_eq!((by.images, by.accuracy), (10, 1.0), "the class of one image cannot be asked");
-            assert!((by.threshold - 0.1).abs() < 1e-6);
-            let answers = said(&c, vec![0.05, 10.45, 5.0, 20.0], &by);
+            // Ten images promise ten in eleven, and the threshold lies between one class and the other.
+            assert!((by.accept - 10.0 / 11.0).abs() < 1e-12);
+            assert!((by.threshold - (0.1 + 9.6) / 2.0).abs() < 1e-6);
+            let answers = said(&c, vec![0.05, 10.45, 25.0, 20.0], &by);
             let classes: Vec<(u32, bool)> = answers.iter().map(|a| (a.class, a.known)).collect();
             assert_eq!(classes[..2], [(0, true), (1, true)]);
             assert!(!classes[2].1);
-            assert!(answers[0].confidence > 0.99 && answers[0].nearest == Some(0));
+            // Ten right answers say little of how sure the next is; many say more, and never all.
+            assert_eq!((answers[0].confidence, answers[0].nearest), (None, Some(0)));
+            assert!(by.confidence.is_none() && by.confidence_needs.is_some_and(|n| n > 100));
         }
         // A third class is known from its one image, by the nearest.
         let c = classifier(&gallery, &labels, &ids, Rule::Knn(1));
@@ -278,28 +298,81 @@ mod tests {
         let ids = Identities::numbered(3);
         let say = |rule| {
             let c = classifier(&gallery, &labels, &ids, rule);
-            let by = Calibration { images: 0, accuracy: 0.0, accept: 1.0, threshold: 9.0, temperature: 1.0 };
+            let by = Calibration::given(9.0);
             said(&c, vec![1.5], &by)[0].class
         };
         assert_eq!((say(Rule::Knn(3)), say(Rule::Weighted(3)), say(Rule::Knn(1))), (1, 0, 0));
     }
 
+    /// Images of classes that are normal clouds about centres on a circle, `apart` from each other in some way.
+    fn clouds(rng: &mut Rng, classes: u32, d: usize, apart: f64, n: usize) -> (Features, Vec<u32>) {
+        let labels: Vec<u32> = (0..n).map(|_| rng.random_range(0..classes)).collect();
+        let mut data = Vec::with_capacity(n * d);
+        for l in &labels {
+            let turn = f64::from(*l) / f64::from(classes) * std::f64::consts::TAU;
+            for j in 0..d {
+                let normal: f64 = (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0;
+                let centre = match j {
+                    0 => apart * turn.cos(),
+                    1 => apart * turn.sin(),
+                    _ => 0.0,
+                };
+                data.push((centre + normal) as f32);
+            }
+        }
+        (Features::new(d, data), labels)
+    }
+
+    /// In ten bins, by rising confidence: what answers said, and how often they were right. All rules; the bench `coverage` tries more.
     #[test]
     fn confidences_are_right_as_often_as_they_say() {
-        // Two classes that overlap: the nearest of two prototypes is right three times in four at most.
-        let gallery = Features::new(1, vec![0.0, 1.0]);
-        let value = |i: u32| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / (1u32 << 24) as f32;
-        let truth: Vec<u32> = (0..4000).map(|i| i % 2).collect();
-        let queries: Vec<f32> = (0..4000).map(|i| (i % 2) as f32 * 0.5 + 2.0 * value(i) - 0.75).collect();
-        let queries = Features::new(1, queries);
-        let (ids, asked) = (Identities::numbered(2), Identities::numbered(4000));
-        let c = classifier(&gallery, &[0, 1], &ids, Rule::Knn(1));
-        let by = c.calibrate(Some(Reference::new(Vectors::Features(&queries), &truth, &asked)), 0.9).unwrap();
-        let answers = said(&c, queries.data().to_vec(), &by);
-        let sure = answers.iter().map(|a| a.confidence).sum::<f64>() / 4000.0;
-        assert!((sure - by.accuracy).abs() < 0.05, "{sure} {by:?}");
-        let accepted = answers.iter().filter(|a| a.known).count() as f64 / 4000.0;
-        assert!((accepted - 0.9).abs() < 0.01, "{accepted}");
+        for (rule, held_out) in [(Rule::Knn(5), true), (Rule::Weighted(5), true), (Rule::Means, false)] {
+            let mut told: Vec<(f64, bool)> = Vec::new();
+            for set in 0..4 {
+                let mut rng = stream(set, Purpose::Bootstrap, 0, 3);
+                let (gallery, labels) = clouds(&mut rng, 4, 4, 2.2, if held_out { 400 } else { 6000 });
+                let (known, truth) = clouds(&mut rng, 4, 4, 2.2, 8000);
+                let (asked, right) = clouds(&mut rng, 4, 4, 2.2, 5000);
+                let (ids, known_ids) =
+                    (Identities::numbered(labels.len()), Identities::numbered(truth.len()));
+                let c = classifier(&gallery, &labels, &ids, rule);
+                let known = Reference::new(Vectors::Features(&known), &truth, &known_ids);
+                let by = c.calibrate(held_out.then_some(known), 0.9).unwrap();
+                assert!(by.confidence.is_some(), "{rule:?} {by:?}");
+                let answers = c.answer(&asked, None, &by);
+                let known = answers.iter().flatten().filter(|a| a.known).count() as f64 / 5000.0;
+                assert!((known - 0.9).abs() < 0.015, "{rule:?}: {known}");
+                told.extend(answers.iter().zip(&right).filter_map(|(a, l)| {
+                    let a = a.as_ref()?;
+                    Some((a.confidence?, a.class == *l))
+                }));
+            }
+            told.sort_by(|a, b| a.0.total_cmp(&b.0));
+            for bin in told.chunks(told.len() / 10).take(10) {
+                let n = bin.len() as f64;
+                let said = bin.iter().map(|b| b.0).sum::<f64>() / n;
+                let was = bin.iter().filter(|b| b.1).count() as f64 / n;
+                assert!(n > 1000.0 && (said - was).abs() < 0.02, "{rule:?}: said {said}, was {was}");
+            }
+        }
+    }
+
+    #[test]
+    fn answers_that_were_all_right_are_never_sure() {
+        let mut rng = stream(1, Purpose::Bootstrap, 0, 4);
+        let (gallery, labels) = clouds(&mut rng, 3, 2, 40.0, 300);
+        let ids = Identities::numbered(300);
+        for rule in [Rule::Knn(3), Rule::Weighted(3), Rule::Means] {
+            let c = classifier(&gallery, &labels, &ids, rule);
+            let by = c.calibrate(None, 0.99).unwrap();
+            assert_eq!(by.accuracy, 1.0);
+            let answers = said(&c, vec![40.0, 0.5, 500.0, 500.0], &by);
+            let sure = answers[0].confidence.unwrap();
+            assert!(sure > 0.99 && sure < 1.0, "{rule:?}: {sure}");
+            if rule != Rule::Means {
+                assert_eq!((answers[1].known, answers[1].confidence), (false, None));
+            }
+        }
     }
 
     #[test]
@@ -321,7 +394,7 @@ mod tests {
         let names = ["a", "b", "c", "d"];
         let ids = Identities::new(names.iter().map(|n| (crate::identity::key(n, ""), *n)));
         let c = classifier(&gallery, &[0, 1, 1, 1], &ids, Rule::Knn(1));
-        let by = Calibration { images: 0, accuracy: 0.0, accept: 1.0, threshold: 9.0, temperature: 1.0 };
+        let by = Calibration::given(9.0);
         let asked = ids.select(&[0]);
         let own = Identities::shared(&asked, &ids);
         let answers = c.answer(&gallery.select(&[0]), own.as_ref(), &by);
@@ -335,13 +408,13 @@ mod tests {
 
     #[test]
     fn a_gallery_of_classes_in_turn_is_calibrated_like_any_other() {
-        // 5,000 classes of two, in turn: a stride of two would ask about one image of each class, or of every other class.
-        let n = 10_000u32;
-        let labels: Vec<u32> = (0..n).map(|i| i % 5000).collect();
-        let at = |i: u32| (10 * (i % 5000)) as f32 + if i < 5000 { 0.0 } else { 1.0 };
+        // 10,000 classes of two, in turn: a stride of two would ask about one image of each class, or of every other class.
+        let n = 20_000u32;
+        let labels: Vec<u32> = (0..n).map(|i| i % 10_000).collect();
+        let at = |i: u32| (10 * (i % 10_000)) as f32 + if i < 10_000 { 0.0 } else { 1.0 };
         let gallery = Features::new(1, (0..n).map(at).collect());
         let ids = Identities::numbered(n as usize);
         let by = classifier(&gallery, &labels, &ids, Rule::Knn(1)).calibrate(None, 0.99).unwrap();
-        assert_eq!((by.images, by.accuracy, by.threshold), (5000, 1.0, 1.0));
+        assert_eq!((by.images, by.accuracy, by.threshold), (10_000, 1.0, 5.0));
     }
 }

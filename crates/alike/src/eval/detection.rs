@@ -1,6 +1,7 @@
 //! How well a score tells anomalies from what is normal.
 
 use super::bootstrap::{self, Drawn};
+use crate::sample;
 use serde::Serialize;
 
 /// The quality of scores, larger for what is more anomalous.
@@ -26,13 +27,22 @@ impl Detection {
         Detection::of(&most_anomalous_first(scores, anomaly), |_| 1)
     }
 
-    /// The quality of scores of images drawn with replacement, draw by draw, for [`percentiles`](super::percentiles); nothing where no image of one
-    /// kind was drawn. As many images are drawn in the same way whatever their scores, so draws can be averaged over methods and
-    /// classes.
-    pub fn bootstrap(scores: &[f64], anomaly: &[bool], seed: u64) -> Vec<Option<Detection>> {
+    /// How many images of one kind alone would make an area vary as much at most: a half of their harmonic mean, for each image of
+    /// either kind adds a share that is between 0 and 1 (DeLong, DeLong and Clarke-Pearson 1988).
+    pub fn units(&self) -> f64 {
+        let (n, m) = (self.normal as f64, self.anomalies as f64);
+        n * m / (n + m)
+    }
+
+    /// The quality of scores of images drawn with replacement, draw by draw, for [`bootstrap_interval`](super::bootstrap_interval); nothing where no image of one
+    /// kind was drawn. The images of the same `keys` are drawn in the same way whatever their scores and order, so draws can be averaged
+    /// over methods and classes.
+    pub fn bootstrap(scores: &[f64], anomaly: &[bool], keys: &[u64], seed: u64) -> Vec<Option<Detection>> {
         let sorted = most_anomalous_first(scores, anomaly);
+        let mut place = vec![0; scores.len()];
+        sample::some(keys, keys.len(), seed).into_iter().enumerate().for_each(|(at, i)| place[i] = at);
         bootstrap::draws(scores.len(), Drawn::Images, seed, |counts| {
-            Detection::of(&sorted, |i| counts[i] as usize)
+            Detection::of(&sorted, |i| counts[place[i]] as usize)
         })
     }
 
@@ -103,13 +113,24 @@ mod tests {
         let anomaly: Vec<bool> = (0..400).map(|i| i % 2 == 1).collect();
         let scores: Vec<f64> = (0..400).map(|i| normal() + f64::from(i % 2)).collect();
         let area = Detection::new(&scores, &anomaly).unwrap().auroc;
-        let draws = Detection::bootstrap(&scores, &anomaly, 1);
-        let [low, high] = super::super::percentiles(draws.iter().flatten().map(|d| d.auroc).collect());
+        let keys: Vec<u64> = (0..400).map(crate::rng::mix).collect();
+        let draws = Detection::bootstrap(&scores, &anomaly, &keys, 1);
+        let drawn: Vec<f64> = draws.iter().flatten().map(|d| d.auroc).collect();
+        let [low, high] = super::super::bootstrap_interval(area, &drawn, 100.0);
         assert!(low < area && area < high, "{low} {area} {high}");
         assert!((high - low - 4.0 * 0.0238).abs() < 0.025, "{low} {high}");
         // The same images are drawn whatever they score.
-        let other = Detection::bootstrap(&vec![0.0; 400], &anomaly, 1);
+        let other = Detection::bootstrap(&vec![0.0; 400], &anomaly, &keys, 1);
         assert!(draws.iter().zip(&other).all(|(a, b)| a.unwrap().normal == b.unwrap().normal));
+        // And in whatever order they stand.
+        let turned = |i: usize| 399 - i;
+        let moved = Detection::bootstrap(
+            &(0..400).map(|i| scores[turned(i)]).collect::<Vec<_>>(),
+            &(0..400).map(|i| anomaly[turned(i)]).collect::<Vec<_>>(),
+            &(0..400).map(|i| keys[turned(i)]).collect::<Vec<_>>(),
+            1,
+        );
+        assert_eq!(draws, moved);
     }
 
     proptest! {

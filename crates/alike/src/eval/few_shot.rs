@@ -4,6 +4,7 @@
 //! "Matching Networks for One Shot Learning", <https://arxiv.org/abs/1606.04080>). A class answers by its prototype, the mean of its
 //! embeddings (Snell, Swersky and Zemel 2017, <https://arxiv.org/abs/1703.05175>), or by its nearest image.
 
+use super::interval::mean_interval;
 use crate::images::Vectors;
 use crate::neighbours::squared_distance;
 use crate::rng::{Purpose, RngExt, SliceRandom, stream};
@@ -55,8 +56,11 @@ pub enum EpisodeError {
 pub struct Accuracy {
     /// The mean.
     pub mean: f64,
-    /// Half the width of its 95 % interval: 1.96 standard errors over episodes.
+    /// 1.96 standard errors over episodes, as papers have it: zero where all is right.
     pub half_width: f64,
+    /// Between what the mean of other episodes of the same images lies, 95 %, which is never one point: see [`mean_interval`]. It says
+    /// nothing of other classes.
+    pub interval: [f64; 2],
 }
 
 /// How episodes went.
@@ -80,7 +84,8 @@ impl Accuracy {
         let n = each.len() as f64;
         let mean = each.iter().sum::<f64>() / n.max(1.0);
         let variance = each.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
-        Accuracy { mean, half_width: 1.96 * (variance / n.max(1.0)).sqrt() }
+        let interval = mean_interval(&each.iter().map(|v| (*v, 1.0)).collect::<Vec<_>>());
+        Accuracy { mean, half_width: 1.96 * (variance / n.max(1.0)).sqrt(), interval }
     }
 }
 
@@ -144,6 +149,33 @@ fn mean(rows: &[Vec<f32>], d: usize) -> Vec<f32> {
     sum.iter().map(|s| (s / rows.len().max(1) as f64) as f32).collect()
 }
 
+/// How many classes, of one category where they must be, have images enough for so many shots: the most ways that can be drawn.
+pub fn most_ways(labels: &[u32], categories: &[String], how: Episodes) -> usize {
+    let of_class = by_class(labels);
+    let pools = pools(&of_class, categories, how);
+    pools.values().map(Vec::len).max().unwrap_or(0)
+}
+
+fn by_class(labels: &[u32]) -> BTreeMap<u32, Vec<usize>> {
+    let mut of_class: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    labels.iter().enumerate().for_each(|(i, l)| of_class.entry(*l).or_default().push(i));
+    of_class
+}
+
+/// By category where classes of an episode must be of one: the images of each class that has enough.
+fn pools<'a>(
+    of_class: &'a BTreeMap<u32, Vec<usize>>,
+    categories: &'a [String],
+    how: Episodes,
+) -> BTreeMap<&'a str, Vec<&'a Vec<usize>>> {
+    let mut pools: BTreeMap<&str, Vec<&Vec<usize>>> = BTreeMap::new();
+    for (label, members) in of_class.iter().filter(|(_, m)| m.len() > how.shots) {
+        let category = categories.get(*label as usize).filter(|_| how.within_category);
+        pools.entry(category.map_or("", String::as_str)).or_default().push(members);
+    }
+    pools
+}
+
 /// Draws episodes from images with these labels; `categories` are by label, and may be empty.
 pub fn draw_episodes(
     labels: &[u32],
@@ -158,16 +190,11 @@ pub fn draw_episodes(
     if shots == 0 || queries == 0 || count == 0 {
         return Err(EpisodeError::Senseless("episodes need at least one shot, one query and one episode"));
     }
-    let mut of_class: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-    labels.iter().enumerate().for_each(|(i, l)| of_class.entry(*l).or_default().push(i));
-    let mut pools: BTreeMap<&str, Vec<&Vec<usize>>> = BTreeMap::new();
     if within_category && categories.is_empty() {
         return Err(EpisodeError::NoCategories);
     }
-    for (label, members) in of_class.iter().filter(|(_, m)| m.len() > shots) {
-        let category = if within_category { categories[*label as usize].as_str() } else { "" };
-        pools.entry(category).or_default().push(members);
-    }
+    let of_class = by_class(labels);
+    let pools = pools(&of_class, categories, how);
     let found = pools.values().map(Vec::len).max().unwrap_or(0);
     let pools: Vec<Vec<&Vec<usize>>> = pools.into_values().filter(|p| p.len() >= ways).collect();
     if pools.is_empty() {
@@ -267,5 +294,8 @@ mod tests {
     fn an_interval_is_1_96_standard_errors() {
         let a = Accuracy::of(&[0.0, 1.0, 1.0, 0.0]);
         assert!((a.half_width - 1.96 * (1.0f64 / 3.0).sqrt() / 2.0).abs() < 1e-12);
+        let all = Accuracy::of(&[1.0; 1000]);
+        assert_eq!((all.half_width, all.interval[1]), (0.0, 1.0));
+        assert!(all.interval[0] > 0.99 && all.interval[0] < 1.0, "{all:?}");
     }
 }

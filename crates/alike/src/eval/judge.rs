@@ -3,7 +3,7 @@
 use super::unseen::{ClassMeanRecall, KnnRecall};
 use super::{
     ClassMeans, Classification, Paired, Quality, Retrieval, RetrievalReport, Unseen, Verification,
-    cluster_quality, compare, rank_quality, verification, vote, weighted_vote,
+    cluster_quality, compare, compare_groups, rank_quality, verification, vote, weighted_vote,
 };
 use crate::data::{Dataset, find_class};
 use crate::identity::Shared;
@@ -11,7 +11,7 @@ use crate::images::{Features, Vectors};
 use crate::neighbours::{Leave, Neighbour, nearest, ranks_of_matches};
 use alike_kernels::Tier;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// The rules to judge by.
 #[derive(Clone, Debug)]
@@ -105,7 +105,7 @@ pub struct Comparison {
     pub image: f64,
     /// Accuracy in feature space.
     pub feature: f64,
-    /// McNemar's test of the two, image space first.
+    /// McNemar's test of the two, image space first; its counterpart for whole classes where the set is an open one.
     pub paired: Paired,
 }
 
@@ -169,6 +169,20 @@ impl Judge {
         let (gallery, itself) = data.gallery();
         let groups = self.leave_group.then_some((&data.test.groups[..], &gallery.groups[..]));
         LeftOut { itself, shared: data.shared(), groups }
+    }
+
+    /// How many images every test image can be compared with: those of the gallery less what does not count for it, the picture itself
+    /// or its group.
+    pub fn neighbours(&self, data: &Dataset) -> usize {
+        let (gallery, leave_one_out) = data.gallery();
+        let most = |queries: &[u32], members: &[u32]| {
+            let mut counts: HashMap<u32, usize> = HashMap::new();
+            members.iter().for_each(|m| *counts.entry(*m).or_default() += 1);
+            queries.iter().filter_map(|q| counts.get(q)).copied().max().unwrap_or(0)
+        };
+        let itself = data.shared().map_or(usize::from(leave_one_out), |s| most(&s.queries, &s.gallery));
+        let group = if self.leave_group { most(&data.test.groups, &gallery.groups) } else { 0 };
+        gallery.len() - itself.max(group).min(gallery.len())
     }
 
     /// Refuses what cannot be judged, before time is spent on it.
@@ -239,9 +253,8 @@ impl Judge {
         gallery: Vectors<'_>,
         queries: Vectors<'_>,
         ks: &[usize],
-        seed: u64,
     ) -> Result<RetrievalReport, EvalError> {
-        Ok(RetrievalReport::new(data, &self.rankings(data, gallery, queries, ks)?, ks, seed))
+        Ok(RetrievalReport::new(data, &self.rankings(data, gallery, queries, ks)?, ks))
     }
 
     /// The same query by query; nothing for one without a match in the gallery.
@@ -288,11 +301,14 @@ impl Judge {
             .rules()
             .into_iter()
             .zip(feature.rules())
-            .map(|((rule, i), (_, f))| Comparison {
-                rule,
-                image: i.accuracy,
-                feature: f.accuracy,
-                paired: compare(right(i).into_iter(), right(f).into_iter()),
+            .map(|((rule, i), (_, f))| {
+                let (first, second) = (right(i), right(f));
+                let paired = if data.is_open_set() {
+                    compare_groups(&first, &second, &data.test.labels)
+                } else {
+                    compare(first.into_iter(), second.into_iter())
+                };
+                Comparison { rule, image: i.accuracy, feature: f.accuracy, paired }
             })
             .collect();
         Ok(Judgement {

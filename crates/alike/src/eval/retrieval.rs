@@ -1,6 +1,6 @@
 //! How good a ranking is.
 
-use super::bootstrap;
+use super::interval::mean_interval;
 use crate::data::Dataset;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -157,12 +157,14 @@ pub struct RetrievalReport {
     pub queries: usize,
     /// Queries that have none, and are left out.
     pub without_match: usize,
+    /// Whether intervals are those of other classes: see `intervals`.
+    pub by_classes: bool,
     /// The mean over queries.
     pub micro: Quality,
     /// The mean over classes of the mean over their queries.
     pub per_class: Quality,
-    /// By measure: 95 % of bootstrap means lie between these. Whole classes are drawn where the set is an open one, for then
-    /// other classes are what another sample would have; queries elsewhere.
+    /// By measure: between what the mean over queries lies, 95 % (see [`mean_interval`]). Classes are the unit where the set is an open
+    /// one, for then other classes are what another sample would have; queries elsewhere.
     pub intervals: BTreeMap<&'static str, [f64; 2]>,
     /// By class: the mean over its queries.
     pub by_class: BTreeMap<String, Quality>,
@@ -173,7 +175,7 @@ pub struct RetrievalReport {
 
 impl RetrievalReport {
     /// Puts together what every query came to; nothing for a query without a match.
-    pub fn new(data: &Dataset, each: &[Option<Quality>], ks: &[usize], seed: u64) -> RetrievalReport {
+    pub fn new(data: &Dataset, each: &[Option<Quality>], ks: &[usize]) -> RetrievalReport {
         let labels = &data.test.labels;
         let found: Vec<(u32, &Quality)> =
             each.iter().zip(labels).filter_map(|(q, l)| Some((*l, q.as_ref()?))).collect();
@@ -206,13 +208,14 @@ impl RetrievalReport {
             .map(|(name, of)| {
                 let sums: Vec<(f64, f64)> =
                     groups.iter().map(|g| (g.iter().map(|q| of(q)).sum(), g.len() as f64)).collect();
-                (name, bootstrap::of_means(&sums, seed))
+                (name, mean_interval(&sums))
             })
             .collect();
         RetrievalReport {
             ks: ks.to_vec(),
             queries: found.len(),
             without_match: each.len() - found.len(),
+            by_classes: data.is_open_set(),
             micro: Quality::mean(found.iter().map(|f| f.1), ks.len()),
             per_class: Quality::mean(of_class.iter().map(|c| &c.1), ks.len()),
             intervals,

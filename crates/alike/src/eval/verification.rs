@@ -1,6 +1,7 @@
 //! Verification: are two images of the same class, by a threshold on their distance?
 
-use super::bootstrap::{self, Drawn, percentiles};
+use super::bootstrap::{self, Drawn};
+use super::interval::bootstrap_interval;
 use crate::identity::Identities;
 use crate::images::Vectors;
 use crate::neighbours::squared_distance;
@@ -24,10 +25,10 @@ const FOLDS: usize = 10;
 pub struct Verification {
     /// The equal error rate: where as large a share of pairs of one class is rejected as is accepted of pairs of two.
     pub eer: f64,
-    /// Between what 95 % of bootstrap rates lie, where they were drawn: see [`Pairs::eer_interval`].
+    /// Between what the rate lies, 95 %, where that was asked for: see [`Pairs::eer_interval`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval: Option<[f64; 2]>,
-    /// The distance at which that is so.
+    /// The distance at which that is so; half way between two pairs where it is so from one to the other.
     pub threshold: f64,
     /// Pairs of one class.
     pub genuine: usize,
@@ -65,10 +66,22 @@ pub struct AtFar {
     pub far: f64,
     /// The share of pairs of one class that is accepted then.
     pub tar: f64,
-    /// The largest distance that is accepted.
+    /// Between what that share lies, 95 %, where that was asked for: see [`Pairs::intervals`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
+    /// The largest distance that is accepted: half way to the next pair.
     pub threshold: f64,
     /// Pairs of two classes that are accepted. Of few, the rate is not well known: ten or more are wanted.
     pub support: usize,
+}
+
+/// What pairs are of that is independent of each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Independent {
+    /// Classes, of which another sample would have others: an open set. Pairs that are given stand for themselves.
+    Classes,
+    /// Images, of which another sample would have others of the same classes.
+    Images,
 }
 
 /// The accuracy of the best threshold, found on nine folds and judged on the tenth, ten times.
@@ -158,41 +171,90 @@ impl Pairs {
         }
         let (mut accepted, mut wrongly) = (0.0, 0.0);
         let (mut before, mut threshold) = ((1.0, 0.0), 0.0);
+        let mut at = 0;
         for tied in self.sorted.chunk_by(|a, b| a.distance == b.distance) {
+            at += tied.len();
             for p in tied {
                 if p.genuine { accepted += weight(p) } else { wrongly += weight(p) }
             }
             let after = (1.0 - accepted / genuine, wrongly / impostor);
-            if after.0 <= after.1 {
+            // What is all but equal was counted differently.
+            if after.0 <= after.1 + 1e-12 {
+                let far = tied[0].distance;
+                // Both are equal from here to the next pair.
+                if after.1 <= after.0 + 1e-12 {
+                    return Some((after.1, between(far, self.sorted.get(at).map(|p| p.distance))));
+                }
                 // Where the two straight lines cross.
                 let (gap, left) = (before.0 - before.1, after.1 - after.0);
                 let t = if gap + left > 0.0 { gap / (gap + left) } else { 0.0 };
-                let far = tied[0].distance;
-                let between = if far.is_finite() { threshold + t * (far - threshold) } else { threshold };
-                return Some((before.1 + t * (after.1 - before.1), between));
+                let crossing = if far.is_finite() { threshold + t * (far - threshold) } else { threshold };
+                return Some((before.1 + t * (after.1 - before.1), crossing));
             }
             (before, threshold) = (after, tied[0].distance);
         }
         None
     }
 
-    /// Between what 95 % of the equal error rates lie when classes are drawn anew, as often as there are of them: pairs that
-    /// share a class are not independent, so whole classes are drawn.
-    pub fn eer_interval(&self, seed: u64) -> [f64; 2] {
-        let classes = self.sorted.iter().flat_map(|p| p.of).max().map_or(0, |m| m as usize + 1);
-        let mut there = vec![false; classes];
-        self.sorted.iter().flat_map(|p| p.of).for_each(|c| there[c as usize] = true);
-        let members: Vec<usize> = (0..classes).filter(|c| there[*c]).collect();
-        let rates = bootstrap::draws(members.len(), Drawn::Classes, seed, |counts| {
-            let mut times = vec![0.0f64; classes];
-            members.iter().zip(counts).for_each(|(class, count)| times[*class] = f64::from(*count));
+    /// Between what the equal error rate lies, 95 %: see [`Pairs::intervals`].
+    pub fn eer_interval(&self, seed: u64, of: Independent) -> [f64; 2] {
+        self.intervals(seed, of, &[]).0
+    }
+
+    /// Between what the equal error rate lies, and the share that is accepted of pairs of one class at each rate of false acceptances, 95 %
+    /// ([`bootstrap_interval`](super::bootstrap_interval)). Pairs that share a class, or an image, are not independent: whole classes are
+    /// drawn, or images.
+    pub fn intervals(&self, seed: u64, of: Independent, fars: &[f64]) -> ([f64; 2], Vec<[f64; 2]>) {
+        let ends = |p: &Pair| if of == Independent::Classes { p.of } else { p.images };
+        let most = self.sorted.iter().flat_map(ends).max().map_or(0, |m| m as usize + 1);
+        let mut there = vec![false; most];
+        self.sorted.iter().flat_map(ends).for_each(|c| there[c as usize] = true);
+        let mut members: Vec<usize> = (0..most).filter(|c| there[*c]).collect();
+        if of == Independent::Images {
+            // Images are drawn in the order of their pairs' keys, so that that of a list does not matter.
+            let mut keys = vec![0u64; most];
+            for p in &self.sorted {
+                p.images.iter().for_each(|i| keys[*i as usize] = keys[*i as usize].wrapping_add(p.key));
+            }
+            members.sort_by_key(|i| keys[*i]);
+        }
+        let drawn = if of == Independent::Classes { Drawn::Classes } else { Drawn::Images };
+        let rates = bootstrap::draws(members.len(), drawn, seed, |counts| {
+            let mut times = vec![0.0f64; most];
+            members.iter().zip(counts).for_each(|(member, count)| times[*member] = f64::from(*count));
             let weight = |p: &Pair| {
-                let [a, b] = p.of.map(|c| times[c as usize]);
-                if p.of[0] == p.of[1] { a } else { a * b }
+                let [a, b] = ends(p).map(|c| times[c as usize]);
+                if ends(p)[0] == ends(p)[1] { a } else { a * b }
             };
-            self.weighted_eer(weight).map(|r| r.0)
+            let eer = self.weighted_eer(weight)?.0;
+            Some((eer, fars.iter().map(|far| self.weighted_tar(weight, *far)).collect::<Vec<f64>>()))
         });
-        percentiles(rates.into_iter().flatten().collect())
+        let rates: Vec<(f64, Vec<f64>)> = rates.into_iter().flatten().collect();
+        // Where each pair stands for itself, the fewer of the two kinds; of images, two make a pair.
+        let units = match of {
+            _ if members.len() == self.sorted.len() => self.genuine.min(self.impostor) as f64,
+            Independent::Classes => members.len() as f64,
+            Independent::Images => members.len() as f64 / 2.0,
+        };
+        let interval = |value: f64, draws: Vec<f64>| bootstrap_interval(value, &draws, units);
+        let eer = interval(self.equal_error_rate().eer, rates.iter().map(|r| r.0).collect());
+        let tar =
+            |(i, far): (usize, &f64)| interval(self.at_far(*far).tar, rates.iter().map(|r| r.1[i]).collect());
+        (eer, fars.iter().enumerate().map(tar).collect())
+    }
+
+    fn weighted_tar(&self, weight: impl Fn(&Pair) -> f64, far: f64) -> f64 {
+        let mut totals = [0.0f64; 2];
+        self.sorted.iter().for_each(|p| totals[usize::from(p.genuine)] += weight(p));
+        let (mut counts, mut tar) = ([0.0f64; 2], 0.0);
+        for tied in self.sorted.chunk_by(|a, b| a.distance == b.distance) {
+            tied.iter().for_each(|p| counts[usize::from(p.genuine)] += weight(p));
+            if counts[0] > far * totals[0] + 1e-9 {
+                break;
+            }
+            tar = counts[1] / totals[1];
+        }
+        tar
     }
 
     /// By threshold, rising: the shares of pairs of two classes and of one that are accepted. From (0, 0) to (1, 1), a point
@@ -208,18 +270,38 @@ impl Pairs {
     }
 
     /// How many pairs of one class are accepted at the largest threshold that accepts no larger share than `far` of those of
-    /// two.
+    /// two, of these pairs: a point of their curve, as `sklearn.metrics.roc_curve` has it. For pairs that come later see
+    /// [`Pairs::promising`].
     pub fn at_far(&self, far: f64) -> AtFar {
         let allowed = (far * self.impostor as f64 + 1e-9) as usize;
-        let mut found = AtFar { far, tar: 0.0, threshold: 0.0, support: 0 };
-        let mut counts = [0usize; 2];
+        self.accepting(far, |counts| counts <= allowed)
+    }
+
+    /// A threshold for pairs that come later: of new pairs of two classes it accepts a share of `far` at most, in expectation, for a new
+    /// pair is as likely to take any rank among those that are known; see [`alarm_threshold`](super::alarm_threshold). Where there are
+    /// too few for that, nothing is accepted that is as far as the nearest known pair of two classes, and the rate is what that promises.
+    pub fn promising(&self, far: f64) -> AtFar {
+        let n = (self.impostor + 1) as f64;
+        // Of so many the nearest is not accepted any more.
+        let rank = (far * n + 1e-9).floor().max(1.0) as usize;
+        self.accepting(far.max(1.0 / n), |count| count < rank || far == 1.0)
+    }
+
+    /// The largest distance up to which as many pairs of two classes are accepted as `may` be.
+    fn accepting(&self, far: f64, may: impl Fn(usize) -> bool) -> AtFar {
+        let first = self.sorted[0].distance;
+        let none = if first > 0.0 { first / 2.0 } else { f64::MIN_POSITIVE.copysign(-1.0) };
+        let mut found = AtFar { far, tar: 0.0, interval: None, threshold: none, support: 0 };
+        let (mut counts, mut at) = ([0usize; 2], 0);
         for tied in self.sorted.chunk_by(|a, b| a.distance == b.distance) {
             tied.iter().for_each(|p| counts[usize::from(p.genuine)] += 1);
-            if counts[0] > allowed {
+            at += tied.len();
+            if !may(counts[0]) {
                 break;
             }
             found.tar = counts[1] as f64 / self.genuine as f64;
-            (found.threshold, found.support) = (tied[0].distance, counts[0]);
+            found.threshold = between(tied[0].distance, self.sorted.get(at).map(|p| p.distance));
+            found.support = counts[0];
         }
         found
     }
@@ -323,6 +405,11 @@ fn measured(
         .collect()
 }
 
+/// Half way from a distance to the next, if there is one.
+fn between(distance: f64, next: Option<f64>) -> f64 {
+    next.filter(|n| n.is_finite()).map_or(distance, |next| (distance + next) / 2.0)
+}
+
 /// The threshold by which most pairs are told rightly: half way to the next distance, so that it does not hang on one pair.
 fn best_threshold(mut pairs: Vec<(f64, bool)>) -> f64 {
     pairs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
@@ -335,7 +422,7 @@ fn best_threshold(mut pairs: Vec<(f64, bool)>) -> f64 {
         at += tied.len();
         if right > best {
             best = right;
-            threshold = pairs.get(at).map_or(tied[0].0, |next| (tied[0].0 + next.0) / 2.0);
+            threshold = between(tied[0].0, pairs.get(at).map(|p| p.0));
         }
     }
     threshold
@@ -401,8 +488,8 @@ mod tests {
             let a = p.at_far(far);
             (a.tar, a.threshold, a.support)
         };
-        assert_eq!(at(0.1), (0.5, 2.0, 0));
-        assert_eq!(at(0.25), (0.75, 5.0, 1));
+        assert_eq!(at(0.1), (0.5, 3.0, 0));
+        assert_eq!(at(0.25), (0.75, 5.5, 1));
         assert_eq!(at(1.0), (1.0, 9.0, 4));
         assert_eq!(p.nearer_than(5.0), [0.5, 0.25]);
         let (most, bins) = p.histogram(3);
@@ -436,12 +523,53 @@ mod tests {
             let labels: Vec<u32> = (0..n).map(|i| i / 4).collect();
             let pairs =
                 Pairs::all(Vectors::Features(&f), &labels, &Identities::numbered(n as usize), 0).unwrap();
-            let [low, high] = pairs.eer_interval(1);
+            let [low, high] = pairs.eer_interval(1, Independent::Classes);
             let eer = pairs.equal_error_rate().eer;
             assert!(low <= eer && eer <= high, "{low} {eer} {high}");
             high - low
         };
         assert!(width(60) < width(12));
+    }
+
+    #[test]
+    fn what_is_told_apart_without_error_has_its_threshold_between() {
+        let p = pairs(&[1.0, 2.0, 3.0], &[5.0, 8.0, 9.0]);
+        let v = p.equal_error_rate();
+        assert_eq!((v.eer, v.threshold), (0.0, 4.0));
+        assert_eq!(best_threshold(vec![(1.0, true), (3.0, true), (5.0, false)]), 4.0);
+        assert_eq!(p.at_far(0.01).threshold, 4.0);
+        // As many wrong as missed from 4 to 6, where no pair is.
+        assert_eq!(pairs(&[1.0, 2.0, 3.0, 6.0], &[4.0, 6.5, 7.0, 8.0]).equal_error_rate().threshold, 5.0);
+        // Three pairs promise a rate of one in four and no less.
+        assert_eq!((p.promising(0.01).far, p.promising(0.01).threshold), (0.25, 4.0));
+        assert_eq!((p.promising(0.5).threshold, p.promising(0.5).support), (6.5, 1));
+        assert_eq!(p.promising(1.0).threshold, 9.0);
+        // Copies of one picture in two classes: nothing can be accepted.
+        let same = pairs(&[1.0, 2.0], &[0.0, 3.0]).promising(0.001);
+        assert!(same.threshold < 0.0 && same.tar == 0.0, "{same:?}");
+        let [low, high] = p.eer_interval(0, Independent::Classes);
+        assert!(low == 0.0 && high > 0.3, "three pairs of each kind say little: {high}");
+    }
+
+    /// Distances spread evenly from 0 to 1: a threshold accepts a share as large as it is.
+    #[test]
+    fn promised_false_acceptances_are_kept() {
+        let mut rng = crate::rng::stream(5, crate::rng::Purpose::Bootstrap, 0, 2);
+        for (n, far) in [(40, 0.1), (99, 0.01), (250, 0.01), (1000, 0.001)] {
+            let times = 3000;
+            let accepted: f64 = (0..times)
+                .map(|_| {
+                    let other: Vec<f64> = (0..n).map(|_| crate::rng::RngExt::random(&mut rng)).collect();
+                    pairs(&[2.0], &other).promising(far).threshold
+                })
+                .sum::<f64>()
+                / f64::from(times);
+            // Half way to a pair that is not accepted: between one rank and the next.
+            assert!(
+                accepted < 1.05 * far && accepted > far - 1.5 / f64::from(n) - 0.05 * far,
+                "{n} {far}: {accepted}"
+            );
+        }
     }
 
     /// Pairs of a normal spread within classes a unit apart: the rate is `Phi(-d/2)`-like whatever the order.
@@ -476,7 +604,12 @@ mod tests {
             let identities = Identities::numbered(n as usize).select(order);
             let pairs =
                 Pairs::all(Vectors::Features(&spread(&labels, &names)), &labels, &identities, 0).unwrap();
-            (pairs.equal_error_rate(), pairs.folded(true, 3), pairs.at_far(0.01), pairs.eer_interval(1))
+            (
+                pairs.equal_error_rate(),
+                pairs.folded(true, 3),
+                pairs.at_far(0.01),
+                pairs.eer_interval(1, Independent::Images),
+            )
         };
         let turn: Vec<usize> = (0..n as usize).collect();
         let shuffled = sample::some(Identities::numbered(n as usize).keys(), n as usize, 9);

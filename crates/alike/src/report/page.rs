@@ -195,7 +195,7 @@ fn numbers(run: &Evidence<'_>, without: Option<&Evidence<'_>>) -> Markup {
     }
 }
 
-/// Between what 95 % of bootstrap values lie, in percent.
+/// Between what a number lies, 95 %, in percent.
 fn bracketed([low, high]: [f64; 2]) -> String {
     format!(" [{:.2}, {:.2}]", 100.0 * low, 100.0 * high)
 }
@@ -210,7 +210,8 @@ fn retrieval(feature: &RetrievalReport, image: Option<&RetrievalReport>) -> Mark
         p.hint {
             (thousands(feature.queries)) " queries"
             @if feature.without_match > 0 { "; " (thousands(feature.without_match)) " more have no match in the gallery and are left out" }
-            ". In brackets what 95 % of bootstrap means lie between."
+            ". In brackets 95 % intervals of the mean over "
+            @if feature.by_classes { "other classes" } @else { "other queries" } "."
         }
         div.scroll {
             table {

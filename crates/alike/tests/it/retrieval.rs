@@ -36,9 +36,8 @@ fn every_measure_agrees_with_the_references() {
             let (queries, asked) = if own { (&gallery, &labels) } else { (&queries, &asked) };
             let data = data(asked, &labels, own);
             assert_eq!(data.gallery().1, own);
-            let report = judge
-                .retrieval(&data, Vectors::Features(&gallery), Vectors::Features(queries), &ks, 0)
-                .unwrap();
+            let report =
+                judge.retrieval(&data, Vectors::Features(&gallery), Vectors::Features(queries), &ks).unwrap();
             assert_eq!(report.queries as u64, expected[name]["matched"].as_u64().unwrap());
             assert_eq!(report.queries + report.without_match, asked.len());
             for (kind, quality) in [("micro", &report.micro), ("per_class", &report.per_class)] {

@@ -4,9 +4,9 @@ use super::{bracketed, percent};
 use crate::args::{AnomalyProtocolArgs, Global};
 use crate::commands::refuse_existing;
 use crate::judged::{Opened, Subject};
-use crate::printer::line;
+use crate::printer::{line, note};
 use alike::data::{Split, exclude, find_class};
-use alike::eval::{AnomalyMethod, Detection, Detector, Reference, percentiles};
+use alike::eval::{AnomalyMethod, Detection, Detector, Reference, bootstrap_interval};
 use alike::files;
 use alike::identity::{Identities, Shared};
 use alike::images::{Features, Vectors};
@@ -80,15 +80,30 @@ pub(super) fn run(args: &AnomalyProtocolArgs, opened: Opened, global: &Global) -
             "no class of {} has both training and test images; split it by image to judge classes alone",
             data.name
         );
-        let tasks = (0..data.classes.len() as u32)
-            .filter(|c| test.labels.contains(c))
-            .map(|class| Task {
-                name: data.classes[class as usize].clone(),
-                reference: (0..train.len()).filter(|i| train.labels[*i] == class).collect(),
-                anomaly: test.labels.iter().map(|l| *l != class).collect(),
-            })
-            .filter(|t| t.reference.len() > 1)
-            .collect();
+        let tasks = (0..data.classes.len() as u32).filter(|c| test.labels.contains(c)).map(|class| Task {
+            name: data.classes[class as usize].clone(),
+            reference: (0..train.len()).filter(|i| train.labels[*i] == class).collect(),
+            anomaly: test.labels.iter().map(|l| *l != class).collect(),
+        });
+        // All methods are to be judged on the same classes.
+        let most = args.method.iter().max_by_key(|m| m.needs());
+        let needed = most.map_or(2, |m| m.needs()).max(2);
+        let (tasks, small): (Vec<Task>, Vec<Task>) = tasks.partition(|t| t.reference.len() >= needed);
+        if !small.is_empty() {
+            let names: Vec<String> =
+                small.iter().map(|t| format!("{} ({})", t.name, t.reference.len())).collect();
+            let names = names.join(", ");
+            let method = most.map_or(String::new(), ToString::to_string);
+            ensure!(
+                !tasks.is_empty(),
+                "no class of {} has a test image and the {needed} training images that {method} needs ({names}); name other methods with --method",
+                data.name
+            );
+            note(
+                global,
+                format!("left out, for {method} needs {needed} training images of a class: {names}"),
+            );
+        }
         ("one class only", tasks)
     };
     ensure!(!tasks.is_empty(), "{} has no class with two training images and a test image", data.name);
@@ -99,6 +114,7 @@ pub(super) fn run(args: &AnomalyProtocolArgs, opened: Opened, global: &Global) -
         asking.push((&set.test, subject.embed(&set.test.images)?));
     }
     let (tier, seed) = (subject.tier(), global.seed.unwrap_or(0));
+    let keys: Vec<u64> = asking.iter().flat_map(|(split, _)| split.identities.keys()).copied().collect();
     let mut rows = Vec::new();
     for task in &tasks {
         let labels: Vec<u32> = task.reference.iter().map(|i| train.labels[*i]).collect();
@@ -112,8 +128,9 @@ pub(super) fn run(args: &AnomalyProtocolArgs, opened: Opened, global: &Global) -
                 let scores: Vec<f64> = scores.collect();
                 let detection = Detection::new(&scores, &task.anomaly)
                     .context("there are no anomalies among the test images, or nothing else")?;
-                let draws = Detection::bootstrap(&scores, &task.anomaly, seed);
-                let auroc_interval = percentiles(draws.iter().flatten().map(|d| d.auroc).collect());
+                let draws = Detection::bootstrap(&scores, &task.anomaly, &keys, seed);
+                let drawn: Vec<f64> = draws.iter().flatten().map(|d| d.auroc).collect();
+                let auroc_interval = bootstrap_interval(detection.auroc, &drawn, detection.units());
                 let (name, method) = (task.name.clone(), method.to_string());
                 rows.push(Row { name, space, method, detection, auroc_interval, draws });
                 Ok(())
@@ -176,20 +193,26 @@ fn methods(rows: &[Row]) -> usize {
     rows.iter().take_while(|r| r.name == rows[0].name).count()
 }
 
-/// The mean over classes, and between what 95 % of the means of drawn images lie.
+/// The mean over classes, and between what it lies for other images, 95 %.
 fn mean(rows: &[&Row], of: Measure) -> (f64, [f64; 2]) {
     let n = rows.len() as f64;
     let draw = |at: usize| -> Option<f64> {
         let each: Option<Vec<f64>> = rows.iter().map(|r| r.draws[at].as_ref().map(of)).collect();
         Some(each?.iter().sum::<f64>() / n)
     };
-    let draws = (0..rows[0].draws.len()).filter_map(draw).collect();
-    (rows.iter().map(|r| of(&r.detection)).sum::<f64>() / n, percentiles(draws))
+    let draws: Vec<f64> = (0..rows[0].draws.len()).filter_map(draw).collect();
+    let value = rows.iter().map(|r| of(&r.detection)).sum::<f64>() / n;
+    // As many as all classes' together, but no more than there are images.
+    let images = (rows[0].detection.normal + rows[0].detection.anomalies) as f64;
+    let units = n * n / rows.iter().map(|r| 1.0 / r.detection.units()).sum::<f64>();
+    (value, bootstrap_interval(value, &draws, units.min(images)))
 }
 
 /// A row a class, a column a method; below them the means with their intervals.
 fn table(data: &str, protocol: &str, rows: &[Row]) -> anyhow::Result<()> {
-    line(format!("{data}: {protocol}; AUROC by class and method, means [95 % interval]"))?;
+    line(format!(
+        "{data}: {protocol}; AUROC by class and method, means [95 % interval over other images, by bootstrap]"
+    ))?;
     let per = methods(rows);
     let heading =
         |r: &Row| if r.space == "image" { "pixels, knn".to_owned() } else { r.method.replace(":k=1", "") };

@@ -1,12 +1,13 @@
 //! `alike eval RUN few-shot`.
 
+use super::{bracketed, percent};
 use crate::args::{FewShotArgs, Global};
 use crate::commands::report::draw;
 use crate::commands::{places, refuse_existing};
 use crate::judged::{Opened, Subject};
 use crate::printer::{Bars, line, note};
 use alike::data::load_one_shot_runs;
-use alike::eval::{Accuracy, Episode, Episodes, FewShot, draw_episodes, few_shot};
+use alike::eval::{Accuracy, Episode, Episodes, FewShot, draw_episodes, few_shot, most_ways};
 use alike::files;
 use alike::images::{Features, Images, Vectors};
 use alike::report::mistakes;
@@ -27,28 +28,21 @@ pub(super) fn run(args: &FewShotArgs, opened: Opened, global: &Global) -> anyhow
         note(global, "these classes were trained on; name others with --data, or train with --split class");
     }
     let seed = global.seed.unwrap_or(0);
-    let mut drawn = Vec::new();
-    let mut all_ways = args.ways.clone();
-    if all_ways.is_empty() {
-        let classes = subject.classes();
-        all_ways = [5, 20].into_iter().filter(|ways| *ways <= classes).collect();
-        // Two classes can always be asked about; fewer are refused with a sentence.
-        if all_ways.is_empty() {
-            all_ways.push(2);
-        }
+    let (labels, categories) = (&data.test.labels, &data.categories);
+    let how = |ways, shots| Episodes {
+        ways,
+        shots,
+        queries: args.queries,
+        count: args.episodes as usize,
+        within_category: args.within_category,
+    };
+    let (kinds, lowered) = kinds(args, |shots| most_ways(labels, categories, how(2, shots)));
+    if let Some(lowered) = lowered {
+        note(global, lowered);
     }
-    for ways in all_ways {
-        for &shots in &args.shots {
-            let how = Episodes {
-                ways,
-                shots,
-                queries: args.queries,
-                count: args.episodes as usize,
-                within_category: args.within_category,
-            };
-            drawn.push(draw_episodes(&data.test.labels, &data.categories, how, seed)?);
-        }
-    }
+    let drawn =
+        kinds.into_iter().map(|(ways, shots)| draw_episodes(labels, categories, how(ways, shots), seed));
+    let drawn = drawn.collect::<Result<Vec<_>, _>>()?;
     let images = data.test.images.clone();
     let features = subject.embed(&images)?;
     let results: Vec<[FewShot; 2]> = drawn.iter().map(|e| both(&images, &features, e)).collect();
@@ -69,28 +63,81 @@ pub(super) fn run(args: &FewShotArgs, opened: Opened, global: &Global) -> anyhow
     }
     let within = if args.within_category { ", each within one category" } else { "" };
     line(format!(
-        "{}: {} episodes each of {} classes{within}; accuracy and its 95 % interval",
+        "{}: {} episodes each of {} classes{within}; accuracy, and its 95 % interval over other episodes of these classes",
         subject.data.name,
         args.episodes,
         subject.classes()
     ))?;
-    line(format!("{:16} {:>20} {:>20} {:>20}", "", "pixels, 1-NN", "prototypes", "1-NN"))?;
+    line(format!("{:16} {:>24} {:>24} {:>24}", "", "pixels, 1-NN", "prototypes", "1-NN"))?;
     for [image, feature] in &results {
         let kind = format!("{}-way {}-shot", feature.ways, feature.shots);
         let [i, p, n] = [image.nearest, feature.prototypes, feature.nearest].map(interval);
-        line(format!("{kind:16} {i:>20} {p:>20} {n:>20}"))?;
+        line(format!("{kind:16} {i:>24} {p:>24} {n:>24}"))?;
     }
     Ok(())
+}
+
+/// Ways and shots of the episodes that nobody named.
+const WAYS: [usize; 2] = [5, 20];
+const SHOTS: [usize; 2] = [1, 5];
+
+/// The ways and shots that are played, and what was lowered of those that nobody named, in words. What was named stays, to be refused
+/// with a sentence where it cannot be. `most` tells how many classes have images enough for so many shots.
+fn kinds(args: &FewShotArgs, most: impl Fn(usize) -> usize) -> (Vec<(usize, usize)>, Option<String>) {
+    let mut kinds = Vec::new();
+    let mut left = Vec::new();
+    let mut keep = |ways: usize, shots: usize, wanted: (usize, usize)| {
+        if (ways, shots) != wanted {
+            left.push(format!("{}-way {}-shot", wanted.0, wanted.1));
+        }
+        if !kinds.contains(&(ways, shots)) {
+            kinds.push((ways, shots));
+        }
+    };
+    let ways = if args.ways.is_empty() { &WAYS[..] } else { &args.ways };
+    let shots = if args.shots.is_empty() { &SHOTS[..] } else { &args.shots };
+    // A class has to have an image more than shots, which asks.
+    let fewest =
+        |wanted: usize, ways: usize| (1..=wanted).rev().find(|shots| most(*shots) >= ways).unwrap_or(1);
+    for &wanted in ways {
+        for &shot in shots {
+            // Two classes can always be asked about; fewer are refused with a sentence.
+            let way = if args.ways.is_empty() { wanted.min(most(1).max(2)) } else { wanted };
+            let lower = if args.shots.is_empty() { fewest(shot, way) } else { shot };
+            let way = if args.ways.is_empty() { way.min(most(lower).max(2)) } else { way };
+            keep(way, lower, (wanted, shot));
+        }
+    }
+    let played: Vec<String> = kinds.iter().map(|(ways, shots)| format!("{ways}-way {shots}-shot")).collect();
+    let lowered = (!left.is_empty()).then(|| {
+        format!(
+            "{} classes have two images or more; instead of {}, which they do not allow, these are played: {}",
+            most(1),
+            left.join(", "),
+            played.join(", ")
+        )
+    });
+    (kinds, lowered)
 }
 
 /// A row a kind of episodes, space and rule.
 fn by_kind(results: &[[FewShot; 2]]) -> anyhow::Result<String> {
     let mut csv = csv::Writer::from_writer(Vec::new());
-    csv.write_record(["ways", "shots", "episodes", "space", "rule", "accuracy", "half_width"])?;
+    csv.write_record([
+        "ways",
+        "shots",
+        "episodes",
+        "space",
+        "rule",
+        "accuracy",
+        "half_width",
+        "low",
+        "high",
+    ])?;
     for (space, r) in results.iter().flat_map(|[image, feature]| [("image", image), ("feature", feature)]) {
         let counts = [r.ways, r.shots, r.episodes].map(|n| n.to_string());
         for (rule, a) in [("prototypes", r.prototypes), ("1-NN", r.nearest)] {
-            let numbers = [a.mean, a.half_width].map(|v| v.to_string());
+            let numbers = [a.mean, a.half_width, a.interval[0], a.interval[1]].map(|v| v.to_string());
             let names = [space, rule].map(str::to_owned);
             csv.write_record(counts.iter().chain(&names).chain(&numbers))?;
         }
@@ -119,7 +166,7 @@ fn both(images: &Images, features: &Features, episodes: &[Episode]) -> [FewShot;
 }
 
 fn interval(a: Accuracy) -> String {
-    format!("{:.2} ± {:.2} %", 100.0 * a.mean, 100.0 * a.half_width)
+    format!("{} {}", percent(a.mean), bracketed(a.interval))
 }
 
 fn one_shot_runs(path: &Path, args: &FewShotArgs, opened: Opened, global: &Global) -> anyhow::Result<()> {
@@ -176,7 +223,7 @@ fn one_shot_runs(path: &Path, args: &FewShotArgs, opened: Opened, global: &Globa
         first.support.len()
     ))?;
     for (name, e) in [("pixels", i), ("embedding", f)] {
-        line(format!("{name:10} {:>16}", interval(e)))?;
+        line(format!("{name:10} {:>24}", interval(e)))?;
     }
     let worst: Vec<String> = runs
         .runs

@@ -5,9 +5,10 @@ mod few_shot;
 mod verification;
 
 use super::refuse_existing;
+use super::report::{AT, KS};
 use crate::args::{EvalArgs, Global, Protocol};
 use crate::judged::{Opened, Subject};
-use crate::printer::line;
+use crate::printer::{line, note};
 use alike::eval::{Judge, Judgement, RetrievalReport};
 use alike::files;
 use alike::train::Run;
@@ -33,12 +34,17 @@ pub(crate) fn run(args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
     }
     args.subject.check()?;
     let mut subject = Subject::of(opened, &args.subject, global)?;
-    let judge = Judge::new(Tier::from_env()?, if args.k.is_empty() { &[1, 5] } else { &args.k })
-        .leaving_groups(args.leave_group)
-        .weighting_votes(args.weighted);
+    let judge = |ks: &[usize]| -> anyhow::Result<Judge> {
+        let judge = Judge::new(Tier::from_env()?, ks).leaving_groups(args.leave_group);
+        Ok(judge.weighting_votes(args.weighted))
+    };
+    judge(&[])?.check(&subject.data)?;
+    let there = judge(&[])?.neighbours(&subject.data);
+    let votes = if args.k.is_empty() { as_many_as(&KS, there, global) } else { args.k.clone() };
+    let judge = judge(&votes)?;
     judge.check(&subject.data)?;
-    let at: &[u32] = if args.at.is_empty() { &[1, 5, 10] } else { &args.at };
-    let ks: Vec<usize> = at.iter().map(|k| *k as usize).collect();
+    let at: Vec<usize> = args.at.iter().map(|k| *k as usize).collect();
+    let ks = if at.is_empty() { as_many_as(&AT, there, global) } else { at };
     let (judgement, [image, feature]) = subject.judge(&judge, &ks)?;
     if let Some(path) = &args.csv {
         files::write(path, by_class(&[("image", &image), ("feature", &feature)])?.as_bytes())?;
@@ -52,15 +58,30 @@ pub(crate) fn run(args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
     retrieval(&image, &feature)
 }
 
-/// Means over queries, with bootstrap intervals where there are any, and over classes.
+/// Those of the numbers of neighbours that nobody asked for which there are as many images for, and what is left out, said aloud. The
+/// first always stays.
+pub(super) fn as_many_as(ks: &[usize], there: usize, global: &Global) -> Vec<usize> {
+    let (kept, left): (Vec<(usize, usize)>, Vec<(usize, usize)>) =
+        ks.iter().copied().enumerate().partition(|(i, k)| *i == 0 || *k <= there);
+    if !left.is_empty() {
+        let left: Vec<String> = left.iter().map(|(_, k)| k.to_string()).collect();
+        let left = left.join(" and ");
+        let images = if there == 1 { "image" } else { "images" };
+        note(global, format!("k = {left} is left out: there are {there} {images} to compare each with"));
+    }
+    kept.into_iter().map(|(_, k)| k).collect()
+}
+
+/// Means over queries, with intervals where there are any, and over classes.
 fn retrieval(image: &RetrievalReport, feature: &RetrievalReport) -> anyhow::Result<()> {
     let left_out = match feature.without_match {
         0 => String::new(),
         n => format!("; {n} queries have no match in the gallery and are left out"),
     };
     line(format!(
-        "\nretrieval, mean over {} queries [95 % interval] and over classes{left_out}",
-        feature.queries
+        "\nretrieval, mean over {} queries [95 % interval over other {}] and over classes{left_out}",
+        feature.queries,
+        if feature.by_classes { "classes" } else { "queries" }
     ))?;
     line(format!("{:14} {:>12} {:>14} {:>26}", "", "image space", "feature space", "over classes"))?;
     let rows = image.micro.named(&image.ks).into_iter().zip(feature.micro.named(&feature.ks));
@@ -107,6 +128,11 @@ pub(super) fn table(j: &Judgement) -> anyhow::Result<()> {
     } else {
         line(format!("{}: {} queries against a gallery of {}", j.dataset, j.n_query, j.n_gallery))?;
     }
+    line(if j.leave_one_out {
+        "[95 %]: what the share would be of other classes (Agresti and Coull, the classes' spread); differences: exchanging whole classes"
+    } else {
+        "[95 %]: what the share would be of other queries (Agresti and Coull); differences: McNemar's test"
+    })?;
     if j.weighted_votes {
         line("a neighbour's vote weighs one over its distance")?;
     }

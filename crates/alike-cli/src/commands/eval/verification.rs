@@ -1,13 +1,13 @@
 //! `alike eval RUN verification`.
 
-use super::percent;
+use super::{bracketed, percent};
 use crate::args::{Global, VerificationArgs};
 use crate::commands::report::draw;
 use crate::commands::{places, refuse_existing};
-use crate::judged::{Opened, Subject};
+use crate::judged::{Opened, Subject, independent};
 use crate::printer::line;
 use alike::data::{FIRST, Request, SAME, SECOND, Table, truth};
-use alike::eval::{AtFar, Folded, Pair, Pairs, Verification};
+use alike::eval::{AtFar, Folded, Independent, Pair, Pairs, Verification};
 use alike::files;
 use alike::images::Vectors;
 use alike::report::verification_figure;
@@ -26,6 +26,8 @@ struct Space {
     eer: Verification,
     eer_interval: [f64; 2],
     at_far: Vec<AtFar>,
+    /// The smallest rate of false acceptances that so many pairs can promise of others.
+    least_far: f64,
     folded: Folded,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     by: BTreeMap<String, Verification>,
@@ -66,12 +68,20 @@ pub(super) fn run(args: &VerificationArgs, opened: Opened, global: &Global) -> a
     let (image, feature) = (measure(Vectors::Pixels(&split.images))?, measure(Vectors::Features(&features))?);
     split.images.check()?;
     let seed = global.seed.unwrap_or(0);
-    let judge = |pairs: &Pairs| Space {
-        eer: pairs.equal_error_rate(),
-        eer_interval: pairs.eer_interval(seed),
-        at_far: args.far.iter().map(|far| pairs.at_far(*far)).collect(),
-        folded: pairs.folded(given.is_none(), seed),
-        by: conditions.as_deref().map(|c| by_condition(pairs, c)).unwrap_or_default(),
+    // Pairs that are given stand for themselves.
+    let of = if given.is_some() { Independent::Classes } else { independent(&subject.data) };
+    let judge = |pairs: &Pairs| {
+        let (eer_interval, tars) = pairs.intervals(seed, of, &args.far);
+        let at_far =
+            |(far, interval): (&f64, [f64; 2])| AtFar { interval: Some(interval), ..pairs.at_far(*far) };
+        Space {
+            eer: pairs.equal_error_rate(),
+            eer_interval,
+            at_far: args.far.iter().zip(tars).map(at_far).collect(),
+            least_far: 1.0 / (pairs.counts().1 + 1) as f64,
+            folded: pairs.folded(given.is_none(), seed),
+            by: conditions.as_deref().map(|c| by_condition(pairs, c)).unwrap_or_default(),
+        }
     };
     let spaces = [judge(&image), judge(&feature)];
     if let Some(out) = &args.out {
@@ -86,32 +96,49 @@ pub(super) fn run(args: &VerificationArgs, opened: Opened, global: &Global) -> a
         let [image, feature] = spaces;
         return line(json!({ "data": subject.data.name, "image": image, "feature": feature }).to_string());
     }
-    table(&subject.data.name, &spaces)
+    let unit = match (given.is_some(), of) {
+        (true, _) => "pairs",
+        (_, Independent::Classes) => "classes",
+        (_, Independent::Images) => "images",
+    };
+    table(&subject.data.name, unit, &spaces)
 }
 
-fn table(name: &str, [image, feature]: &[Space; 2]) -> anyhow::Result<()> {
-    line(format!("{name}: {} pairs of one class, {} of two", feature.eer.genuine, feature.eer.impostor))?;
-    line(format!("{:22} {:>26} {:>26}", "", "image space", "feature space"))?;
+fn table(name: &str, unit: &str, [image, feature]: &[Space; 2]) -> anyhow::Result<()> {
+    line(format!(
+        "{name}: {} pairs of one class, {} of two; [95 % interval over other {unit}, by bootstrap]",
+        feature.eer.genuine, feature.eer.impostor
+    ))?;
+    line(format!("{:22} {:>36} {:>36}", "", "image space", "feature space"))?;
     let eer = |s: &Space| {
         let [low, high] = s.eer_interval.map(|v| format!("{:.2}", 100.0 * v));
         format!("{} [{low}, {high}]", percent(s.eer.eer))
     };
-    line(format!("{:22} {:>26} {:>26}", "EER [95 % interval]", eer(image), eer(feature)))?;
+    line(format!("{:22} {:>36} {:>36}", "EER [95 % interval]", eer(image), eer(feature)))?;
     for (i, f) in image.at_far.iter().zip(&feature.at_far) {
-        let show = |a: &AtFar| format!("{} ({} wrong pairs)", percent(a.tar), a.support);
-        line(format!("{:22} {:>26} {:>26}", format!("TAR at FAR {}", f.far), show(i), show(f)))?;
+        let show = |a: &AtFar| {
+            let interval = a.interval.map_or(String::new(), bracketed);
+            format!("{} {interval} ({} wrong pairs)", percent(a.tar), a.support)
+        };
+        line(format!("{:22} {:>36} {:>36}", format!("TAR at FAR {}", f.far), show(i), show(f)))?;
     }
     let folded =
         |s: &Space| format!("{} ± {:.2}", percent(s.folded.accuracy), 100.0 * s.folded.standard_error);
-    line(format!("{:22} {:>26} {:>26}", "accuracy, ten folds", folded(image), folded(feature)))?;
-    line(format!("{:22} {:>26.4} {:>26.4}", "threshold at EER", image.eer.threshold, feature.eer.threshold))?;
+    line(format!("{:22} {:>36} {:>36}", "accuracy, ten folds", folded(image), folded(feature)))?;
+    line(format!("{:22} {:>36.4} {:>36.4}", "threshold at EER", image.eer.threshold, feature.eer.threshold))?;
     if feature.at_far.iter().any(|a| a.support < 10) {
         line("where fewer than ten wrong pairs are accepted, the rate is not well known")?;
+    }
+    if feature.at_far.iter().any(|a| a.far < feature.least_far) {
+        line(format!(
+            "{} pairs of two classes cannot tell a rate below {:.6} of false acceptances of others",
+            feature.eer.impostor, feature.least_far
+        ))?;
     }
     for (condition, f) in &feature.by {
         let i = image.by.get(condition).map_or(String::new(), |i| percent(i.eer));
         line(format!(
-            "EER, {condition:17} {i:>26} {:>26}   {} + {} pairs",
+            "EER, {condition:17} {i:>36} {:>36}   {} + {} pairs",
             percent(f.eer),
             f.genuine,
             f.impostor

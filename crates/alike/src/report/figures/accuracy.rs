@@ -10,13 +10,18 @@ pub(in crate::report) fn accuracy(e: &Evidence<'_>) -> Figure {
     let caption = format!(
         "{} test images classified by {}. Class means: the nearest of the classes' mean vectors, after \
          scaling means and queries to length 1. k-NN: the majority among the k nearest in Euclidean distance, ties to \
-         the nearest. Image space is raw pixels. Whether a difference is real is judged by McNemar's exact test on the \
+         the nearest. Image space is raw pixels. Whether a difference is real is judged by {} on the \
          same queries, at p < 0.01.",
         thousands(j.n_query),
         if j.leave_one_out {
             "each other, none of whose classes was trained on".to_owned()
         } else {
             format!("a gallery of {}", thousands(j.n_gallery))
+        },
+        if j.comparison.iter().any(|c| c.paired.classes.is_some()) {
+            "exchanging the two spaces in whole classes, in every way,"
+        } else {
+            "McNemar's exact test"
         },
     );
     let bars: Vec<Row> = j

@@ -4,7 +4,7 @@ use super::histogram::histogram;
 use super::pictures::{PictureRow, Shown, Tone, panel as picture_panel};
 use super::why::{network, reasons};
 use crate::data::find_class;
-use crate::eval::{AnomalyMethod, Detection, Detector, Reference, percentiles};
+use crate::eval::{AnomalyMethod, Detection, Detector, Reference, bootstrap_interval};
 use crate::identity::Identities;
 use crate::images::{Features, Vectors};
 use crate::neighbours::{Leave, Neighbour, nearest};
@@ -51,8 +51,9 @@ pub(in crate::report) fn anomalies(e: &Evidence<'_>) -> Option<Figure> {
             .filter_map(|m| {
                 let scores = scores(m)?;
                 let d = Detection::new(&scores, &anomaly)?;
-                let draws = Detection::bootstrap(&scores, &anomaly, e.settings.seed);
-                let [low, high] = percentiles(draws.iter().flatten().map(|d| 100.0 * d.auroc).collect());
+                let draws = Detection::bootstrap(&scores, &anomaly, test.identities.keys(), e.settings.seed);
+                let drawn: Vec<f64> = draws.iter().flatten().map(|d| d.auroc).collect();
+                let [low, high] = bootstrap_interval(d.auroc, &drawn, d.units()).map(|v| 100.0 * v);
                 Some(format!(
                     "{m}: AUROC {} [{low:.2}, {high:.2}], at a recall of 95 % {} false alarms",
                     percent(d.auroc),

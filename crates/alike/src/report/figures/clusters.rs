@@ -2,7 +2,7 @@
 
 use super::pictures::{PictureRow, Shown, Tone, panel as picture_panel};
 use super::why::{network, reasons};
-use crate::eval::{KMeans, agreement, agreement_bootstrap, k_means, percentiles};
+use crate::eval::{KMeans, agreement, agreement_bootstrap, bootstrap_interval, k_means};
 use crate::neighbours::squared_distance;
 use crate::report::evidence::{Evidence, percent, thousands};
 use crate::report::figure::{Figure, Panel};
@@ -40,7 +40,8 @@ pub(in crate::report) fn clusters(e: &Evidence<'_>) -> Option<Figure> {
     let assignment: Vec<Option<u32>> = found.assignment.iter().map(|c| Some(*c)).collect();
     let agrees = agreement(&labels, &assignment);
     let draws = agreement_bootstrap(&labels, &assignment, e.settings.seed);
-    let [low, high] = percentiles(draws.iter().map(|a| a.nmi).collect());
+    let drawn: Vec<f64> = draws.iter().map(|a| a.nmi).collect();
+    let [low, high] = bootstrap_interval(agrees.nmi, &drawn, labels.len() as f64);
     let mut members: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     found.assignment.iter().zip(&rows).for_each(|(c, i)| members.entry(*c).or_default().push(*i));
     let mut clusters: Vec<Vec<usize>> = members.into_values().collect();

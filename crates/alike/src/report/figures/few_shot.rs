@@ -48,12 +48,15 @@ pub(in crate::report) fn few_shot(e: &Evidence<'_>) -> Option<Figure> {
             name,
             image: image.nearest.mean,
             feature: feature.prototypes.mean,
-            verdict: Some(format!("± {:.2} points", 100.0 * feature.prototypes.half_width)),
+            verdict: Some({
+                let [low, high] = feature.prototypes.interval.map(|v| 100.0 * v);
+                format!("[{low:.2}, {high:.2}]")
+            }),
         })
         .collect();
     let caption = format!(
         "{EPISODES} episodes each: so many classes that were never trained on are told apart by so many images of each. Pixels by the nearest \
-         image, the embedding by the nearest class mean, with the half width of its 95 % interval over episodes.",
+         image, the embedding by the nearest class mean, with its 95 % interval over episodes of these classes.",
     );
     let mut panels = vec![chart("Accuracy", &rows, 1.0)];
     let name = |i: usize| e.data.classes[test.labels[i] as usize].clone();
