@@ -7,5 +7,6 @@ mod download;
 mod licences;
 mod protocols;
 mod sources;
+mod unread;
 mod using;
 mod verbs;
