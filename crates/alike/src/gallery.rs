@@ -224,6 +224,12 @@ impl Gallery {
                 format!("it has shape {:?}, not {expected:?} as {} says", array.shape(), facts.display()),
             ));
         }
+        if array.order() != npyz::Order::C {
+            return Err(wrong(
+                npy,
+                "it is stored column by column; save it with numpy.ascontiguousarray".into(),
+            ));
+        }
         let data: Vec<f32> = array.into_vec().map_err(damaged)?;
         if data.iter().any(|v| !v.is_finite()) {
             return Err(wrong(npy, "it holds values that are no finite numbers".into()));

@@ -10,5 +10,6 @@ mod order;
 mod protocols;
 mod sources;
 mod tables;
+mod unread;
 mod using;
 mod verbs;

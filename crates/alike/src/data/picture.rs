@@ -93,7 +93,7 @@ impl PictureError {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Decoding {
     /// Height and width to which it will be scaled: where the format allows it, a far larger picture is decoded at a reduced
-    /// scale, at which both of its sides are still three times as long. Nothing where every pixel counts.
+    /// scale, at which both of its sides are still several times as long. Nothing where every pixel counts.
     pub at_least: Option<[usize; 2]>,
     /// It is scaled until it fits into them, and what is left beside it gets the colour of its outermost pixels: where anything
     /// is left, they must be there.
@@ -251,8 +251,8 @@ fn whole_jpeg(bytes: &[u8]) -> Result<(), PictureError> {
     if ends { Ok(()) } else { Err(PictureError::Truncated) }
 }
 
-/// How many pixels of a picture that was decoded at a reduced scale there are, at least, for one to which it is scaled: then
-/// the result is that of decoding it whole, to a few grey levels.
+/// How many pixels of a picture that was decoded at a reduced scale there are, at least, for one to which it is scaled, in
+/// brightness and in colours: then the result is that of decoding it whole, to a few grey levels.
 const GAP: usize = 3;
 
 /// The height and width that a picture has once it fits into others.
@@ -260,6 +260,18 @@ pub(super) fn fitted([h, w]: [usize; 2], [most_h, most_w]: [usize; 2]) -> [usize
     let zoom = (most_w as f64 / w as f64).min(most_h as f64 / h as f64);
     let side = |side: usize, most: usize| ((side as f64 * zoom).round() as usize).clamp(1, most);
     [side(h, most_h), side(w, most_w)]
+}
+
+/// How many pixels of a JPEG share one sample of the plane with the fewest, down and across: two, mostly, of colours.
+fn sampling(bytes: &[u8]) -> Option<[usize; 2]> {
+    let (_, at) = segments(bytes).find(|(kind, _)| matches!(kind, 0xc0..=0xc2))?;
+    let planes = usize::from(*bytes.get(at + 5)?);
+    let factors = bytes.get(at + 6..at + 6 + 3 * planes)?.chunks_exact(3).map(|plane| plane[1]);
+    let coarsest = |factor: &dyn Fn(u8) -> u8| {
+        let (least, most) = (factors.clone().map(factor).min()?, factors.clone().map(factor).max()?);
+        (least > 0).then(|| usize::from(most.div_ceil(least)))
+    };
+    Some([coarsest(&|f| f & 15)?, coarsest(&|f| f >> 4)?])
 }
 
 /// A JPEG at an eighth, a quarter or half of its size, if that is enough for both of its sides. Nothing if it is not, or if it
@@ -271,8 +283,12 @@ fn reduced_jpeg(bytes: &[u8], [h, w]: [usize; 2], how: Decoding, turned: bool) -
         return None;
     }
     // A last column of which a part alone is the picture's would shift it.
+    let [coarse_h, coarse_w] = sampling(bytes)?;
     let enough = |by: &usize| {
-        h.is_multiple_of(*by) && w.is_multiple_of(*by) && h / by >= GAP * need_h && w / by >= GAP * need_w
+        h.is_multiple_of(*by)
+            && w.is_multiple_of(*by)
+            && h / by >= GAP * need_h * coarse_h
+            && w / by >= GAP * need_w * coarse_w
     };
     let by = [8, 4, 2].into_iter().find(enough)?;
     let mut decoder = jpeg_decoder::Decoder::new(bytes);

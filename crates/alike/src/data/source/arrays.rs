@@ -215,3 +215,97 @@ fn picture(dims: &[usize], data: Vec<u8>) -> Option<(Shape, Vec<u8>)> {
         .collect();
     Some((shape, turned))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What NumPy wrote: `fixtures/arrays.py`.
+    fn fixture(name: &str) -> Result<Listing, DataError> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/arrays");
+        open(&folder.join(format!("{name}.npz")))
+    }
+
+    fn classes(listing: &Listing) -> String {
+        listing.entries.iter().map(|e| e.class.as_deref().unwrap_or("-")).collect()
+    }
+
+    fn rows(listing: &Listing) -> Vec<Vec<u8>> {
+        let rows = listing.rows.as_ref().unwrap();
+        (0..rows.len()).map(|i| rows.image(i, &mut Vec::new()).to_vec()).collect()
+    }
+
+    /// Features `i + k / 4`, six rows of three, as they are kept.
+    fn features() -> Vec<Vec<u8>> {
+        let row = |i: usize| (0..3).flat_map(move |k| (i as f32 + k as f32 / 4.0).to_ne_bytes()).collect();
+        (0..6).map(row).collect()
+    }
+
+    #[test]
+    fn features_of_every_type_and_order_are_the_same() {
+        for order in ["little", "big"] {
+            for size in [2, 4, 8] {
+                let listing = fixture(&format!("features-{order}{size}")).unwrap();
+                assert_eq!(rows(&listing), features(), "{order} {size}");
+                assert_eq!(classes(&listing), "010101");
+            }
+        }
+        assert_eq!(rows(&fixture("features-fortran").unwrap()), features());
+    }
+
+    #[test]
+    fn labels_of_every_type_are_the_same() {
+        for kind in ["i1", "u1", "big-i2", "u2", "i4", "big-u4", "big-i8", "u8", "f2", "f4", "big-f8"] {
+            assert_eq!(classes(&fixture(&format!("labels-{kind}")).unwrap()), "010101", "{kind}");
+        }
+        assert_eq!(classes(&fixture("labels-column").unwrap()), "010101");
+        assert_eq!(classes(&fixture("labels-truth").unwrap()), "falsetrue".repeat(3));
+        for kind in ["text", "text-big", "bytes"] {
+            assert_eq!(classes(&fixture(&format!("labels-{kind}")).unwrap()), "ababab", "{kind}");
+        }
+    }
+
+    #[test]
+    fn images_of_every_layout_are_the_same() {
+        let right: Vec<Vec<u8>> = (0..6u8).map(|i| (0..6).map(|at| 10 * i + at).collect()).collect();
+        for name in ["images", "images-fortran", "images-channel", "images-planes"] {
+            let listing = fixture(name).unwrap();
+            assert_eq!(rows(&listing), right, "{name}");
+            assert_eq!(listing.rows.unwrap().shape(), Shape { h: 2, w: 3, c: 1 }, "{name}");
+        }
+        let truth = |v: &u8| if v % 2 == 1 { 255 } else { 0 };
+        let right: Vec<Vec<u8>> = right.iter().map(|r| r.iter().map(truth).collect()).collect();
+        assert_eq!(rows(&fixture("images-truth").unwrap()), right);
+    }
+
+    #[test]
+    fn parts_are_told_by_name_and_what_is_not_used_is_said() {
+        let parts = |listing: &Listing| listing.entries.iter().map(|e| e.part).collect::<Vec<_>>();
+        let (train, val, test) = (Some(Part::Train), Some(Part::Validation), Some(Part::Test));
+        let listing = fixture("parts").unwrap();
+        assert_eq!(parts(&listing), [train, train, train, train, test, test]);
+        assert_eq!((classes(&listing).as_str(), rows(&listing)), ("010101", features()));
+        assert_eq!(listing.notes, ["arrays that are not used: more"]);
+        let listing = fixture("parts-first").unwrap();
+        assert_eq!(parts(&listing), [train, train, train, val, test, test]);
+        assert_eq!(classes(&listing), "010101");
+    }
+
+    #[test]
+    fn what_is_neither_images_nor_features_is_refused_with_what_to_do() {
+        for (name, why) in [
+            ("nan", "row 3 holds NaN"),
+            ("large", "row 3 holds 1000"),
+            ("object", "Python objects"),
+            ("half-labels", "row 1 holds 0.5"),
+            ("one-of-two", "numpy.argmax"),
+            ("float-images", "(255 * x).round().astype('uint8')"),
+            ("wide-images", "x.round().astype('uint8')"),
+            ("whole-features", "x.astype('float32')"),
+            ("complex", "<c8"),
+        ] {
+            let error = fixture(&format!("refused-{name}")).unwrap_err().to_string();
+            assert!(error.contains(why), "{name}: {error}");
+        }
+    }
+}
