@@ -160,6 +160,22 @@ fn links_in_archives_are_what_they_lead_to() {
         s["left_out"][0]["names"],
         serde_json::json!(["b/gone.png", "b/round.png"].map(|n| format!("set/{n}")))
     );
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default();
+    for (name, bytes) in &files[..3] {
+        zip.start_file(*name, options).unwrap();
+        std::io::Write::write_all(&mut zip, bytes).unwrap();
+    }
+    zip.add_symlink("set/b/soft.png", "../a/2.png", options).unwrap();
+    zip.add_symlink("set/c", "a", options).unwrap();
+    zip.add_symlink("set/b/gone.png", "/nowhere.png", options).unwrap();
+    scene.write("l.zip", &zip.finish().unwrap().into_inner());
+    let z = stats(&scene, "l.zip");
+    assert_eq!(z["classes"], serde_json::json!({ "a": 2, "b": 2, "c": 2 }), "{z}");
+    assert_eq!(
+        (&z["left_out"][0]["why"], z["unreadable"].as_array().unwrap().len()),
+        (&"dangling-link".into(), 0)
+    );
     // A hard link has its target's pixels.
     let twice: Vec<Vec<String>> = serde_json::from_value(s["identical"].clone()).unwrap();
     assert!(
@@ -459,6 +475,24 @@ fn classes_of_two_images_say_how_they_can_be_judged() {
         "{said}"
     );
     scene.ok("eval apart");
+}
+
+#[test]
+fn shards_may_be_named_by_their_parts() {
+    let scene = Scene::new();
+    for (shard, range) in [("train-000", 0..6), ("train-001", 6..12), ("val-000", 12..15)] {
+        let files: Vec<(String, Vec<u8>)> = range
+            .flat_map(|i| {
+                [
+                    (format!("{i:03}.png"), png(&scene, i % 3, i)),
+                    (format!("{i:03}.cls"), (i % 3).to_string().into()),
+                ]
+            })
+            .collect();
+        scene.write(&format!("shards/{shard}.tar"), &tar(&files));
+    }
+    // No test part: val is judged by.
+    assert_eq!(stats(&scene, "shards")["parts"], serde_json::json!({ "train": 12, "test": 3 }));
 }
 
 /// Shards named by a range, and a folder whose own name looks like one.

@@ -1,11 +1,11 @@
 //! Zip and tar archives, as they would be if they were unpacked.
 
-use super::arrange::{arrange, in_runs};
+use super::arrange::{arrange, in_runs, part};
 use super::manifest::tidy;
 use super::walk::{is_png, is_system};
 use super::{Member, Wish, samples, tables, wrong};
 use crate::data::DataError;
-use crate::data::listing::{Archive, Content, Entry, FileAt, LeftOut, Listing, Place, Why};
+use crate::data::listing::{Archive, Content, Entry, FileAt, LeftOut, Listing, Part, Place, Why};
 use crate::data::picture::is_picture;
 use crate::files::{self, FileError};
 use crate::names::{from_bytes, shown};
@@ -226,12 +226,34 @@ pub(super) fn shards(paths: &[PathBuf], wish: Wish<'_>) -> Result<Listing, DataE
     let first = paths.first().map_or(Path::new(""), PathBuf::as_path);
     let (members, drawn) = without_drawn(&archives, 0, members);
     left.extend(drawn);
-    if samples::are(&members) {
+    let mut listing = if samples::are(&members) {
         let mut listing = samples::open(first, archives, members)?;
         listing.left.append(&mut left);
-        return Ok(listing);
+        listing
+    } else {
+        finish(first, archives, members, left, wish)?
+    };
+    part_by_shard(&mut listing, paths);
+    Ok(listing)
+}
+
+/// Where the archives' names say parts, as `train-000.tar` and `val-000.tar` do, their pictures are of these.
+fn part_by_shard(listing: &mut Listing, paths: &[PathBuf]) {
+    let of = |path: &PathBuf| {
+        let name = shown(path.file_name().unwrap_or_default());
+        let words = name.split(|c: char| !c.is_alphabetic());
+        words.filter_map(part).next()
+    };
+    let Some(parts) = paths.iter().map(of).collect::<Option<Vec<Part>>>() else { return };
+    if parts.windows(2).all(|p| p[0] == p[1]) || listing.entries.iter().any(|e| e.part.is_some()) {
+        return;
     }
-    finish(first, archives, members, left, wish)
+    for entry in &mut listing.entries {
+        if let Place::Span { archive, .. } = entry.place {
+            entry.part = parts.get(archive as usize).copied();
+        }
+    }
+    listing.notes.push("the names of the archives tell its parts".into());
 }
 
 /// A member's name with slashes, and escapes for what is no text.
@@ -284,7 +306,7 @@ fn finish(
     };
     let files = tables::Files { root: path, members: &members, read: &read, elsewhere: &elsewhere };
     let mut listing = match tables::find(&files, &wish)? {
-        tables::Found::Set(listing) => listing,
+        tables::Found::Set(listing) => *listing,
         tables::Found::None(notes) => {
             let mut listing = arrange(members, wish.nested);
             listing.notes.splice(0..0, notes);

@@ -169,7 +169,7 @@ fn layout(paths: &[&str]) -> Layout {
         let mut parts: Vec<(Part, Role)> = Vec::new();
         paths.iter().filter_map(found).for_each(|p| {
             if !parts.contains(&p) {
-                parts.push(p)
+                parts.push(p);
             }
         });
         parts.len() > 1

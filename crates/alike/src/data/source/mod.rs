@@ -153,7 +153,7 @@ fn folder(path: &Path, wish: Wish<'_>) -> Result<Listing, DataError> {
     let root = manifest::Folder::new(path);
     let files = tables::Files { root: path, members: &members, read: &read, elsewhere: &|p| root.find(p) };
     let mut listing = match tables::find(&files, &wish)? {
-        tables::Found::Set(listing) => listing,
+        tables::Found::Set(listing) => *listing,
         tables::Found::None(notes) => {
             let mut listing = arrange::arrange(members, wish.nested);
             listing.notes.splice(0..0, notes);

@@ -21,13 +21,16 @@ const MOST: usize = 64;
 /// Bytes that hold any header.
 const HEAD: usize = 1 << 16;
 
+/// How a member is read.
+type Read<'a> = dyn Fn(&Member, Option<usize>) -> Result<Vec<u8>, String> + 'a;
+
 /// Files of a source, and how they are read.
 pub(super) struct Files<'a> {
     /// The folder, or the archive.
     pub(super) root: &'a Path,
     pub(super) members: &'a [Member],
     /// The first bytes of a member: so many, or all.
-    pub(super) read: &'a dyn Fn(&Member, Option<usize>) -> Result<Vec<u8>, String>,
+    pub(super) read: &'a Read<'a>,
     /// Where a path leads that is no member.
     pub(super) elsewhere: &'a dyn Fn(&str) -> (String, Place),
 }
@@ -35,7 +38,7 @@ pub(super) struct Files<'a> {
 /// What was found among the files.
 pub(super) enum Found {
     /// The set, as a table names it.
-    Set(Listing),
+    Set(Box<Listing>),
     /// There is no such table; what should be said of those that there are.
     None(Vec<String>),
 }
@@ -267,5 +270,5 @@ fn take(
     }
     notes.append(&mut listing.notes);
     listing.notes = notes;
-    Ok(Found::Set(listing))
+    Ok(Found::Set(Box::new(listing)))
 }
