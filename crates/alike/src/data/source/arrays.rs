@@ -267,11 +267,11 @@ mod tests {
 
     #[test]
     fn images_of_every_layout_are_the_same() {
-        let right: Vec<Vec<u8>> = (0..6u8).map(|i| (0..6).map(|at| 10 * i + at).collect()).collect();
+        let right: Vec<Vec<u8>> = (0..6u8).map(|i| (0..8).map(|at| 10 * i + at).collect()).collect();
         for name in ["images", "images-fortran", "images-channel", "images-planes"] {
             let listing = fixture(name).unwrap();
             assert_eq!(rows(&listing), right, "{name}");
-            assert_eq!(listing.rows.unwrap().shape(), Shape { h: 2, w: 3, c: 1 }, "{name}");
+            assert_eq!(listing.rows.unwrap().shape(), Shape { h: 2, w: 4, c: 1 }, "{name}");
         }
         let truth = |v: &u8| if v % 2 == 1 { 255 } else { 0 };
         let right: Vec<Vec<u8>> = right.iter().map(|r| r.iter().map(truth).collect()).collect();
