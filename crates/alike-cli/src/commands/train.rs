@@ -8,7 +8,9 @@ use alike::eval::Validator;
 use alike::loss::Losses;
 use alike::model::named_network;
 use alike::text::{self, Choice};
-use alike::train::{Choice as AutoChoice, Observer, Outcome, Recorder, Run, Settings, Start, Training, divide};
+use alike::train::{
+    Choice as AutoChoice, Observer, Outcome, Recorder, Run, Settings, Start, Training, divide,
+};
 use alike_kernels::Tier;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -70,7 +72,12 @@ fn begin(args: &TrainArgs, global: &Global) -> anyhow::Result<(Run, Dataset, Tra
 
 /// The settings that a recipe begins with: from its file, or found for the data, of which these images are trained on, and then
 /// why.
-pub(super) fn recipe(name: &str, data: &Dataset, trained: &[usize], what: &str) -> (Settings, Vec<AutoChoice>) {
+pub(super) fn recipe(
+    name: &str,
+    data: &Dataset,
+    trained: &[usize],
+    what: &str,
+) -> (Settings, Vec<AutoChoice>) {
     if let Some(settings) = Settings::recipe(name, what) {
         return (settings, Vec::new());
     }

@@ -53,7 +53,11 @@ impl Pnp {
                 let b = self.b;
                 let x = b * r;
                 // The difference of two nearly equal numbers, by its series.
-                let less = if x < 1e-3 { x * x * (0.5 - x * (1.0 / 3.0 - x * (0.25 - x * 0.2))) } else { x - x.ln_1p() };
+                let less = if x < 1e-3 {
+                    x * x * (0.5 - x * (1.0 / 3.0 - x * (0.25 - x * 0.2)))
+                } else {
+                    x - x.ln_1p()
+                };
                 (less / (b * b), r / (1.0 + x))
             }
             PnpVariant::O => (r, 1.0),

@@ -33,7 +33,8 @@ impl RankedList {
         let most = violations.clone().fold(0.0, f64::max);
         let weight = |v: f64| (temperature * (v - most)).exp();
         // Every reference adds this to the divisor, violated or not, as in the reference library.
-        let total = violations.clone().map(weight).sum::<f64>() + 1e-5 * m as f64 * (-temperature * most).exp();
+        let total =
+            violations.clone().map(weight).sum::<f64>() + 1e-5 * m as f64 * (-temperature * most).exp();
         let sum = violations.map(|v| weight(v) * v).sum::<f64>();
         (if sum == 0.0 { 0.0 } else { sum / total }, total, most)
     }

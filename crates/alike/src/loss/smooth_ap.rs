@@ -36,9 +36,8 @@ impl RowLoss for SmoothAp {
         }
         let step = |j: u32, k: u32| sigmoid((row.d(j) - row.d(k)) / t);
         // A positive's rank among its own, and how many negatives come before it.
-        let before = |j: u32, list: &[u32]| -> f64 {
-            list.iter().filter(|k| **k != j).map(|k| step(j, *k)).sum()
-        };
+        let before =
+            |j: u32, list: &[u32]| -> f64 { list.iter().filter(|k| **k != j).map(|k| step(j, *k)).sum() };
         let ranks: Vec<(f64, f64)> = own
             .iter()
             .map(|&j| {

@@ -195,15 +195,17 @@ fn descend(affinities: &Affinities, mut at: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
             }
             seen.push(now);
         }
-        at.par_iter_mut().zip(&mut speed).zip(&mut gain).zip(&each).for_each(|(((at, speed), gain), force)| {
-            for k in 0..2 {
-                let slope = 4.0 * (exaggeration * force.attract[k] - force.repel[k] / sum);
-                gain[k] = if speed[k] * slope < 0.0 { gain[k] + 0.2 } else { gain[k] * 0.8 };
-                gain[k] = f64::max(gain[k], 0.01);
-                speed[k] = momentum * speed[k] - rate * gain[k] * slope;
-                at[k] += speed[k];
-            }
-        });
+        at.par_iter_mut().zip(&mut speed).zip(&mut gain).zip(&each).for_each(
+            |(((at, speed), gain), force)| {
+                for k in 0..2 {
+                    let slope = 4.0 * (exaggeration * force.attract[k] - force.repel[k] / sum);
+                    gain[k] = if speed[k] * slope < 0.0 { gain[k] + 0.2 } else { gain[k] * 0.8 };
+                    gain[k] = f64::max(gain[k], 0.01);
+                    speed[k] = momentum * speed[k] - rate * gain[k] * slope;
+                    at[k] += speed[k];
+                }
+            },
+        );
         // Momentum starts anew with the true affinities, as the reference's second phase does.
         if step + 1 == EXAGGERATED {
             speed.fill([0.0; 2]);

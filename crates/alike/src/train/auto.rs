@@ -97,7 +97,10 @@ impl Facts {
             let fewer = if self.classes == 1 { "one class" } else { "no classes" };
             (loss, sampler) = ("nt-xent:temperature=0.2", "random".to_owned());
             batch = self.images.clamp(1, 128);
-            say(&["self-supervised"], format!("self-supervised, by two views of each image, because there are {fewer}"));
+            say(
+                &["self-supervised"],
+                format!("self-supervised, by two views of each image, because there are {fewer}"),
+            );
             say(&["loss"], format!("loss {loss}: the two views of an image against all others"));
         } else if each < 50.0 || self.classes > 500 {
             // As many classes as there are, up to 64 of four images each.
@@ -106,11 +109,17 @@ impl Facts {
             (loss, sampler) = ("multi-similarity", format!("pk:{classes}x{images}"));
             batch = classes * images;
             say(&["loss"], format!("loss {loss}: {each:.0} images a class are few"));
-            say(&["sampler", "batch"], format!("sampler {sampler}: {classes} classes x {images} images a batch"));
+            say(
+                &["sampler", "batch"],
+                format!("sampler {sampler}: {classes} classes x {images} images a batch"),
+            );
         } else {
             (loss, sampler) = ("proxy-anchor", "random".to_owned());
             batch = self.images.clamp(1, 128);
-            say(&["loss"], format!("loss {loss}: {} classes of {each:.0} images each in the mean", self.classes));
+            say(
+                &["loss"],
+                format!("loss {loss}: {} classes of {each:.0} images each in the mean", self.classes),
+            );
         }
         let (augment, reason) = self.augment(supervised);
         say(&["augment"], format!("augmentation {augment}: {reason}"));

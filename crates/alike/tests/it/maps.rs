@@ -31,7 +31,8 @@ fn divergence(x: &Features, map: &[[f64; 2]]) -> f64 {
             if entropy > 30f64.ln() { low = sharp } else { high = sharp }
         }
     }
-    let near = |i: usize, j: usize| 1.0 / (1.0 + (map[i][0] - map[j][0]).powi(2) + (map[i][1] - map[j][1]).powi(2));
+    let near =
+        |i: usize, j: usize| 1.0 / (1.0 + (map[i][0] - map[j][0]).powi(2) + (map[i][1] - map[j][1]).powi(2));
     let pairs = || (0..n).flat_map(|i| (0..n).filter(move |j| *j != i).map(move |j| (i, j)));
     let total: f64 = pairs().map(|(i, j)| near(i, j)).sum();
     pairs()

@@ -3,9 +3,9 @@
 use alike::data::{Dataset, DigitCounts, digits};
 use alike::eval::Validator;
 use alike::loss::LossReport;
-use alike::train::{Metric, 
-    EpochReport, Observer, Outcome, RECIPES, Recorder, Run, Settings, StepReport, TrainError, Training, View,
-    read_metrics, verdict,
+use alike::train::{
+    EpochReport, Metric, Observer, Outcome, RECIPES, Recorder, Run, Settings, StepReport, TrainError,
+    Training, View, read_metrics, verdict,
 };
 use alike_kernels::Tier;
 use std::sync::atomic::{AtomicBool, Ordering};
