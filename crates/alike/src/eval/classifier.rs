@@ -330,8 +330,8 @@ mod tests {
             let mut told: Vec<(f64, bool)> = Vec::new();
             for set in 0..4 {
                 let mut rng = stream(set, Purpose::Bootstrap, 0, 3);
-                let (gallery, labels) = clouds(&mut rng, 4, 4, 2.2, if held_out { 400 } else { 6000 });
-                let (known, truth) = clouds(&mut rng, 4, 4, 2.2, 8000);
+                let (gallery, labels) = clouds(&mut rng, 4, 4, 2.2, if held_out { 400 } else { 10_000 });
+                let (known, truth) = clouds(&mut rng, 4, 4, 2.2, 14_000);
                 let (asked, right) = clouds(&mut rng, 4, 4, 2.2, 5000);
                 let (ids, known_ids) =
                     (Identities::numbered(labels.len()), Identities::numbered(truth.len()));
