@@ -269,6 +269,7 @@ impl SourceArgs {
     pub(crate) fn request(&self, what: &str, seed: u64) -> Request {
         Request {
             what: what.to_owned(),
+            found_at: None,
             prepare: self.prepare.unwrap_or_default(),
             split: self.split.clone(),
             nested: self.nested,
@@ -304,6 +305,9 @@ pub(crate) struct TrainArgs {
     /// A name (see alike data list), a folder of pictures, or a file: .csv, .zip, .tar, .npy, .npz
     #[arg(long, required_unless_present = "resume", value_name = "NAME|PATH")]
     pub(crate) data: Option<String>,
+    /// Where the data were found before: what a run's own settings say
+    #[arg(long, hide = true, requires = "data", value_name = "PATH")]
+    pub(crate) found_at: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
     /// The folder to make
@@ -319,8 +323,8 @@ pub(crate) struct TrainArgs {
     /// Where the other values begin; auto finds them for the data, and says why
     #[arg(long, default_value = "auto", value_parser = clap::builder::PossibleValuesParser::new(alike::train::RECIPES))]
     pub(crate) recipe: String,
-    /// A class that is not trained on; may be given several times, or as a list
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    /// A class that is not trained on; may be given several times, or as a list with commas. A name that holds a comma is meant whole
+    #[arg(long, value_name = "NAME")]
     pub(crate) exclude_class: Vec<String>,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,

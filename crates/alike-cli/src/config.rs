@@ -12,6 +12,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use toml::{Table, Value};
 
+/// The key by which a run says where its data were.
+const FOUND_AT: &str = "found-at";
+
 /// The arguments with those of the `--config` file, if one is given, put in.
 pub(crate) fn arguments(argv: Vec<OsString>) -> anyhow::Result<Vec<OsString>> {
     // A first, forgiving look: which file, which verb, which flags were typed.
@@ -79,7 +82,8 @@ fn flag(
         one => text(one).map(|t| vec![t]),
     };
     let Some(texts) = texts else { bail!("{}: '{key}' takes a number, a text or a list", path.display()) };
-    if typed(arg.get_id().as_str()) {
+    // Where other data were found says nothing of those that the user names.
+    if typed(arg.get_id().as_str()) || (key == FOUND_AT && typed("data")) {
         return Ok(Vec::new());
     }
     Ok(texts.into_iter().map(|t| format!("--{key}={t}").into()).collect())

@@ -8,6 +8,15 @@ use alike_kernels::Tier;
 use anyhow::ensure;
 use std::path::PathBuf;
 
+/// The runs that are meant, each a folder or a list of folders with commas between them. A folder that there is whole is meant.
+fn runs(with: &[PathBuf]) -> Vec<PathBuf> {
+    let split = |path: &PathBuf| match path.to_str() {
+        Some(text) if !path.exists() && text.contains(',') => text.split(',').map(PathBuf::from).collect(),
+        _ => vec![path.clone()],
+    };
+    with.iter().flat_map(split).collect()
+}
+
 pub(crate) struct Embedder {
     /// Those besides the first take the same images.
     members: Vec<(Checkpoint, Engine)>,
@@ -20,7 +29,7 @@ impl Embedder {
         let mut members = Vec::new();
         let engine = Engine::new(&first.network)?;
         members.push((first, engine));
-        for folder in with {
+        for folder in &runs(with) {
             let other = Run::open(folder)?.best()?;
             let (own, its) = (members[0].0.preparation, other.preparation);
             ensure!(

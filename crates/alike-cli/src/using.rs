@@ -9,7 +9,7 @@ use alike::eval::Bursts;
 use alike::gallery::{Gallery, GalleryError};
 use alike::identity::{Identities, NO_GROUP, Shared};
 use alike::images::{Features, Images, Shape};
-use alike::train::{Run, Settings, parts};
+use alike::train::{Run, Settings, divide};
 use alike_kernels::Tier;
 use anyhow::{bail, ensure};
 use serde::Serialize;
@@ -172,7 +172,8 @@ impl<'a> Model<'a> {
     /// By training image of the run's own data: whether the run learned from it.
     fn learned(&self, data: &Dataset) -> anyhow::Result<Vec<bool>> {
         let mut learned = vec![false; data.train.len()];
-        parts(&self.settings, data)?.0.into_iter().for_each(|i| learned[i] = true);
+        let Settings { exclude_class, validate, seed, .. } = &self.settings;
+        divide(data, exclude_class, *validate, *seed)?.0.into_iter().for_each(|i| learned[i] = true);
         Ok(learned)
     }
 

@@ -3,15 +3,16 @@
 //! | file | content |
 //! |---|---|
 //! | `NAME.npy` | `n x d` floats, a row an image |
-//! | `NAME.csv` | `row,path,class,place`, and `group` where images have groups; the class is empty where there is none, `place` is the canonical path, by which an image is known again |
+//! | `NAME.csv` | `row,path,class,place,written_by`, and `group` before the last where images have groups; the class is empty where there is none, `place` is the canonical path, by which an image is known again |
 //! | `NAME.json` | the model's fingerprint, `n` and `d` |
 //!
 //! The fingerprint ([`crate::model::Checkpoint::fingerprint`], or several of them) tells whose embeddings they are: those of different models cannot be compared.
 
-use crate::data::{Dataset, Split};
+use crate::data::{Dataset, NO_CLASS, Split};
 use crate::files::{self, Batch, FileError};
 use crate::identity::{self, Identities};
 use crate::images::Features;
+use crate::own::OwnTable;
 use npyz::WriterBuilder;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -68,11 +69,15 @@ impl Gallery {
     pub fn new(data: &Dataset, split: &Split, features: Features, fingerprint: String) -> Gallery {
         assert_eq!(features.len(), split.len(), "gallery: an embedding for each image");
         let name = |i: usize| split.names.get(i).cloned().unwrap_or_else(|| format!("{}/{i}", data.name));
+        // Some images may have no class beside others that do; theirs is the last.
+        let classless = data.classes.iter().position(|c| c == NO_CLASS).map(|at| at as u32);
+        let label = |l: &u32| Some(*l).filter(|l| data.labelled && Some(*l) != classless);
+        let is_class = |c: &&String| data.labelled && *c != NO_CLASS;
         Gallery {
             features,
             names: (0..split.len()).map(name).collect(),
-            labels: split.labels.iter().map(|l| data.labelled.then_some(*l)).collect(),
-            classes: if data.labelled { data.classes.clone() } else { Vec::new() },
+            labels: split.labels.iter().map(label).collect(),
+            classes: data.classes.iter().filter(is_class).cloned().collect(),
             identities: split.identities.clone(),
             groups: split.groups.iter().map(|g| data.group_names[*g as usize].clone()).collect(),
             fingerprint,
@@ -198,18 +203,16 @@ impl Gallery {
         })?;
         let [table, facts] = Gallery::files(npy);
         batch.stage(&table, |out| {
-            let mut csv = csv::Writer::from_writer(out);
             let grouped = !self.groups.is_empty();
-            csv.write_record(
-                ["row", "path", "class", "place"].into_iter().chain(grouped.then_some("group")),
-            )?;
+            let header = ["row", "path", "class", "place", "group"];
+            let mut table = OwnTable::new("embed", out, &header[..if grouped { 5 } else { 4 }])?;
             for (i, name) in self.names.iter().enumerate() {
                 let place = self.identities.place(i).unwrap_or_default();
                 let row = [i.to_string().as_str(), name, self.class(i).unwrap_or_default(), place]
                     .map(str::to_owned);
-                csv.write_record(row.iter().chain(self.groups.get(i)))?;
+                table.row(row.iter().chain(self.groups.get(i)))?;
             }
-            csv.flush()
+            table.finish().map(drop)
         })?;
         let text = Facts { model: self.fingerprint.clone(), n, d };
         batch.stage(&facts, |out| serde_json::to_writer(out, &text).map_err(std::io::Error::other))
@@ -238,6 +241,12 @@ impl Gallery {
             return Err(wrong(
                 npy,
                 format!("it has shape {:?}, not {expected:?} as {} says", array.shape(), facts.display()),
+            ));
+        }
+        if array.order() != npyz::Order::C {
+            return Err(wrong(
+                npy,
+                "it is stored column by column; save it with numpy.ascontiguousarray".into(),
             ));
         }
         let data: Vec<f32> = array.into_vec().map_err(damaged)?;

@@ -81,8 +81,8 @@ pub(crate) struct SubjectArgs {
     /// Embed each image and its mirror image, and take the mean
     #[arg(long)]
     pub(crate) flip: bool,
-    /// Embed by these runs too, side by side: several are surer than one
-    #[arg(long, value_name = "RUN", value_delimiter = ',')]
+    /// Embed by these runs too, side by side: several are surer than one; may be given several times, or as a list with commas
+    #[arg(long, value_name = "RUN")]
     pub(crate) with: Vec<PathBuf>,
 }
 

@@ -18,8 +18,8 @@ pub(crate) struct PicturesArgs {
     /// Embed each image and its mirror image, and take the mean
     #[arg(long, help_heading = "Images")]
     pub(crate) flip: bool,
-    /// Embed by these runs too, side by side: several are surer than one
-    #[arg(long, value_name = "RUN", value_delimiter = ',', help_heading = "Images")]
+    /// Embed by these runs too, side by side: several are surer than one; may be given several times, or as a list with commas
+    #[arg(long, value_name = "RUN", help_heading = "Images")]
     pub(crate) with: Vec<PathBuf>,
 }
 

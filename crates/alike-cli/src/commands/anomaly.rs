@@ -11,6 +11,7 @@ use alike::files;
 use alike::identity::{Identities, Shared};
 use alike::images::{Images, Vectors};
 use alike::neighbours::{Neighbour, nearest};
+use alike::own::OwnTable;
 use alike::report::{PictureRow, Shown, Tone, picture_rows};
 use anyhow::ensure;
 use serde_json::json;
@@ -146,18 +147,17 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
         ),
     );
     if let Some(path) = &args.csv {
-        let mut csv = csv::Writer::from_writer(Vec::new());
-        csv.write_record(["rank", "path", "score", "alarm"])?;
+        let mut csv = OwnTable::new("anomaly", Vec::new(), &["rank", "path", "score", "alarm"])?;
         for (rank, &i) in order.iter().enumerate() {
             let alarm = scores[i] > threshold;
-            csv.write_record([
+            csv.row([
                 &(rank + 1).to_string(),
                 &asked.train.names[i],
                 &scores[i].to_string(),
                 &alarm.to_string(),
             ])?;
         }
-        files::write(path, &csv.into_inner()?)?;
+        files::write(path, &csv.finish()?)?;
     }
     if let Some(out) = &args.out {
         let shown = &order[..order.len().min(DRAWN)];

@@ -7,6 +7,7 @@ use crate::using::{Model, Together, bursts_sentence, with_others};
 use alike::eval::{Answer, Calibration, Classifier, Reference, Rule, known_or_found};
 use alike::files;
 use alike::images::Vectors;
+use alike::own::OwnTable;
 use alike::sample;
 use anyhow::ensure;
 use serde_json::json;
@@ -115,15 +116,15 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
     let answers = classifier.answer(&model.embed(&asked.train.images)?, Some(&own), &by);
     let said = |a: &Answer| if a.known { gallery.classes[a.class as usize].as_str() } else { "unknown" };
     if let Some(out) = &args.out {
-        let mut csv = csv::Writer::from_writer(Vec::new());
-        csv.write_record(["path", "answer", "known", "nearest_class", "distance", "confidence", "nearest"])?;
+        let header = ["path", "answer", "known", "nearest_class", "distance", "confidence", "nearest"];
+        let mut csv = OwnTable::new("classify", Vec::new(), &header)?;
         for (path, a) in asked.train.names.iter().zip(&answers) {
             let Some(a) = a else {
-                csv.write_record([path, "", "", "", "", "", ""])?;
+                csv.row([path, "", "", "", "", "", ""])?;
                 continue;
             };
             let nearest = a.nearest.map_or("", |i| names[i].as_str());
-            csv.write_record([
+            csv.row([
                 path.as_str(),
                 said(a),
                 if a.known { "true" } else { "false" },
@@ -133,7 +134,7 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
                 nearest,
             ])?;
         }
-        files::write(out, &csv.into_inner()?)?;
+        files::write(out, &csv.finish()?)?;
     }
     if global.json {
         let all: Vec<_> = asked

@@ -10,6 +10,7 @@ use alike::eval::{
 };
 use alike::files;
 use alike::images::Images;
+use alike::own::OwnTable;
 use alike::report::{PictureRow, Shown, picture_rows};
 use alike::sample;
 use anyhow::{Context, ensure};
@@ -82,13 +83,12 @@ pub(crate) fn run(args: &ClusterArgs, global: &Global) -> anyhow::Result<()> {
     let agrees = labelled
         .map(|labels| (agreement(&labels, &assignment), agreement_bootstrap(&labels, &assignment, seed)));
     if let Some(path) = &args.csv {
-        let mut csv = csv::Writer::from_writer(Vec::new());
-        csv.write_record(["path", "cluster", "class"])?;
+        let mut csv = OwnTable::new("cluster", Vec::new(), &["path", "cluster", "class"])?;
         for (i, cluster) in assignment.iter().enumerate() {
             let cluster = cluster.map_or(String::new(), |c| c.to_string());
-            csv.write_record([gallery.names[i].as_str(), &cluster, gallery.class(i).unwrap_or_default()])?;
+            csv.row([gallery.names[i].as_str(), &cluster, gallery.class(i).unwrap_or_default()])?;
         }
-        files::write(path, &csv.into_inner()?)?;
+        files::write(path, &csv.finish()?)?;
     }
     if let Some(out) = &args.out {
         let found: Vec<(String, Pictures)> = clusters

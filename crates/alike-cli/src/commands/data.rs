@@ -59,6 +59,10 @@ fn stats(request: &Request, ignore: bool, global: &Global) -> anyhow::Result<()>
         return line(serde_json::to_string(&s)?);
     }
     line(format!("{}: {} images, {} other files", s.name, s.images, s.ignored))?;
+    if s.found != s.images {
+        line(format!("  {} pictures found: {} images of the set", s.found, s.images))?;
+        s.left_out.iter().try_for_each(|l| line(format!("  {}", l.sentence())))?;
+    }
     for text in &s.notes {
         line(format!("  {text}"))?;
     }

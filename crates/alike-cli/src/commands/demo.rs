@@ -35,12 +35,13 @@ pub(crate) fn run(args: &DemoArgs, global: &Global) -> anyhow::Result<()> {
     let learn = |folder, recipe: &str, excluded: &[String]| -> anyhow::Result<Opened> {
         let recipe =
             Settings::recipe(recipe, &name).with_context(|| format!("there is no recipe '{recipe}'"))?;
-        let settings = Settings {
+        let mut settings = Settings {
             exclude_class: excluded.to_vec(),
             seed: global.seed.unwrap_or(0),
             epochs: args.epochs.unwrap_or(recipe.epochs),
             ..recipe
         };
+        settings.keep_source(&name.as_str().into(), &data);
         let (run, training) = train::create(settings, &data, folder, args.force)?;
         train::drive(&run, &data, training, global)?;
         Opened::new(&run, false)

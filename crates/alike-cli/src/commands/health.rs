@@ -9,6 +9,7 @@ use alike::data::{Dataset, Of, Removed, Source, Split, look_alike};
 use alike::eval::{Fitness, Health, Verdict, health};
 use alike::files::{Batch, FileError};
 use alike::images::Features;
+use alike::own::OwnTable;
 use alike::report::{PictureRow, Shown, Tone, picture_rows};
 use anyhow::{bail, ensure};
 use serde_json::json;
@@ -315,12 +316,11 @@ fn write(
     let mut batch = Batch::default();
     let mut table = |name: &str, header: &[&str], rows: &mut dyn Iterator<Item = Vec<String>>| {
         batch.stage(&out.join(name), |w| {
-            let mut csv = csv::Writer::from_writer(w);
-            csv.write_record(header)?;
+            let mut csv = OwnTable::new("health", w, header)?;
             for row in rows {
-                csv.write_record(row)?;
+                csv.row(row)?;
             }
-            csv.flush()
+            csv.finish().map(drop)
         })
     };
     let verdict = |(rank, v): (usize, Verdict)| {
@@ -362,9 +362,11 @@ fn write(
     };
     if let Ok(rows) = &rows {
         batch.stage(&cleaned, |w| {
-            let mut csv = csv::Writer::from_writer(w);
-            rows.rows.iter().try_for_each(|row| csv.write_record(row))?;
-            csv.flush()
+            let (header, rows) =
+                rows.rows.split_first().map_or((&[][..], &[][..]), |(h, rows)| (&h[..], rows));
+            let mut csv = OwnTable::new("health", w, &header.iter().map(String::as_str).collect::<Vec<_>>())?;
+            rows.iter().try_for_each(|row| csv.row(row))?;
+            csv.finish().map(drop)
         })?;
     }
     batch.commit()?;

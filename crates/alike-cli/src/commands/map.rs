@@ -4,7 +4,7 @@ use super::refuse_existing;
 use crate::args::{Global, MapArg, MapArgs};
 use crate::printer::{line, note};
 use crate::using::Model;
-use alike::data::{Dataset, Split};
+use alike::data::{Dataset, NO_CLASS, Split};
 use alike::files;
 use alike::identity::{Identities, Shared};
 use alike::images::{Features, Images, Vectors};
@@ -121,7 +121,9 @@ fn colours(
     let mut all = Vec::new();
     let label = |(p, i): &(usize, usize)| parts[*p].1.labels[*i];
     if data.labelled {
-        all.push(Colouring::Kinds("class".into(), data.classes.clone(), chosen.iter().map(label).collect()));
+        let name = |c: &String| if c == NO_CLASS { "no class".to_owned() } else { c.clone() };
+        let names = data.classes.iter().map(name).collect();
+        all.push(Colouring::Kinds("class".into(), names, chosen.iter().map(label).collect()));
     }
     if parts.len() > 1 {
         let names = parts.iter().map(|p| p.0.to_owned()).collect();

@@ -23,7 +23,7 @@ pub(crate) mod verify;
 
 use crate::args::Global;
 use crate::printer::{Bars, note};
-use alike::data::{Dataset, Keep, Places, load};
+use alike::data::{DataError, Dataset, Keep, Places, load};
 use alike::train::{Run, RunError, Settings};
 use std::path::Path;
 use toml::{Table, Value};
@@ -41,7 +41,13 @@ pub(crate) fn places(global: &Global) -> Places {
 
 /// The data that a run was made from, refused if they have changed since.
 pub(crate) fn data_of(run: &Run, settings: &Settings, global: &Global) -> anyhow::Result<Dataset> {
-    let data = load(&settings.request()?, &places(global), &mut Bars::new(global))?;
+    let data = load(&settings.request()?, &places(global), &mut Bars::new(global)).map_err(|e| match e {
+        DataError::Moved { .. } => anyhow::anyhow!(
+            "{e}; put it back, or write where it is now as data into {}, or use other images with --data where a verb has it",
+            run.folder().join("config.toml").display()
+        ),
+        e => e.into(),
+    })?;
     run.check_split(&data)?;
     Ok(data)
 }

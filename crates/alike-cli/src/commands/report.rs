@@ -43,7 +43,7 @@ pub(crate) fn run(args: &ReportArgs, global: &Global) -> anyhow::Result<()> {
     let data = data_of(&run, &opened.settings, global)?;
     for each in [Some(&opened), without.as_ref()].into_iter().flatten() {
         ensure!(
-            each.settings.request()? == opened.settings.request()?,
+            each.settings.request()?.is_same_as(&opened.settings.request()?),
             "the two runs were trained on different data, {} and {}",
             opened.settings.data,
             each.settings.data

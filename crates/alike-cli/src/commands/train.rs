@@ -3,14 +3,18 @@
 use super::{data_of, model, places, remark, settings, settings_text};
 use crate::args::{Global, ObjectiveArgs, ScheduleArgs, StartArg, TrainArgs};
 use crate::printer::{Bars, Live, line, note};
-use alike::data::{Dataset, leaks, load};
+use alike::data::{Dataset, Request, find_classes, leaks, load};
 use alike::eval::Validator;
 use alike::loss::Losses;
 use alike::model::named_network;
+use alike::names::shell_path;
 use alike::text::{self, Choice};
-use alike::train::{Observer, Outcome, Recorder, Run, Settings, Start, Training};
+use alike::train::{
+    Choice as AutoChoice, Observer, Outcome, Recorder, Run, Settings, Start, Training, divide,
+};
 use alike_kernels::Tier;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,10 +38,11 @@ pub(crate) fn run(args: &TrainArgs, global: &Global) -> anyhow::Result<()> {
     if global.json {
         return line(json!({ "run": folder.to_string(), "seconds": seconds }).to_string());
     }
+    let quoted = shell_path(run.folder());
     let next = if data.test.is_empty() {
-        format!("embed {folder} PATH -o out.npy")
+        format!("embed {quoted} PATH -o out.npy")
     } else {
-        format!("eval {folder}")
+        format!("eval {quoted}")
     };
     note(global, format!("trained in {seconds:.1} s; go on with: alike {next}"));
     line(folder.to_string())
@@ -50,9 +55,11 @@ fn begin(args: &TrainArgs, global: &Global) -> anyhow::Result<(Run, Dataset, Tra
     };
     Run::vacant(out, args.force)?;
     let request = args.source.request(what, global.seed.unwrap_or(0));
+    let request = Request { found_at: args.found_at.clone(), ..request };
     let data = load(&request, &places(global), &mut Bars::new(global))?;
-    describe(&data, global);
-    let mut settings = resolve(args, global, &data, what)?;
+    let (mut settings, choices) = resolve(args, global, &data, what)?;
+    describe(&data, &settings, global);
+    tell(&choices, &given(args), global);
     settings.keep_source(&request, &data);
     settings.check()?;
     if settings.start == Start::Whitened {
@@ -66,22 +73,46 @@ fn begin(args: &TrainArgs, global: &Global) -> anyhow::Result<(Run, Dataset, Tra
     Ok((run, data, training))
 }
 
-/// The settings that a recipe begins with: from its file, or found for the data, aloud.
+/// The settings that a recipe begins with: from its file, or found for the data, of which these images are trained on, and then
+/// why.
 pub(super) fn recipe(
     name: &str,
     data: &Dataset,
-    excluded: &[String],
+    trained: &[usize],
     what: &str,
-    global: &Global,
-) -> anyhow::Result<Settings> {
+) -> (Settings, Vec<AutoChoice>) {
     if let Some(settings) = Settings::recipe(name, what) {
-        return Ok(settings);
+        return (settings, Vec::new());
     }
-    let chosen = Settings::auto(data, excluded);
-    for why in chosen.why {
-        note(global, format!("auto: {why}"));
+    let chosen = Settings::auto_for(data, trained);
+    (chosen.settings, chosen.why)
+}
+
+/// Says what was chosen, but for what was given instead.
+pub(super) fn tell(choices: &[AutoChoice], given: &[&str], global: &Global) {
+    for choice in choices.iter().filter(|c| !c.about.iter().any(|setting| given.contains(setting))) {
+        note(global, format!("auto: {choice}"));
     }
-    Ok(chosen.settings)
+}
+
+/// The settings that flags name, among those that are chosen aloud. A start that is a model already leaves none of them.
+fn given(args: &TrainArgs) -> Vec<&'static str> {
+    let whitened = args.start == Some(StartArg::Whitened);
+    let objective = &args.objective;
+    [
+        ("network", args.network.network.is_some()),
+        ("self-supervised", false),
+        ("loss", objective.loss.is_some() || objective.margin.is_some()),
+        ("sampler", args.sampler.is_some()),
+        ("batch", args.batch.is_some()),
+        ("augment", args.augment.is_some()),
+        ("epochs", args.epochs.is_some()),
+        ("start", args.start.is_some()),
+    ]
+    .into_iter()
+    .filter(|(_, given)| *given || whitened)
+    .map(|(name, _)| name)
+    .collect()
 }
 
 /// A new run, whose folder is made only once nothing can be wrong with it.
@@ -104,15 +135,21 @@ fn resume(folder: &Path, args: &TrainArgs, global: &Global) -> anyhow::Result<(R
         settings.epochs = epochs;
     }
     let data = data_of(&run, &settings, global)?;
-    describe(&data, global);
+    describe(&data, &settings, global);
     let training = Training::resume(settings, &data, run.last()?)?;
     Ok((run, data, training))
 }
 
 /// Flags over the recipe. Every field is named, so that no flag is forgotten.
-fn resolve(args: &TrainArgs, global: &Global, data: &Dataset, what: &str) -> anyhow::Result<Settings> {
+fn resolve(
+    args: &TrainArgs,
+    global: &Global,
+    data: &Dataset,
+    what: &str,
+) -> anyhow::Result<(Settings, Vec<AutoChoice>)> {
     let TrainArgs {
         data: _,
+        found_at: _,
         source: _,
         out: _,
         resume: _,
@@ -137,15 +174,19 @@ fn resolve(args: &TrainArgs, global: &Global, data: &Dataset, what: &str) -> any
         schedule;
     // A start that is a model already: what a recipe says of learning is not to the point.
     let whitened = *start == Some(StartArg::Whitened);
-    let quiet = Global { quiet: global.quiet || whitened, ..global.clone() };
-    let recipe = self::recipe(recipe, data, &args.exclude_class, what, &quiet)?;
+    let exclude_class = find_classes(data, exclude_class)?;
+    // Recipes hold nothing out of their own, nor do they choose a seed.
+    let usual = Settings::seed_recipe(what);
+    let seed = global.seed.unwrap_or(usual.seed);
+    let (trained, _) = divide(data, &exclude_class, validate.unwrap_or(usual.validate), seed)?;
+    let (recipe, choices) = self::recipe(recipe, data, &trained, what);
     let shallow = if whitened { named_network("shallow", data.shape()) } else { None };
     // Another loss has its own way with distances and elements.
     let (old_distance, old_reducer) =
         if loss.is_some() { (None, None) } else { (recipe.distance, recipe.reducer.clone()) };
     let loss = loss.clone().unwrap_or_else(|| recipe.loss.clone());
-    Ok(Settings {
-        exclude_class: exclude_class.clone(),
+    let settings = Settings {
+        exclude_class,
         network: model::spec(network, shallow.as_ref().unwrap_or(&recipe.network), data.shape())?.to_string(),
         start: start.map_or(recipe.start, Into::into),
         epochs: epochs.unwrap_or(if whitened { 0 } else { recipe.epochs }),
@@ -175,12 +216,14 @@ fn resolve(args: &TrainArgs, global: &Global, data: &Dataset, what: &str) -> any
         data: recipe.data,
         recipe: recipe.recipe,
         // Where images come from is kept once they are loaded.
+        found_at: None,
         prepare: None,
         split: None,
         nested: false,
         rotations: false,
         on_error: recipe.on_error,
-    })
+    };
+    Ok((settings, choices))
 }
 
 /// The losses with another margin, for those that have one.
@@ -198,13 +241,17 @@ fn with_margin(losses: &str, margin: f64) -> anyhow::Result<String> {
     Ok(losses.to_string())
 }
 
-fn describe(data: &Dataset, global: &Global) {
+fn describe(data: &Dataset, settings: &Settings, global: &Global) {
     remark(data, global);
+    // A class that is not there is refused when training begins.
+    let parts = divide(data, &settings.exclude_class, settings.validate, settings.seed);
+    let (trained, held) = parts.unwrap_or_else(|_| ((0..data.train.len()).collect(), Vec::new()));
     if !data.train.names.is_empty() {
-        let (n, m, shape) = (data.train.len(), data.test.len(), data.shape());
-        let classes =
-            if data.labelled { format!(" of {} classes", data.trained_classes()) } else { String::new() };
-        note(global, format!("data: {n} images of {shape}{classes} to train on, {m} to judge by"));
+        let (n, m, shape) = (trained.len(), data.test.len(), data.shape());
+        let classes: BTreeSet<u32> = trained.iter().map(|i| data.train.labels[*i]).collect();
+        let classes = if data.labelled { format!(" of {} classes", classes.len()) } else { String::new() };
+        let held = if held.is_empty() { String::new() } else { format!(", {} for validation", held.len()) };
+        note(global, format!("data: {n} images of {shape}{classes} to train on{held}, {m} to judge by"));
         let twice = leaks(data);
         if let Some((test, train)) = twice.first() {
             let (a, b) = (&data.test.names[*test], &data.train.names[*train]);
@@ -267,7 +314,10 @@ pub(super) fn drive(
     match training.run(data, &mut observers, stop)? {
         Outcome::Finished => Ok(()),
         Outcome::Stopped => {
-            anyhow::bail!("stopped and saved; continue with: alike train --resume {}", run.folder().display())
+            anyhow::bail!(
+                "stopped and saved; continue with: alike train --resume {}",
+                shell_path(run.folder())
+            )
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::args::{Global, JudgeArg, TuneArgs};
 use crate::printer::{Bars, line, note};
 use alike::data::load;
 use alike::files;
+use alike::names::shell_path;
 use alike::report::tuned;
 use alike::train::Settings;
 use alike::tune::{Judgement, Search, Trial};
@@ -39,7 +40,12 @@ pub(crate) fn run(args: &TuneArgs, global: &Global) -> anyhow::Result<()> {
     let request = args.source.request(&args.data, global.seed.unwrap_or(0));
     let data = load(&request, &places(global), &mut Bars::new(global))?;
     remark(&data, global);
-    let recipe = train::recipe(&args.recipe, &data, &[], &args.data, global)?;
+    let trained: Vec<usize> = (0..data.train.len()).filter(|i| !data.held_out.contains(i)).collect();
+    let (recipe, choices) = train::recipe(&args.recipe, &data, &trained, &args.data);
+    // Losses, samplers and batches are what is searched.
+    let mut given = vec!["loss", "sampler", "batch"];
+    given.extend(args.epochs.map(|_| "epochs"));
+    train::tell(&choices, &given, global);
     anyhow::ensure!(!recipe.self_supervised, "{} has no classes to judge candidates by", data.name);
     let mut base = Settings {
         epochs: args.epochs.unwrap_or(recipe.epochs),
@@ -160,5 +166,9 @@ fn finish(search: &Search, folder: &Path, global: &Global) -> anyhow::Result<()>
         ))?;
     }
     line(format!("\n{}", folder.join("tune.png").display()))?;
-    line(format!("train it with: alike train --config {} --data {} --out RUN", config.display(), winner.data))
+    line(format!(
+        "train it with: alike train --config {} --data {} --out RUN",
+        shell_path(&config),
+        shell_path(&winner.data)
+    ))
 }

@@ -29,7 +29,7 @@ pub(crate) fn class_folders(scene: &Scene) {
     scene.write("pictures/readme.txt", b"about");
 }
 
-fn json(text: &str) -> Value {
+pub(crate) fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
@@ -47,7 +47,7 @@ fn below(scene: &Scene) -> Vec<(String, Vec<u8>)> {
     files.map(|(p, b)| (p.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/"), b)).collect()
 }
 
-fn tar(files: &[(String, Vec<u8>)]) -> Vec<u8> {
+pub(crate) fn tar(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     for (name, bytes) in files {
         let mut header = tar::Header::new_gnu();
@@ -59,7 +59,7 @@ fn tar(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     tar.into_inner().unwrap()
 }
 
-fn zip(files: &[(String, Vec<u8>)]) -> Vec<u8> {
+pub(crate) fn zip(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (name, bytes) in files {
         zip.start_file(name.as_str(), zip::write::SimpleFileOptions::default()).unwrap();
@@ -126,6 +126,71 @@ fn a_run_says_what_was_chosen_and_keeps_it() {
     std::fs::remove_file(scene.path("pictures/bee/03.png")).unwrap();
     scene.refused("eval run", 1, &["pictures has changed since the run began", "bee/03.png"]);
     scene.refused("train --resume run --epochs 2 -q", 1, &["bee/03.png"]);
+}
+
+/// What a flag overrode is not said as if it held, and images for validation are not counted as trained on.
+#[test]
+fn what_is_said_before_training_is_what_holds() {
+    let scene = Scene::new();
+    class_folders(&scene);
+    let said = |flags: &str| scene.alike(&format!("train --data pictures --out run --force {flags}")).stderr;
+    let all = said("--epochs 0");
+    for words in [
+        "auto: network residual-small",
+        "auto: loss multi-similarity",
+        "auto: sampler pk:3x8",
+        "auto: augmentation",
+    ] {
+        assert!(all.contains(words), "no '{words}' in {all}");
+    }
+    assert!(!all.contains(" epochs:"), "{all}");
+    assert!(all.contains("data: 30 images of 16x16x3 of 3 classes to train on, 6 to judge by"), "{all}");
+    for (flags, gone) in [
+        ("--network seed", "auto: network"),
+        ("--loss contrastive", "auto: loss"),
+        ("--sampler random", "auto: sampler"),
+        ("--batch 12 --sampler random", "auto: sampler"),
+        ("--augment none", "auto: augmentation"),
+    ] {
+        let said = said(&format!("--epochs 0 {flags}"));
+        assert!(!said.contains(gone) && said.contains("auto: "), "{flags}: {said}");
+    }
+    // Ten images a class are trained on; two of them are held out.
+    let held = said("--epochs 0 --validate=0.2");
+    assert!(
+        held.contains("data: 24 images of 16x16x3 of 3 classes to train on, 6 for validation, 6 to judge by"),
+        "{held}"
+    );
+    assert!(
+        held.contains("24 images of 16 x 16 are few") && held.contains("8 images a class are few"),
+        "{held}"
+    );
+    let without = said("--epochs 0 --exclude-class ant");
+    assert!(
+        without.contains("data: 20 images of 16x16x3 of 2 classes to train on, 6 to judge by"),
+        "{without}"
+    );
+    // The same of a run that goes on, and of what its source holds for validation.
+    said("--epochs 1 --validate=0.2");
+    let on = scene.alike("train --resume run --epochs 2").stderr;
+    assert!(on.contains("24 images of 16x16x3 of 3 classes to train on, 6 for validation"), "{on}");
+    for (part, range) in [("train", 0..6), ("val", 6..9), ("test", 9..12)] {
+        for (class, name) in CLASSES.iter().enumerate() {
+            for i in range.clone() {
+                let path = scene.write(&format!("parts/{part}/{name}/{i}.png"), b"");
+                picture(class, i).save(path).unwrap();
+            }
+        }
+    }
+    let parts = scene.alike("train --data parts --out other --epochs 1").stderr;
+    assert!(
+        parts.contains("18 images of 16x16x3 of 3 classes to train on, 9 for validation, 9 to judge by"),
+        "{parts}"
+    );
+    assert!(parts.contains("18 images of 16 x 16 are few"), "{parts}");
+    scene.ok("report other -o page.html -q");
+    let page = std::fs::read_to_string(scene.path("page.html")).unwrap();
+    assert!(page.contains("learned from 18 images of 3 classes"), "the page counts what was trained on");
 }
 
 #[test]

@@ -180,7 +180,7 @@ fn only_good_parts_are_needed_to_find_a_bad_one() {
     assert!((json(&told.stdout)["promised"].as_f64().unwrap() - 1.0 / 41.0).abs() < 1e-9);
     scene.ok("anomaly run --reference good new --csv scores.csv -o worst.png -q");
     let table = std::fs::read_to_string(scene.path("scores.csv")).unwrap();
-    assert!(table.starts_with("rank,path,score,alarm\n1,new/bad"), "{table}");
+    assert!(table.starts_with("rank,path,score,alarm,written_by\n1,new/bad"), "{table}");
     // What it was trained on is the reference unless another is named.
     assert!(scene.ok("anomaly run new -q").lines().next().unwrap().contains("bad"));
     // Classes that were left out of training are no part of what is normal.

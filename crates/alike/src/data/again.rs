@@ -4,6 +4,7 @@ use super::inspect::LOSSY;
 use super::listing::{Entry, Listing, Part, Place, Role};
 use super::load::{path_of, split};
 use super::picture::{Decoding, Picture, header};
+use super::source::set_aside_classless;
 use super::{DataError, Dataset, Places, Progress, Request, Split, list, same_picture};
 use std::collections::{HashMap, HashSet};
 
@@ -33,10 +34,12 @@ impl Source {
         progress: &mut dyn Progress,
     ) -> Result<Source, DataError> {
         let mut listing = list(request, places, progress)?;
+        set_aside_classless(&mut listing);
         let labelled = listing.entries.iter().all(|e| e.class.is_some());
-        split(&mut listing, request, labelled)?;
+        let path = path_of(request, places);
+        split(&mut listing, request, path.as_deref(), labelled)?;
         let at = listing.entries.iter().enumerate().map(|(i, e)| (e.name.clone(), i)).collect();
-        let origin = path_of(&request.what, places).map_or(String::new(), |p| p.display().to_string());
+        let origin = path.map_or(String::new(), |p| p.display().to_string());
         Ok(Source { listing, origin, at })
     }
 

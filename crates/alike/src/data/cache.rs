@@ -56,7 +56,8 @@ struct Head {
     n: usize,
 }
 
-const VERSION: u32 = 1;
+/// Rises when the same files would be prepared to other bytes.
+const VERSION: u32 = 2;
 const HEAD: u64 = 4096;
 const MARK: &[u8; 8] = b"alike-im";
 const ENDING: &str = "images";

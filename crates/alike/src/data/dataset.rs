@@ -4,6 +4,7 @@ use super::{Preparation, SplitBy};
 use crate::identity::{Identities, Shared};
 use crate::images::{Images, Shape};
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// Images of one shape with their classes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +93,8 @@ pub struct Dataset {
     pub skipped: Vec<Failure>,
     /// What a user should know of how the set was made.
     pub notes: Vec<String>,
+    /// Where its files lie, from the system's root on; nothing for what the program draws, or finds by a set's name.
+    pub place: Option<PathBuf>,
 }
 
 impl Dataset {
@@ -118,6 +121,7 @@ impl Dataset {
             labelled: true,
             skipped: Vec::new(),
             notes: Vec::new(),
+            place: None,
         }
     }
 

@@ -1,9 +1,10 @@
 //! A data set's condition: counts, sizes, what cannot be read, what is there twice.
 
-use super::listing::{Entry, Listing, Part};
-use super::load::split;
+use super::listing::{Entry, LeftOut, Listing, Part};
+use super::load::{path_of, split};
 use super::picture::{Decoding, header};
 use super::prepare::Resize;
+use super::source::set_aside_classless;
 use super::survey::Survey;
 use super::{DataError, Dataset, Failure, Places, Preparation, Progress, Request, Unit, list, same_picture};
 use crate::images::Shape;
@@ -26,14 +27,20 @@ const THUMB: usize = 16;
 const COMPARED: usize = 300;
 
 /// What `alike data stats` tells.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Inspection {
     /// What the user called it.
     pub name: String,
-    /// Pictures.
+    /// Pictures that were found: those that are images of the set, and those left out.
+    pub found: usize,
+    /// Images of the set, those that cannot be read among them.
     pub images: usize,
+    /// Pictures that are no images of the set, by reason.
+    pub left_out: Vec<LeftOut>,
     /// Files that are no pictures.
     pub ignored: usize,
+    /// Pictures that this build cannot read, by kind.
+    pub unread: BTreeMap<&'static str, usize>,
     /// Images by class; empty where there are no classes.
     pub classes: BTreeMap<String, usize>,
     /// Images by part, where the source says.
@@ -78,17 +85,25 @@ pub fn inspect(
     progress: &mut dyn Progress,
 ) -> Result<Inspection, DataError> {
     let mut listing = list(request, places, progress)?;
+    set_aside_classless(&mut listing);
     let mut notes = std::mem::take(&mut listing.notes);
-    if request.split.is_some() || listing.entries.iter().any(|e| e.part.is_some()) {
+    notes.extend(listing.unread.sentences());
+    if request.split.is_some() || listing.entries.iter().any(|e| e.part.is_some_and(|p| p != Part::Train)) {
         let labelled = listing.entries.iter().all(|e| e.class.is_some());
-        notes.push(split(&mut listing, request, labelled)?.1);
+        let path = path_of(request, places);
+        notes.extend(split(&mut listing, request, path.as_deref(), labelled)?.1);
     }
     let entries = &listing.entries;
     let looks = look_at_all(&listing, progress);
     let mut all = Inspection {
         name: request.what.clone(),
+        found: entries.len()
+            + listing.left.iter().map(|l| l.count).sum::<usize>()
+            + listing.unread.counts().values().sum::<usize>(),
         images: entries.len(),
+        left_out: listing.left.clone(),
         ignored: listing.ignored,
+        unread: listing.unread.counts(),
         classes: count(entries.iter().filter_map(|e| e.class.clone())),
         parts: count(entries.iter().filter_map(|e| {
             Some(match e.part? {

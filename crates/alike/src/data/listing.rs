@@ -1,11 +1,14 @@
 //! What a source holds, before anything is decoded: a line for every image.
 
+use super::foreign::Unread;
 use super::picture::{Decoding, Picture, decode};
 use crate::files::{self, FileError};
 use crate::identity::{self, Identities};
 use crate::images::Images;
+use crate::names::shown;
 use crate::rng;
 use rayon::prelude::*;
+use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -123,15 +126,104 @@ pub(super) enum Content {
     Plain(Arc<File>),
 }
 
+/// Why a picture of a source is not among its images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// It has no class, where others have one.
+    NoClass,
+    /// It lies beside the folders that are the set's parts.
+    BesideParts,
+    /// The table of the set does not name it.
+    NotInTable,
+    /// No list names its class.
+    NotInLists,
+    /// It belongs to a sample that has another picture.
+    OtherOfSample,
+    /// It is a link to what is not there.
+    DanglingLink,
+    /// Alike drew it.
+    Drawn,
+    /// It lies in the folder of a run.
+    InRun,
+}
+
+/// Pictures of a source that are not among its images.
+#[derive(Clone, Debug, Serialize)]
+pub struct LeftOut {
+    /// The reason.
+    pub why: Why,
+    /// How many.
+    pub count: usize,
+    /// The first of them, or the folders that they are in.
+    pub names: Vec<String>,
+    /// Those that are images all the same where neither classes nor parts are asked for.
+    #[serde(skip)]
+    pub(super) entries: Vec<Entry>,
+}
+
+/// Names that are kept of those left out.
+const NAMED: usize = 20;
+/// Names of those that a sentence has.
+const SAID: usize = 3;
+
+impl LeftOut {
+    pub(super) fn new(why: Why, names: impl IntoIterator<Item = String>) -> LeftOut {
+        let mut left = LeftOut { why, count: 0, names: Vec::new(), entries: Vec::new() };
+        for name in names {
+            left.count += 1;
+            if left.count <= NAMED {
+                left.names.push(name);
+            }
+        }
+        left
+    }
+
+    pub(super) fn of(why: Why, entries: Vec<Entry>) -> LeftOut {
+        LeftOut { entries: entries.clone(), ..LeftOut::new(why, entries.into_iter().map(|e| e.name)) }
+    }
+
+    /// What a user should know: how many, why, and which.
+    pub fn sentence(&self) -> String {
+        let one = self.count == 1;
+        let has = if one { "has" } else { "have" };
+        let lies = if one { "lies" } else { "lie" };
+        let is = if one { "is" } else { "are" };
+        let why = match self.why {
+            Why::NoClass => format!("that {has} no class, beside others that do"),
+            Why::BesideParts => format!("that {lies} beside the folders of parts"),
+            Why::NotInTable => "that the table does not name".to_owned(),
+            Why::NotInLists => "whose class is in no list".to_owned(),
+            Why::OtherOfSample => "beside the one that stands for its sample".to_owned(),
+            Why::DanglingLink => {
+                format!("that {is} {} to what is not there", if one { "a link" } else { "links" })
+            }
+            Why::Drawn => "that Alike drew".to_owned(),
+            Why::InRun => format!("that {lies} in the folder of a run"),
+        };
+        let more = if self.names.len() > SAID { ", ..." } else { "" };
+        let names = self.names.iter().take(SAID).map(String::as_str).collect::<Vec<_>>().join(", ");
+        format!("left out: {} picture{} {why}: {names}{more}", self.count, if one { "" } else { "s" })
+    }
+}
+
 /// All images of a source.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
     /// In the source's order.
     pub entries: Vec<Entry>,
+    /// Pictures that were found but are not among the entries.
+    pub left: Vec<LeftOut>,
+    /// By name of an entry: a column of the source's table, where one was asked for.
+    pub(super) values: HashMap<String, String>,
+    /// The same by row, while names are not final.
+    pub(super) wished: Vec<String>,
     /// Files that are no pictures by their names.
     pub ignored: usize,
     /// Columns of the source's table that mean nothing here.
     pub(super) more: Vec<String>,
+    /// Pictures that this build cannot read.
+    pub unread: Unread,
     /// What a user should know of how the source was read.
     pub notes: Vec<String>,
     pub(super) archives: Vec<Archive>,
@@ -158,6 +250,23 @@ impl Listing {
         Reader { listing: self, zips: vec![None; self.archives.len()], scratch: Vec::new() }
     }
 
+    /// Counts a file that is not listed.
+    pub(super) fn leave_out(&mut self, name: &str) {
+        if !self.unread.add(name) {
+            self.ignored += 1;
+        }
+    }
+
+    /// What is to be said of files that are not listed.
+    pub(super) fn left_out(&self) -> Vec<String> {
+        let others = match self.ignored {
+            0 => None,
+            1 => Some("a file that is no picture is ignored".to_owned()),
+            n => Some(format!("{n} files that are no pictures are ignored")),
+        };
+        self.unread.sentences().into_iter().chain(others).collect()
+    }
+
     /// Whether the entries are features rather than pictures.
     pub fn is_features(&self) -> bool {
         self.rows.as_ref().is_some_and(Images::are_floats)
@@ -166,28 +275,29 @@ impl Listing {
     /// Puts entries into an order that does not depend on that of the source, a table's rows say, so that nothing that is computed
     /// from them does. Arrays have no names, and keep theirs.
     pub(super) fn sort(&mut self) {
-        if self.rows.is_some() {
-            return;
-        }
-        let all = |e: &Entry| {
-            let part = e.part.map(|p| p as u8);
-            (e.name.clone(), e.area, e.quarters, e.class.clone(), e.group.clone(), part, e.role as u8)
-        };
-        if !self.entries.is_sorted_by(|a, b| a.name < b.name) {
-            self.entries.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| all(a).cmp(&all(b))));
+        if self.rows.is_none() {
+            self.entries.sort_by(|a, b| a.name.cmp(&b.name));
         }
     }
 
-    /// Gives images of one name a number each: a picture may be named twice, for two parts of it.
-    pub(super) fn number_names(&mut self) {
-        let mut seen = HashMap::new();
-        for entry in &mut self.entries {
-            let n = seen.entry(entry.name.clone()).or_insert(0u32);
-            *n += 1;
-            if *n > 1 {
-                entry.name = format!("{}#{n}", entry.name);
+    /// Gives images of one name a number each, and rows that were asked for the names of their images: one picture may be named
+    /// twice, for two parts of it. Which is the first does not depend on the order of the rows.
+    pub(super) fn number_repeated(&mut self) {
+        let mut of_name: HashMap<String, Vec<usize>> = HashMap::new();
+        self.entries.iter().enumerate().for_each(|(i, e)| of_name.entry(e.name.clone()).or_default().push(i));
+        for (name, mut rows) in of_name.into_iter().filter(|(_, rows)| rows.len() > 1) {
+            let all = |i: &usize| {
+                let e = &self.entries[*i];
+                let part = e.part.map(|p| p as u8);
+                (e.area, e.quarters, e.class.clone(), e.group.clone(), e.category.clone(), part, e.role as u8)
+            };
+            rows.sort_by_cached_key(all);
+            for (n, i) in rows.into_iter().enumerate().skip(1) {
+                self.entries[i].name = format!("{name}#{}", n + 1);
             }
         }
+        let values = std::mem::take(&mut self.wished);
+        self.values = self.entries.iter().map(|e| e.name.clone()).zip(values).collect();
     }
 
     /// Which pictures the entries of `kept` are; `origin` is what holds them, where they are no files.
@@ -239,12 +349,18 @@ impl Listing {
 
     /// Names the state of the files that an entry's bytes depend on.
     pub(super) fn stamp(&self, entry: &Entry) -> String {
-        let of = |path: &Path| match std::fs::metadata(path) {
-            Ok(m) => {
-                let changed = m.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
-                format!("{} {} {:?}", path.display(), m.len(), changed.map(|t| t.as_nanos()))
+        let of = |path: &Path| {
+            // The same from whatever folder it is asked for.
+            let whole = std::path::absolute(path);
+            let name = whole.as_deref().unwrap_or(path).as_os_str();
+            match std::fs::metadata(path) {
+                Ok(m) => {
+                    let changed =
+                        m.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
+                    format!("{} {} {:?}", shown(name), m.len(), changed.map(|t| t.as_nanos()))
+                }
+                Err(_) => format!("{} absent", shown(name)),
             }
-            Err(_) => format!("{} absent", path.display()),
         };
         match &entry.place {
             Place::File(path) => of(path),
@@ -263,7 +379,8 @@ impl Reader<'_> {
     /// The bytes of an entry's file.
     pub(super) fn bytes(&mut self, entry: &Entry) -> Result<&[u8], String> {
         let unreadable = |e: io::Error| match e.kind() {
-            io::ErrorKind::NotFound => "it is not there".to_owned(),
+            // The latter where a table of an archive names what the archive does not hold.
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "it is not there".to_owned(),
             _ => format!("{UNREADABLE}: {e}"),
         };
         let scratch = &mut self.scratch;
@@ -314,6 +431,8 @@ impl Reader<'_> {
             _ => {
                 // Where only a part counts, the scale of the whole says nothing.
                 let at_least = how.at_least.filter(|_| entry.area.is_none());
+                // What will be turned is as high as the turned one is wide.
+                let at_least = at_least.map(|[h, w]| if entry.quarters % 2 == 1 { [w, h] } else { [h, w] });
                 decode(self.bytes(entry)?, Decoding { at_least, ..how }).map_err(|e| e.to_string())?
             }
         };

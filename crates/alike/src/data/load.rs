@@ -1,7 +1,8 @@
 //! From what a user asks for to a data set.
 
 use super::cache::{Prepared, prepare};
-use super::listing::{Entry, Listing, Part, Place, Role};
+use super::listing::{Entry, LeftOut, Listing, Part, Place, Role, Why};
+use super::source::Wish;
 use super::splits::{Lists, divide};
 use super::survey::Survey;
 use super::{
@@ -11,8 +12,9 @@ use super::{
 };
 use crate::identity::Identities;
 use crate::images::Images;
+use crate::names::{shell_path, shown};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// What happens to pictures that cannot be read.
@@ -31,6 +33,8 @@ pub enum OnError {
 pub struct Request {
     /// A name, a folder or a file.
     pub what: String,
+    /// Where it was found before, which counts for more as long as something is there.
+    pub found_at: Option<PathBuf>,
     /// How pictures are prepared; what is not said follows from the pictures.
     pub prepare: PreparationWish,
     /// How training and test are told apart; as the source says if nothing, or else by image.
@@ -45,57 +49,97 @@ pub struct Request {
     pub seed: u64,
 }
 
+impl Request {
+    /// Whether two ask for the same data, from whatever folder they were asked for.
+    pub fn is_same_as(&self, other: &Request) -> bool {
+        let (mut a, mut b) = (self.clone(), other.clone());
+        match (a.found_at.take(), b.found_at.take()) {
+            (Some(one), Some(two)) if one == two => b.what.clone_from(&a.what),
+            (Some(_), Some(_)) => return false,
+            _ => {}
+        }
+        a == b
+    }
+}
+
 impl From<&str> for Request {
     fn from(what: &str) -> Request {
         Request { what: what.to_owned(), ..Request::default() }
     }
 }
 
-/// The path that a user means by `what`, if there is one: as it stands, or in the folder of data.
-pub(super) fn path_of(what: &str, places: &Places) -> Option<PathBuf> {
-    let path = Path::new(what);
-    if path.exists() || what.contains('{') {
-        return Some(path.to_owned());
-    }
-    let name = !what.is_empty() && path.components().all(|c| matches!(c, std::path::Component::Normal(_)));
-    if name { places.folder(what) } else { None }
+/// The path that a user means, if there is one: where it was before, as it stands, or in the folder of data.
+pub(super) fn path_of(request: &Request, places: &Places) -> Option<PathBuf> {
+    let there = request.found_at.as_deref().filter(|at| source::is_there(at));
+    there.map(Path::to_owned).or_else(|| {
+        let (what, path) = (&request.what, Path::new(&request.what));
+        if source::is_there(path) {
+            return Some(path.to_owned());
+        }
+        let is_name =
+            !what.is_empty() && path.components().all(|c| matches!(c, std::path::Component::Normal(_)));
+        let folder = |name: &str| places.folder(name).filter(|f| source::is_there(f));
+        if is_name { folder(what) } else { None }
+    })
 }
 
 /// Every image of a source, before anything is decoded.
 pub fn list(request: &Request, places: &Places, progress: &mut dyn Progress) -> Result<Listing, DataError> {
-    if let Some(data) = ready_made(&request.what, places, progress)? {
+    if let Some(data) = ready_made(request, places, progress)? {
         return Ok(as_listing(&data));
     }
-    let Some(path) = path_of(&request.what, places) else { return Err(unknown(&request.what)) };
-    listed(&path, request.nested)
+    let path = path_of(request, places).ok_or_else(|| unknown(request, places))?;
+    listed(&path, Wish { nested: request.nested, column: None })
 }
 
-/// The images of a source, in an order of their own, each with a name of its own.
-fn listed(path: &Path, nested: bool) -> Result<Listing, DataError> {
-    let mut listing = source::list(path, nested)?;
+/// The images of a source, in an order of their own.
+fn listed(path: &Path, wish: Wish<'_>) -> Result<Listing, DataError> {
+    let mut listing = source::list(path, wish)?;
     listing.sort();
-    listing.number_names();
     Ok(listing)
+}
+
+/// A column of a data set's table, by the names of its images.
+///
+/// # Errors
+///
+/// If the set has no table, or the table no such column.
+pub fn column(request: &Request, places: &Places, name: &str) -> Result<HashMap<String, String>, DataError> {
+    let path = path_of(request, places).ok_or_else(|| unknown(request, places))?;
+    Ok(source::list(&path, Wish { nested: request.nested, column: Some(name) })?.values)
 }
 
 /// Sets that come as arrays of bytes.
 fn ready_made(
-    what: &str,
+    request: &Request,
     places: &Places,
     progress: &mut dyn Progress,
 ) -> Result<Option<Dataset>, DataError> {
+    let what = request.what.as_str();
     if let Some((counts, seed)) = DigitCounts::parse(what)? {
         return Ok(Some(digits(counts, seed)));
     }
     if let Some(set) = named(what) {
         return set.load(places, progress).map(Some);
     }
-    let idx = path_of(what, places)
+    let idx = path_of(request, places)
         .filter(|path| IDX_FILES.iter().any(|file| super::idx::idx_file(path, file).is_some()));
-    idx.map(|path| read_idx_folder(&path, what, None)).transpose()
+    let read = |path: PathBuf| {
+        let data = read_idx_folder(&path, what, None)?;
+        Ok(Dataset { place: std::path::absolute(path).ok(), ..data })
+    };
+    idx.map(read).transpose()
 }
 
-fn unknown(what: &str) -> DataError {
+fn unknown(request: &Request, places: &Places) -> DataError {
+    let what = request.what.as_str();
+    if let Some(before) = &request.found_at {
+        let here = std::path::absolute(what).ok();
+        let named = places.data_dir.as_ref().map(|dir| dir.join(what));
+        let mut looked: Vec<PathBuf> = [Some(before.clone()), here, named].into_iter().flatten().collect();
+        looked.dedup();
+        return DataError::Moved { what: what.to_owned(), looked };
+    }
     let known: Vec<&str> =
         NAMED.iter().map(|set| set.name).chain(KNOWN_FOLDERS.map(|f| f.0)).chain([DIGITS]).collect();
     let is_path = what.contains(['/', '\\', '.']);
@@ -135,34 +179,38 @@ fn as_listing(data: &Dataset) -> Listing {
 /// The data set that a user means.
 pub fn load(request: &Request, places: &Places, progress: &mut dyn Progress) -> Result<Dataset, DataError> {
     let plain = Request { what: request.what.clone(), seed: request.seed, ..Request::default() };
-    let as_it_is = Request { on_error: OnError::Fail, ..request.clone() } == plain;
-    if let Some(data) = ready_made(&request.what, places, progress)? {
+    let as_it_is = Request { on_error: OnError::Fail, found_at: None, ..request.clone() } == plain;
+    if let Some(data) = ready_made(request, places, progress)? {
         return if as_it_is {
             Ok(data)
         } else {
-            build(as_listing(&data), &data.origin, request, places, progress)
+            let place = data.place.clone();
+            let built = build(as_listing(&data), &data.origin, place.as_deref(), request, places, progress)?;
+            Ok(Dataset { place, ..built })
         };
     }
-    let Some(path) = path_of(&request.what, places) else { return Err(unknown(&request.what)) };
-    let listing = listed(&path, request.nested)?;
-    build(listing, &path.display().to_string(), request, places, progress)
+    let path = path_of(request, places).ok_or_else(|| unknown(request, places))?;
+    let listing = listed(&path, Wish { nested: request.nested, column: None })?;
+    let data = build(listing, &shown(&path), Some(&path), request, places, progress)?;
+    Ok(Dataset { place: std::path::absolute(&path).ok(), ..data })
 }
 
 fn build(
     mut listing: Listing,
     origin: &str,
+    path: Option<&Path>,
     request: &Request,
     places: &Places,
     progress: &mut dyn Progress,
 ) -> Result<Dataset, DataError> {
     let name = &request.what;
+    source::set_aside_classless(&mut listing);
     let mut notes = std::mem::take(&mut listing.notes);
-    if listing.ignored > 0 {
-        notes.push(ignored(listing.ignored));
-    }
+    notes.extend(listing.left_out());
     let labelled = listing.entries.iter().all(|e| e.class.is_some());
-    let (by, said) = split(&mut listing, request, labelled)?;
-    notes.push(said);
+    let (by, said) = split(&mut listing, request, path, labelled)?;
+    notes.extend(listing.left.iter().map(LeftOut::sentence));
+    notes.extend(said);
     if request.rotations && labelled {
         rotate(&mut listing.entries);
         notes.push("every class trained on is four: as it is, and turned by each quarter".into());
@@ -183,18 +231,6 @@ fn build(
     }
     let what = Named { name, origin, notes, on_error: request.on_error };
     Ok(Dataset { split: by, ..finish(&listing, preparation, what, places, progress)? })
-}
-
-/// `1 picture is` or `3 pictures are`.
-fn some(n: usize, one: &str, more: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { more })
-}
-
-fn ignored(files: usize) -> String {
-    match files {
-        1 => "a file that is no picture is ignored".to_owned(),
-        n => format!("{n} files that are no pictures are ignored"),
-    }
 }
 
 /// What a data set is called, and how it came about.
@@ -239,15 +275,16 @@ pub(super) fn finish(
         .collect();
     if once.len() < kept.len() {
         let again = kept.len() - once.len();
-        notes.push(format!(
-            "{} named a second time and counted once",
-            some(again, "picture is", "pictures are")
-        ));
+        let pictures = if again == 1 { "1 picture is" } else { &format!("{again} pictures are") };
+        notes.push(format!("{pictures} named a second time and counted once"));
     }
     let (kept, identities): (Vec<usize>, _) =
         (once.iter().map(|k| kept[*k]).collect(), identities.select(&once));
-    let classes = class_names(kept.iter().filter_map(|i| listing.entries[*i].class.as_deref()));
-    let labelled = listing.entries.iter().all(|e| e.class.is_some());
+    let mut classes = class_names(kept.iter().filter_map(|i| listing.entries[*i].class.as_deref()));
+    let labelled = !classes.is_empty();
+    if labelled && kept.iter().any(|i| listing.entries[*i].class.is_none()) {
+        classes.push(NO_CLASS.to_owned());
+    }
     let what = Gathered { name, origin, notes, labelled, preparation, classes, failures };
     Ok(gather(what, &listing.entries, &kept, (&images, &identities)))
 }
@@ -267,21 +304,32 @@ pub fn load_pictures(
 ) -> Result<Dataset, DataError> {
     let mut all = Listing::default();
     for path in paths {
-        let name = path.display().to_string();
+        let name = shown(path);
         if path.is_file() && (is_picture(&name) || !source::is_source(path)) {
             all.entries.push(Entry::new(name, Place::File(path.clone())));
             continue;
         }
         // In the source's order, which is that of a table's rows: whoever embeds a table wants its rows.
-        let mut more = source::list(path, nested)?;
-        more.number_names();
+        let mut more = source::list(path, Wish { nested, column: None })?;
+        // Whatever needs neither classes nor parts takes every picture.
+        let mut kept = Vec::new();
+        for left in std::mem::take(&mut more.left) {
+            if matches!(left.why, Why::NoClass | Why::BesideParts) {
+                more.entries.extend(left.entries);
+            } else {
+                kept.push(left.sentence());
+            }
+        }
+        more.notes.append(&mut kept);
         if more.rows.is_some() && paths.len() > 1 {
             let why = "arrays are embedded one at a time".to_owned();
             return Err(DataError::Source { path: path.clone(), why });
         }
         let before = all.archives.len() as u32;
         for entry in &mut more.entries {
-            entry.name = format!("{}/{}", name.trim_end_matches('/'), entry.name);
+            if !entry.name.starts_with('/') {
+                entry.name = format!("{}/{}", name.trim_end_matches('/'), entry.name);
+            }
             if let Place::Zip { archive, .. } | Place::Span { archive, .. } = &mut entry.place {
                 *archive += before;
             }
@@ -291,6 +339,7 @@ pub fn load_pictures(
         all.notes.append(&mut more.notes);
         all.rows = more.rows;
         all.ignored += more.ignored;
+        all.unread.merge(more.unread);
     }
     all.entries.iter_mut().for_each(|e| e.part = Some(Part::Train));
     if let Some(rows) = all.rows.as_ref().filter(|r| r.are_floats() && r.shape() != preparation.shape) {
@@ -302,13 +351,11 @@ pub fn load_pictures(
         return Err(DataError::Source { path: paths[0].clone(), why });
     }
     let mut notes = std::mem::take(&mut all.notes);
-    if all.ignored > 0 {
-        notes.push(ignored(all.ignored));
-    }
+    notes.extend(all.left_out());
     // What is embedded once need not be kept, if there is room for it.
     let small = all.entries.len() * preparation.shape.len() <= super::cache::SMALL;
     let places = if small { &Places { keep: Keep::Memory, ..places.clone() } } else { places };
-    let origin = paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", ");
+    let origin = paths.iter().map(shown).collect::<Vec<_>>().join(", ");
     finish(&all, *preparation, Named { name: &origin, origin: &origin, notes, on_error }, places, progress)
 }
 
@@ -324,27 +371,43 @@ pub(super) fn no_features(listing: &Listing, preparation: &Preparation) -> Optio
     })
 }
 
-/// Gives entries their parts; says how.
+/// Gives entries their parts; says how. `path` is where the source lies.
 pub(super) fn split(
     listing: &mut Listing,
     request: &Request,
+    path: Option<&Path>,
     labelled: bool,
-) -> Result<(Option<SplitBy>, String), DataError> {
-    let given = listing.entries.iter().any(|e| e.part.is_some());
-    let by = match &request.split {
+) -> Result<(Option<SplitBy>, Vec<String>), DataError> {
+    // Where all is for training, nothing is said of what to judge by.
+    let given = listing.entries.iter().any(|e| e.part.is_some_and(|p| p != Part::Train));
+    let mut by = match &request.split {
         Some(by) => by.clone(),
         None if given => SplitBy::Given,
         None if !labelled => {
             listing.entries.iter_mut().for_each(|e| e.part = Some(Part::Train));
-            return Ok((None, "images have no classes: all are for training, and nothing is judged".into()));
+            let said = "images have no classes: all are for training, and nothing is judged";
+            return Ok((None, vec![said.into()]));
         }
         None => "image".parse().unwrap_or(SplitBy::Given),
     };
-    if let SplitBy::Lists(Lists { folder }) = &by {
-        let path = Path::new(folder);
-        let within = Path::new(&request.what).join(folder);
-        let path = if path.is_dir() || !within.is_dir() { path.to_owned() } else { within };
-        listing.entries = source::list_classes(&listing.entries, &path)?;
+    if let SplitBy::Lists(Lists { folder }) = &mut by {
+        let here = PathBuf::from(&*folder);
+        let within = path.unwrap_or(Path::new("")).join(&*folder);
+        let is_here = here.is_dir() || !within.is_dir();
+        let lists = if is_here { here } else { within };
+        let chosen = source::list_classes(&listing.entries, &lists)?;
+        let (entries, rest) = chosen;
+        listing.entries = entries;
+        if !rest.is_empty() {
+            listing.left.push(LeftOut::of(Why::NotInLists, rest));
+        }
+        // A run finds them again from another folder. A comma would end the value.
+        if is_here
+            && let Some(whole) = std::path::absolute(&lists).ok().and_then(|l| l.to_str().map(str::to_owned))
+            && !whole.contains(',')
+        {
+            *folder = whole;
+        }
     }
     let by = by.seeded(request.seed);
     let said = divide(&mut listing.entries, &by, &request.what)?;
@@ -382,10 +445,10 @@ fn unreadable(first: &Failure, count: usize, total: usize, origin: &str) -> Data
     let see = if origin.contains(", ") {
         String::new()
     } else {
-        format!(", or see them all with: alike data stats {origin}")
+        format!(", or see them all with: alike data stats {}", shell_path(origin))
     };
     let hint = if count == total {
-        format!("None can; see why with: alike data stats {origin}")
+        format!("None can; see why with: alike data stats {}", shell_path(origin))
     } else {
         format!("Give --on-error skip to leave them out{see}")
     };
@@ -417,6 +480,9 @@ fn natural(name: &str) -> (Vec<(String, u64)>, String) {
     }
     (pieces, name.to_owned())
 }
+
+/// The name of the class of images that have none, beside others that do: what [`load_pictures`] reads may have both.
+pub const NO_CLASS: &str = "";
 
 /// What a data set is besides its images.
 struct Gathered<'a> {
@@ -451,7 +517,10 @@ fn gather(
             |map: &BTreeMap<&str, u32>, key: Option<&str>| key.and_then(|k| map.get(k)).copied().unwrap_or(0);
         Split {
             images: images.select(&rows),
-            labels: rows.iter().map(|i| of(&label, entries[*i].class.as_deref())).collect(),
+            labels: rows
+                .iter()
+                .map(|i| of(&label, entries[*i].class.as_deref().or(Some(NO_CLASS))))
+                .collect(),
             names: rows.iter().map(|i| entries[*i].name.clone()).collect(),
             groups: if grouped {
                 rows.iter().map(|i| of(&groups, entries[*i].group.as_deref())).collect()

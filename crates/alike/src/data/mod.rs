@@ -10,6 +10,7 @@ mod copies;
 mod dataset;
 mod digits;
 mod download;
+mod foreign;
 mod idx;
 mod inspect;
 mod listing;
@@ -22,6 +23,8 @@ mod progress;
 mod source;
 mod splits;
 mod survey;
+mod table;
+mod tiff;
 
 pub use again::{Of, Removed, Rows, Source};
 pub use augment::{Affine, Augment, Changes, Occasion};
@@ -29,18 +32,19 @@ pub use cache::{Keep, cached, image_cache, prepare_chunks};
 pub use copies::same_picture;
 pub use dataset::{Dataset, Failure, Split};
 pub use digits::{DIGITS, DigitCounts, digits};
+pub use foreign::{Foreign, Unread, unreadable_kind};
 pub use idx::{IDX_FILES, Idx, read as read_idx, read_folder as read_idx_folder};
 pub use inspect::{Inspection, inspect, leaks, look_alike};
-pub use listing::{Entry, Listing, Part, Role};
-pub use load::{OnError, Request, list, load, load_pictures};
+pub use listing::{Entry, LeftOut, Listing, Part, Role, Why};
+pub use load::{NO_CLASS, OnError, Request, column, list, load, load_pictures};
 pub use named::{KNOWN_FOLDERS, NAMED, NamedSet, Places, named};
 pub use one_shot::{OneShotRun, OneShotRuns, load_one_shot_runs};
 pub use picture::{Decoding, Header, Picture, PictureError, decode, header, is_picture};
 pub use prepare::{Preparation, PreparationWish, Resize};
 pub use progress::{Progress, Quiet, Unit};
-pub use source::manifest_column;
-pub use splits::{Apart, ClassError, Share, SplitBy, exclude, find_class, hold_out};
+pub use splits::{Apart, ClassError, Share, SplitBy, exclude, find_class, find_classes, hold_out};
 pub use survey::{Survey, drawn};
+pub use table::{FIRST, SAME, SECOND, Table, truth};
 
 use crate::files::FileError;
 use std::path::PathBuf;
@@ -88,6 +92,17 @@ pub enum DataError {
         hint: String,
         /// All names.
         known: String,
+    },
+    /// What a run was made from is not where it was.
+    #[error(
+        "{what} is not there any more: looked for at {}",
+        looked.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(" and at ")
+    )]
+    Moved {
+        /// As it was given.
+        what: String,
+        /// Where it was looked for.
+        looked: Vec<PathBuf>,
     },
     /// A source cannot be read.
     #[error("{} cannot be used: {why}", path.display())]

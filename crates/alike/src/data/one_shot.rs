@@ -45,10 +45,12 @@ pub fn load_one_shot_runs(
     progress: &mut dyn Progress,
 ) -> Result<OneShotRuns, DataError> {
     let wrong = |why: String| DataError::Source { path: path.to_owned(), why };
-    let mut listing = source::list(path, false)?;
+    let mut listing = source::list(path, source::Wish::default())?;
     if let Some(why) = no_features(&listing, preparation) {
         return Err(wrong(why));
     }
+    // What is support and what asks is said by the lists alone.
+    listing.entries.extend(std::mem::take(&mut listing.left).into_iter().flat_map(|l| l.entries));
     for entry in &mut listing.entries {
         let place = entry.place.clone();
         *entry = Entry { part: Some(Part::Train), ..Entry::new(entry.name.clone(), place) };

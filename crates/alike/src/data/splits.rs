@@ -27,6 +27,38 @@ pub fn find_class(dataset: &Dataset, name: &str) -> Result<u32, ClassError> {
     })
 }
 
+/// The classes that a user means by `names`, each a name or a list of names with commas between them. A name that there is whole is
+/// that class, even if it holds a comma.
+pub fn find_classes(dataset: &Dataset, names: &[String]) -> Result<Vec<String>, ClassError> {
+    let mut found: Vec<String> = Vec::new();
+    for name in names {
+        let mut rest = name.as_str();
+        loop {
+            // As much as is a name: all, or up to a comma.
+            let ends = std::iter::once(rest.len()).chain(rest.rmatch_indices(',').map(|(at, _)| at));
+            let is_class = |end: &usize| {
+                [&rest[..*end], rest[..*end].trim()].map(|n| dataset.classes.iter().any(|c| c == n))
+            };
+            let end = ends.clone().find(|end| is_class(end).contains(&true));
+            let Some(end) = end else {
+                // Nothing begins so: the shortest is what was misspelt, unless there is but one name.
+                let first = rest.split(',').next().unwrap_or(rest).trim();
+                find_class(dataset, if found.is_empty() && first.is_empty() { rest } else { first })?;
+                break;
+            };
+            let class = if is_class(&end)[0] { &rest[..end] } else { rest[..end].trim() };
+            if !found.iter().any(|f| f == class) {
+                found.push(class.to_owned());
+            }
+            match rest[end..].strip_prefix(',') {
+                Some(more) => rest = more,
+                None => break,
+            }
+        }
+    }
+    Ok(found)
+}
+
 /// The indices of the images whose class is not in `excluded`.
 pub fn exclude(labels: &[u32], excluded: &[u32]) -> Vec<usize> {
     (0..labels.len()).filter(|&i| !excluded.contains(&labels[i])).collect()
@@ -104,14 +136,26 @@ fn whole_keys(keys: &[u32], fraction: f64, (purpose, seed): (Purpose, u64)) -> V
     order.shuffle(&mut stream(seed, purpose, u64::MAX, 0));
     let most = order.len().saturating_sub(2);
     let wanted = keys.len() as f64 * fraction;
-    let (mut chosen, mut n) = (BTreeSet::new(), 0);
-    for key in order.into_iter().take(most) {
-        // A key is taken if that comes nearer to the wanted number than leaving it.
-        if n as f64 + counts[&key] as f64 / 2.0 > wanted {
-            break;
+    // A key is taken if that comes nearer to the wanted number than leaving it. The first that is not ends the draw.
+    let drawn = |pass_over: bool| {
+        let (mut chosen, mut n) = (BTreeSet::new(), 0);
+        for key in &order {
+            if chosen.len() < most && n as f64 + counts[key] as f64 / 2.0 <= wanted {
+                n += counts[key];
+                chosen.insert(*key);
+            } else if !pass_over {
+                break;
+            }
         }
-        n += counts[&key];
-        chosen.insert(key);
+        (chosen, n)
+    };
+    let (mut chosen, n) = drawn(false);
+    if 2.0 * (n as f64) < wanted {
+        // A key that is very large stood in the way: it stays. Where all are, the smallest goes.
+        chosen = drawn(true).0;
+        if chosen.is_empty() && most > 0 {
+            chosen.extend(order.iter().min_by_key(|key| counts[key]));
+        }
     }
     keys.iter().map(|key| chosen.contains(key)).collect()
 }
@@ -189,7 +233,7 @@ impl SplitBy {
 }
 
 /// Gives every entry its part; says what was done.
-pub(super) fn divide(entries: &mut [Entry], by: &SplitBy, name: &str) -> Result<String, DataError> {
+pub(super) fn divide(entries: &mut [Entry], by: &SplitBy, name: &str) -> Result<Vec<String>, DataError> {
     let refuse =
         |how: &'static str, why: &str| DataError::Split { name: name.to_owned(), how, why: why.into() };
     let number = |of: &dyn Fn(&Entry) -> Option<&String>| -> Option<Vec<u32>> {
@@ -207,37 +251,63 @@ pub(super) fn divide(entries: &mut [Entry], by: &SplitBy, name: &str) -> Result<
         }
         Err(refuse(how, &format!("the test's share is from 0 to 0.9, not {}", share.test)))
     };
-    let (marked, what) = match by {
-        SplitBy::Lists(_) => return Ok("classes are split by the lists".into()),
+    // What is held back, what it is called, and what should be said if it is little.
+    let (marked, what, share, alas) = match by {
+        SplitBy::Lists(_) => return Ok(given(entries, "classes are split by the lists")),
         SplitBy::Given => {
             if entries.iter().all(|e| e.part.is_none()) {
                 let why = "it names no parts: neither folders called train and test, nor a column 'split'";
                 return Err(refuse("as given", why));
             }
-            // What is left unsaid is trained on.
-            entries.iter_mut().for_each(|e| e.part = e.part.or(Some(Part::Train)));
-            return Ok("split as the source says".into());
+            return Ok(given(entries, "split as the source says"));
         }
         SplitBy::Image(share) => {
             check(share, "by image")?;
             let classes = number(&|e| e.class.as_ref()).unwrap_or_else(|| vec![0; entries.len()]);
-            let seed = share.seed.unwrap_or(0);
-            (share_of_each(&classes, share.test, (Purpose::Split, seed)), "a share of every class")
+            let marked = share_of_each(&classes, share.test, (Purpose::Split, share.seed.unwrap_or(0)));
+            let mut held: BTreeMap<u32, (usize, bool)> = BTreeMap::new();
+            for (class, marked) in classes.iter().zip(&marked) {
+                let (n, any) = held.entry(*class).or_default();
+                *n += 1;
+                *any |= marked;
+            }
+            let none = held.values().filter(|(_, any)| !any).count();
+            let most = held.values().map(|(n, _)| *n).max().unwrap_or(0);
+            let alas = if none == held.len() {
+                let few = if most <= 2 {
+                    format!("no class has more than {most} images")
+                } else {
+                    format!("no class has enough images for a share of {}", share.test)
+                };
+                format!(
+                    "nothing is held back for judging, because {few}; --split class holds back whole classes"
+                )
+            } else if none > 0 {
+                format!(
+                    "{none} of {} classes have too few images for one to be held back: all of theirs are trained on",
+                    held.len()
+                )
+            } else {
+                String::new()
+            };
+            (marked, "a share of every class", share, alas)
         }
         SplitBy::Class(share) => {
             check(share, "by class")?;
             let classes =
                 number(&|e| e.class.as_ref()).ok_or_else(|| refuse("by class", "it has no classes"))?;
-            let seed = share.seed.unwrap_or(0);
-            (whole_keys(&classes, share.test, (Purpose::Split, seed)), "whole classes")
+            let marked = whole_keys(&classes, share.test, (Purpose::Split, share.seed.unwrap_or(0)));
+            let alas = "no class is held back for judging, because two are the least to train on".to_owned();
+            (marked, "whole classes", share, alas)
         }
         SplitBy::Group(share) => {
             check(share, "by group")?;
             let groups = number(&|e| e.group.as_ref());
             let why = "not every image has a group; a manifest's column 'group' gives them";
             let groups = groups.ok_or_else(|| refuse("by group", why))?;
-            let seed = share.seed.unwrap_or(0);
-            (whole_keys(&groups, share.test, (Purpose::Split, seed)), "whole groups")
+            let marked = whole_keys(&groups, share.test, (Purpose::Split, share.seed.unwrap_or(0)));
+            let alas = "no group is held back for judging, because two are the least to train on".to_owned();
+            (marked, "whole groups", share, alas)
         }
     };
     let test = marked.iter().filter(|m| **m).count();
@@ -245,12 +315,55 @@ pub(super) fn divide(entries: &mut [Entry], by: &SplitBy, name: &str) -> Result<
         entry.part = Some(if *test { Part::Test } else { Part::Train });
         entry.role = Role::Both;
     }
-    Ok(format!(
+    let mut said = vec![format!(
         "{what} held back for judging: {test} of {} images (--split {})",
         marked.len(),
-        text::write(by)
-    ))
+        crate::names::shell(text::write(by))
+    )];
+    let by_image = matches!(by, SplitBy::Image(_));
+    if share.test > 0.0 && !alas.is_empty() && (test == 0 || by_image) {
+        said.push(alas);
+    }
+    Ok(said)
 }
+
+/// Parts as the source has them.
+fn given(entries: &mut [Entry], how: &str) -> Vec<String> {
+    let mut said = vec![how.to_owned()];
+    // What is left unsaid is trained on.
+    let unsaid = entries.iter().filter(|e| e.part.is_none()).count();
+    if unsaid > 0 {
+        entries.iter_mut().for_each(|e| e.part = e.part.or(Some(Part::Train)));
+        said.push(format!("{unsaid} images of which it says no part are trained on"));
+    }
+    let count = |entries: &[Entry], part| entries.iter().filter(|e| e.part == Some(part)).count();
+    let (judged, validation) = (count(entries, Part::Test), count(entries, Part::Validation));
+    if judged == 0 && validation > 0 {
+        entries
+            .iter_mut()
+            .filter(|e| e.part == Some(Part::Validation))
+            .for_each(|e| e.part = Some(Part::Test));
+        said.push(format!(
+            "there is no test part: the {validation} images of val are judged by, and none watches training unless --validate says so"
+        ));
+    }
+    // Defects, say, of which there is nothing to train on.
+    let classes = |test: bool| -> BTreeSet<&str> {
+        let of = entries.iter().filter(|e| (e.part == Some(Part::Test)) == test);
+        of.filter_map(|e| e.class.as_deref()).collect()
+    };
+    let (trained, tested) = (classes(false), classes(true));
+    let alone: Vec<&str> = tested.difference(&trained).copied().collect();
+    if !alone.is_empty() && !trained.is_disjoint(&tested) {
+        let more = if alone.len() > NAMED { ", ..." } else { "" };
+        let names = alone[..alone.len().min(NAMED)].join(", ");
+        said.push(format!("classes that are judged by but not trained on: {} ({names}{more})", alone.len()));
+    }
+    said
+}
+
+/// Names of classes in a sentence.
+const NAMED: usize = 5;
 
 #[cfg(test)]
 mod tests {
@@ -300,7 +413,7 @@ mod tests {
         let test = |all: &[Entry], class: &str| {
             all.iter().filter(|e| e.part == Some(Part::Test) && e.class.as_deref() == Some(class)).count()
         };
-        let said = divide(&mut all, &"image:test=0.2,seed=3".parse().unwrap(), "x").unwrap();
+        let said = divide(&mut all, &"image:test=0.2,seed=3".parse().unwrap(), "x").unwrap().join("; ");
         assert_eq!([test(&all, "a"), test(&all, "b"), test(&all, "c")], [4, 6, 10]);
         assert!(said.contains("20 of 100") && said.contains("image:seed=3,test=0.2"), "{said}");
         divide(&mut all, &"class:test=0.3".parse().unwrap(), "x").unwrap();
@@ -311,5 +424,76 @@ mod tests {
         assert!(why.contains("column 'group'"), "{why}");
         let mut bare = entries(&["a", "a"]);
         assert!(divide(&mut bare, &SplitBy::Given, "x").unwrap_err().to_string().contains("no parts"));
+    }
+
+    #[test]
+    fn one_giant_class_does_not_keep_the_others_from_being_held_back() {
+        for seed in 0..40 {
+            let mut all = entries(
+                &[vec!["giant"; 900], vec!["a"; 30], vec!["b"; 30], vec!["c"; 20], vec!["d"; 20]].concat(),
+            );
+            let by = format!("class:test=0.05,seed={seed}").parse().unwrap();
+            divide(&mut all, &by, "x").unwrap();
+            let test: Vec<&str> = all
+                .iter()
+                .filter(|e| e.part == Some(Part::Test))
+                .filter_map(|e| e.class.as_deref())
+                .collect();
+            assert!(
+                (20..=75).contains(&test.len()) && !test.contains(&"giant"),
+                "seed {seed}: {}",
+                test.len()
+            );
+        }
+        // Where every class is too large for the share, the smallest.
+        let mut all = entries(&[vec!["a"; 10], vec!["b"; 9], vec!["c"; 8]].concat());
+        divide(&mut all, &"class:test=0.01".parse().unwrap(), "x").unwrap();
+        assert!(all.iter().all(|e| (e.part == Some(Part::Test)) == (e.class.as_deref() == Some("c"))));
+    }
+
+    #[test]
+    fn where_nothing_can_be_held_back_a_sentence_says_why() {
+        let said = |classes: &[&str], by: &str| {
+            divide(&mut entries(classes), &by.parse().unwrap(), "x").unwrap().join("; ")
+        };
+        let two = said(&["a", "a", "b", "b"], "image");
+        assert!(two.contains("no class has more than 2 images; --split class"), "{two}");
+        let some = said(&[vec!["a"; 9], vec!["b"; 2]].concat(), "image");
+        assert!(some.contains("1 of 2 classes have too few images"), "{some}");
+        assert!(said(&["a", "a", "b", "b"], "class").contains("two are the least"));
+        assert!(!said(&["a", "a", "b", "b"], "image:test=0").contains("nothing is held back"));
+    }
+
+    #[test]
+    fn val_judges_where_there_is_no_test_and_what_is_judged_alone_is_said() {
+        let mut all = entries(&["good", "good", "good", "bad"]);
+        for (e, p) in all.iter_mut().zip([Part::Train, Part::Train, Part::Validation, Part::Validation]) {
+            e.part = Some(p);
+        }
+        let said = divide(&mut all, &SplitBy::Given, "x").unwrap().join("; ");
+        assert_eq!(all.iter().filter(|e| e.part == Some(Part::Test)).count(), 2);
+        assert!(
+            said.contains("the 2 images of val are judged by") && said.contains("not trained on: 1 (bad)"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_class_is_meant_by_its_whole_name_before_a_list_is() {
+        let data = |classes: &[&str]| {
+            let none = || Split::new(Images::new(Shape { h: 1, w: 1, c: 1 }, Vec::new()), Vec::new());
+            Dataset::new("d", "d", classes.iter().map(|c| (*c).to_owned()).collect(), none(), none())
+        };
+        let d = data(&["cat, domestic", "dog", "it's", " x", "a", "b,c", "a,b", ""]);
+        let find =
+            |names: &[&str]| find_classes(&d, &names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>());
+        assert_eq!(find(&["cat, domestic"]).unwrap(), ["cat, domestic"]);
+        assert_eq!(find(&["dog, it's", "dog"]).unwrap(), ["dog", "it's"]);
+        assert_eq!(find(&["dog,cat, domestic,a"]).unwrap(), ["dog", "cat, domestic", "a"]);
+        assert!(find(&["a,b,c"]).unwrap_err().to_string().contains("no class 'c'"));
+        assert_eq!(find(&[" x"]).unwrap(), [" x"]);
+        let why = find(&["dogg"]).unwrap_err().to_string();
+        assert!(why.contains("no class 'dogg'") && why.contains("did you mean 'dog'"), "{why}");
+        assert!(find(&["dog,cta"]).unwrap_err().to_string().contains("no class 'cta'"));
     }
 }

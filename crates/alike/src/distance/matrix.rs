@@ -83,6 +83,10 @@ impl Side {
         &self.rows[i * self.pitch..][..self.d]
     }
 
+    fn padded_row(&self, i: usize) -> &[f32] {
+        &self.rows[i * self.pitch..][..self.pitch]
+    }
+
     /// Adds `scale` times the gradient of the vectors, given that of the rows.
     pub(crate) fn add_gradient(&self, rows: &[f32], scale: f64, into: &mut [f32]) {
         for (i, (to, g)) in into.chunks_exact_mut(self.d).zip(rows.chunks_exact(self.pitch)).enumerate() {
@@ -167,12 +171,8 @@ impl<'a> Matrix<'a> {
                     self.tier.widen(&products[..m], -1.0, offset, out);
                     if self.distance.of_directions() && self.tier.any_below(out, CLOSE) {
                         for (j, d) in out.iter_mut().enumerate().filter(|(_, d)| **d < CLOSE) {
-                            let dot: f64 = a
-                                .row(i)
-                                .iter()
-                                .zip(r.row(j))
-                                .map(|(x, y)| f64::from(*x) * f64::from(*y))
-                                .sum();
+                            // Summed as the squares are, so that equal directions are at distance zero.
+                            let dot = self.tier.dot_wide(a.padded_row(i), r.padded_row(j));
                             *d = offset - dot / (a.squares[i] * r.squares[j]).sqrt();
                         }
                     }
@@ -350,6 +350,99 @@ mod tests {
                 right.add_gradient(&dr, 1.0, &mut found.1);
                 for (a, b) in found.0.iter().chain(&found.1).zip(expected.0.iter().chain(&expected.1)) {
                     assert!((a - b).abs() < 2e-3 * b.abs().max(1.0), "{distance}, {tier:?}: {a} {b}");
+                }
+            }
+        }
+    }
+
+    /// In doubles and by definition, with directions of vectors that have one.
+    fn plain(distance: Distance, a: &[f32], b: &[f32]) -> f64 {
+        let wide = |v: &[f32]| v.iter().map(|x| f64::from(*x)).collect::<Vec<f64>>();
+        let length = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
+        let direction = |v: &[f64]| v.iter().map(|x| x / length(v).max(COSINE_EPS)).collect::<Vec<f64>>();
+        let square = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| (x - y).powi(2)).sum::<f64>();
+        let (a, b) = (wide(a), wide(b));
+        let (u, v) = (direction(&a), direction(&b));
+        let variance = |x: Vec<f64>| {
+            let mean = x.iter().sum::<f64>() / x.len() as f64;
+            x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (x.len() as f64 - 1.0)
+        };
+        match distance {
+            Distance::Euclidean => square(&a, &b).sqrt(),
+            Distance::SquaredEuclidean => square(&a, &b),
+            Distance::Chord => square(&u, &v).sqrt(),
+            Distance::SquaredChord => square(&u, &v),
+            Distance::Cosine if length(&a) == 0.0 || length(&b) == 0.0 => 1.0,
+            Distance::Cosine => square(&u, &v) / 2.0,
+            Distance::Dot => -a.iter().zip(&b).map(|(x, y)| x * y).sum::<f64>(),
+            Distance::Snr => variance(u.iter().zip(&v).map(|(x, y)| x - y).collect()) / variance(u).max(1e-8),
+            Distance::Lp(p) => {
+                a.iter().zip(&b).map(|(x, y)| (x - y).abs().powf(p)).sum::<f64>().powf(1.0 / p)
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(60))]
+        /// One pair, the matrix and the definition, for equal, opposite, zero, near, long and short vectors and offsets.
+        #[test]
+        fn pairs_and_matrices_agree_at_all_lengths(
+            seed: u32,
+            d in proptest::sample::select(vec![2usize, 8, 64, 300]),
+            scale in proptest::sample::select(vec![1e-4f32, 1.0, 1e4, 1e12]),
+            offset in proptest::sample::select(vec![0f32, 1.0, 100.0]),
+        ) {
+            let n = 10;
+            let noise = |i: usize| {
+                let x = (i as u32).wrapping_mul(0x9e37_79b9).wrapping_add(seed);
+                ((x ^ x >> 15).wrapping_mul(0x85eb_ca6b) >> 8) as f32 / (1u32 << 23) as f32 - 1.0
+            };
+            let mut x: Vec<f32> = (0..n * d).map(|i| scale * (offset + noise(i))).collect();
+            let (first, rest) = x.split_at_mut(d);
+            rest[..d].copy_from_slice(first);
+            rest[d..2 * d].iter_mut().zip(&*first).for_each(|(to, v)| *to = -v);
+            rest[2 * d..3 * d].fill(0.0);
+            rest[3 * d..4 * d].iter_mut().zip(&*first).for_each(|(to, v)| *to = v * 3.0);
+            rest[4 * d..5 * d].iter_mut().zip(&*first).for_each(|(to, v)| *to = v * 1.001);
+            // A signal that is all but constant is a difference of nearly equal numbers by its definition.
+            let told = |d: &Distance| offset == 0.0 || *d != Distance::Snr;
+            for distance in Distance::NAMED.map(|(_, d)| d).into_iter().chain([Distance::Lp(3.0)]).filter(told) {
+                for tier in Tier::available() {
+                    let side = Side::new(tier, distance, &x, d);
+                    let matrix = Matrix::new(tier, distance, &side, &side);
+                    let (mut block, mut distances) = (Block::default(), vec![0.0; n * n]);
+                    matrix.distances(0..n, &mut block, &mut distances);
+                    for i in 0..n {
+                        for j in 0..n {
+                            let (a, b) = (&x[i * d..][..d], &x[j * d..][..d]);
+                            let (one, of_matrix) = (distance.between(a, b), distances[i * n + j]);
+                            let exact = plain(distance, a, b);
+                            let size = f64::from(scale) * f64::from(1.0 + offset) * (d as f64).sqrt();
+                            // What f32 makes of the numbers that each is made from.
+                            let (within, floor) = match distance {
+                                Distance::Dot => (1e-6, 1e-6 * size * size),
+                                Distance::Euclidean => (1e-4, 1.1e-6 * (d as f64).sqrt() + 1e-7 * size),
+                                Distance::SquaredEuclidean => (1e-4, 1e-12 * size * size),
+                                Distance::Snr => (1e-3, 1e-5),
+                                Distance::Lp(_) => (1e-9, 0.0),
+                                _ => (1e-4, 2e-6),
+                            };
+                            let near = |v: f64| (v - exact).abs() <= within * exact.abs() + floor;
+                            proptest::prop_assert!(
+                                near(of_matrix), "{} {:?} {},{}: {} for {}", distance, tier, i, j, of_matrix, exact
+                            );
+                            // A single pair is in doubles, but for PyTorch's constant.
+                            let floor = if distance == Distance::Euclidean { floor } else { 1e-9 * exact.abs() + 1e-13 * size * size };
+                            let floor = if distance == Distance::Snr { 1e-6 * exact.abs() + 1e-9 } else { floor };
+                            proptest::prop_assert!(
+                                (one - exact).abs() <= floor.max(1e-12), "{} {},{}: {} for {}", distance, i, j, one, exact
+                            );
+                            let zero = a.iter().all(|v| *v == 0.0);
+                            if a == b && !zero && ![Distance::Dot, Distance::Euclidean].contains(&distance) {
+                                proptest::prop_assert_eq!((one, of_matrix), (0.0, 0.0), "{}", distance);
+                            }
+                        }
+                    }
                 }
             }
         }

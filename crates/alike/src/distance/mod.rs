@@ -15,16 +15,18 @@ pub enum Distance {
     Euclidean,
     /// `|a - b|^2`.
     SquaredEuclidean,
-    /// `|a/|a| - b/|b||`, from 0 to 2: the reference library's `LpDistance()`.
+    /// `|a/|a| - b/|b||`, from 0 to 2: the reference library's `LpDistance()`. A zero vector has no direction and is at distance
+    /// 1 from all that have one.
     Chord,
-    /// The chord's square: `2 (1 - cos(a, b))`.
+    /// The chord's square: `2 (1 - cos(a, b))` of vectors that are not zero.
     SquaredChord,
     /// `1 - cos(a, b)`; a zero vector is at distance 1 from all.
     Cosine,
     /// `-a . b`.
     Dot,
     /// `var(a - b) / var(a)`, variances over coordinates: noise to signal, of vectors scaled to length 1 as the reference
-    /// library does. Not symmetric: `a` is the anchor (Yuan et al. 2019, <https://arxiv.org/abs/1904.02616>).
+    /// library does. Not symmetric: `a` is the anchor (Yuan et al. 2019, <https://arxiv.org/abs/1904.02616>). The variance of an
+    /// anchor counts as no less than 1e-8: one without any has no signal.
     Snr,
     /// `sum |a - b|^p` to the power `1/p`, `p` at least 1.
     Lp(f64),
@@ -34,6 +36,8 @@ pub enum Distance {
 const EUCLIDEAN_EPS: f32 = 1e-6;
 /// A cosine is taken over norms of at least this, as in PyTorch's `cosine_similarity`.
 pub(crate) const COSINE_EPS: f64 = 1e-8;
+/// An anchor's signal is at least this.
+const SIGNAL_EPS: f64 = 1e-8;
 
 impl Distance {
     /// Those with a name of their own.
@@ -58,15 +62,30 @@ impl Distance {
         match self {
             Distance::Euclidean => square_sum(a, b, EUCLIDEAN_EPS).sqrt(),
             Distance::SquaredEuclidean => square_sum(a, b, 0.0),
-            Distance::Cosine => 1.0 - cosine(a, b).0,
-            Distance::SquaredChord => 2.0 * (1.0 - cosine(a, b).0),
-            Distance::Chord => (2.0 * (1.0 - cosine(a, b).0)).max(0.0).sqrt(),
+            Distance::Cosine => {
+                let cos = cosine(a, b).0;
+                // One less what is nearly one is half a square, of which nothing is lost.
+                if cos > 0.9 { chord_square(a, b) / 2.0 } else { 1.0 - cos }
+            }
+            Distance::SquaredChord => chord_square(a, b),
+            Distance::Chord => chord_square(a, b).sqrt(),
             Distance::Dot => -dot(a, b),
             Distance::Snr => {
                 let ((a, _), (b, _)) = (direction(a), direction(b));
-                variance(a.iter().zip(&b).map(|(x, y)| x - y)) / variance(a.iter().copied())
+                variance(a.iter().zip(&b).map(|(x, y)| x - y)) / variance(a.iter().copied()).max(SIGNAL_EPS)
             }
-            Distance::Lp(p) => differences(a, b).map(|d| d.abs().powf(p)).sum::<f64>().powf(1.0 / p),
+            Distance::Lp(p) => {
+                let sum = differences(a, b).map(|d| d.abs().powf(p)).sum::<f64>();
+                if sum.is_normal() {
+                    return sum.powf(1.0 / p);
+                }
+                // Powers that leave the numbers stay among them as shares of the largest.
+                let most = differences(a, b).map(f64::abs).fold(0.0, f64::max);
+                if most == 0.0 || !most.is_finite() {
+                    return sum.powf(1.0 / p);
+                }
+                most * differences(a, b).map(|d| (d.abs() / most).powf(p)).sum::<f64>().powf(1.0 / p)
+            }
         }
     }
 
@@ -116,6 +135,9 @@ impl Distance {
                 let mean = u.iter().sum::<f64>() / n;
                 let gap = mean - v.iter().sum::<f64>() / n;
                 let signal = variance(u.iter().copied());
+                // Below the floor the signal is a constant.
+                let own = if signal > SIGNAL_EPS { 1.0 } else { 0.0 };
+                let signal = signal.max(SIGNAL_EPS);
                 let d = variance(u.iter().zip(&v).map(|(x, y)| x - y)) / signal;
                 let factor = 2.0 * weight / ((n - 1.0) * signal);
                 let noise = |k: usize| u[k] - v[k] - gap;
@@ -126,7 +148,7 @@ impl Distance {
                         *to += ((g(k) - along * u[k]) / length) as f32;
                     }
                 };
-                across(&|k| factor * (noise(k) - d * (u[k] - mean)), &u, na, da);
+                across(&|k| factor * (noise(k) - own * d * (u[k] - mean)), &u, na, da);
                 across(&|k| -factor * noise(k), &v, nb, db);
             }
             Distance::Lp(p) => {
@@ -192,6 +214,12 @@ fn differences<'a>(a: &'a [f32], b: &'a [f32]) -> impl ExactSizeIterator<Item = 
     a.iter().zip(b).map(|(x, y)| f64::from(*x) - f64::from(*y))
 }
 
+/// The square of the difference of two directions.
+fn chord_square(a: &[f32], b: &[f32]) -> f64 {
+    let (na, nb) = (dot(a, a).sqrt().max(COSINE_EPS), dot(b, b).sqrt().max(COSINE_EPS));
+    a.iter().zip(b).map(|(x, y)| (f64::from(*x) / na - f64::from(*y) / nb).powi(2)).sum()
+}
+
 /// A vector's direction, and its length.
 fn direction(a: &[f32]) -> (Vec<f64>, f64) {
     let length = dot(a, a).sqrt().max(COSINE_EPS);
@@ -255,14 +283,35 @@ mod tests {
     #[test]
     fn the_zero_vector_has_finite_distances_and_gradients() {
         let (a, b) = ([0.0f32; 3], [0.0, 1.0, 0.0]);
-        // A vector without variance has no signal: there SNR is not defined.
-        for distance in Distance::NAMED.map(|(_, d)| d).into_iter().filter(|d| *d != Distance::Snr) {
+        for distance in Distance::NAMED.map(|(_, d)| d) {
             for other in [a, b] {
                 let (mut da, mut db) = ([0.0; 3], [0.0; 3]);
                 distance.add_gradient(&a, &other, 1.0, &mut da, &mut db);
                 assert!(distance.between(&a, &other).is_finite());
                 assert!(da.iter().chain(&db).all(|v| v.is_finite()), "{distance:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_zero_vector_is_at_distance_one_from_every_direction() {
+        let (zero, unit, long) = ([0.0f32; 3], [0.0, 1.0, 0.0], [3e4f32, 4e4, 0.0]);
+        for distance in [Distance::Chord, Distance::SquaredChord, Distance::Cosine] {
+            for other in [unit, long] {
+                let (one, two) = (distance.between(&zero, &other), distance.between(&other, &zero));
+                assert!((one - 1.0).abs() < 1e-12 && (two - 1.0).abs() < 1e-12, "{distance}: {one} {two}");
+            }
+        }
+        assert_eq!(Distance::Chord.between(&zero, &zero), 0.0);
+    }
+
+    /// Powers that overflow or vanish are taken of shares.
+    #[test]
+    fn high_powers_stay_among_the_numbers() {
+        for scale in [1e-4f32, 1.0, 1e4, 1e30] {
+            let (a, b) = ([scale, 2.0 * scale, 0.0], [0.0, -scale, 0.0]);
+            let far = Distance::Lp(1000.0).between(&a, &b);
+            assert!((far / f64::from(3.0 * scale) - 1.0).abs() < 1e-6, "{scale}: {far}");
         }
     }
 

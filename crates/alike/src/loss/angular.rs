@@ -1,7 +1,7 @@
 //! The angular loss.
 
 use super::math::log_sum_exp;
-use super::reduce::Elements;
+use super::reduce::{Elements, pair_counts};
 use super::whole::{Whole, WholeLoss, WholeOut};
 use serde::{Deserialize, Serialize};
 
@@ -39,14 +39,14 @@ impl WholeLoss for Angular {
         }
         all.each_row(|row| {
             let a = row.anchor;
-            for p in row.positives.iter().map(|p| *p as usize) {
+            for (p, pairs) in row.positives.iter().map(|p| *p as usize).zip(pair_counts(row.positives)) {
                 let own = by_pair * (1.0 - all.d(a, p));
                 // A positive outside the batch has no row; its cosines to others are not at hand.
                 let partner = if within { p } else { a };
                 let logit = |n: usize| by_negative * ((1.0 - all.d(a, n)) + (1.0 - all.d(partner, n))) - own;
                 let others = || (0..all.m).filter(|n| labels[*n] != row.label);
                 let sum = log_sum_exp(others().map(logit), true);
-                let weight = out.element(0, sum, row.label, row.positives.len());
+                let weight = out.element(0, sum, row.label, pairs);
                 if weight == 0.0 {
                     continue;
                 }

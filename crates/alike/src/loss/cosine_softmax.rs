@@ -41,7 +41,6 @@ impl RowLoss for CosineSoftmax<'_> {
             return self.plain(scale, row, out);
         }
         let target = row.label as usize;
-        let mut target_slope = 1.0;
         let vector = |class: usize| {
             class * self.centers + nearest(&row.distances[class * self.centers..][..self.centers])
         };
@@ -51,24 +50,22 @@ impl RowLoss for CosineSoftmax<'_> {
                 scale * row.length * if classes { row.reference_lengths[vector] } else { 1.0 }
             }
         };
-        let mut logit = |class: usize| {
+        let (target_cos, target_slope) = (self.target)(1.0 - row.distances[vector(target)]);
+        let logit = |class: usize| {
             let vector = vector(class);
-            let mut cos = 1.0 - row.distances[vector];
-            if class == target {
-                (cos, target_slope) = (self.target)(cos);
-            }
-            scale_of(vector) * cos
+            scale_of(vector) * if class == target { target_cos } else { 1.0 - row.distances[vector] }
         };
         let classes = row.distances.len() / self.centers;
         let own = logit(target);
         let all = out.log_sum_exp(0, (0..classes).map(logit), false);
-        let weight = row.weight * out.element(0, row.weight * (all - own));
+        let (value, rest) = out.target_loss(0, target, all - own);
+        let weight = row.weight * out.element(0, row.weight * value);
         if weight == 0.0 {
             return;
         }
         for class in 0..classes {
             let is_target = class == target;
-            let by_logit = weight * (f64::from(out.shares(0)[class]) - if is_target { 1.0 } else { 0.0 });
+            let by_logit = weight * if is_target { -rest } else { f64::from(out.shares(0)[class]) };
             let vector = vector(class);
             let scale = scale_of(vector);
             out.slopes[vector] -= by_logit * scale * if is_target { target_slope } else { 1.0 };
@@ -92,14 +89,15 @@ impl CosineSoftmax<'_> {
         out.narrow_logits(0, row.distances, -scale, scale);
         out.logits(0)[target] = (scale * cos) as f32;
         let all = out.soften(0, false);
-        let weight = row.weight * out.element(0, row.weight * (all - scale * cos));
+        let (value, rest) = out.target_loss(0, target, all - scale * cos);
+        let weight = row.weight * out.element(0, row.weight * value);
         if weight == 0.0 {
             return;
         }
         let factor = weight * scale;
-        let own = f64::from(out.shares(0)[target]);
+        let before = out.slopes[target];
         out.add_shares(0, -factor);
-        out.slopes[target] -= factor * ((own - 1.0) * slope - own);
+        out.slopes[target] = before + factor * rest * slope;
     }
 }
 

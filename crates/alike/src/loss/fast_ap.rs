@@ -51,17 +51,19 @@ impl RowLoss for FastAp {
         let (pos, neg) = (histogram(row.positives), histogram(row.negatives));
         let n = row.positives.len() as f64;
         // Running sums: positives up to a bin, and all.
-        let (mut sums, mut own, mut all) = (Vec::with_capacity(edges), 0.0, 0.0);
-        let mut precision = 0.0;
+        let (mut sums, mut own, mut others) = (Vec::with_capacity(edges), 0.0, 0.0);
+        // What precision lacks of one, which is exactly nothing where no negative comes before a positive.
+        let mut lack = 0.0;
         for (p, q) in pos.iter().zip(&neg) {
             own += p;
-            all += p + q;
+            others += q;
+            let all = own + others;
             sums.push((own, all));
             if *p > 0.0 && all > 0.0 {
-                precision += p * own / all;
+                lack += p * others / all;
             }
         }
-        let weight = row.weight * out.element(0, row.weight * (1.0 - precision / n)) / n;
+        let weight = row.weight * out.element(0, row.weight * (lack / n)) / n;
         if weight == 0.0 {
             return;
         }

@@ -1,6 +1,6 @@
 //! The instance loss.
 
-use super::math::log_sum_exp;
+use super::math::{cross_entropy, log_sum_exp, sigmoid};
 use super::row::{Row, RowLoss, RowOut};
 use serde::{Deserialize, Serialize};
 
@@ -26,14 +26,18 @@ impl RowLoss for Instance {
     fn row(&self, row: &Row<'_>, out: &mut RowOut<'_>) {
         let Some(itself) = row.itself else { return };
         let logit = |d: &f64| self.gamma * (1.0 - d);
-        let all = log_sum_exp(row.distances.iter().map(logit), false);
-        let weight = self.gamma * out.element(0, all - logit(&row.distances[itself]));
+        let own = logit(&row.distances[itself]);
+        let apart = row.distances.iter().enumerate().filter(|(j, _)| *j != itself);
+        let others = log_sum_exp(apart.map(|(_, d)| logit(d)), false);
+        let value = cross_entropy(own, others);
+        let all = own + value;
+        let weight = self.gamma * out.element(0, value);
         if weight == 0.0 {
             return;
         }
         for (j, d) in row.distances.iter().enumerate() {
-            let target = if j == itself { 1.0 } else { 0.0 };
-            out.slope(j as u32, weight * (target - (logit(d) - all).exp()));
+            let slope = if j == itself { sigmoid(others - own) } else { -(logit(d) - all).exp() };
+            out.slope(j as u32, weight * slope);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The intra-pair variance loss.
 
-use super::reduce::Elements;
+use super::reduce::{Elements, pair_counts};
 use super::whole::{Whole, WholeLoss, WholeOut};
 use serde::{Deserialize, Serialize};
 
@@ -35,12 +35,10 @@ impl WholeLoss for IntraPairVariance {
     fn whole(&self, all: &Whole<'_>, out: &mut WholeOut<'_>) {
         let (mut positives, mut negatives) = (Vec::new(), Vec::new());
         all.each_row(|row| {
-            positives.extend(
-                row.positives.iter().map(|p| (row.anchor, *p as usize, row.label, row.positives.len())),
-            );
-            negatives.extend(
-                row.negatives.iter().map(|n| (row.anchor, *n as usize, row.label, row.negatives.len())),
-            );
+            for (pairs, list) in [(&mut positives, row.positives), (&mut negatives, row.negatives)] {
+                let counts = list.iter().zip(pair_counts(list));
+                pairs.extend(counts.map(|(j, count)| (row.anchor, *j as usize, row.label, count)));
+            }
         });
         let cos = |i: usize, j: usize| 1.0 - all.d(i, j);
         for (term, pairs, sign, slack) in

@@ -1,7 +1,7 @@
 //! The lifted structure loss.
 
 use super::math::log_sum_exp;
-use super::reduce::Elements;
+use super::reduce::{Elements, pair_counts};
 use super::whole::{Whole, WholeLoss, WholeOut};
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +34,7 @@ impl WholeLoss for LiftedStructure {
         }
         all.each_row(|row| {
             let a = row.anchor;
-            for p in row.positives.iter().map(|p| *p as usize) {
+            for (p, pairs) in row.positives.iter().map(|p| *p as usize).zip(pair_counts(row.positives)) {
                 // References outside the batch are no anchors and have no negatives of their own.
                 let partner = (all.batch.references.is_none() && p != a).then_some(p);
                 let both = || {
@@ -46,7 +46,7 @@ impl WholeLoss for LiftedStructure {
                 let push = |(i, n): (usize, usize)| self.neg_margin - all.d(i, n);
                 let pushes = log_sum_exp(both().map(push), false);
                 let value = (pushes + all.d(a, p) - self.pos_margin).max(0.0);
-                let weight = value * out.element(0, value * value / 2.0, row.label, row.positives.len());
+                let weight = value * out.element(0, value * value / 2.0, row.label, pairs);
                 if weight == 0.0 {
                     continue;
                 }

@@ -17,6 +17,14 @@ pub(super) fn softplus(x: f64) -> f64 {
     x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
 
+/// `log(exp(own) + exp(others)) - own`: minus the logarithm of a target's share in a softmax, given its logit and the
+/// [`log_sum_exp`] of all others. The target is not subtracted from a sum that it is part of, so nothing remains of nothing: where
+/// the others are too little to be felt beside it in doubles, as where there are none, the loss is zero.
+pub(super) fn cross_entropy(own: f64, others: f64) -> f64 {
+    let value = softplus(others - own);
+    if value < f64::EPSILON / 2.0 { 0.0 } else { value }
+}
+
 /// `1 / (1 + exp(-x))`.
 pub(super) fn sigmoid(x: f64) -> f64 {
     if x >= 0.0 { 1.0 / (1.0 + (-x).exp()) } else { x.exp() / (1.0 + x.exp()) }
@@ -25,6 +33,17 @@ pub(super) fn sigmoid(x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_target_without_others_costs_exactly_nothing() {
+        for own in [-1e5, -3.3, 0.0, 0.1, 14.285_714_285_714_286, 1e5] {
+            assert_eq!(cross_entropy(own, f64::NEG_INFINITY), 0.0);
+            assert_eq!(cross_entropy(own, own - 40.0), 0.0);
+            assert!((cross_entropy(own, own - 20.0) / (-20f64).exp() - 1.0).abs() < 1e-8);
+            assert!((cross_entropy(own, own) - 2f64.ln()).abs() < 1e-12);
+        }
+        assert!(cross_entropy(f64::NAN, 0.0).is_nan());
+    }
 
     #[test]
     fn sums_of_exponentials_neither_overflow_nor_vanish() {

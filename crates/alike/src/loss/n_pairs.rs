@@ -1,6 +1,6 @@
 //! The N-pairs loss.
 
-use super::math::log_sum_exp;
+use super::math::{cross_entropy, log_sum_exp, sigmoid};
 use super::whole::{Whole, WholeLoss, WholeOut};
 use serde::{Deserialize, Serialize};
 
@@ -20,11 +20,15 @@ impl WholeLoss for NPairs {
         });
         for (label, a, own) in &pairs {
             let logit = |p: usize| -all.d(*a, p);
-            let sum = log_sum_exp(pairs.iter().map(|(_, _, p)| logit(*p)), false);
-            let weight = out.element(0, sum - logit(*own), *label, 1);
+            let others =
+                log_sum_exp(pairs.iter().filter(|(l, ..)| l != label).map(|(_, _, p)| logit(*p)), false);
+            let value = cross_entropy(logit(*own), others);
+            let weight = out.element(0, value, *label, 1);
+            let sum = logit(*own) + value;
             for (other, _, p) in &pairs {
-                let target = if other == label { 1.0 } else { 0.0 };
-                out.slope(*a, *p, weight * (target - (logit(*p) - sum).exp()));
+                let slope =
+                    if other == label { sigmoid(others - logit(*p)) } else { -(logit(*p) - sum).exp() };
+                out.slope(*a, *p, weight * slope);
             }
         }
     }

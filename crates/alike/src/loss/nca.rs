@@ -1,6 +1,6 @@
 //! Neighbourhood components analysis, over a batch or over proxies.
 
-use super::math::log_sum_exp;
+use super::math::{cross_entropy, log_sum_exp, sigmoid};
 use super::row::{Row, RowLoss, RowOut, TupleUse};
 use serde::{Deserialize, Serialize};
 
@@ -26,19 +26,20 @@ impl RowLoss for Nca {
         let scale = self.softmax_scale;
         let logit = |j: &u32| -scale * row.d(*j);
         let own = log_sum_exp(row.positives.iter().map(logit), false);
-        let all = log_sum_exp(row.positives.iter().chain(row.negatives).map(logit), false);
-        if own - all < -700.0 || row.positives.is_empty() {
+        let others = log_sum_exp(row.negatives.iter().map(logit), false);
+        let value = cross_entropy(own, others);
+        if value > 700.0 || row.positives.is_empty() {
             // A share of zero has no logarithm.
             return;
         }
-        let weight = row.weight * out.element(0, row.weight * (all - own));
+        let weight = row.weight * out.element(0, row.weight * value);
         if weight == 0.0 {
             return;
         }
         for p in row.positives {
-            let logit = logit(p);
-            out.slope(*p, weight * scale * ((logit - own).exp() - (logit - all).exp()));
+            out.slope(*p, weight * scale * (logit(p) - own).exp() * sigmoid(others - own));
         }
+        let all = own + value;
         row.negatives.iter().for_each(|n| out.slope(*n, -weight * scale * (logit(n) - all).exp()));
     }
 

@@ -1,6 +1,6 @@
 //! The normalised temperature-scaled cross-entropy.
 
-use super::math::log_sum_exp;
+use super::math::{cross_entropy, sigmoid};
 use super::reduce::Elements;
 use super::row::{Row, RowLoss, RowOut};
 use serde::{Deserialize, Serialize};
@@ -39,10 +39,10 @@ impl RowLoss for NtXent {
         let mut push = 0.0;
         for p in row.positives {
             let own = logit(p);
-            let all = log_sum_exp([own, others].into_iter(), false);
-            let weight = out.element(0, all - own);
-            out.slope(*p, weight / t * (1.0 - (own - all).exp()));
-            push += weight * (others - all).exp();
+            // The share of all negatives.
+            let weight = out.element(0, cross_entropy(own, others)) * sigmoid(others - own);
+            out.slope(*p, weight / t);
+            push += weight;
         }
         out.slopes_by_share(1, row.negatives, -push / t);
     }

@@ -354,8 +354,13 @@ mod tests {
     }
 
     fn check_gradient(spec: &ObjectiveSpec) {
+        check_gradient_at(spec, 1.0);
+    }
+
+    fn check_gradient_at(spec: &ObjectiveSpec, length: f32) {
         let (d, labels) = (6, [0u32, 0, 1, 1, 2, 2, 2, 0]);
-        let mut x: Vec<f32> = (0..labels.len() * d).map(|i| (i as f32 * 1.3 + 0.2).sin() * 1.5).collect();
+        let mut x: Vec<f32> =
+            (0..labels.len() * d).map(|i| (i as f32 * 1.3 + 0.2).sin() * 1.5 * length).collect();
         let fresh = Objective::new(spec.clone(), 3, d, 7, Tier::available()[0]).unwrap();
         let value = |objective: &Objective, x: &[f32]| {
             let (mut g, mut p) = (vec![0.0; x.len()], vec![0.0; objective.parameter_count()]);
@@ -366,8 +371,10 @@ mod tests {
         let (loss, gradient, by_parameter) = value(&fresh, &x);
         let name = spec.losses.to_string();
         assert!(loss.is_finite() && loss.abs() > 1e-4, "{name}: {loss}");
-        let scale = gradient.iter().chain(&by_parameter).fold(1e-2f32, |m, g| m.max(g.abs()));
-        let e = 1.0 / 512.0;
+        let scale = gradient.iter().fold(1e-2 / length, |m, g| m.max(g.abs()));
+        let by_scale = by_parameter.iter().fold(scale.min(1e-2), |m, g| m.max(g.abs()));
+        let by_scale = if length == 1.0 { by_scale.max(scale) } else { by_scale };
+        let e = length / 512.0;
         // Weights that have no slope by definition: differences of the value as a whole are not theirs.
         if name.starts_with("dynamic-soft-margin") || name.starts_with("circle") {
             return;
@@ -385,6 +392,7 @@ mod tests {
             tried += 1;
             off += usize::from((numeric - f64::from(gradient[i])).abs() > 0.03 * f64::from(scale));
         }
+        let e = 1.0 / 512.0;
         let mut parameters = Vec::new();
         fresh.read_parameters(&mut parameters);
         for i in 0..parameters.len() {
@@ -398,10 +406,97 @@ mod tests {
             };
             let numeric = (moved(e) - moved(-e)) / f64::from(2.0 * e);
             tried += 1;
-            off += usize::from((numeric - f64::from(by_parameter[i])).abs() > 0.03 * f64::from(scale));
+            off += usize::from((numeric - f64::from(by_parameter[i])).abs() > 0.03 * f64::from(by_scale));
         }
         // A hinge within a step of its kink has no derivative to compare with.
         assert!(off * 50 <= tried, "{name}: {off} of {tried} slopes are off");
+    }
+
+    /// At lengths of 1e4 and 1e-4 the gradients of what sees directions alone are as many times smaller or larger; all are
+    /// numbers, with vectors of no length, equal and opposite ones too.
+    #[test]
+    fn gradients_are_numbers_at_all_lengths() {
+        let (d, labels) = (6, [0u32, 0, 1, 1, 2, 2, 2, 0]);
+        let usual: Vec<f32> = (0..labels.len() * d).map(|i| (i as f32 * 1.3 + 0.2).sin() * 1.5).collect();
+        let value = |spec: &ObjectiveSpec, x: &[f32]| {
+            let mut objective = Objective::new(spec.clone(), 3, d, 7, Tier::available()[0]).unwrap();
+            let (mut g, mut p) = (vec![0.0; x.len()], vec![0.0; objective.parameter_count()]);
+            let report =
+                objective.evaluate(x, &labels, &mut stream(0, Purpose::Mining, 0, 0), &mut g, &mut p);
+            (report, g, p)
+        };
+        let norm = |v: &[f32]| v.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+        for loss in Loss::all() {
+            let mut specs = vec![spec(&loss.name())];
+            for distance in Distance::NAMED.map(|(_, d)| d).into_iter().chain([Distance::Lp(3.0)]) {
+                if loss.takes(distance) && distance != loss.default_distance() {
+                    specs.push(ObjectiveSpec { distance: Some(distance), ..spec(&loss.name()) });
+                }
+            }
+            for spec in specs {
+                let name = format!("{} by {:?}", spec.losses, spec.distance);
+                let directions = spec.distance.unwrap_or_else(|| loss.default_distance()).of_directions()
+                    && !["large-margin-softmax", "sphereface", "vicreg"].contains(&loss.name().as_str());
+                let (report, gradient, _) = value(&spec, &usual);
+                for scale in [1e-4f32, 1e4] {
+                    let mut x: Vec<f32> = usual.iter().map(|v| v * scale).collect();
+                    let (scaled, g, p) = value(&spec, &x);
+                    assert!(scaled.loss.is_finite(), "{name} at {scale}: {scaled:?}");
+                    assert!(g.iter().chain(&p).all(|v| v.is_finite()), "{name} at {scale}");
+                    if directions {
+                        let off: Vec<f32> = g.iter().zip(&gradient).map(|(a, b)| a * scale - b).collect();
+                        assert!(
+                            (scaled.loss - report.loss).abs() < 1e-3 * report.loss.abs().max(0.01),
+                            "{name}: {scaled:?} {report:?}"
+                        );
+                        assert!(
+                            norm(&off) < 1e-2 * norm(&gradient).max(1e-3),
+                            "{name}: {} {}",
+                            norm(&off),
+                            norm(&gradient)
+                        );
+                    }
+                    x[..d].fill(0.0);
+                    let (first, rest) = x.split_at_mut(3 * d);
+                    rest[..d].copy_from_slice(&first[2 * d..]);
+                    rest[d..2 * d].iter_mut().zip(&first[d..2 * d]).for_each(|(to, v)| *to = -v);
+                    let (odd, g, p) = value(&spec, &x);
+                    assert!(odd.loss.is_finite(), "{name} at {scale} with odd vectors: {odd:?}");
+                    assert!(g.iter().chain(&p).all(|v| v.is_finite()), "{name} at {scale} with odd vectors");
+                }
+            }
+        }
+        // Weights of violations that no number holds.
+        let mut far = spec("ranked-list:tn=1000,tp=100");
+        far.distance = Some(Distance::Euclidean);
+        let x: Vec<f32> = usual.iter().map(|v| v * 1e4).collect();
+        let (report, g, _) = value(&far, &x);
+        assert!(
+            report.loss.is_finite() && report.loss > 0.0 && g.iter().all(|v| v.is_finite()),
+            "{report:?}"
+        );
+    }
+
+    /// Lengths of 1e4 and of 1e-4 where lengths matter, against differences of the value.
+    #[test]
+    fn gradients_of_long_and_short_vectors_agree_with_finite_differences() {
+        for (losses, distance) in [
+            ("contrastive:neg-margin=20000", Distance::Euclidean),
+            ("triplet-margin:margin=1", Distance::Euclidean),
+            ("multi-similarity:alpha=0.001,beta=0.001,base=9000", Distance::Euclidean),
+            ("nt-xent:temperature=5000", Distance::Euclidean),
+            ("supervised-contrastive:temperature=5000", Distance::Euclidean),
+            ("generalized-lifted-structure:neg-margin=20000", Distance::Euclidean),
+            ("nca:softmax-scale=0.0003", Distance::Euclidean),
+            ("ranked-list:alpha=15000,tn=0.001", Distance::Euclidean),
+            ("supervised-contrastive:temperature=1e8", Distance::Dot),
+        ] {
+            let one = ObjectiveSpec { distance: Some(distance), ..spec(losses) };
+            check_gradient_at(&one, 1e4);
+        }
+        for losses in ["contrastive", "nt-xent", "large-margin-softmax:scale=10000", "vicreg"] {
+            check_gradient_at(&spec(losses), 1e-4);
+        }
     }
 
     #[test]

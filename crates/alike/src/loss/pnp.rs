@@ -45,13 +45,20 @@ impl Pnp {
         match self.variant {
             PnpVariant::Ds => (r.ln_1p(), 1.0 / (1.0 + r)),
             PnpVariant::Dq => {
-                let power = (1.0 + r).powf(-self.alpha);
-                (1.0 - power, self.alpha * power / (1.0 + r))
+                let log = -self.alpha * r.ln_1p();
+                (-log.exp_m1(), self.alpha * log.exp() / (1.0 + r))
             }
             PnpVariant::Iu => ((1.0 + r) * r.ln_1p(), 1.0 + r.ln_1p()),
             PnpVariant::Ib => {
                 let b = self.b;
-                ((b * r - (b * r).ln_1p()) / (b * b), r / (1.0 + b * r))
+                let x = b * r;
+                // The difference of two nearly equal numbers, by its series.
+                let less = if x < 1e-3 {
+                    x * x * (0.5 - x * (1.0 / 3.0 - x * (0.25 - x * 0.2)))
+                } else {
+                    x - x.ln_1p()
+                };
+                (less / (b * b), r / (1.0 + x))
             }
             PnpVariant::O => (r, 1.0),
         }

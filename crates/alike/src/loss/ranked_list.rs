@@ -27,12 +27,16 @@ impl Default for RankedList {
 }
 
 impl RankedList {
-    /// A list's weighted mean violation, and what its slope takes besides a violation: the sum of weights and that mean.
-    fn list(violations: impl Iterator<Item = f64> + Clone, temperature: f64, m: usize) -> (f64, f64) {
-        let weight = |v: f64| (temperature * v).exp();
+    /// A list's weighted mean violation, and the sum of weights. Both weights and their sum are divided by the largest one,
+    /// `exp(T most)`, which is returned as `most`: it may be beyond all numbers.
+    fn list(violations: impl Iterator<Item = f64> + Clone, temperature: f64, m: usize) -> (f64, f64, f64) {
+        let most = violations.clone().fold(0.0, f64::max);
+        let weight = |v: f64| (temperature * (v - most)).exp();
         // Every reference adds this to the divisor, violated or not, as in the reference library.
-        let total = violations.clone().map(weight).sum::<f64>() + 1e-5 * m as f64;
-        (violations.map(|v| weight(v) * v).sum::<f64>() / total, total)
+        let total =
+            violations.clone().map(weight).sum::<f64>() + 1e-5 * m as f64 * (-temperature * most).exp();
+        let sum = violations.map(|v| weight(v) * v).sum::<f64>();
+        (if sum == 0.0 { 0.0 } else { sum / total }, total, most)
     }
 }
 
@@ -42,18 +46,18 @@ impl RowLoss for RankedList {
         let m = row.distances.len();
         let far = |p: &u32| Some(row.d(*p) - (alpha - margin)).filter(|v| *v > 0.0);
         let near = |n: &u32| Some(alpha - row.d(*n)).filter(|v| *v > 0.0);
-        let (pull, pulls) = RankedList::list(row.positives.iter().filter_map(far), tp, m);
-        let (push, pushes) = RankedList::list(row.negatives.iter().filter_map(near), tn, m);
+        let (pull, pulls, farthest) = RankedList::list(row.positives.iter().filter_map(far), tp, m);
+        let (push, pushes, nearest) = RankedList::list(row.negatives.iter().filter_map(near), tn, m);
         let weight = out.element(0, (1.0 - imbalance) * pull + imbalance * push);
         if weight == 0.0 {
             return;
         }
         for (j, v) in row.positives.iter().filter_map(|p| Some((*p, far(p)?))) {
-            let share = (tp * v).exp() * (1.0 + tp * (v - pull)) / pulls;
+            let share = (tp * (v - farthest)).exp() * (1.0 + tp * (v - pull)) / pulls;
             out.slope(j, weight * (1.0 - imbalance) * share);
         }
         for (j, v) in row.negatives.iter().filter_map(|n| Some((*n, near(n)?))) {
-            let share = (tn * v).exp() * (1.0 + tn * (v - push)) / pushes;
+            let share = (tn * (v - nearest)).exp() * (1.0 + tn * (v - push)) / pushes;
             out.slope(j, -weight * imbalance * share);
         }
     }

@@ -90,10 +90,28 @@ impl std::str::FromStr for Reducers {
 pub enum Elements {
     /// One an anchor, or a class.
     Anchors,
-    /// A pair: positives are elements of the first term, negatives of the second.
+    /// A pair: positives are elements of the first term, negatives of the second, in the order of the anchor's lists.
     Pairs,
     /// A triplet.
     Triplets,
+}
+
+/// What each pair of an anchor's list counts in the mean of them: those that are there more than once, as triplets name them,
+/// count once together.
+pub(super) fn pair_shares(list: &[u32]) -> Vec<f64> {
+    pair_counts(list).into_iter().map(|n| 1.0 / n as f64).collect()
+}
+
+/// By pair of an anchor's list: the number of different ones, times how often this one is there.
+pub(super) fn pair_counts(list: &[u32]) -> Vec<usize> {
+    let mut sorted = list.to_vec();
+    sorted.sort_unstable();
+    let unique = sorted.chunk_by(|a, b| a == b).count();
+    if unique == list.len() {
+        return vec![unique; list.len()];
+    }
+    let times = |j: u32| sorted.partition_point(|k| *k <= j) - sorted.partition_point(|k| *k < j);
+    list.iter().map(|j| unique * times(*j)).collect()
 }
 
 /// The elements of a term so far.
@@ -176,6 +194,14 @@ mod tests {
         assert_eq!(two.pair(), [Reducer::Sum, Reducer::Mean]);
         assert_eq!("sum".parse::<Reducers>().unwrap().pair(), [Reducer::Sum, Reducer::Sum]);
         assert!("sum | men".parse::<Reducers>().unwrap_err().to_string().contains("did you mean 'mean'"));
+    }
+
+    #[test]
+    fn pairs_that_are_there_twice_count_once() {
+        assert_eq!(pair_counts(&[4, 2, 9]), [3, 3, 3]);
+        assert_eq!(pair_counts(&[4, 2, 4, 4]), [6, 2, 6, 6]);
+        assert!((pair_shares(&[4, 2, 4, 4]).iter().sum::<f64>() - 1.0).abs() < 1e-12);
+        assert!(pair_counts(&[]).is_empty());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Rows are streamed, a block at a time and in parallel, so that the matrix of all distances need never exist.
 
-use super::reduce::{Elements, Reducer, Tally};
+use super::reduce::{Elements, Reducer, Tally, pair_shares};
 use super::{Batch, LossReport};
 use crate::distance::{Block, Distance, Matrix, Side};
 use crate::mining::Tuples;
@@ -14,6 +14,8 @@ use std::ops::Range;
 const BLOCK: usize = 32;
 /// Into how many parts the rows are cut, at most; the cut never depends on threads, so neither do sums.
 const PARTS: usize = 8;
+/// Logits below this are rounded as they are.
+const SMALL: f64 = 64.0;
 /// Pairs that make another part worth a gradient of all references of its own.
 const PART: usize = 1 << 17;
 
@@ -146,6 +148,9 @@ pub struct RowOut<'a> {
     scales: Option<&'a [f64]>,
     class: u32,
     shares: [f64; 2],
+    /// The same by element, in order, where pairs come more than once; and how many elements there were.
+    repeated: [&'a [f64]; 2],
+    met: [usize; 2],
     tier: Tier,
     soft: &'a mut [Vec<f32>; 2],
     /// Elements as they come, where somebody asks for them.
@@ -172,6 +177,8 @@ impl<'a> RowOut<'a> {
             scales,
             class: 0,
             shares: [1.0; 2],
+            repeated: [&[]; 2],
+            met: [0; 2],
             tier,
             soft,
             kept: None,
@@ -189,7 +196,9 @@ impl<'a> RowOut<'a> {
         if let Some(kept) = &mut self.kept {
             kept.push((term, value));
         }
-        let weight = self.tallies[term].take(&self.reducers[term], value, self.class, self.shares[term]);
+        let share = self.repeated[term].get(self.met[term]).copied().unwrap_or(self.shares[term]);
+        self.met[term] += 1;
+        let weight = self.tallies[term].take(&self.reducers[term], value, self.class, share);
         self.scales.map_or(0.0, |scales| weight * scales[term])
     }
 
@@ -200,10 +209,39 @@ impl<'a> RowOut<'a> {
 
     /// `log(sum exp(logits))`, with a further `exp(0)` if `and_zero`; minus infinity for nothing. The logits' shares of the
     /// sum are kept for [`RowOut::slopes_by_share`] under `kept`, which is 0 or 1.
-    pub fn log_sum_exp(&mut self, kept: usize, logits: impl Iterator<Item = f64>, and_zero: bool) -> f64 {
-        self.soft[kept].clear();
-        self.soft[kept].extend(logits.map(|v| v as f32));
-        self.soften(kept, and_zero)
+    pub fn log_sum_exp(
+        &mut self,
+        kept: usize,
+        logits: impl Iterator<Item = f64> + Clone,
+        and_zero: bool,
+    ) -> f64 {
+        let soft = &mut self.soft[kept];
+        soft.clear();
+        let most = logits.clone().fold(if and_zero { 0.0 } else { f64::NEG_INFINITY }, f64::max);
+        if and_zero && most < SMALL || !most.is_finite() {
+            soft.extend(logits.map(|v| v as f32));
+            return self.soften(kept, and_zero);
+        }
+        // What matters is how far logits are from the largest, so the difference is rounded rather than both.
+        soft.extend(logits.map(|v| (v - most) as f32));
+        let sum = self.tier.exp_sum(soft, 0.0) + if and_zero { (-most).exp() } else { 0.0 };
+        let scale = (1.0 / sum) as f32;
+        soft.iter_mut().for_each(|v| *v *= scale);
+        most + sum.ln()
+    }
+
+    /// `-log` of the share of the logit at `at`, given the same as a difference of logarithms, and the shares of all others
+    /// together: by these where they are little, for then the difference is nothing but rounding.
+    pub(super) fn target_loss(&self, kept: usize, at: usize, difference: f64) -> (f64, f64) {
+        let shares = &self.soft[kept];
+        let own = f64::from(shares[at]);
+        if own < 0.9 || !difference.is_finite() {
+            return (difference, 1.0 - own);
+        }
+        let sum = |list: &[f32]| list.iter().map(|v| f64::from(*v)).sum::<f64>();
+        let rest = sum(&shares[..at]) + sum(&shares[at + 1..]);
+        // As in doubles: what one does not feel is nothing.
+        (if 1.0 - rest == 1.0 { 0.0 } else { -(-rest).ln_1p() }, rest)
     }
 
     /// The same for logits that were written to [`RowOut::logits`].
@@ -244,6 +282,17 @@ impl<'a> RowOut<'a> {
         if slope != 0.0 {
             for (j, share) in list.iter().zip(&self.soft[kept]) {
                 self.slopes[*j as usize] += slope * f64::from(*share);
+            }
+        }
+    }
+
+    /// The same for all but the reference at `but`.
+    pub(super) fn slopes_but(&mut self, kept: usize, but: usize, list: &[u32], slope: f64) {
+        if slope != 0.0 {
+            for (at, (j, share)) in list.iter().zip(&self.soft[kept]).enumerate() {
+                if at != but {
+                    self.slopes[*j as usize] += slope * f64::from(*share);
+                }
             }
         }
     }
@@ -541,6 +590,15 @@ impl Rows<'_> {
                 Elements::Pairs => [share(row.positives.len()), share(row.negatives.len())],
                 _ => [1.0; 2],
             };
+            // A pair that is there more than once is one of its anchor's pairs all the same.
+            let repeated = if self.loss.elements() == Elements::Pairs
+                && self.setup.reducers.contains(&Reducer::PerAnchor)
+                && !matches!(self.batch.tuples, Tuples::All)
+            {
+                [row.positives, row.negatives].map(pair_shares)
+            } else {
+                [Vec::new(), Vec::new()]
+            };
             let far = |list: &[u32]| list.iter().map(|j| row.d(*j)).sum::<f64>();
             let near = far(row.positives);
             // Where every reference takes part, negatives are what is left of all.
@@ -569,6 +627,8 @@ impl Rows<'_> {
                 scales,
                 class: row.label,
                 shares,
+                repeated: [&repeated[0], &repeated[1]],
+                met: [0; 2],
                 tier: self.setup.tier,
                 soft: &mut soft,
                 kept: None,

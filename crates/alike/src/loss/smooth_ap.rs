@@ -35,22 +35,24 @@ impl RowLoss for SmoothAp {
             return;
         }
         let step = |j: u32, k: u32| sigmoid((row.d(j) - row.d(k)) / t);
-        // A positive's rank among its own and among all.
+        // A positive's rank among its own, and how many negatives come before it.
+        let before =
+            |j: u32, list: &[u32]| -> f64 { list.iter().filter(|k| **k != j).map(|k| step(j, *k)).sum() };
         let ranks: Vec<(f64, f64)> = own
             .iter()
             .map(|&j| {
-                let rank =
-                    |list: &[u32]| 1.0 + list.iter().filter(|k| **k != j).map(|k| step(j, *k)).sum::<f64>();
-                let among_own = rank(&own);
-                (among_own, among_own + rank(row.negatives) - 1.0)
+                let among_own = 1.0 + before(j, &own);
+                (among_own, before(j, row.negatives))
             })
             .collect();
-        let precision = ranks.iter().map(|(own, all)| own / all).sum::<f64>() / own.len() as f64;
-        let weight = row.weight * out.element(0, row.weight * (1.0 - precision)) / own.len() as f64;
+        // What precision lacks of one.
+        let lack = ranks.iter().map(|(own, others)| others / (own + others)).sum::<f64>() / own.len() as f64;
+        let weight = row.weight * out.element(0, row.weight * lack) / own.len() as f64;
         if weight == 0.0 {
             return;
         }
-        for (&j, (rank, total)) in own.iter().zip(&ranks) {
+        for (&j, (rank, others)) in own.iter().zip(&ranks) {
+            let total = rank + others;
             for (at, &k) in all.iter().enumerate().filter(|(_, k)| **k != j) {
                 let s = step(j, k);
                 // A reference of its own is in both ranks, another in the second only.

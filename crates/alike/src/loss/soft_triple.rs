@@ -1,6 +1,6 @@
 //! The SoftTriple loss.
 
-use super::math::log_sum_exp;
+use super::math::{cross_entropy, log_sum_exp, sigmoid};
 use super::row::{Row, RowLoss, RowOut, TupleUse};
 use serde::{Deserialize, Serialize};
 
@@ -48,14 +48,17 @@ impl RowLoss for SoftTriple {
             })
             .collect();
         let logit = |class: usize| la * (pooled[class].1 - if class == target { margin } else { 0.0 });
-        let all = log_sum_exp((0..pooled.len()).map(logit), false);
-        let weight = row.weight * out.element(0, row.weight * (all - logit(target)));
+        let others = log_sum_exp((0..pooled.len()).filter(|c| *c != target).map(logit), false);
+        let value = cross_entropy(logit(target), others);
+        let all = logit(target) + value;
+        let weight = row.weight * out.element(0, row.weight * value);
         if weight == 0.0 {
             return;
         }
         for (class, centers) in row.distances.chunks_exact(centers_per_class).enumerate() {
-            let own = if class == target { 1.0 } else { 0.0 };
-            let by_class = weight * la * ((logit(class) - all).exp() - own);
+            let share =
+                if class == target { -sigmoid(others - logit(class)) } else { (logit(class) - all).exp() };
+            let by_class = weight * la * share;
             let (sum, mean) = pooled[class];
             for (k, d) in centers.iter().enumerate() {
                 let share = (cos(d) / gamma - sum).exp();

@@ -38,9 +38,17 @@ impl RowLoss for SupCon {
         let logit = |j: &u32| -row.d(*j) / t;
         let all = out.log_sum_exp(0, row.positives.iter().chain(row.negatives).map(logit), false);
         let share = 1.0 / row.positives.len() as f64;
+        let list: Vec<u32> = row.positives.iter().chain(row.negatives).copied().collect();
+        if let [p] = row.positives {
+            // Alone it may be nearly all of the sum.
+            let (value, rest) = out.target_loss(0, 0, all - logit(p));
+            let weight = out.element(0, value) / t;
+            out.slopes_but(0, 0, &list, -weight);
+            out.slope(*p, weight * rest);
+            return;
+        }
         let value: f64 = row.positives.iter().map(|p| all - logit(p)).sum::<f64>() * share;
         let weight = out.element(0, value) / t;
-        let list: Vec<u32> = row.positives.iter().chain(row.negatives).copied().collect();
         out.slopes_by_share(0, &list, -weight);
         row.positives.iter().for_each(|p| out.slope(*p, weight * share));
     }

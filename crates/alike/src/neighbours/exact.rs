@@ -2,10 +2,11 @@
 //!
 //! `|q - g|^2 = |q|^2 - 2 q·g + |g|^2`, so a block of queries against a block of the gallery is one product in `f32`.
 //! Its rounding error is bounded, and every candidate within that bound of the k-th is kept and measured again in
-//! `f64`: the neighbours found are the true ones, and the same on every machine. Ties go to the lower index.
+//! `f64`: the neighbours found are the true ones, and the same on every machine. Ties go to the lower index. All vectors
+//! are shifted to the gallery's middle before they are multiplied: far from the origin the bound would tell nothing.
 
 use super::Leave;
-use super::product::{GALLERY_BLOCK, PANEL, Packed, slack, square_norms};
+use super::product::{Bound, Frame, GALLERY_BLOCK, PANEL, Packed, above, square};
 use crate::images::Vectors;
 use alike_kernels::{AlignedBuffer, Tier};
 use rayon::prelude::*;
@@ -39,20 +40,21 @@ pub fn nearest<T: Send>(
     read: impl Fn(usize, &[Neighbour]) -> T + Sync,
 ) -> Vec<T> {
     assert_eq!(queries.d(), gallery.d(), "nearest: vectors of different lengths");
-    let squares = square_norms(gallery);
-    let farthest = squares.iter().copied().fold(0.0, f64::max);
+    let frame = Frame::new(queries, gallery);
+    let squares = frame.square_norms(gallery);
+    let bound = frame.bound(&squares);
     // At least two blocks a thread, so that all have work; at most what memory is meant for.
     let at_once = (MOST_CANDIDATES / k.max(1)).clamp(QUERY_BLOCK * 4, 4096);
     let mut results = Vec::with_capacity(queries.len());
-    let mut packed = Packed::new(gallery.d());
+    let mut packed = Packed::new(&frame);
     for first in (0..queries.len()).step_by(at_once) {
         let count = at_once.min(queries.len() - first);
         let mut blocks: Vec<QueryBlock> = (0..count)
             .step_by(QUERY_BLOCK)
-            .map(|i| QueryBlock::new(queries, first + i, QUERY_BLOCK.min(count - i), k, farthest))
+            .map(|i| QueryBlock::new(&frame, queries, first + i, QUERY_BLOCK.min(count - i), k, bound))
             .collect();
         for start in (0..gallery.len()).step_by(GALLERY_BLOCK) {
-            packed.fill(gallery, start, GALLERY_BLOCK.min(gallery.len() - start), &squares);
+            packed.fill(&frame, gallery, start, GALLERY_BLOCK.min(gallery.len() - start), &squares);
             blocks.par_iter_mut().for_each(|block| block.meet(tier, &packed, leave));
         }
         let lists: Vec<Vec<T>> =
@@ -74,23 +76,30 @@ struct Candidates {
     near: Vec<(f32, u32)>,
     /// Nothing above this can be among the k nearest.
     limit: f32,
-    /// Twice the largest error that the product can make for this query.
-    slack: f32,
+    /// The query's squared length, and what its products can be off by.
+    square: f64,
+    bound: Bound,
     /// Compact when this many are held.
     full: usize,
 }
 
 impl QueryBlock {
-    fn new(queries: Vectors<'_>, first: usize, count: usize, k: usize, farthest: f64) -> QueryBlock {
+    fn new(
+        frame: &Frame,
+        queries: Vectors<'_>,
+        first: usize,
+        count: usize,
+        k: usize,
+        bound: Bound,
+    ) -> QueryBlock {
         let d = queries.d();
         let mut rows = AlignedBuffer::new(count * d);
         let candidates = (0..count)
             .map(|i| {
                 let row = &mut rows[i * d..][..d];
-                queries.read(first + i, row);
-                let square: f64 = row.iter().map(|v| f64::from(*v) * f64::from(*v)).sum();
-                let slack = slack(d, square, farthest);
-                Candidates { near: Vec::new(), limit: f32::INFINITY, slack, full: (2 * k).max(32) }
+                frame.read(queries, first + i, row);
+                let square = square(row);
+                Candidates { near: Vec::new(), limit: f32::INFINITY, square, bound, full: (2 * k).max(32) }
             })
             .collect();
         QueryBlock { first, rows, k, candidates }
@@ -147,12 +156,14 @@ impl QueryBlock {
                     gallery.read(index, &mut g);
                     let square: f64 =
                         q.iter().zip(&g).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
-                    Neighbour { index, distance: square.sqrt() }
+                    Neighbour { index, distance: square }
                 }));
                 list.sort_unstable_by(|a: &Neighbour, b| {
                     a.distance.total_cmp(&b.distance).then(a.index.cmp(&b.index))
                 });
                 list.truncate(k);
+                // Squares are compared, as ranks are: roots of two may round to one.
+                list.iter_mut().for_each(|n| n.distance = n.distance.sqrt());
                 read(first + i, &list)
             })
             .collect()
@@ -172,7 +183,10 @@ impl Candidates {
             self.near.clear();
         } else if self.near.len() > k {
             let kth = self.near.select_nth_unstable_by(k - 1, |a, b| a.0.total_cmp(&b.0)).1.0;
-            self.limit = kth + self.slack;
+            let query = self.square.sqrt();
+            // What is near the query is not much longer than it is, however long others are.
+            let far = f64::from(above(kth, self.bound.slack(query))) + self.square;
+            self.limit = above(kth, self.bound.slack_within(query, far));
             let limit = self.limit;
             self.near.retain(|c| within(c.0, limit));
         }

@@ -65,10 +65,19 @@ pub(crate) fn covariance(tier: Tier, vectors: Vectors<'_>, mean: &[f64]) -> DMat
         })
         .collect();
     let scale = 1.0 / (n as f64 - 1.0).max(1.0);
-    DMatrix::from_fn(d, d, |i, j| {
+    let mut covariance = DMatrix::from_fn(d, d, |i, j| {
         let at = i.min(j) * wide + i.max(j);
         sums.iter().map(|s| f64::from(s[at])).sum::<f64>() * scale
-    })
+    });
+    // Far from the origin the centre, which is a mean rounded, may be off by as much as vectors vary.
+    let off: Vec<f64> = mean.iter().zip(&centre).map(|(m, c)| m - f64::from(*c)).collect();
+    if (0..d).any(|i| off[i] * off[i] > 1e-10 * covariance[(i, i)]) {
+        let share = n as f64 * scale;
+        for (i, j) in (0..d).flat_map(|i| (0..d).map(move |j| (i, j))) {
+            covariance[(i, j)] -= share * off[i] * off[j];
+        }
+    }
+    covariance
 }
 
 /// The factor of a covariance of `n` vectors whose mean is known to be zero (divided by `n`), drawn toward a multiple of the

@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::eval::{Judgement, RetrievalReport};
 use crate::images::Features;
 use crate::model::{Checkpoint, initial};
-use crate::train::{Metric, Settings, TripletSampler};
+use crate::train::{Metric, Settings, TripletSampler, divide};
 use alike_kernels::Tier;
 
 /// A run, its embeddings and its judgement.
@@ -30,6 +30,16 @@ pub struct Evidence<'a> {
     pub retrieval: Option<(&'a RetrievalReport, Option<&'a RetrievalReport>)>,
     /// The instructions to compute with.
     pub tier: Tier,
+}
+
+impl Evidence<'_> {
+    /// The training images that it learned from: without excluded classes and those held out for validation.
+    pub(super) fn trained(&self) -> Vec<usize> {
+        let Settings { exclude_class, validate, seed, .. } = self.settings;
+        // Names of classes were checked when training began.
+        divide(self.data, exclude_class, *validate, *seed)
+            .map_or_else(|_| (0..self.data.train.len()).collect(), |(trained, _)| trained)
+    }
 }
 
 /// Triplets of test images, each with the distances `d(a, p)` and `d(a, n)` before and after training.

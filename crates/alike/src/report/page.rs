@@ -9,6 +9,7 @@ use super::figures::{
 use super::theme;
 use crate::eval::{Pairs, RetrievalReport};
 use crate::images::{Shape, Vectors};
+use crate::names::{shell, shell_flag, shell_path};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// Everything that the page shows.
@@ -119,10 +120,12 @@ fn page(run: &Evidence<'_>, without: Option<&Evidence<'_>>, figures: &[Figure], 
 
 /// What came of it, in sentences made from the numbers.
 fn lead(run: &Evidence<'_>) -> Markup {
+    let labels = run.trained().into_iter().map(|i| run.data.train.labels[i]);
+    let classes: std::collections::BTreeSet<u32> = labels.collect();
     html! {
         p.lead {
             "A network of " (thousands(run.checkpoint.network.parameter_count())) " parameters learned from "
-            (thousands(run.data.train.len())) " images of " (run.data.trained_classes()) " classes to place alike images near each \
+            (thousands(run.trained().len())) " images of " (classes.len()) " classes to place alike images near each \
             other. " (thousands(run.judgement.n_query)) " test images ask whether that space is better than raw pixels:"
         }
         ul.lead { @for c in &run.judgement.comparison { li { (sentence(c)) } } }
@@ -248,10 +251,13 @@ fn provenance(run: &Evidence<'_>, without: Option<&Evidence<'_>>) -> Markup {
         let s = e.settings;
         let mut line = format!(
             "alike train --data {} --recipe {} --seed {} --epochs {}",
-            s.data, s.recipe, s.seed, s.epochs
+            shell_path(&s.data),
+            shell(&s.recipe),
+            s.seed,
+            s.epochs
         );
         if let Some(split) = &s.split {
-            line.push_str(&format!(" --split {split}"));
+            line.push_str(&format!(" --split {}", shell(split)));
         }
         for (flag, on) in [("nested", s.nested), ("rotations", s.rotations)] {
             if on {
@@ -259,7 +265,7 @@ fn provenance(run: &Evidence<'_>, without: Option<&Evidence<'_>>) -> Markup {
             }
         }
         for class in &s.exclude_class {
-            line.push_str(&format!(" --exclude-class {class}"));
+            line.push_str(&format!(" {}", shell_flag("exclude-class", class)));
         }
         format!("{line} --out {out}")
     };

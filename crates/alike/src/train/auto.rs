@@ -2,8 +2,8 @@
 //!
 //! Every choice is a rule over counts and sizes, never a timing, so the same set gets the same settings on every machine.
 
-use super::Settings;
-use crate::data::{Dataset, drawn, exclude, find_class};
+use super::{Settings, divide};
+use crate::data::{Dataset, drawn};
 use crate::images::Shape;
 use crate::model::{Network, named_network};
 
@@ -39,24 +39,44 @@ pub struct Facts {
 pub struct Chosen {
     /// The settings.
     pub settings: Settings,
-    /// A line a choice.
-    pub why: Vec<String>,
+    /// What was chosen.
+    pub why: Vec<Choice>,
+}
+
+/// A choice and its reason, in a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The settings that it is about, by their names in a run's `config.toml`: where one of them is given, it does not hold.
+    pub about: &'static [&'static str],
+    /// The sentence.
+    pub text: String,
+}
+
+impl std::fmt::Display for Choice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
 }
 
 impl Facts {
     /// The facts of a set, some of whose classes are not to be learned; without labels there are no classes.
     pub fn of(data: &Dataset, excluded: &[String]) -> Facts {
         // What is no class is refused when training begins.
-        let mut excluded: Vec<u32> = excluded.iter().filter_map(|name| find_class(data, name).ok()).collect();
-        excluded.sort_unstable();
-        excluded.dedup();
-        let left_out = data.train.len() - exclude(&data.train.labels, &excluded).len();
-        let there = excluded.iter().filter(|class| data.train.labels.contains(class)).count();
+        let there = |name: &&String| crate::data::find_class(data, name).is_ok();
+        let excluded: Vec<String> = excluded.iter().filter(there).cloned().collect();
+        let trained = divide(data, &excluded, 0.0, 0).map_or_else(|_| Vec::new(), |(trained, _)| trained);
+        Facts::of_trained(data, &trained)
+    }
+
+    /// The facts of a set of which these images are trained on.
+    pub fn of_trained(data: &Dataset, trained: &[usize]) -> Facts {
+        let classes: std::collections::BTreeSet<u32> =
+            trained.iter().map(|i| data.train.labels[*i]).collect();
         Facts {
             shape: data.shape(),
             features: data.train.images.are_floats(),
-            images: (data.train.len() - left_out).saturating_sub(data.held_out.len()),
-            classes: if data.labelled { data.trained_classes() - there } else { 0 },
+            images: trained.len(),
+            classes: if data.labelled { classes.len() } else { 0 },
             drawn: drawn(&data.train.images),
             open_set: data.is_open_set(),
         }
@@ -64,39 +84,50 @@ impl Facts {
 
     /// Chooses.
     pub fn choose(&self, data: &str) -> Chosen {
-        let mut why = Vec::new();
+        let mut why: Vec<Choice> = Vec::new();
+        let mut say = |about: &'static [&'static str], text: String| why.push(Choice { about, text });
         let supervised = self.classes > 1;
         let base = Settings::recipe("best", data).unwrap_or_else(|| Settings::seed_recipe(data));
         let (name, reason) = self.network();
         let network = named_network(name, self.shape).unwrap_or_else(|| base.network.clone());
-        why.push(format!("network {name}: {reason}"));
+        say(&["network"], format!("network {name}: {reason}"));
         let each = self.images as f64 / self.classes.max(1) as f64;
         let (loss, sampler, batch);
         if !supervised {
             let fewer = if self.classes == 1 { "one class" } else { "no classes" };
             (loss, sampler) = ("nt-xent:temperature=0.2", "random".to_owned());
             batch = self.images.clamp(1, 128);
-            why.push(format!(
-                "self-supervised, by two views of each image, because there are {fewer}: loss {loss}"
-            ));
+            say(
+                &["self-supervised"],
+                format!("self-supervised, by two views of each image, because there are {fewer}"),
+            );
+            say(&["loss"], format!("loss {loss}: the two views of an image against all others"));
         } else if each < 50.0 || self.classes > 500 {
             // As many classes as there are, up to 64 of four images each.
             let classes = self.classes.min(64);
             let images = if classes < 16 { 8 } else { 4 };
             (loss, sampler) = ("multi-similarity", format!("pk:{classes}x{images}"));
             batch = classes * images;
-            why.push(format!("loss {loss} with {classes} classes x {images} images a batch: {each:.0} images a class are few"));
+            say(&["loss"], format!("loss {loss}: {each:.0} images a class are few"));
+            say(
+                &["sampler", "batch"],
+                format!("sampler {sampler}: {classes} classes x {images} images a batch"),
+            );
         } else {
             (loss, sampler) = ("proxy-anchor", "random".to_owned());
             batch = self.images.clamp(1, 128);
-            why.push(format!("loss {loss}: {} classes of {each:.0} images each in the mean", self.classes));
+            say(
+                &["loss"],
+                format!("loss {loss}: {} classes of {each:.0} images each in the mean", self.classes),
+            );
         }
         let (augment, reason) = self.augment(supervised);
-        why.push(format!("augmentation {augment}: {reason}"));
+        say(&["augment"], format!("augmentation {augment}: {reason}"));
         let (epochs, seen) = self.epochs(&network, batch, supervised);
-        why.push(format!("{epochs} epochs: {seen:.0} thousand images seen in all"));
+        say(&["epochs"], format!("{epochs} epochs: {seen:.0} thousand images seen in all"));
         if supervised && self.open_set && self.images < FEW && !self.features {
-            why.push("where things always lie alike, --start whitened may tell other classes apart better: a second's work".into());
+            let text = "where things always lie alike, --start whitened may tell other classes apart better: a second's work";
+            say(&["start"], text.into());
         }
         let settings = Settings {
             recipe: "auto".to_owned(),
@@ -180,6 +211,11 @@ impl Settings {
     /// Settings that suit a data set without its excluded classes, and why.
     pub fn auto(data: &Dataset, excluded: &[String]) -> Chosen {
         Facts::of(data, excluded).choose(&data.name)
+    }
+
+    /// Settings that suit a data set of which these images are trained on, and why.
+    pub fn auto_for(data: &Dataset, trained: &[usize]) -> Chosen {
+        Facts::of_trained(data, trained).choose(&data.name)
     }
 }
 

@@ -12,7 +12,7 @@ mod settings;
 mod training;
 mod whiten;
 
-pub use auto::{Chosen, Facts};
+pub use auto::{Choice, Chosen, Facts};
 pub use batches::{FixedTriplets, Hierarchical, Pk, Sampler, TuplesToWeights};
 pub use health::{Health, verdict};
 pub use observer::{EpochReport, Observer, StepReport, View};
@@ -21,5 +21,5 @@ pub use run::{Metric, Recorder, Run, RunError, read_metrics};
 pub use sampler::{SamplerError, TripletSampler};
 pub use schedule::{OneCycle, Schedule, Steps};
 pub use settings::{RECIPES, Settings, SettingsError, Start};
-pub use training::{Outcome, TrainError, Training, parts};
+pub use training::{Outcome, TrainError, Training, divide};
 pub use whiten::{WIDEST, WhitenBy, WhitenError, whiten};

@@ -13,6 +13,7 @@ use super::{EpochReport, Observer, Settings, StepReport, TrainError, Training, V
 use crate::data::Dataset;
 use crate::files::{self, FileError};
 use crate::model::{Checkpoint, CheckpointError};
+use crate::own;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fs::OpenOptions;
@@ -66,10 +67,11 @@ pub enum RunError {
     },
 }
 
-const CONFIG: &str = "config.toml";
-const LAST: &str = "last.safetensors";
-const BEST: &str = "best.safetensors";
-const METRICS: &str = "metrics.jsonl";
+// By these a folder is known as a run's.
+const CONFIG: &str = own::CONFIG;
+const LAST: &str = own::OF_A_RUN[0];
+const BEST: &str = own::OF_A_RUN[1];
+const METRICS: &str = own::OF_A_RUN[2];
 const SPLIT: &str = "split.csv";
 const SKIPPED: &str = "skipped.csv";
 
@@ -254,9 +256,25 @@ const EVERY: u64 = 25;
 pub struct Recorder {
     run: Run,
     began: Instant,
-    window: Vec<StepReport>,
+    window: Window,
     window_began: Instant,
 }
+
+/// Sums over the steps since the last line of metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Window {
+    steps: u64,
+    loss: f64,
+    active: f64,
+    d_ap: f64,
+    d_an: f64,
+    images: u64,
+    /// What sessions before this one took for them.
+    seconds: f64,
+}
+
+/// Under which a window that a stop cut short is kept in the checkpoint, so that the next line counts its steps too.
+const WINDOW: &str = "metrics-window";
 
 impl Recorder {
     /// A recorder for `training`, which begins or continues `run`: metrics after its position are dropped.
@@ -274,7 +292,8 @@ impl Recorder {
             Ok(())
         })?;
         let now = Instant::now();
-        Ok(Recorder { run, began: now, window: Vec::new(), window_began: now })
+        let window = training.notes().get(WINDOW).and_then(|w| serde_json::from_value(w.clone()).ok());
+        Ok(Recorder { run, began: now, window: window.unwrap_or_default(), window_began: now })
     }
 
     fn append(&self, metric: &Metric) -> Result<(), RunError> {
@@ -289,21 +308,26 @@ impl Recorder {
 
 impl Observer for Recorder {
     fn step(&mut self, step: &StepReport) -> Result<(), TrainError> {
-        self.window.push(*step);
+        let w = &mut self.window;
+        w.steps += 1;
+        w.loss += step.loss.loss;
+        w.active += step.loss.active;
+        w.d_ap += step.loss.d_ap;
+        w.d_an += step.loss.d_an;
+        w.images += step.images;
         if step.step.is_multiple_of(EVERY) || step.step == step.steps {
-            let n = self.window.len() as f64;
-            let mean = |f: fn(&StepReport) -> f64| self.window.iter().map(f).sum::<f64>() / n;
-            let images: u64 = self.window.iter().map(|s| s.images).sum();
+            let w = std::mem::take(&mut self.window);
+            let n = w.steps as f64;
+            let seconds = w.seconds + self.window_began.elapsed().as_secs_f64();
             self.append(&Metric::Step {
                 epoch: step.epoch,
                 step: (step.epoch - 1) * step.steps + step.step,
-                loss: mean(|s| s.loss.loss),
-                active: mean(|s| s.loss.active),
-                d_ap: mean(|s| s.loss.d_ap),
-                d_an: mean(|s| s.loss.d_an),
-                images_per_second: images as f64 / self.window_began.elapsed().as_secs_f64(),
+                loss: w.loss / n,
+                active: w.active / n,
+                d_ap: w.d_ap / n,
+                d_an: w.d_an / n,
+                images_per_second: w.images as f64 / seconds,
             })?;
-            self.window.clear();
             self.window_began = Instant::now();
         }
         Ok(())
@@ -312,6 +336,12 @@ impl Observer for Recorder {
     fn pause(&mut self, view: &mut View<'_>) -> Result<(), TrainError> {
         // Validation's verdict, from an observer before this one.
         let is_best = view.notes.remove("is-best") == Some(true.into());
+        view.notes.remove(WINDOW);
+        if self.window.steps > 0 {
+            let seconds = self.window.seconds + self.window_began.elapsed().as_secs_f64();
+            let window = serde_json::to_value(Window { seconds, ..self.window });
+            view.notes.extend(window.ok().map(|w| (WINDOW.to_owned(), w)));
+        }
         let mut checkpoint = view.training.checkpoint();
         checkpoint.notes.append(&mut view.notes.clone());
         if let Some(report) = view.epoch.as_deref() {
@@ -322,8 +352,10 @@ impl Observer for Recorder {
             }
         }
         checkpoint.save(&self.run.path(LAST)).map_err(RunError::from)?;
-        self.window.clear();
-        self.window_began = Instant::now();
+        if self.window.steps == 0 {
+            // What was done between epochs is no training.
+            self.window_began = Instant::now();
+        }
         Ok(())
     }
 }

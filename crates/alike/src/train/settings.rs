@@ -8,6 +8,7 @@ use crate::mining::Miner;
 use crate::text;
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
+use std::path::{Path, PathBuf};
 
 /// Named starting points for settings. `auto` is found for a data set, see [`Settings::auto`]; the others are files.
 pub const RECIPES: [&str; 4] = ["auto", "seed", "fast", "best"];
@@ -30,6 +31,9 @@ pub struct Settings {
     /// The data set: a name, a folder or a file.
     #[serde(default)]
     pub data: String,
+    /// Where that was found, so that a run can be judged from any folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found_at: Option<String>,
     /// How pictures are prepared, as in [`Preparation`](crate::data::Preparation).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prepare: Option<String>,
@@ -187,6 +191,7 @@ impl Settings {
             .map(|s| s.parse::<SplitBy>().map_err(|why| SettingsError::new("split", format!("'{s}'"), why)));
         Ok(Request {
             what: self.data.clone(),
+            found_at: self.found_at.as_deref().map(PathBuf::from),
             prepare: prepare.transpose()?.unwrap_or_default(),
             split: split.transpose()?,
             nested: self.nested,
@@ -199,6 +204,7 @@ impl Settings {
     /// Keeps how a data set was made from what was asked for, so that it is made the same again.
     pub fn keep_source(&mut self, request: &Request, data: &Dataset) {
         self.data.clone_from(&request.what);
+        self.found_at = data.place.as_deref().and_then(Path::to_str).map(str::to_owned);
         // Ready-made sets have neither names nor anything that was decided.
         let decided = !data.train.names.is_empty() && !data.train.images.are_floats();
         self.prepare = decided.then(|| data.preparation.to_string());

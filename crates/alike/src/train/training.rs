@@ -144,24 +144,6 @@ pub enum TrainError {
     Observer(Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Which training images a run of these settings learns from, and which it holds out for validation; those of excluded classes are
-/// neither.
-pub fn parts(settings: &Settings, data: &Dataset) -> Result<(Vec<usize>, Vec<usize>), ClassError> {
-    let excluded = settings
-        .exclude_class
-        .iter()
-        .map(|name| find_class(data, name))
-        .collect::<Result<Vec<u32>, ClassError>>()?;
-    let kept = exclude(&data.train.labels, &excluded);
-    Ok(if settings.validate == 0.0 && !data.held_out.is_empty() {
-        // The source says what is for validation.
-        let held: std::collections::BTreeSet<usize> = data.held_out.iter().copied().collect();
-        kept.into_iter().partition(|i| !held.contains(i))
-    } else {
-        hold_out(&data.train, &kept, settings.validate, settings.seed, Apart::of(data))
-    })
-}
-
 impl Training {
     /// Prepares a run from its first step.
     pub fn new(settings: Settings, data: &Dataset) -> Result<Training, TrainError> {
@@ -193,7 +175,7 @@ impl Training {
     fn unstarted(settings: Settings, data: &Dataset) -> Result<Training, TrainError> {
         settings.check()?;
         let network = Network::new(settings.network.parse()?, data.shape())?;
-        let (trained, held_out) = parts(&settings, data)?;
+        let (trained, held_out) = divide(data, &settings.exclude_class, settings.validate, settings.seed)?;
         let classes: std::collections::BTreeSet<u32> =
             trained.iter().map(|i| data.train.labels[*i]).collect();
         // A sampler of triplets says it better, where there are classes.
@@ -269,6 +251,11 @@ impl Training {
     /// Which training images are trained on, and which are held out for validation.
     pub fn parts(&self) -> (&[usize], &[usize]) {
         (&self.trained, &self.held_out)
+    }
+
+    /// What observers kept in the checkpoint that the run goes on from.
+    pub(super) fn notes(&self) -> &serde_json::Map<String, Value> {
+        &self.notes
     }
 
     /// Steps in an epoch; a last partial batch is dropped.
@@ -478,6 +465,25 @@ impl Training {
         }
         Ok(())
     }
+}
+
+/// Which training images are trained on, in a run without some classes, and which are held out for validation: what the source
+/// says is for that, or the share `validate` where it is not zero.
+pub fn divide(
+    data: &Dataset,
+    excluded: &[String],
+    validate: f64,
+    seed: u64,
+) -> Result<(Vec<usize>, Vec<usize>), ClassError> {
+    let excluded =
+        excluded.iter().map(|name| find_class(data, name)).collect::<Result<Vec<u32>, ClassError>>()?;
+    let kept = exclude(&data.train.labels, &excluded);
+    if validate == 0.0 && !data.held_out.is_empty() {
+        // The source says what is for validation.
+        let held: std::collections::BTreeSet<usize> = data.held_out.iter().copied().collect();
+        return Ok(kept.into_iter().partition(|i| !held.contains(i)));
+    }
+    Ok(hold_out(&data.train, &kept, validate, seed, Apart::of(data)))
 }
 
 /// The margin loss of given triplets, where the objective is nothing else: its distances need no matrix.

@@ -5,6 +5,7 @@ mod golden;
 mod engine;
 mod judging;
 mod losses;
+mod maps;
 mod mnist;
 mod report;
 mod retrieval;

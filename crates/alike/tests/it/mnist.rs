@@ -9,7 +9,7 @@ use std::io::Write;
 use std::sync::atomic::AtomicBool;
 
 /// MNIST under `$ALIKE_DATA`, or nothing, which is said by the test's name even where output is captured.
-fn mnist(test: &str) -> Option<Dataset> {
+pub(crate) fn mnist(test: &str) -> Option<Dataset> {
     let Some(data_dir) = std::env::var_os("ALIKE_DATA").map(std::path::PathBuf::from) else {
         let _ = writeln!(std::io::stderr(), "skipped: {test}: ALIKE_DATA is not set");
         return None;

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 /// In reading order, as on the library's front page; the shared vocabulary first.
-const VOCABULARY: [&str; 8] = ["images", "identity", "sample", "distance", "rng", "files", "suggest", "text"];
+const VOCABULARY: [&str; 10] =
+    ["images", "identity", "sample", "distance", "rng", "files", "suggest", "text", "names", "own"];
 const ROOMS: [&str; 12] = [
     "data",
     "model",

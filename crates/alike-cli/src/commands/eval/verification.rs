@@ -2,11 +2,11 @@
 
 use super::{bracketed, percent};
 use crate::args::{Global, VerificationArgs};
-use crate::commands::refuse_existing;
 use crate::commands::report::draw;
+use crate::commands::{places, refuse_existing};
 use crate::judged::{Opened, Subject, independent};
 use crate::printer::line;
-use alike::data::manifest_column;
+use alike::data::{FIRST, Request, SAME, SECOND, Table, truth};
 use alike::eval::{AtFar, Folded, Independent, Pair, Pairs, Verification};
 use alike::files;
 use alike::images::Vectors;
@@ -59,8 +59,11 @@ pub(super) fn run(args: &VerificationArgs, opened: Opened, global: &Global) -> a
     let conditions = match &args.by {
         None => None,
         Some(column) => {
-            let what = args.subject.data.as_deref().unwrap_or(&subject.settings.data);
-            let of = manifest_column(Path::new(what), column)?;
+            let request = match &args.subject.data {
+                Some(what) => Request::from(what.as_str()),
+                None => subject.settings.request()?,
+            };
+            let of = alike::data::column(&request, &places(global), column)?;
             Some(split.names.iter().map(|n| of.get(n).cloned().unwrap_or_default()).collect::<Vec<_>>())
         }
     };
@@ -170,33 +173,34 @@ fn by_condition(pairs: &Pairs, conditions: &[String]) -> BTreeMap<String, Verifi
 /// A table of pairs by the names of images.
 fn read_pairs(path: &Path, names: &[String]) -> anyhow::Result<Vec<([usize; 2], bool)>> {
     let index: HashMap<&str, usize> = names.iter().enumerate().map(|(i, n)| (n.as_str(), i)).collect();
-    let text = files::read(path)?;
-    let mut csv = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(&text[..]);
-    let header = csv.headers().with_context(|| format!("{} is no table", path.display()))?.clone();
-    let column = |name: &str| {
-        let at = header.iter().position(|c| c.trim_start_matches('\u{feff}') == name);
-        at.with_context(|| {
-            let there: Vec<&str> = header.iter().collect();
+    let table = Table::read(path)?;
+    let columns = |wanted: &[&str]| {
+        table.any(wanted).with_context(|| {
             format!(
-                "{} has no column '{name}' (its columns: {}; wanted: a, b, same)",
+                "{} has no column '{}' (its columns: {}; wanted: {}, {}, {})",
                 path.display(),
-                there.join(", ")
+                wanted[0],
+                table.columns.join(", "),
+                FIRST[0],
+                SECOND[0],
+                SAME[0]
             )
         })
     };
-    let (a, b, same) = (column("a")?, column("b")?, column("same")?);
+    let (a, b, same) = (columns(&FIRST)?, columns(&SECOND)?, columns(&SAME)?);
     let mut pairs = Vec::new();
-    for (i, record) in csv.records().enumerate() {
-        let record = record.with_context(|| format!("{} is damaged", path.display()))?;
-        let at = || format!("{}, line {}", path.display(), i + 2);
+    for (line, row) in &table.rows {
+        let at = || format!("{}, line {line}", path.display());
         let image = |column: usize| {
-            let name = record.get(column).unwrap_or_default();
-            index.get(name).copied().with_context(|| format!("{}: there is no test image '{name}'", at()))
+            let name = row[column].as_str();
+            // As tables of images may write them.
+            let slashes = name.replace('\\', "/");
+            let spelt = [name, &slashes, slashes.trim_start_matches("./")];
+            let found = spelt.iter().find_map(|n| index.get(n).copied());
+            found.with_context(|| format!("{}: there is no test image '{name}'", at()))
         };
-        let same = match record.get(same).unwrap_or_default() {
-            "1" | "true" | "True" | "yes" => true,
-            "0" | "false" | "False" | "no" => false,
-            other => bail!("{}: same is true or false, not '{other}'", at()),
+        let Some(same) = truth(&row[same]) else {
+            bail!("{}: same is true or false, not '{}'", at(), row[same]);
         };
         pairs.push(([image(a)?, image(b)?], same));
     }

@@ -1,64 +1,271 @@
-//! Zip and tar archives, and WebDataset's shards.
+//! Zip and tar archives, as they would be if they were unpacked.
 
-use super::arrange::{arrange, drop_classless};
-use super::{Member, manifest, wrong};
+use super::arrange::{arrange, in_runs, part};
+use super::manifest::tidy;
+use super::walk::{is_png, is_system};
+use super::{Member, Wish, samples, tables, wrong};
 use crate::data::DataError;
-use crate::data::listing::{Archive, Content, Entry, FileAt, Listing, Place};
+use crate::data::listing::{Archive, Content, Entry, FileAt, LeftOut, Listing, Part, Place, Why};
 use crate::data::picture::is_picture;
-use crate::files::FileError;
-use std::collections::BTreeMap;
+use crate::files::{self, FileError};
+use crate::names::{from_bytes, shown};
+use crate::own;
+use rayon::prelude::*;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zip::ZipArchive;
 
-fn hidden(name: &str) -> bool {
-    name.split('/').any(|part| part.starts_with('.') && part != "." && part != ".." || part == "__MACOSX")
+/// Members of archives that are nobody's data.
+fn is_hidden(name: &str) -> bool {
+    name.split('/').any(is_system)
 }
 
 /// A zip archive of class folders, or of pictures with a manifest.
-pub(super) fn zip(path: &Path, nested: bool) -> Result<Listing, DataError> {
-    let (archive, members) = zip_members(path, 0)?;
-    finish(path, vec![archive], members, nested)
+pub(super) fn zip(path: &Path, wish: Wish<'_>) -> Result<Listing, DataError> {
+    let (archive, members, left) = zip_pictures(path, 0)?;
+    finish(path, vec![archive], members, left, wish)
 }
 
+/// The files of a zip archive.
 pub(super) fn zip_members(path: &Path, number: u32) -> Result<(Archive, Vec<Member>), DataError> {
+    zip_pictures(path, number).map(|(archive, members, _)| (archive, members))
+}
+
+/// The same, with the pictures that are left out.
+pub(super) fn zip_pictures(
+    path: &Path,
+    number: u32,
+) -> Result<(Archive, Vec<Member>, Vec<LeftOut>), DataError> {
     let damaged = |e: zip::result::ZipError| wrong(path, format!("it is damaged or no zip archive ({e})"));
     let zip = ZipArchive::new(FileAt::open(path)?).map_err(damaged)?;
-    let members = (0..zip.len())
-        .filter_map(|i| Some((i, zip.name_for_index(i)?.ok()?.replace('\\', "/"))))
-        .filter(|(_, name)| !name.ends_with('/') && !hidden(name))
-        .map(|(i, name)| Member { name, place: Place::Zip { archive: number, member: i as u32 } })
+    let mut unpacked = Unpacked::default();
+    let mut links = Vec::new();
+    for i in 0..zip.len() {
+        let entry = zip.by_index_data(i).map_err(damaged)?;
+        let raw = entry.name_raw();
+        // What is no UTF-8 may be Shift-JIS, where a backslash is half of a character.
+        let name = match std::str::from_utf8(raw) {
+            Ok(name) => name.replace('\\', "/"),
+            Err(_) if raw.contains(&b'/') => entry.name().map_err(damaged)?.into_owned(),
+            Err(_) => entry.name().map_err(damaged)?.replace('\\', "/"),
+        };
+        let name = tidy(&name).trim_start_matches('/').to_owned();
+        if raw.ends_with(b"/") || raw.ends_with(b"\\") && entry.is_dir() || is_hidden(&name) {
+            continue;
+        }
+        let place = Place::Zip { archive: number, member: i as u32 };
+        if entry.is_symlink() {
+            links.push((name, place));
+        } else {
+            unpacked.add(name, place);
+        }
+    }
+    let archive = Archive { path: path.to_owned(), content: Content::Zip(zip) };
+    if !links.is_empty() {
+        let holder = Listing { archives: vec![archive.clone(); number as usize + 1], ..Listing::default() };
+        let mut reader = holder.reader();
+        for (name, place) in links {
+            let target = reader.bytes(&Entry::new(name.clone(), place));
+            let target = target.map(|t| String::from_utf8_lossy(t).into_owned()).unwrap_or_default();
+            unpacked.link(name, &target, true);
+        }
+    }
+    let (members, left) = unpacked.finish();
+    let (members, drawn) = without_drawn(std::slice::from_ref(&archive), number, members);
+    Ok((archive, members, left.into_iter().chain(drawn).collect()))
+}
+
+/// What an archive would hold if it were unpacked: of two members of a name the later, and links as what they lead to.
+#[derive(Default)]
+struct Unpacked {
+    members: Vec<Member>,
+    at: HashMap<String, usize>,
+    /// The link, and where it leads, from the archive's top.
+    links: Vec<(String, String)>,
+}
+
+impl Unpacked {
+    fn add(&mut self, name: String, place: Place) {
+        match self.at.get(&name) {
+            Some(at) => self.members[*at].place = place,
+            None => {
+                self.at.insert(name.clone(), self.members.len());
+                self.members.push(Member { name, place });
+            }
+        }
+    }
+
+    /// `from_here`: a symbolic link, whose target begins in its own folder.
+    fn link(&mut self, name: String, target: &str, from_here: bool) {
+        let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let target = if from_here && !target.starts_with('/') {
+            tidy(&format!("{folder}/{target}"))
+        } else {
+            tidy(target)
+        };
+        self.links.push((name, target.trim_start_matches('/').to_owned()));
+    }
+
+    fn finish(mut self) -> (Vec<Member>, Vec<LeftOut>) {
+        let links: HashMap<String, String> = self.links.iter().cloned().collect();
+        let mut dangling = Vec::new();
+        for (name, target) in std::mem::take(&mut self.links) {
+            // A link may lead to a link; a circle leads nowhere.
+            let mut end = target;
+            for _ in 0..16 {
+                match links.get(&end) {
+                    Some(next) => end.clone_from(next),
+                    None => break,
+                }
+            }
+            let folder = format!("{end}/");
+            if let Some(at) = self.at.get(&end) {
+                let place = self.members[*at].place.clone();
+                self.add(name, place);
+            } else {
+                let below: Vec<(String, Place)> = (self.members.iter())
+                    .filter_map(|m| {
+                        Some((format!("{name}/{}", m.name.strip_prefix(&folder)?), m.place.clone()))
+                    })
+                    .filter(|_| !format!("{name}/").starts_with(&folder))
+                    .collect();
+                if below.is_empty() && is_picture(&name) {
+                    dangling.push(name);
+                }
+                below.into_iter().for_each(|(name, place)| self.add(name, place));
+            }
+        }
+        let (members, runs) = in_runs(self.members);
+        let left = [LeftOut::new(Why::DanglingLink, dangling), runs];
+        (members, left.into_iter().filter(|l| l.count > 0).collect())
+    }
+}
+
+/// Members without the figures that Alike drew. The first archive is number `first`.
+fn without_drawn(archives: &[Archive], first: u32, members: Vec<Member>) -> (Vec<Member>, Option<LeftOut>) {
+    let is_own: Vec<bool> = members
+        .par_iter()
+        .map_init(
+            || archives.to_vec(),
+            |archives, m| {
+                let (Place::Zip { archive, .. } | Place::Span { archive, .. }) = m.place else {
+                    return false;
+                };
+                let archive = archives.get_mut((archive - first) as usize);
+                is_png(&m.name)
+                    && archive.and_then(|a| head(a, &m.place)).is_some_and(|h| own::is_own_png(&h))
+            },
+        )
         .collect();
-    Ok((Archive { path: path.to_owned(), content: Content::Zip(zip) }, members))
+    let mut own = is_own.iter();
+    let (drawn, members): (Vec<Member>, Vec<Member>) =
+        members.into_iter().partition(|_| own.next() == Some(&true));
+    let drawn = LeftOut::new(Why::Drawn, drawn.into_iter().map(|m| m.name));
+    (members, Some(drawn).filter(|d| d.count > 0))
+}
+
+/// The first bytes of a member.
+fn head(archive: &mut Archive, place: &Place) -> Option<Vec<u8>> {
+    match (&mut archive.content, place) {
+        (Content::Plain(file), Place::Span { start, len, .. }) => {
+            let mut head = vec![0; own::PNG_HEAD.min(*len as usize)];
+            files::read_at(file, &mut head, *start).ok()?;
+            Some(head)
+        }
+        (Content::Zip(zip), Place::Zip { member, .. }) => {
+            let mut file = zip.by_index_raw(*member as usize).ok()?;
+            let method = file.compression();
+            let mut raw = Vec::with_capacity(2 * own::PNG_HEAD);
+            (&mut file).take(2 * own::PNG_HEAD as u64).read_to_end(&mut raw).ok()?;
+            if method == zip::CompressionMethod::Stored {
+                return Some(raw);
+            }
+            // Only so much is unpacked as is looked at.
+            let mut head = Vec::with_capacity(own::PNG_HEAD);
+            let mut inflate = flate2::Decompress::new(false);
+            inflate.decompress_vec(&raw, &mut head, flate2::FlushDecompress::None).ok()?;
+            Some(head)
+        }
+        _ => None,
+    }
 }
 
 /// Tar archives, one after the other.
-pub(super) fn shards(paths: &[PathBuf], nested: bool) -> Result<Listing, DataError> {
-    let (mut archives, mut members) = (Vec::new(), Vec::new());
+pub(super) fn shards(paths: &[PathBuf], wish: Wish<'_>) -> Result<Listing, DataError> {
+    let (mut archives, mut members, mut left) = (Vec::new(), Vec::new(), Vec::new());
     for path in paths {
         let number = archives.len() as u32;
         let file = plain(path)?;
+        let mut unpacked = Unpacked::default();
         let mut tar = tar::Archive::new(BufReader::new(&*file));
         let damaged = |e: std::io::Error| wrong(path, format!("it is damaged or no tar archive ({e})"));
         for entry in tar.entries_with_seek().map_err(damaged)? {
             let entry = entry.map_err(damaged)?;
-            let name = entry.path().map_err(damaged)?.to_string_lossy().replace('\\', "/");
-            if entry.header().entry_type().is_file() && !hidden(&name) {
+            let name = member_name(&entry.path_bytes());
+            if is_hidden(&name) {
+                continue;
+            }
+            let kind = entry.header().entry_type();
+            if kind.is_file() || kind.is_contiguous() {
                 let place =
                     Place::Span { archive: number, start: entry.raw_file_position(), len: entry.size() };
-                members.push(Member { name: name.trim_start_matches("./").to_owned(), place });
+                unpacked.add(name, place);
+            } else if kind.is_hard_link() || kind.is_symlink() {
+                let target = entry.link_name_bytes().map(|t| link_name(&t)).unwrap_or_default();
+                unpacked.link(name, &target, kind.is_symlink());
             }
         }
+        let (more, mut out) = unpacked.finish();
+        members.extend(more);
+        left.append(&mut out);
         archives.push(Archive { path: path.clone(), content: Content::Plain(file) });
     }
     let first = paths.first().map_or(Path::new(""), PathBuf::as_path);
-    // The ending that WebDataset gives to classes.
-    if members.iter().any(|m| m.name.ends_with(".cls")) {
-        return web_dataset(first, archives, members);
+    let (members, drawn) = without_drawn(&archives, 0, members);
+    left.extend(drawn);
+    let mut listing = if samples::are(&members) {
+        let mut listing = samples::open(first, archives, members)?;
+        listing.left.append(&mut left);
+        listing
+    } else {
+        finish(first, archives, members, left, wish)?
+    };
+    part_by_shard(&mut listing, paths);
+    Ok(listing)
+}
+
+/// Where the archives' names say parts, as `train-000.tar` and `val-000.tar` do, their pictures are of these.
+fn part_by_shard(listing: &mut Listing, paths: &[PathBuf]) {
+    let of = |path: &PathBuf| {
+        let name = shown(path.file_name().unwrap_or_default());
+        let words = name.split(|c: char| !c.is_alphabetic());
+        words.filter_map(part).next()
+    };
+    let Some(parts) = paths.iter().map(of).collect::<Option<Vec<Part>>>() else { return };
+    if parts.windows(2).all(|p| p[0] == p[1]) || listing.entries.iter().any(|e| e.part.is_some()) {
+        return;
     }
-    finish(first, archives, members, nested)
+    for entry in &mut listing.entries {
+        if let Place::Span { archive, .. } = entry.place {
+            entry.part = parts.get(archive as usize).copied();
+        }
+    }
+    listing.notes.push("the names of the archives tell its parts".into());
+}
+
+/// A member's name with slashes, and escapes for what is no text.
+fn member_name(raw: &[u8]) -> String {
+    tidy(&link_name(raw)).trim_start_matches('/').to_owned()
+}
+
+fn link_name(raw: &[u8]) -> String {
+    match std::str::from_utf8(raw) {
+        Ok(name) => name.replace('\\', "/"),
+        Err(_) => from_bytes(raw.to_vec()).map_or_else(|| String::from_utf8_lossy(raw).into_owned(), shown),
+    }
 }
 
 /// The archive with nothing packed, so that a member can be read from where it lies.
@@ -82,77 +289,31 @@ fn finish(
     path: &Path,
     archives: Vec<Archive>,
     members: Vec<Member>,
-    nested: bool,
+    left: Vec<LeftOut>,
+    wish: Wish<'_>,
 ) -> Result<Listing, DataError> {
-    let table = manifest::among(members.iter().map(|m| m.name.as_str())).map(str::to_owned);
-    let mut listing = match table {
-        Some(table) => {
-            let holder = Listing { archives: archives.clone(), ..Listing::default() };
-            let within = table.rsplit_once('/').map_or("", |(folder, _)| folder);
-            let mut places: BTreeMap<&str, &Place> =
-                members.iter().map(|m| (m.name.as_str(), &m.place)).collect();
-            let text = places
-                .remove(table.as_str())
-                .map(|place| {
-                    let entry = Entry::new(table.clone(), place.clone());
-                    holder.reader().bytes(&entry).map(<[u8]>::to_vec)
-                })
-                .transpose()
-                .map_err(|why| wrong(path, format!("{table}: {why}")))?
-                .unwrap_or_default();
-            if manifest::names_paths(&text) {
-                let place = |name: &str| {
-                    let name = if within.is_empty() { name.to_owned() } else { format!("{within}/{name}") };
-                    places.get(name.as_str()).map(|p| (*p).clone())
-                };
-                manifest::read(&path.join(&table), &text, &place)?
-            } else {
-                arrange(members, nested)
-            }
+    let holder = Listing { archives: archives.clone(), ..Listing::default() };
+    let read = |member: &Member, most: Option<usize>| {
+        let entry = Entry::new(member.name.clone(), member.place.clone());
+        let mut bytes = holder.reader().bytes(&entry).map(<[u8]>::to_vec)?;
+        bytes.truncate(most.unwrap_or(usize::MAX));
+        Ok(bytes)
+    };
+    // What the archive does not hold is not there.
+    let elsewhere = |p: &str| {
+        let name = p.trim_start_matches('/');
+        (name.to_owned(), Place::File(path.join(name)))
+    };
+    let files = tables::Files { root: path, members: &members, read: &read, elsewhere: &elsewhere };
+    let mut listing = match tables::find(&files, &wish)? {
+        tables::Found::Set(listing) => *listing,
+        tables::Found::None(notes) => {
+            let mut listing = arrange(members, wish.nested);
+            listing.notes.splice(0..0, notes);
+            listing
         }
-        None => arrange(members, nested),
     };
     listing.archives = archives;
-    Ok(listing)
-}
-
-/// Files of one key belong together: `000012.png` with `000012.cls`, whose text is the class.
-fn web_dataset(path: &Path, archives: Vec<Archive>, members: Vec<Member>) -> Result<Listing, DataError> {
-    let mut listing = Listing { archives, ..Listing::default() };
-    // Keys may come again in another shard.
-    let mut samples: BTreeMap<(u32, String), (Option<Member>, Option<Member>)> = BTreeMap::new();
-    for member in members {
-        let Place::Span { archive, .. } = member.place else { continue };
-        let file = member.name.rfind('/').map_or(0, |at| at + 1);
-        let dot = member.name[file..].find('.').map_or(member.name.len(), |at| file + at);
-        let sample = samples.entry((archive, member.name[..dot].to_owned())).or_default();
-        if is_picture(&member.name) {
-            sample.0 = Some(member);
-        } else if member.name.ends_with(".cls") {
-            sample.1 = Some(member);
-        } else {
-            listing.ignored += 1;
-        }
-    }
-    let several = listing.archives.len() > 1;
-    let mut entries = Vec::new();
-    let mut reader = listing.reader();
-    for ((archive, _), (picture, class)) in samples {
-        let Some(picture) = picture else { continue };
-        let class = match class {
-            None => None,
-            Some(class) => {
-                let entry = Entry::new(class.name.clone(), class.place);
-                let text =
-                    reader.bytes(&entry).map_err(|why| wrong(path, format!("{}: {why}", class.name)))?;
-                Some(String::from_utf8_lossy(text).trim().to_owned())
-            }
-        };
-        let shard = listing.archives[archive as usize].path.file_name().unwrap_or_default().to_string_lossy();
-        let name = if several { format!("{shard}/{}", picture.name) } else { picture.name };
-        entries.push(Entry { class, ..Entry::new(name, picture.place) });
-    }
-    listing.entries = entries;
-    drop_classless(&mut listing);
+    listing.left.extend(left);
     Ok(listing)
 }

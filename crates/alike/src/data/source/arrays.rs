@@ -1,173 +1,133 @@
 //! NumPy arrays: images, or ready-made features.
 //!
-//! An `.npz` holds `x` and `y`, or `x_train`, `y_train`, `x_test` and `y_test`. An `.npy` holds images or features, and its
-//! labels lie beside it in `NAME.labels.npy` or in a `labels.npy`, if there are any. Bytes of `n x h x w`, `n x h x w x c` or
-//! `n x c x h x w` are images; `n x d` floats are features.
+//! An `.npz` holds `x` and `y`, or `x_train`, `y_train`, `x_test` and `y_test` (`train_images`, `train_labels`...). An `.npy`
+//! holds images or features, and its labels lie beside it in `NAME.labels.npy` or in a `labels.npy`, if there are any. Bytes
+//! of `n x h x w`, `n x h x w x c` or `n x c x h x w` are images, and so are truths; `n x d` floats of any size are features.
+//! Labels are whole numbers, floats that are whole, truths or text, one a row.
 
+use super::npy::{Array, MOST};
 use super::wrong;
 use crate::data::DataError;
 use crate::data::listing::{Content, Entry, Listing, Part, Place};
 use crate::files;
 use crate::images::{Images, Shape};
-use npyz::{DType, NpyFile};
 use std::io::Read;
 use std::path::Path;
 
-const IMAGES: [&str; 6] = ["x", "images", "features", "embeddings", "data", "arr_0"];
+const IMAGES: [&str; 7] = ["x", "images", "features", "embeddings", "data", "imgs", "arr_0"];
 const LABELS: [&str; 5] = ["y", "labels", "targets", "label", "arr_1"];
+/// The most numbers of a feature.
+const LONGEST: usize = 1 << 14;
 
-enum Array {
-    Bytes { dims: Vec<usize>, data: Vec<u8> },
-    Floats { dims: Vec<usize>, data: Vec<f32> },
-    Whole { dims: Vec<usize>, data: Vec<i64> },
+/// An array of images or features with its labels.
+struct Rows {
+    part: Option<Part>,
+    /// The array's name in an archive.
+    name: String,
+    array: Array,
+    labels: Option<Vec<String>>,
 }
 
-/// No array is larger.
-const MOST: u64 = 1 << 36;
+fn parse(path: &Path, name: &str, bytes: Vec<u8>) -> Result<Array, DataError> {
+    Array::parse(bytes).map_err(|why| wrong(path, format!("{name} {why}")))
+}
 
-fn parse(path: &Path, name: &str, bytes: &[u8]) -> Result<Array, DataError> {
-    let refuse = |why: String| Err(wrong(path, format!("{name} {why}")));
-    let npy = match NpyFile::new(bytes) {
-        Ok(npy) => npy,
-        Err(e) => return refuse(format!("is damaged or no NumPy array ({e})")),
-    };
-    if npy.order() != npyz::Order::C && npy.shape().len() > 1 {
-        return refuse("is stored column by column; save it with numpy.ascontiguousarray".into());
-    }
-    let dims: Vec<usize> = npy.shape().iter().map(|d| *d as usize).collect();
-    let size = match npy.dtype() {
-        DType::Plain(t) => t.num_bytes().unwrap_or(0) as u64,
-        _ => 0,
-    };
-    // The header is believed as far as the bytes bear it out.
-    let claimed = npy.shape().iter().try_fold(size, |n, d| n.checked_mul(*d)).unwrap_or(u64::MAX);
-    if claimed > MOST || claimed > bytes.len() as u64 {
-        return refuse("ends before its own header says".into());
-    }
-    let kind = match npy.dtype() {
-        DType::Plain(t) => t.to_string().trim_start_matches(['<', '>', '|', '=']).to_owned(),
-        _ => "records".to_owned(),
-    };
-    macro_rules! read {
-        ($t:ty) => {
-            npy.into_vec::<$t>().map_err(|e| match e.kind() {
-                std::io::ErrorKind::UnexpectedEof => {
-                    wrong(path, format!("{name} ends before its own header says"))
-                }
-                _ => wrong(path, format!("{name} cannot be read ({e})")),
-            })?
-        };
-    }
-    Ok(match kind.as_str() {
-        "u1" => Array::Bytes { dims, data: read!(u8) },
-        "f4" => Array::Floats { dims, data: read!(f32) },
-        "f8" => Array::Floats { dims, data: read!(f64).into_iter().map(|v| v as f32).collect() },
-        "i8" => Array::Whole { dims, data: read!(i64) },
-        "u8" => Array::Whole { dims, data: read!(u64).into_iter().map(|v| v as i64).collect() },
-        "i4" => Array::Whole { dims, data: read!(i32).into_iter().map(i64::from).collect() },
-        "u4" => Array::Whole { dims, data: read!(u32).into_iter().map(i64::from).collect() },
-        "i2" => Array::Whole { dims, data: read!(i16).into_iter().map(i64::from).collect() },
-        "u2" => Array::Whole { dims, data: read!(u16).into_iter().map(i64::from).collect() },
-        "i1" => Array::Whole { dims, data: read!(i8).into_iter().map(i64::from).collect() },
-        other => {
-            return refuse(format!("holds values of type {other}; bytes, whole numbers and floats are read"));
-        }
-    })
+fn labels(path: &Path, name: &str, array: &Array) -> Result<Vec<String>, DataError> {
+    array.labels().map_err(|why| wrong(path, format!("{name} {why}")))
 }
 
 pub(super) fn open(path: &Path) -> Result<Listing, DataError> {
-    let npz = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz"));
-    let mut parts = Vec::new();
-    if npz {
-        let (archive, members) = super::archive::zip_members(path, 0)?;
-        let Content::Zip(mut zip) = archive.content else { return Err(wrong(path, "it is no zip archive")) };
-        let names: Vec<String> =
-            members.iter().filter_map(|m| m.name.strip_suffix(".npy")).map(str::to_owned).collect();
-        let mut get = |name: &str| -> Result<Array, DataError> {
-            let mut bytes = Vec::new();
-            let file =
-                zip.by_name(&format!("{name}.npy")).map_err(|e| wrong(path, format!("{name}: {e}")))?;
-            file.take(MOST).read_to_end(&mut bytes).map_err(|e| wrong(path, format!("{name}: {e}")))?;
-            parse(path, name, &bytes)
-        };
-        for (suffix, part) in [
-            ("_train", Some(Part::Train)),
-            ("_val", Some(Part::Validation)),
-            ("_test", Some(Part::Test)),
-            ("", None),
-        ] {
-            let find = |list: &[&str]| {
-                let mut full = list.iter().map(|n| format!("{n}{suffix}"));
-                full.find(|n| names.contains(n))
-            };
-            if suffix.is_empty() && !parts.is_empty() {
-                break;
-            }
-            if let Some(x) = find(&IMAGES) {
-                let labels = find(&LABELS).map(|y| get(&y)).transpose()?;
-                parts.push((part, x.clone(), get(&x)?, labels));
-            }
-        }
-        if parts.is_empty() {
-            return Err(wrong(
-                path,
-                format!("it has no array called {} (it has: {})", IMAGES.join(", "), names.join(", ")),
-            ));
-        }
-    } else {
-        let array = parse(path, "it", &files::read(path)?)?;
-        let own = path.with_extension("labels.npy");
-        let beside = path.with_file_name("labels.npy");
-        let labels = [own, beside].into_iter().find(|p| p.is_file() && p != path);
-        let labels =
-            labels.map(|p| files::read(&p).map_err(DataError::from).and_then(|b| parse(&p, "it", &b)));
-        parts.push((None, String::new(), array, labels.transpose()?));
+    if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz")) {
+        return archive(path);
     }
-    gather(path, parts)
+    let array = parse(path, "it", files::read(path)?)?;
+    let own = path.with_extension("labels.npy");
+    let beside = path.with_file_name("labels.npy");
+    let given = [own, beside].into_iter().find(|p| p.is_file() && p != path);
+    let labels = given.map(|p| labels(&p, "it", &parse(&p, "it", files::read(&p)?)?)).transpose()?;
+    gather(path, vec![Rows { part: None, name: String::new(), array, labels }])
 }
 
-fn gather(
-    path: &Path,
-    parts: Vec<(Option<Part>, String, Array, Option<Array>)>,
-) -> Result<Listing, DataError> {
+/// The name of an array without its part, in small letters: `X_train` and `train_x` are `x` of the training part.
+fn apart(name: &str) -> (String, Option<Part>) {
+    let name = name.to_ascii_lowercase();
+    let pieces = [name.rsplit_once('_'), name.split_once('_').map(|(part, rest)| (rest, part))];
+    let found =
+        pieces.into_iter().flatten().find_map(|(rest, part)| Some((rest, super::arrange::part(part)?)));
+    match found {
+        Some((rest, part)) => (rest.to_owned(), Some(part)),
+        None => (name, None),
+    }
+}
+
+fn archive(path: &Path) -> Result<Listing, DataError> {
+    let (archive, members) = super::archive::zip_members(path, 0)?;
+    let Content::Zip(mut zip) = archive.content else { return Err(wrong(path, "it is no zip archive")) };
+    let names: Vec<&str> = members.iter().filter_map(|m| m.name.strip_suffix(".npy")).collect();
+    let mut get = |name: &str| -> Result<Array, DataError> {
+        let mut bytes = Vec::new();
+        let file = zip.by_name(&format!("{name}.npy")).map_err(|e| wrong(path, format!("{name}: {e}")))?;
+        file.take(MOST).read_to_end(&mut bytes).map_err(|e| wrong(path, format!("{name}: {e}")))?;
+        parse(path, name, bytes)
+    };
+    let find = |list: &[&str], part: Option<Part>| {
+        let called = |wanted: &&str| {
+            names.iter().copied().find(|n| {
+                let (rest, of) = apart(n);
+                rest == **wanted && of == part
+            })
+        };
+        list.iter().find_map(called)
+    };
+    let (mut parts, mut used) = (Vec::new(), Vec::new());
+    for part in [Some(Part::Train), Some(Part::Validation), Some(Part::Test), None] {
+        if part.is_none() && !parts.is_empty() {
+            break;
+        }
+        if let Some(x) = find(&IMAGES, part) {
+            let y = find(&LABELS, part);
+            used.extend([Some(x), y].into_iter().flatten());
+            let labels = y.map(|y| labels(path, y, &get(y)?)).transpose()?;
+            parts.push(Rows { part, name: x.to_owned(), array: get(x)?, labels });
+        }
+    }
+    if parts.is_empty() {
+        return Err(wrong(
+            path,
+            format!("it has no array called {} (it has: {})", IMAGES.join(", "), names.join(", ")),
+        ));
+    }
+    let mut notes = Vec::new();
+    if parts.iter().any(|p| p.labels.is_some()) {
+        notes
+            .extend(parts.iter().filter(|p| p.labels.is_none()).map(|p| format!("{} has no labels", p.name)));
+    }
+    let others: Vec<&str> = names.iter().copied().filter(|n| !used.contains(n)).collect();
+    if !others.is_empty() {
+        notes.push(format!("arrays that are not used: {}", others.join(", ")));
+    }
+    Ok(Listing { notes, ..gather(path, parts)? })
+}
+
+fn gather(path: &Path, parts: Vec<Rows>) -> Result<Listing, DataError> {
     let mut listing = Listing::default();
     let (mut bytes, mut floats) = (Vec::new(), Vec::new());
     let mut found: Option<(Shape, bool)> = None;
-    for (part, name, array, labels) in parts {
+    for Rows { part, name, array, labels } in parts {
         let called = if name.is_empty() { "it" } else { &name };
-        let (shape, float, n) = match array {
-            Array::Bytes { dims, data } => {
+        let refuse = |why: String| wrong(path, format!("{called} {why}"));
+        let (shape, float, n) = match array.pixels() {
+            Ok((dims, data)) => {
                 let (shape, data) = picture(&dims, data).ok_or_else(|| {
-                    wrong(
-                        path,
-                        format!("{called} has the shape {dims:?}, which is not n x h x w or n x h x w x c"),
-                    )
+                    refuse(format!("has the shape {dims:?}, which is not n x h x w or n x h x w x c"))
                 })?;
                 bytes.extend(data);
                 (shape, false, dims[0])
             }
-            Array::Floats { dims, data } => {
-                let [n, d] = dims[..] else {
-                    let why = format!(
-                        "{called} has the shape {dims:?} of floats: features are n x d, and images are bytes \
-                         (numpy.uint8, from 0 to 255)"
-                    );
-                    return Err(wrong(path, why));
-                };
-                if d == 0 || d > 1 << 14 {
-                    return Err(wrong(path, format!("{called} has {d} numbers a row; 1 to 16384 are read")));
-                }
-                if let Some(i) = data.iter().position(|v| !v.is_finite()) {
-                    return Err(wrong(path, format!("{called}: row {} holds {}", i / d, data[i])));
-                }
+            Err(array) => {
+                let (d, data) = features(&array).map_err(refuse)?;
                 floats.extend(data);
-                (Shape { h: 1, w: 1, c: d }, true, n)
-            }
-            Array::Whole { .. } => {
-                let why = format!(
-                    "{called} holds whole numbers; images are bytes (numpy.uint8) and features floats"
-                );
-                return Err(wrong(path, why));
+                (Shape { h: 1, w: 1, c: d }, true, array.dims[0])
             }
         };
         match found {
@@ -179,18 +139,8 @@ fn gather(
             }
             _ => found = Some((shape, float)),
         }
-        let classes: Option<Vec<String>> = match labels {
-            None => None,
-            Some(Array::Whole { dims, data }) if dims.len() == 1 => {
-                Some(data.iter().map(i64::to_string).collect())
-            }
-            Some(Array::Bytes { dims, data }) if dims.len() == 1 => {
-                Some(data.iter().map(u8::to_string).collect())
-            }
-            Some(_) => return Err(wrong(path, "labels are one dimension of whole numbers")),
-        };
-        if let Some(classes) = classes.as_ref().filter(|c| c.len() != n) {
-            return Err(wrong(path, format!("{called} has {n} images, but {} labels", classes.len())));
+        if let Some(labels) = labels.as_ref().filter(|c| c.len() != n) {
+            return Err(wrong(path, format!("{called} has {n} images, but {} labels", labels.len())));
         }
         for i in 0..n {
             let row = listing.entries.len() as u32;
@@ -198,7 +148,7 @@ fn gather(
                 if name.is_empty() { i.to_string() } else { format!("{name}/{i}") },
                 Place::Row(row),
             );
-            listing.entries.push(Entry { class: classes.as_ref().map(|c| c[i].clone()), part, ..entry });
+            listing.entries.push(Entry { class: labels.as_ref().map(|c| c[i].clone()), part, ..entry });
         }
     }
     listing.rows =
@@ -208,6 +158,40 @@ fn gather(
             },
         );
     Ok(listing)
+}
+
+/// Numbers of features by row, or why the array holds none.
+fn features(array: &Array) -> Result<(usize, Vec<f32>), String> {
+    let (dims, kind) = (&array.dims, array.type_name());
+    let [n, d] = dims[..] else {
+        let advice = match array.range() {
+            Some([least, most]) if least >= 0.0 && most <= 1.0 && array.is_float() => {
+                "; of values from 0 to 1, save (255 * x).round().astype('uint8')".to_owned()
+            }
+            Some([least, most]) if least >= 0.0 && most <= 255.0 => {
+                "; of values from 0 to 255, save x.round().astype('uint8')".to_owned()
+            }
+            Some([least, most]) => format!("; these values are from {least} to {most}"),
+            None => String::new(),
+        };
+        return Err(format!(
+            "has the shape {dims:?} of {kind}: features are n x d floats, and images are bytes (numpy.uint8, from 0 \
+             to 255){advice}"
+        ));
+    };
+    if !array.is_float() {
+        let advice = if array.is_whole() { "; of features, save x.astype('float32')" } else { "" };
+        return Err(format!("holds {kind}; images are bytes (numpy.uint8) and features floats{advice}"));
+    }
+    if d == 0 || d > LONGEST {
+        return Err(format!("has {d} numbers a row; 1 to {LONGEST} are read"));
+    }
+    let data = array.floats();
+    debug_assert_eq!(data.len(), n * d);
+    match data.iter().position(|v| !v.is_finite()) {
+        None => Ok((d, data)),
+        Some(i) => Err(format!("is not finite in 32 bits: row {} holds {}", i / d, array.shown(i))),
+    }
 }
 
 /// Channels last, whatever they were.
@@ -230,4 +214,98 @@ fn picture(dims: &[usize], data: Vec<u8>) -> Option<(Shape, Vec<u8>)> {
         .flat_map(|image| (0..plane).flat_map(move |i| (0..shape.c).map(move |c| image[c * plane + i])))
         .collect();
     Some((shape, turned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What NumPy wrote: `fixtures/arrays.py`.
+    fn fixture(name: &str) -> Result<Listing, DataError> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/arrays");
+        open(&folder.join(format!("{name}.npz")))
+    }
+
+    fn classes(listing: &Listing) -> String {
+        listing.entries.iter().map(|e| e.class.as_deref().unwrap_or("-")).collect()
+    }
+
+    fn rows(listing: &Listing) -> Vec<Vec<u8>> {
+        let rows = listing.rows.as_ref().unwrap();
+        (0..rows.len()).map(|i| rows.image(i, &mut Vec::new()).to_vec()).collect()
+    }
+
+    /// Features `i + k / 4`, six rows of three, as they are kept.
+    fn features() -> Vec<Vec<u8>> {
+        let row = |i: usize| (0..3).flat_map(move |k| (i as f32 + k as f32 / 4.0).to_ne_bytes()).collect();
+        (0..6).map(row).collect()
+    }
+
+    #[test]
+    fn features_of_every_type_and_order_are_the_same() {
+        for order in ["little", "big"] {
+            for size in [2, 4, 8] {
+                let listing = fixture(&format!("features-{order}{size}")).unwrap();
+                assert_eq!(rows(&listing), features(), "{order} {size}");
+                assert_eq!(classes(&listing), "010101");
+            }
+        }
+        assert_eq!(rows(&fixture("features-fortran").unwrap()), features());
+    }
+
+    #[test]
+    fn labels_of_every_type_are_the_same() {
+        for kind in ["i1", "u1", "big-i2", "u2", "i4", "big-u4", "big-i8", "u8", "f2", "f4", "big-f8"] {
+            assert_eq!(classes(&fixture(&format!("labels-{kind}")).unwrap()), "010101", "{kind}");
+        }
+        assert_eq!(classes(&fixture("labels-column").unwrap()), "010101");
+        assert_eq!(classes(&fixture("labels-truth").unwrap()), "falsetrue".repeat(3));
+        for kind in ["text", "text-big", "bytes"] {
+            assert_eq!(classes(&fixture(&format!("labels-{kind}")).unwrap()), "ababab", "{kind}");
+        }
+    }
+
+    #[test]
+    fn images_of_every_layout_are_the_same() {
+        let right: Vec<Vec<u8>> = (0..6u8).map(|i| (0..8).map(|at| 10 * i + at).collect()).collect();
+        for name in ["images", "images-fortran", "images-channel", "images-planes"] {
+            let listing = fixture(name).unwrap();
+            assert_eq!(rows(&listing), right, "{name}");
+            assert_eq!(listing.rows.unwrap().shape(), Shape { h: 2, w: 4, c: 1 }, "{name}");
+        }
+        let truth = |v: &u8| if v % 2 == 1 { 255 } else { 0 };
+        let right: Vec<Vec<u8>> = right.iter().map(|r| r.iter().map(truth).collect()).collect();
+        assert_eq!(rows(&fixture("images-truth").unwrap()), right);
+    }
+
+    #[test]
+    fn parts_are_told_by_name_and_what_is_not_used_is_said() {
+        let parts = |listing: &Listing| listing.entries.iter().map(|e| e.part).collect::<Vec<_>>();
+        let (train, val, test) = (Some(Part::Train), Some(Part::Validation), Some(Part::Test));
+        let listing = fixture("parts").unwrap();
+        assert_eq!(parts(&listing), [train, train, train, train, test, test]);
+        assert_eq!((classes(&listing).as_str(), rows(&listing)), ("010101", features()));
+        assert_eq!(listing.notes, ["arrays that are not used: more"]);
+        let listing = fixture("parts-first").unwrap();
+        assert_eq!(parts(&listing), [train, train, train, val, test, test]);
+        assert_eq!(classes(&listing), "010101");
+    }
+
+    #[test]
+    fn what_is_neither_images_nor_features_is_refused_with_what_to_do() {
+        for (name, why) in [
+            ("nan", "row 3 holds NaN"),
+            ("large", "row 3 holds 1000"),
+            ("object", "Python objects"),
+            ("half-labels", "row 1 holds 0.5"),
+            ("one-of-two", "numpy.argmax"),
+            ("float-images", "(255 * x).round().astype('uint8')"),
+            ("wide-images", "x.round().astype('uint8')"),
+            ("whole-features", "x.astype('float32')"),
+            ("complex", "<c8"),
+        ] {
+            let error = fixture(&format!("refused-{name}")).unwrap_err().to_string();
+            assert!(error.contains(why), "{name}: {error}");
+        }
+    }
 }

@@ -63,8 +63,12 @@ fn read(folder: &Path, layout: &Layout) -> Result<Listing, DataError> {
     let mut listing = Listing::default();
     let mut pixels = Vec::new();
     let files = layout.train.iter().map(|f| (*f, Part::Train)).chain([(layout.test, Part::Test)]);
-    for (file, part) in files.filter(|(f, _)| folder.join(f).is_file()) {
+    for (file, part) in files {
         let path: PathBuf = folder.join(file);
+        if !path.is_file() {
+            listing.notes.push(format!("{file} is not there: its images are missing"));
+            continue;
+        }
         let bytes = files::read(&path)?;
         let record = layout.labels + SHAPE.len();
         if bytes.is_empty() || !bytes.len().is_multiple_of(record) {

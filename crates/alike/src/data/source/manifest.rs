@@ -1,187 +1,212 @@
-//! A table that names images: a CSV file with a header.
+//! A table that names images.
 //!
-//! | column | meaning |
-//! |---|---|
-//! | `path` | of the image, from the table's folder on |
-//! | `label` (or `class`) | its class; without it images have none |
-//! | `split` | train, val, test, query or gallery |
-//! | `is_query`, `is_gallery` | whether a test image asks, or answers |
-//! | `category` | what the class is a kind of |
-//! | `group` | images of a group (a person, a product) stay on one side of a split |
-//! | `x_1`, `y_1`, `x_2`, `y_2` | the part of the picture that counts, in pixels |
+//! | column | also called | meaning |
+//! |---|---|---|
+//! | `path` | `file_name`, `file`, `file_path`, `image`, `image_path`, `image_name`, `img`, ... | of the image, from the table's folder on |
+//! | `label` | `class`, `labels`, `class_name`, `target` | its class; without it images have none |
+//! | `split` | `subset`, `partition`, `data_set` | train, val, test, query or gallery |
+//! | `is_query`, `is_gallery` | | whether a test image asks, or answers |
+//! | `category` | `superclass` | what the class is a kind of |
+//! | `group` | `group_id` | images of a group (a person, a product) stay on one side of a split |
+//! | `x_1`, `y_1`, `x_2`, `y_2` | `x_min`, ...; `left`, `top`, `right`, `bottom` | the part of the picture that counts, in pixels |
+//!
+//! A path may begin with `./`, have backslashes, or be absolute.
 
-use super::arrange::{drop_classless, part};
-use super::wrong;
+use super::arrange::part_and_role;
+use super::{Wish, wrong};
 use crate::data::DataError;
 use crate::data::listing::{Entry, Listing, Part, Place, Role};
-use crate::files;
-use std::collections::HashMap;
-use std::path::Path;
-
-/// The columns that have a meaning.
-pub(super) const COLUMNS: [&str; 13] = [
-    "path",
-    "label",
-    "class",
-    "split",
-    "is_query",
-    "is_gallery",
-    "category",
-    "group",
-    "x_1",
-    "y_1",
-    "x_2",
-    "y_2",
-    "row",
-];
-
-/// The table among the files of a source: `manifest.csv`, or the only CSV file at the top.
-pub(super) fn among<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let mut tables: Vec<&str> = names.filter(|n| n.to_ascii_lowercase().ends_with(".csv")).collect();
-    let depth = tables.iter().map(|n| n.matches('/').count()).min()?;
-    tables.retain(|n| n.matches('/').count() == depth);
-    tables.sort_unstable();
-    let named = tables.iter().find(|n| n.rsplit('/').next() == Some("manifest.csv"));
-    named.or(tables.first().filter(|_| tables.len() == 1)).copied()
-}
-
-/// Whether a table has a column of paths.
-pub(super) fn names_paths(text: &[u8]) -> bool {
-    let first = text.split(|b| *b == b'\n').next().unwrap_or_default();
-    String::from_utf8_lossy(first).split([',', '\t']).any(|c| c.trim().trim_matches('"') == "path")
-}
-
-/// The same of a file.
-pub(super) fn has_paths(table: &Path) -> bool {
-    files::read(table).is_ok_and(|text| names_paths(&text))
-}
+use crate::data::table::{self, CATEGORY, CORNERS, GROUP, LABEL, PATH, SPLIT, Table, same_column};
+use crate::names::{from_bytes, shown, unescaped};
+use crate::own::WRITTEN_BY;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 /// Reads a table whose paths are files.
-pub(super) fn open(table: &Path) -> Result<Listing, DataError> {
-    let text = files::read(table)?;
-    let base = table.parent().unwrap_or(Path::new(""));
-    read(table, &text, &|name| Some(Place::File(base.join(name))))
+pub(super) fn open(table: &Path, wish: &Wish<'_>) -> Result<Listing, DataError> {
+    from_table(table, &Table::read(table)?, wish)
 }
 
-/// Rows of a table whose columns are set apart by commas or by tabs.
-fn reader(text: &[u8]) -> csv::Reader<&[u8]> {
-    let header = text.split(|b| *b == b'\n').next().unwrap_or_default();
-    let delimiter = if header.contains(&b'\t') { b'\t' } else { b',' };
-    csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).from_reader(text)
+/// The same of a table that is read already.
+pub(super) fn from_table(path: &Path, table: &Table, wish: &Wish<'_>) -> Result<Listing, DataError> {
+    let folder = Folder::new(path.parent().unwrap_or(Path::new("")));
+    let mut listing = Listing::default();
+    let name = shown(path.file_name().unwrap_or_default());
+    add(&mut listing, path, &name, table, None, &|p| folder.find(p), wish)?;
+    listing.number_repeated();
+    Ok(listing)
 }
 
-/// A column of a data set's table, by the names of its images: of a table, or of the one in a folder.
-///
-/// # Errors
-///
-/// If there is no table, or no such column.
-pub fn manifest_column(source: &Path, name: &str) -> Result<HashMap<String, String>, DataError> {
-    let table = if source.is_dir() { source.join("manifest.csv") } else { source.to_owned() };
-    let text = if table.is_file() { files::read(&table)? } else { Vec::new() };
-    if !names_paths(&text) {
-        let why = format!("it has no table with columns, so there is no '{name}' to tell images apart by");
-        return Err(wrong(source, why));
+/// A folder that paths begin in.
+pub(super) struct Folder {
+    path: PathBuf,
+    /// As an absolute path may begin.
+    whole: Vec<PathBuf>,
+}
+
+impl Folder {
+    pub(super) fn new(path: &Path) -> Folder {
+        let at = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let whole = [std::path::absolute(at).ok(), at.canonicalize().ok()].into_iter().flatten().collect();
+        Folder { path: path.to_owned(), whole }
     }
-    let mut csv = reader(&text);
-    let columns = csv.headers().map_err(|e| wrong(&table, e.to_string()))?.clone();
-    let at = |name: &str| columns.iter().position(|c| c.trim_start_matches('\u{feff}') == name);
-    let (Some(path), Some(value)) = (at("path"), at(name)) else {
-        let there: Vec<&str> = columns.iter().collect();
-        return Err(wrong(&table, format!("it has no column '{name}' (its columns: {})", there.join(", "))));
-    };
-    let mut found = HashMap::new();
-    for record in csv.records() {
-        let record = record.map_err(|e| wrong(&table, e.to_string()))?;
-        if let (Some(path), Some(value)) = (record.get(path), record.get(value)) {
-            found.insert(path.to_owned(), value.to_owned());
+
+    /// What follows the folder in an absolute path.
+    pub(super) fn within(&self, path: &str) -> Option<String> {
+        let path = Path::new(path);
+        if !path.is_absolute() {
+            return None;
+        }
+        self.whole.iter().find_map(|w| path.strip_prefix(w).ok()).map(shown)
+    }
+
+    /// The file that a path of a table means, and its name.
+    pub(super) fn find(&self, path: &str) -> (String, Place) {
+        let mut meant = (tidy(path), OsString::from(path));
+        // Only what looks odd is looked for.
+        let odd = path.contains('\\') || !path.is_ascii();
+        if odd && !self.path.join(path).exists() {
+            let mut others = spellings(path);
+            let there = others.iter().position(|p| self.path.join(p).exists());
+            // A path with backslashes alone was written on Windows, even if it leads nowhere.
+            let meant_so = path.contains('\\') && !path.contains('/');
+            if let Some(other) = there.or(meant_so.then_some(0)).map(|at| others.swap_remove(at)) {
+                meant = (tidy(&shown(&other)), other);
+            }
+        }
+        let (name, file) = meant;
+        (self.within(&name).unwrap_or(name), Place::File(self.path.join(file)))
+    }
+}
+
+/// What a path may mean that is not there as it is written.
+pub(super) fn spellings(path: &str) -> Vec<OsString> {
+    let slashes = path.replace('\\', "/");
+    let bytes = |text: &str| table::as_windows(text).filter(|_| !text.is_ascii()).and_then(from_bytes);
+    let all = [
+        path.contains('\\').then(|| OsString::from(&slashes)),
+        unescaped(path),
+        bytes(path),
+        bytes(&slashes),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+/// A path without what says nothing.
+pub(super) fn tidy(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/').filter(|p| !p.is_empty() && *p != ".") {
+        match parts.last() {
+            Some(last) if part == ".." && *last != ".." => {
+                parts.pop();
+            }
+            _ => parts.push(part),
         }
     }
-    Ok(found)
+    format!("{}{}", if path.starts_with('/') { "/" } else { "" }, parts.join("/"))
 }
 
-/// Reads a table; `place` tells where the file of a path lies.
-pub(super) fn read(
-    table: &Path,
-    text: &[u8],
-    place: &dyn Fn(&str) -> Option<Place>,
-) -> Result<Listing, DataError> {
-    let mut csv = reader(text);
-    let columns: Vec<String> =
-        csv.headers().map_err(|e| wrong(table, e.to_string()))?.iter().map(str::to_owned).collect();
-    let rows = csv.records().enumerate().map(|(i, record)| {
-        let record = record.map_err(|e| wrong(table, e.to_string()))?;
-        Ok((i + 2, record.iter().map(str::to_owned).collect()))
-    });
-    from_rows(table, &columns, rows, place)
+/// Whether columns tell more of images than where they are.
+pub(super) fn has_meaning(columns: &[String]) -> bool {
+    let has = |names: &[&str]| columns.iter().any(|c| names.iter().any(|n| same_column(c, n)));
+    has(&LABEL) || has(&SPLIT) || has(&GROUP) || has(&CATEGORY) || has(&["is_query", "is_gallery"])
 }
 
-/// Rows, each with the number of its line, as entries.
-pub(super) fn from_rows(
-    table: &Path,
-    columns: &[String],
-    rows: impl Iterator<Item = Result<(usize, Vec<String>), DataError>>,
-    place: &dyn Fn(&str) -> Option<Place>,
-) -> Result<Listing, DataError> {
-    let column = |name: &str| columns.iter().position(|c| c.trim_start_matches('\u{feff}') == name);
-    let Some(path) = column("path") else {
+/// Whether columns have paths.
+pub(super) fn has_paths(columns: &[String]) -> bool {
+    columns.iter().any(|c| PATH.iter().any(|n| same_column(c, n)))
+}
+
+/// Whether columns have classes.
+pub(super) fn has_classes(columns: &[String]) -> bool {
+    columns.iter().any(|c| LABEL.iter().any(|n| same_column(c, n)))
+}
+
+/// Adds a table's rows to a listing. `find` tells which file a path means, and what it is called; `usual` is the part of images of
+/// which the table does not say it.
+pub(super) fn add(
+    listing: &mut Listing,
+    path: &Path,
+    shown: &str,
+    table: &Table,
+    usual: Option<Part>,
+    find: &dyn Fn(&str) -> (String, Place),
+    wish: &Wish<'_>,
+) -> Result<(), DataError> {
+    let mut used: Vec<usize> = Vec::new();
+    let mut any = |names: &[&str]| {
+        let at = table.any(names);
+        used.extend(at);
+        at
+    };
+    let there = || table.columns.iter().filter(|c| !c.is_empty()).cloned().collect::<Vec<_>>().join(", ");
+    let Some(paths) = any(&PATH) else {
         return Err(wrong(
-            table,
+            path,
             format!(
-                "it has no column 'path' (its columns: {}; known: {})",
-                columns.join(", "),
-                COLUMNS.join(", ")
+                "it has no column of paths (its columns: {}; wanted: {}, or the like)",
+                there(),
+                PATH[..4].join(", ")
             ),
         ));
     };
-    let label = column("label").or(column("class"));
-    let others =
-        [column("split"), column("is_query"), column("is_gallery"), column("category"), column("group")];
-    let corners = [column("x_1"), column("y_1"), column("x_2"), column("y_2")];
+    let label = any(&LABEL);
+    let [split, query, gallery] = [&SPLIT[..], &["is_query"], &["is_gallery"]].map(&mut any);
+    let [category, group] = [&CATEGORY[..], &GROUP].map(&mut any);
+    let corners = [0, 1, 2, 3].map(|i| any(&[CORNERS[i], CORNERS[4 + i], CORNERS[8 + i]]));
     if corners.iter().any(Option::is_some) && corners.iter().any(Option::is_none) {
-        return Err(wrong(table, "a part of a picture takes four columns: x_1, y_1, x_2 and y_2"));
+        return Err(wrong(path, "a part of a picture takes four columns: x_1, y_1, x_2 and y_2"));
     }
     // What means nothing here is kept for who writes the table anew.
-    let more: Vec<usize> = (0..columns.len())
-        .filter(|i| {
-            let name = columns[*i].trim_start_matches('\u{feff}');
-            // Beside a label a class is nothing but a column.
-            !COLUMNS.contains(&name) || name == "class" && column("label").is_some()
+    let more: Vec<(usize, usize)> = (0..table.columns.len())
+        .filter(|i| !used.contains(i) && !table.columns[*i].is_empty() && table.columns[*i] != WRITTEN_BY)
+        .map(|i| {
+            let name = &table.columns[i];
+            let known = listing.more.iter().position(|c| c == name);
+            (
+                i,
+                known.unwrap_or_else(|| {
+                    listing.more.push(name.clone());
+                    listing.more.len() - 1
+                }),
+            )
         })
         .collect();
-    let mut listing =
-        Listing { more: more.iter().map(|i| columns[*i].clone()).collect(), ..Listing::default() };
-    let mut missing = Vec::new();
-    for row in rows {
-        let (line, row) = row?;
+    let wished =
+        match wish.column {
+            None => None,
+            Some(name) => Some(table.column(name).ok_or_else(|| {
+                wrong(path, format!("it has no column '{name}' (its columns: {})", there()))
+            })?),
+        };
+    let first = listing.entries.len();
+    for (line, row) in &table.rows {
         let get =
             |at: Option<usize>| at.and_then(|i| row.get(i)).map(String::as_str).filter(|v| !v.is_empty());
         let refuse = |column: &str, value: &str, want: &str| {
-            wrong(table, format!("line {line}: {column} is {want}, not '{value}'"))
+            wrong(path, format!("line {line}: {column} is {want}, not '{value}'"))
         };
-        let Some(name) = get(Some(path)) else { return Err(refuse("path", "", "a file's name")) };
-        let Some(place) = place(name) else {
-            missing.push(name.to_owned());
-            continue;
+        let Some(at) = get(Some(paths)) else {
+            return Err(refuse(&table.columns[paths], "", "a file's name"));
         };
-        let mut entry = Entry::new(name.to_owned(), place);
+        let (name, place) = find(at);
+        let mut entry = Entry::new(name, place);
         entry.class = get(label).map(str::to_owned);
-        entry.category = get(others[3]).map(str::to_owned);
-        entry.group = get(others[4]).map(str::to_owned);
-        if let Some(value) = get(others[0]) {
-            (entry.part, entry.role) = match (part(value), value.to_ascii_lowercase().as_str()) {
-                (Some(part), _) => (Some(part), Role::Both),
-                (_, "query") => (Some(Part::Test), Role::Query),
-                (_, "gallery") => (Some(Part::Test), Role::Gallery),
-                _ => return Err(refuse("split", value, "train, val, test, query or gallery")),
+        entry.category = get(category).map(str::to_owned);
+        entry.group = get(group).map(str::to_owned);
+        entry.part = usual;
+        if let Some(value) = get(split) {
+            let Some((part, role)) = part_and_role(value) else {
+                return Err(refuse("split", value, "train, val, test, query or gallery"));
             };
+            (entry.part, entry.role) = (Some(part), role);
         }
-        let truth = |at: Option<usize>, column: &str| match get(at).map(str::to_ascii_lowercase).as_deref() {
+        let truth = |at: Option<usize>, column: &str| match get(at).map(|v| (v, table::truth(v))) {
             None => Ok(None),
-            Some("1" | "true" | "yes") => Ok(Some(true)),
-            Some("0" | "false" | "no") => Ok(Some(false)),
-            Some(value) => Err(refuse(column, value, "true or false")),
+            Some((_, Some(truth))) => Ok(Some(truth)),
+            Some((value, None)) => Err(refuse(column, value, "true or false")),
         };
-        match (truth(others[1], "is_query")?, truth(others[2], "is_gallery")?) {
+        match (truth(query, "is_query")?, truth(gallery, "is_gallery")?) {
             (None, None) => {}
             (Some(true), Some(true)) => {
                 entry.role = Role::Both;
@@ -200,7 +225,7 @@ pub(super) fn from_rows(
             for (value, at) in area.iter_mut().zip(corners) {
                 let text = get(at).unwrap_or("");
                 // Pixels are sometimes written with a fraction.
-                *value = match text.parse::<f64>() {
+                *value = match text.replace(',', ".").parse::<f64>() {
                     Ok(v) if (0.0..4e9).contains(&v) => v.round() as u32,
                     _ => return Err(refuse("x_1, y_1, x_2, y_2", text, "a number of pixels")),
                 };
@@ -210,17 +235,25 @@ pub(super) fn from_rows(
             }
             entry.area = Some(area);
         }
-        entry.more = more.iter().map(|i| row.get(*i).cloned().unwrap_or_default()).collect();
+        entry.more = vec![String::new(); if more.is_empty() { 0 } else { listing.more.len() }];
+        for (column, at) in &more {
+            entry.more[*at] = row.get(*column).cloned().unwrap_or_default();
+        }
         listing.entries.push(entry);
+        if let Some(at) = wished {
+            listing.wished.push(row[at].clone());
+        }
     }
-    if let Some(first) = missing.first() {
-        return Err(wrong(
-            table,
-            format!("{} of its paths are not in the archive, the first: {first}", missing.len()),
-        ));
-    }
-    drop_classless(&mut listing);
-    Ok(listing)
+    let names = |of: &mut dyn Iterator<Item = &String>| of.map(String::as_str).collect::<Vec<_>>().join(", ");
+    let columns = names(&mut used.iter().map(|i| &table.columns[*i]));
+    let is_other = |(i, c): &(usize, &String)| !used.contains(i) && !c.is_empty() && *c != WRITTEN_BY;
+    let others = names(&mut table.columns.iter().enumerate().filter(is_other).map(|(_, c)| c));
+    let others = if others.is_empty() { others } else { format!(" (not used: {others})") };
+    let n = listing.entries.len() - first;
+    let rows = if n == 1 { "row" } else { "rows" };
+    let s = if used.len() == 1 { "" } else { "s" };
+    listing.notes.push(format!("{shown}: {n} {rows}, column{s} {columns}{others}"));
+    Ok(())
 }
 
 #[cfg(test)]
@@ -228,7 +261,9 @@ mod tests {
     use super::*;
 
     fn table(text: &str) -> Result<Listing, String> {
-        read(Path::new("t.csv"), text.as_bytes(), &|n| Some(Place::File(n.into()))).map_err(|e| e.to_string())
+        let path = Path::new("t.csv");
+        let table = Table::parse(path, text.as_bytes()).map_err(|e| e.to_string())?;
+        from_table(path, &table, &Wish::default()).map_err(|e| e.to_string())
     }
 
     #[test]
@@ -244,16 +279,42 @@ mod tests {
         );
         assert_eq!((e[1].part, e[1].role, e[1].name.as_str()), (Some(Part::Test), Role::Query, "a.png"));
         assert_eq!((e[2].part, e[2].group.as_deref()), (Some(Part::Validation), None));
-        let l = table("path,label,is_query,is_gallery\na,x,0,0\nb,x,1,0\nc,x,0,1\n").unwrap();
+        assert_eq!(l.notes, ["t.csv: 3 rows, columns path, label, split, group, x_1, y_1, x_2, y_2"]);
+        let l =
+            table("path,label,is_query,is_gallery,pose\na,x,FALSE,0,l\nb,x,TRUE,0,r\nc,x,0,1,l\n").unwrap();
         let parts: Vec<_> = l.entries.iter().map(|e| (e.part, e.role)).collect();
         let test = Some(Part::Test);
         assert_eq!(parts, [(Some(Part::Train), Role::Both), (test, Role::Query), (test, Role::Gallery)]);
+        assert!(l.notes[0].ends_with("is_gallery (not used: pose)"), "{:?}", l.notes);
+    }
+
+    /// The same two rows under the names that sets of the field have for their columns.
+    #[test]
+    fn columns_have_other_names_too() {
+        let headers = [
+            "path,label",
+            "Path,Label",
+            "FILE_NAME,CLASS",
+            "file name,class name",
+            "filename,labels",
+            "filepaths,labels",
+            "Image Path,target",
+            "image,label",
+            "\"img\",\"Class\"",
+        ];
+        for header in headers {
+            let l = table(&format!("{header}\na.png,x\nb.png,y\n")).unwrap();
+            let got: Vec<_> = l.entries.iter().map(|e| (e.name.as_str(), e.class.as_deref())).collect();
+            assert_eq!(got, [("a.png", Some("x")), ("b.png", Some("y"))], "{header}");
+        }
+        let l = table("file_name,label,xmin,ymin,xmax,ymax,data set\na.png,x,1,2,3,4,valid\n").unwrap();
+        assert_eq!((l.entries[0].area, l.entries[0].part), (Some([1, 2, 3, 4]), Some(Part::Validation)));
     }
 
     #[test]
     fn what_is_wrong_is_told_with_its_line() {
         assert!(
-            table("file,label\na,b\n").unwrap_err().contains("no column 'path' (its columns: file, label")
+            table("fail,label\na,b\n").unwrap_err().contains("no column of paths (its columns: fail, label")
         );
         assert!(table("path,split\na,train\nb,trian\n").unwrap_err().contains("line 3: split is"));
         assert!(table("path,x_1\na,3\n").unwrap_err().contains("four columns"));
@@ -263,10 +324,36 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_found_among_files() {
-        assert_eq!(among(["a/x.png", "a/manifest.csv", "a/z.csv"].into_iter()), Some("a/manifest.csv"));
-        assert_eq!(among(["x.png", "list.csv"].into_iter()), Some("list.csv"));
-        assert_eq!(among(["a.csv", "b.csv"].into_iter()), None);
-        assert!(names_paths(b"\"path\",label\n") && !names_paths(b"name,x\npath,1\n"));
+    fn a_path_is_the_same_however_it_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir(root.join("a")).unwrap();
+        std::fs::write(root.join("a/1.png"), b"").unwrap();
+        let whole = root.join("a/1.png").display().to_string();
+        let of = Folder::new(&root);
+        for path in ["a/1.png", "./a/1.png", "a\\1.png", ".\\a\\1.png", "a//1.png", "a/x/../1.png", &whole] {
+            let (name, place) = of.find(path);
+            assert_eq!(name, "a/1.png", "{path}");
+            let Place::File(file) = place else { panic!("{path}") };
+            assert!(path.contains("x/..") || file.exists(), "{path}");
+        }
+        assert_eq!((tidy("../b/./c").as_str(), tidy("/x//y").as_str()), ("../b/c", "/x/y"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn names_that_are_no_text_can_be_written_in_a_table() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = from_bytes(b"caf\xe9.png".to_vec()).unwrap();
+        std::fs::write(folder.path().join(&name), b"").unwrap();
+        let of = Folder::new(folder.path());
+        // By its escape, or as a table in Windows-1252 has it.
+        for path in ["caf\\xE9.png", "café.png"] {
+            assert_eq!(
+                of.find(path),
+                ("caf\\xE9.png".to_owned(), Place::File(folder.path().join(&name))),
+                "{path}"
+            );
+        }
     }
 }

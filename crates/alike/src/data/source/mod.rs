@@ -5,17 +5,21 @@ mod arrange;
 mod arrays;
 mod cifar;
 mod manifest;
+mod npy;
 mod omniglot;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod samples;
+mod tables;
+mod walk;
 
 use super::DataError;
 use super::listing::{Listing, Place};
 use crate::files::FileError;
-use rayon::prelude::*;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-pub use manifest::manifest_column;
+pub(super) use arrange::set_aside_classless;
 pub(super) use omniglot::list_classes;
 
 /// A file of a source: its name within it, and where it lies.
@@ -24,8 +28,18 @@ struct Member {
     place: Place,
 }
 
+/// How a source is read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wish<'a> {
+    /// A class is the whole path of an image's folder.
+    pub(super) nested: bool,
+    /// A column of the source's table that is kept by image; a source without one is refused.
+    pub(super) column: Option<&'a str>,
+}
+
 /// Endings of files that hold many images.
-const ENDINGS: [&str; 9] = [".csv", ".tsv", ".parquet", ".zip", ".tar", ".tar.gz", ".tgz", ".npy", ".npz"];
+const ENDINGS: [&str; 10] =
+    [".csv", ".tsv", ".jsonl", ".parquet", ".zip", ".tar", ".tar.gz", ".tgz", ".npy", ".npz"];
 
 /// Whether a file's name is that of one with many images.
 pub(super) fn is_source(path: &Path) -> bool {
@@ -37,22 +51,27 @@ fn wrong(path: &Path, why: impl Into<String>) -> DataError {
     DataError::Source { path: path.to_owned(), why: why.into() }
 }
 
-/// Lists what `path` holds, whatever it is. `nested`: a class is the whole path of an image's folder.
-pub(super) fn list(path: &Path, nested: bool) -> Result<Listing, DataError> {
-    if let Some(shards) = braces(path) {
-        return archive::shards(&shards, nested);
+/// Whether there is something at a path, or at the first of the paths that it stands for.
+pub(super) fn is_there(path: &Path) -> bool {
+    path.exists() || braces(path).is_some_and(|all| all.first().is_some_and(|first| first.exists()))
+}
+
+/// Lists what `path` holds, whatever it is.
+pub(super) fn list(path: &Path, wish: Wish<'_>) -> Result<Listing, DataError> {
+    if let Some(shards) = braces(path).filter(|_| !path.exists()) {
+        return archive::shards(&shards, wish);
     }
     let ending = |e: &str| path.to_string_lossy().to_ascii_lowercase().ends_with(e);
     let listing = if path.is_dir() {
-        folder(path, nested)?
+        folder(path, wish)?
     } else if !path.exists() {
         return Err(wrong(path, "it is not there"));
-    } else if ending(".csv") || ending(".tsv") {
-        manifest::open(path)?
+    } else if ending(".csv") || ending(".tsv") || ending(".jsonl") {
+        manifest::open(path, &wish)?
     } else if ending(".parquet") {
         #[cfg(feature = "parquet")]
         {
-            parquet::open(path)?
+            parquet::open(path, &wish)?
         }
         #[cfg(not(feature = "parquet"))]
         return Err(wrong(
@@ -60,82 +79,89 @@ pub(super) fn list(path: &Path, nested: bool) -> Result<Listing, DataError> {
             "this program was built without Parquet; build it with --features parquet, or write the table as CSV",
         ));
     } else if ending(".zip") {
-        archive::zip(path, nested)?
+        archive::zip(path, wish)?
     } else if [".tar", ".tar.gz", ".tgz"].iter().any(|e| ending(e)) {
-        archive::shards(&[path.to_owned()], nested)?
+        archive::shards(&[path.to_owned()], wish)?
     } else if ending(".npy") || ending(".npz") {
         arrays::open(path)?
     } else {
         return Err(wrong(
             path,
-            "it is neither a folder nor a file that holds a data set (.csv, .parquet, .zip, .tar, .tar.gz, .npy, .npz)",
+            "it is neither a folder nor a file that holds a data set (.csv, .tsv, .jsonl, .parquet, .zip, .tar, .tar.gz, .npy, .npz)",
         ));
     };
     if listing.entries.is_empty() {
-        let others = match listing.ignored {
-            0 => String::new(),
-            n => format!(", only {n} other files"),
+        let others = match (listing.ignored, &listing.unread.sentences()[..]) {
+            (0, []) => String::new(),
+            (n, []) => format!(", only {n} other files"),
+            (_, unread) => format!("; {}", unread.join("; ")),
         };
+        let left: String = listing.left.iter().map(|l| format!("; {}", l.sentence())).collect();
         return Err(wrong(
             path,
-            format!("it holds no pictures (PNG, JPEG, WebP, BMP, GIF, TIFF, PNM){others}"),
+            format!(
+                "it holds no pictures that can be read (PNG, JPEG, WebP, BMP, GIF, TIFF, PNM){others}{left}"
+            ),
+        ));
+    }
+    if let Some(column) = wish.column.filter(|_| listing.values.is_empty()) {
+        let said: String =
+            listing.notes.iter().filter(|n| n.contains("table")).map(|n| format!("; {n}")).collect();
+        return Err(wrong(
+            path,
+            format!("it has no table with columns, so there is no '{column}' to tell images apart by{said}"),
         ));
     }
     Ok(listing)
 }
 
-fn folder(path: &Path, nested: bool) -> Result<Listing, DataError> {
+fn folder(path: &Path, wish: Wish<'_>) -> Result<Listing, DataError> {
     if omniglot::is(path) {
         return omniglot::open(path);
     }
     if let Some(cifar) = cifar::open(path)? {
         return Ok(cifar);
     }
-    let members = walk(path, "", 0)?;
-    let tar = |m: &Member| [".tar", ".tar.gz", ".tgz"].iter().any(|e| m.name.ends_with(e));
-    let mut tars: Vec<PathBuf> = members.iter().filter(|m| tar(m)).map(|m| path.join(&m.name)).collect();
-    tars.sort();
-    if !tars.is_empty() && !members.iter().any(|m| super::picture::is_picture(&m.name)) {
-        return archive::shards(&tars, nested);
-    }
-    if let Some(table) = manifest::among(members.iter().map(|m| m.name.as_str()))
-        .map(|name| path.join(name))
-        .filter(|table| manifest::has_paths(table))
-    {
-        return manifest::open(&table);
-    }
-    Ok(arrange::arrange(members, nested))
-}
-
-/// Folders within folders; beyond this it is a circle of links.
-const DEEPEST: usize = 32;
-
-/// All files below a folder, hidden ones left out, in any order.
-fn walk(folder: &Path, within: &str, depth: usize) -> Result<Vec<Member>, DataError> {
-    if depth > DEEPEST {
-        return Err(wrong(folder, format!("it lies more than {DEEPEST} folders deep; is a link circular?")));
-    }
-    let reading = |e| DataError::File(FileError::reading(folder)(e));
-    let (mut files, mut folders) = (Vec::new(), Vec::new());
-    for entry in std::fs::read_dir(folder).map_err(reading)? {
-        let entry = entry.map_err(reading)?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with('.') || name == "__MACOSX" {
-            continue;
-        }
-        let (kind, path) = (entry.file_type().map_err(reading)?, entry.path());
-        let name = format!("{within}{name}");
-        if if kind.is_symlink() { path.is_dir() } else { kind.is_dir() } {
-            folders.push((path, name + "/"));
-        } else {
-            files.push(Member { name, place: Place::File(path) });
+    let (members, left) = walk::walk(path)?;
+    let is_tar = |m: &Member| {
+        let name = m.name.to_ascii_lowercase();
+        [".tar", ".tar.gz", ".tgz"].iter().any(|e| name.ends_with(e))
+    };
+    if !members.iter().any(|m| super::picture::is_picture(&m.name)) {
+        let tars = members.iter().filter(|m| is_tar(m)).filter_map(|m| match &m.place {
+            Place::File(file) => Some(file.clone()),
+            _ => None,
+        });
+        let mut tars: Vec<PathBuf> = tars.collect();
+        tars.sort();
+        if !tars.is_empty() {
+            return archive::shards(&tars, wish);
         }
     }
-    let below: Vec<Vec<Member>> =
-        folders.par_iter().map(|(path, name)| walk(path, name, depth + 1)).collect::<Result<_, _>>()?;
-    files.extend(below.into_iter().flatten());
-    Ok(files)
+    let read = |member: &Member, most: Option<usize>| {
+        let Place::File(file) = &member.place else { return Err("it is no file".to_owned()) };
+        let mut bytes = Vec::new();
+        let opened = std::fs::File::open(file).map_err(FileError::reading(file));
+        let most = most.map_or(u64::MAX, |most| most as u64);
+        opened
+            .map_err(|e| e.to_string())?
+            .take(most)
+            .read_to_end(&mut bytes)
+            .map(|_| bytes)
+            .map_err(|e| e.to_string())
+    };
+    let root = manifest::Folder::new(path);
+    let files = tables::Files { root: path, members: &members, read: &read, elsewhere: &|p| root.find(p) };
+    let mut listing = match tables::find(&files, &wish)? {
+        tables::Found::Set(listing) => *listing,
+        tables::Found::None(notes) => {
+            let mut listing = arrange::arrange(members, wish.nested);
+            listing.notes.splice(0..0, notes);
+            listing
+        }
+    };
+    listing.left.extend(left);
+    Ok(listing)
 }
 
 /// `train-{000..127}.tar` written out; nothing if there are no braces.

@@ -4,13 +4,13 @@
 //! 2015. `images_background.zip` holds 964 characters of 30 alphabets and is trained on; `images_evaluation.zip` holds 659
 //! of 20 others. An alphabet is a category.
 
-use super::archive::zip_members;
+use super::archive::zip_pictures;
 use super::arrange::{arrange, part};
 use super::wrong;
 use crate::data::DataError;
 use crate::data::listing::{Entry, Listing, Part};
 use crate::files;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 const BACKGROUND: &str = "images_background.zip";
@@ -25,12 +25,16 @@ pub(super) fn open(folder: &Path) -> Result<Listing, DataError> {
     for (file, part) in [(BACKGROUND, Part::Train), (EVALUATION, Part::Test)] {
         let path = folder.join(file);
         if !path.is_file() {
+            listing.notes.push(format!("{file} is not there: its images are missing"));
             continue;
         }
-        let (archive, members) = zip_members(&path, listing.archives.len() as u32)?;
+        let (archive, members, left) = zip_pictures(&path, listing.archives.len() as u32)?;
         listing.archives.push(archive);
+        listing.left.extend(left);
         let half = arrange(members, true);
         listing.ignored += half.ignored;
+        listing.unread.merge(half.unread);
+        listing.left.extend(half.left);
         listing.entries.extend(half.entries.into_iter().map(|e| Entry { part: Some(part), ..e }));
     }
     listing.notes.push("the background set is trained on, the evaluation set is judged".into());
@@ -39,13 +43,18 @@ pub(super) fn open(folder: &Path) -> Result<Listing, DataError> {
 
 /// The entries that lists of classes name, `train.txt`, `val.txt` and `test.txt` in a folder: a line is a class, or a class
 /// and a turn, `ALPHABET/characterNN/rot090`. Every line is a class of its own.
+/// The other entries come second.
 ///
 /// Vinyals et al., "Matching Networks for One Shot Learning", 2016, count a character turned by a quarter as another; the
 /// lists are those of Snell, Swersky and Zemel, "Prototypical Networks for Few-shot Learning", 2017.
-pub(in crate::data) fn list_classes(entries: &[Entry], folder: &Path) -> Result<Vec<Entry>, DataError> {
+pub(in crate::data) fn list_classes(
+    entries: &[Entry],
+    folder: &Path,
+) -> Result<(Vec<Entry>, Vec<Entry>), DataError> {
     let mut of_class: HashMap<&str, Vec<&Entry>> = HashMap::new();
     entries.iter().for_each(|e| of_class.entry(e.class.as_deref().unwrap_or_default()).or_default().push(e));
-    let mut chosen = Vec::new();
+    let mut chosen: Vec<Entry> = Vec::new();
+    let mut named = HashSet::new();
     let mut any = false;
     for list in ["train", "val", "test"] {
         let path = folder.join(format!("{list}.txt"));
@@ -63,6 +72,7 @@ pub(in crate::data) fn list_classes(entries: &[Entry], folder: &Path) -> Result<
             let Some(members) = of_class.get(class) else {
                 return Err(wrong(&path, format!("line {}: there is no class '{class}'", i + 1)));
             };
+            named.insert(class.to_owned());
             chosen.extend(members.iter().map(|e| Entry {
                 class: Some(line.to_owned()),
                 part: part(list),
@@ -82,5 +92,7 @@ pub(in crate::data) fn list_classes(entries: &[Entry], folder: &Path) -> Result<
     if chosen.is_empty() {
         return Err(wrong(folder, "its lists name no class"));
     }
-    Ok(chosen)
+    let is_named = |e: &&Entry| !named.contains(e.class.as_deref().unwrap_or_default());
+    let rest = entries.iter().filter(is_named).cloned().collect();
+    Ok((chosen, rest))
 }

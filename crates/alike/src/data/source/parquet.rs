@@ -1,32 +1,36 @@
 //! A manifest as a Parquet file: the columns of [`super::manifest`].
 
-use super::{manifest, wrong};
+use super::{Wish, manifest, wrong};
 use crate::data::DataError;
-use crate::data::listing::{Listing, Place};
+use crate::data::listing::Listing;
+use crate::data::table::Table;
 use crate::files::FileError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use std::fs::File;
 use std::path::Path;
 
-pub(super) fn open(table: &Path) -> Result<Listing, DataError> {
+pub(super) fn open(table: &Path, wish: &Wish<'_>) -> Result<Listing, DataError> {
+    manifest::from_table(table, &read(table)?, wish)
+}
+
+fn read(table: &Path) -> Result<Table, DataError> {
     let file = File::open(table).map_err(FileError::reading(table))?;
     let damaged =
         |e: parquet::errors::ParquetError| wrong(table, format!("it is damaged or no Parquet file ({e})"));
     let reader = SerializedFileReader::new(file).map_err(damaged)?;
     let schema = reader.metadata().file_metadata().schema();
     let columns: Vec<String> = schema.get_fields().iter().map(|f| f.name().to_owned()).collect();
+    let cell = |field: &Field| match field {
+        Field::Null => String::new(),
+        Field::Str(text) => text.clone(),
+        other => other.to_string(),
+    };
     let rows = reader.get_row_iter(None).map_err(damaged)?.enumerate().map(|(i, row)| {
         let row = row.map_err(damaged)?;
-        let cell = |field: &Field| match field {
-            Field::Null => String::new(),
-            Field::Str(text) => text.clone(),
-            other => other.to_string(),
-        };
         Ok((i + 1, row.get_column_iter().map(|(_, field)| cell(field)).collect()))
     });
-    let base = table.parent().unwrap_or(Path::new(""));
-    manifest::from_rows(table, &columns, rows, &|name| Some(Place::File(base.join(name))))
+    Ok(Table { columns, rows: rows.collect::<Result<_, DataError>>()? })
 }
 
 #[cfg(test)]
@@ -59,10 +63,10 @@ mod tests {
         column.close().unwrap();
         rows.close().unwrap();
         writer.close().unwrap();
-        let listing = open(&path).unwrap();
+        let listing = open(&path, &Wish::default()).unwrap();
         let facts: Vec<_> = listing.entries.iter().map(|e| (e.class.as_deref(), e.part.is_some())).collect();
         assert_eq!(facts, [(Some("7"), true), (Some("8"), false)]);
         std::fs::write(&path, b"PAR1 no").unwrap();
-        assert!(open(&path).unwrap_err().to_string().contains("no Parquet file"));
+        assert!(open(&path, &Wish::default()).unwrap_err().to_string().contains("no Parquet file"));
     }
 }

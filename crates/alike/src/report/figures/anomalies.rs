@@ -3,7 +3,7 @@
 use super::histogram::histogram;
 use super::pictures::{PictureRow, Shown, Tone, panel as picture_panel};
 use super::why::{network, reasons};
-use crate::data::{exclude, find_class};
+use crate::data::find_class;
 use crate::eval::{AnomalyMethod, Detection, Detector, Reference, bootstrap_interval};
 use crate::identity::Identities;
 use crate::images::{Features, Vectors};
@@ -27,7 +27,7 @@ pub(in crate::report) fn anomalies(e: &Evidence<'_>) -> Option<Figure> {
     }
     let excluded: Vec<u32> =
         e.settings.exclude_class.iter().filter_map(|name| find_class(e.data, name).ok()).collect();
-    let kept = exclude(&train.labels, &excluded);
+    let kept = e.trained();
     let reference: Features = e.gallery.select(&kept);
     let labels: Vec<u32> = kept.iter().map(|i| train.labels[*i]).collect();
     let identities = train.identities.select(&kept);
