@@ -63,7 +63,9 @@ fn every_verb_leaves_groups_out_or_says_why_not() {
     // Search, classify and anomaly: groups of the gallery and of who asks.
     scene.ok("embed run set/open.csv -o all.npy -q");
     assert!(
-        std::fs::read_to_string(scene.path("all.csv")).unwrap().starts_with("row,path,class,place,group\n")
+        std::fs::read_to_string(scene.path("all.csv"))
+            .unwrap()
+            .starts_with("row,path,class,place,group,written_by\n")
     );
     for gallery in ["set/open.csv", "all.npy"] {
         let near = |more: &str| {
@@ -216,7 +218,7 @@ fn references_in_bursts_keep_the_false_alarms_that_were_promised() {
     }
     let said = scene.alike("anomaly run --reference good new --json").stderr;
     assert!(
-        said.contains("40 bursts and single images that are normal cannot tell a rate of 0.01"),
+        said.contains("40 bursts and single images that are normal cannot promise a rate of 0.01"),
         "{said}"
     );
 }

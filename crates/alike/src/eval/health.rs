@@ -280,7 +280,7 @@ mod tests {
             assert!(told.expected.abs_diff(real) * 5 <= real, "{real} of {told:?}");
             // The same without wrong labels: doubts are the model's own.
             let (_, told) = classes(1.2, 0, seed);
-            assert!(told.accuracy > 0.85 && !told.fit, "{told:?}");
+            assert!(told.accuracy > 0.8 && !told.fit, "{told:?}");
             // Classes that lie among each other: whatever is wrong, this model cannot tell.
             let (_, told) = classes(0.5, 25, seed);
             assert!(told.accuracy < 0.8 && !told.fit, "{told:?}");
