@@ -434,7 +434,7 @@ mod tests {
                             // A single pair is in doubles, but for PyTorch's constant and, as PyTorch has it, the differences of
                             // the square.
                             let floor = match distance {
-                                Distance::Euclidean => floor,
+                                Distance::Euclidean => floor + 1.3e-7 * exact.abs(),
                                 Distance::SquaredEuclidean => 1.3e-7 * exact.abs() + 1e-13 * size * size,
                                 _ => 1e-9 * exact.abs() + 1e-13 * size * size,
                             };

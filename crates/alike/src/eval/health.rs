@@ -275,12 +275,12 @@ mod tests {
     fn how_many_doubts_are_real_is_told_and_a_weak_model_is_not_believed() {
         for seed in 0..6 {
             // Far apart: what is contradicted is wrong.
-            let (real, told) = classes(2.0, 25, seed);
+            let (real, told) = classes(3.0, 25, seed);
             assert!(told.fit && told.accuracy > 0.9, "{told:?}");
             assert!(told.expected.abs_diff(real) * 5 <= real, "{real} of {told:?}");
             // The same without wrong labels: doubts are the model's own.
             let (_, told) = classes(1.2, 0, seed);
-            assert!(told.accuracy > 0.8 && !told.fit, "{told:?}");
+            assert!(told.accuracy > 0.75 && told.expected == 0 && !told.fit, "{told:?}");
             // Classes that lie among each other: whatever is wrong, this model cannot tell.
             let (_, told) = classes(0.5, 25, seed);
             assert!(told.accuracy < 0.8 && !told.fit, "{told:?}");
