@@ -216,7 +216,7 @@ fn references_in_bursts_keep_the_false_alarms_that_were_promised() {
     }
     let said = scene.alike("anomaly run --reference good new --json").stderr;
     assert!(
-        said.contains("40 bursts and single images that are normal cannot tell a rate of 0.01"),
+        said.contains("40 bursts and single images that are normal cannot promise a rate of 0.01"),
         "{said}"
     );
 }
