@@ -304,8 +304,7 @@ impl Listing {
     pub(super) fn identities(&self, kept: &[usize], origin: &str) -> Identities {
         let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let origin = canonical(Path::new(origin)).display().to_string();
-        let archives: Vec<String> =
-            self.archives.iter().map(|a| canonical(&a.path).display().to_string()).collect();
+        let archives: Vec<String> = self.archives.iter().map(|a| shown(canonical(&a.path))).collect();
         // A folder is looked up once, a file only where it is a link.
         let parents: HashSet<&Path> = kept
             .iter()
@@ -322,12 +321,11 @@ impl Listing {
             let whole = match &e.place {
                 Place::File(path) => {
                     let link = path.symlink_metadata().is_ok_and(|m| m.is_symlink());
-                    match (path.parent().and_then(|p| parents.get(p)), path.file_name()) {
+                    // Names that are no text stay apart.
+                    shown(match (path.parent().and_then(|p| parents.get(p)), path.file_name()) {
                         (Some(parent), Some(name)) if !link => parent.join(name),
                         _ => canonical(path),
-                    }
-                    .display()
-                    .to_string()
+                    })
                 }
                 Place::Zip { archive, member } => format!("{}/{member}", archives[*archive as usize]),
                 Place::Span { archive, start, .. } => format!("{}/{start}", archives[*archive as usize]),
