@@ -117,7 +117,7 @@ impl<'a> Model<'a> {
                 b.display()
             );
         }
-        for folder in [a, b].into_iter().filter(|p| p.is_dir()) {
+        if let Some(folder) = [a, b].into_iter().find(|p| p.is_dir()) {
             bail!("{verb} compares two images, but {} is a folder", folder.display());
         }
         let two = self.pictures(&[a.to_owned(), b.to_owned()])?;

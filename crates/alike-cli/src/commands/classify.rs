@@ -13,7 +13,7 @@ use anyhow::ensure;
 use serde_json::json;
 
 /// Images that a gallery is calibrated on, at most.
-const CALIBRATED: usize = 10_000;
+const CALIBRATED: usize = 12_000;
 
 pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
     if let Some(out) = &args.out {

@@ -63,7 +63,9 @@ fn every_verb_leaves_groups_out_or_says_why_not() {
     // Search, classify and anomaly: groups of the gallery and of who asks.
     scene.ok("embed run set/open.csv -o all.npy -q");
     assert!(
-        std::fs::read_to_string(scene.path("all.csv")).unwrap().starts_with("row,path,class,place,group\n")
+        std::fs::read_to_string(scene.path("all.csv"))
+            .unwrap()
+            .starts_with("row,path,class,place,group,written_by\n")
     );
     for gallery in ["set/open.csv", "all.npy"] {
         let near = |more: &str| {

@@ -303,7 +303,7 @@ impl Listing {
     /// Which pictures the entries of `kept` are; `origin` is what holds them, where they are no files.
     pub(super) fn identities(&self, kept: &[usize], origin: &str) -> Identities {
         let canonical = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let origin = canonical(Path::new(origin)).display().to_string();
+        let origin = shown(canonical(Path::new(origin)));
         let archives: Vec<String> = self.archives.iter().map(|a| shown(canonical(&a.path))).collect();
         // A folder is looked up once, a file only where it is a link.
         let parents: HashSet<&Path> = kept
@@ -321,7 +321,6 @@ impl Listing {
             let whole = match &e.place {
                 Place::File(path) => {
                     let link = path.symlink_metadata().is_ok_and(|m| m.is_symlink());
-                    // Names that are no text stay apart.
                     shown(match (path.parent().and_then(|p| parents.get(p)), path.file_name()) {
                         (Some(parent), Some(name)) if !link => parent.join(name),
                         _ => canonical(path),

@@ -136,7 +136,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<Tiff<'_>, PictureError> {
     };
     let (w, h) = file.dimensions().map_err(refusal)?;
     let samples = usize::from(colour.num_samples());
-    let megabytes = u64::from(w) * u64::from(h) * samples as u64 * u64::from(bits.div_ceil(8)) >> 20;
+    let megabytes = (u64::from(w) * u64::from(h) * samples as u64 * u64::from(bits.div_ceil(8))) >> 20;
     if megabytes >= MOST_BYTES >> 20 {
         return Err(PictureError::TooLarge { w, h, megabytes });
     }

@@ -431,8 +431,13 @@ mod tests {
                             proptest::prop_assert!(
                                 near(of_matrix), "{} {:?} {},{}: {} for {}", distance, tier, i, j, of_matrix, exact
                             );
-                            // A single pair is in doubles, but for PyTorch's constant.
-                            let floor = if distance == Distance::Euclidean { floor } else { 1e-9 * exact.abs() + 1e-13 * size * size };
+                            // A single pair is in doubles, but for PyTorch's constant and, as PyTorch has it, the differences of
+                            // the square.
+                            let floor = match distance {
+                                Distance::Euclidean => floor,
+                                Distance::SquaredEuclidean => 1.3e-7 * exact.abs() + 1e-13 * size * size,
+                                _ => 1e-9 * exact.abs() + 1e-13 * size * size,
+                            };
                             let floor = if distance == Distance::Snr { 1e-6 * exact.abs() + 1e-9 } else { floor };
                             proptest::prop_assert!(
                                 (one - exact).abs() <= floor.max(1e-12), "{} {},{}: {} for {}", distance, i, j, one, exact

@@ -213,9 +213,9 @@ impl<'a> Detector<'a> {
                 (Vec::new(), Vec::new()),
                 |(mut can, mut cannot), (i, known)| {
                     if known && other.is_some() {
-                        can.push(i)
+                        can.push(i);
                     } else {
-                        cannot.push(i)
+                        cannot.push(i);
                     }
                     (can, cannot)
                 },

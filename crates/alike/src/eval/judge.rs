@@ -159,13 +159,11 @@ impl LeftOut<'_> {
         let mut counts: HashMap<(u32, Option<u32>, Option<u32>), usize> = HashMap::new();
         for (i, label) in gallery.iter().enumerate() {
             let (own, group) = (of(members, i), of(groups, i));
-            *counts.entry((*label, None, None)).or_default() += 1;
-            for key in [(own, None), (None, group), (own, group)] {
-                let both = key.0.is_some() && key.1.is_some();
-                let one = key.0.is_some() != key.1.is_some();
-                if one || both {
-                    *counts.entry((*label, key.0, key.1)).or_default() += 1;
-                }
+            let by_own = own.map(|_| (own, None));
+            let by_group = group.map(|_| (None, group));
+            let by_both = own.and(group).map(|_| (own, group));
+            for (own, group) in [Some((None, None)), by_own, by_group, by_both].into_iter().flatten() {
+                *counts.entry((*label, own, group)).or_default() += 1;
             }
         }
         let count = |label, own: Option<u32>, group: Option<u32>| {

@@ -207,7 +207,7 @@ impl Block {
                 at += 1;
             }
             // What is no number is not far.
-            let close = |e: Option<&f32>| e.is_some_and(|e| !((e - v).abs() > slack));
+            let close = |e: Option<&f32>| e.is_some_and(|e| (e - v).abs() <= slack || (e - v).is_nan());
             if close(s.edges.get(at)) || at > 0 && close(s.edges.get(at - 1)) {
                 let far = f64::from(above(v, 2.0 * slack)) + square;
                 let slack = f64::from(bound.slack_within(length, far));

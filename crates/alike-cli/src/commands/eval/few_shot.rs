@@ -41,13 +41,13 @@ pub(super) fn run(args: &FewShotArgs, opened: Opened, global: &Global) -> anyhow
         within_category: args.within_category,
     };
     let (kinds, lowered) = kinds(args, |shots| most_ways(labels, &apart, categories, how(2, shots)));
-    if let Some(lowered) = lowered {
-        note(global, lowered);
-    }
     let drawn = kinds
         .into_iter()
         .map(|(ways, shots)| draw_episodes_apart(labels, &apart, categories, how(ways, shots), seed));
     let drawn = drawn.collect::<Result<Vec<_>, _>>()?;
+    if let Some(lowered) = lowered {
+        note(global, lowered);
+    }
     let images = data.test.images.clone();
     let features = subject.embed(&images)?;
     let results: Vec<[FewShot; 2]> = drawn.iter().map(|e| both(&images, &features, e)).collect();

@@ -61,15 +61,14 @@ pub(crate) fn run(args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
 /// Those of the numbers of neighbours that nobody asked for which there are as many images for, and what is left out, said aloud. The
 /// first always stays.
 pub(super) fn as_many_as(ks: &[usize], there: usize, global: &Global) -> Vec<usize> {
-    let (kept, left): (Vec<(usize, usize)>, Vec<(usize, usize)>) =
-        ks.iter().copied().enumerate().partition(|(i, k)| *i == 0 || *k <= there);
+    let fits = |k: &usize| *k == ks[0] || *k <= there;
+    let left: Vec<String> = ks.iter().filter(|k| !fits(k)).map(usize::to_string).collect();
     if !left.is_empty() {
-        let left: Vec<String> = left.iter().map(|(_, k)| k.to_string()).collect();
         let left = left.join(" and ");
         let images = if there == 1 { "image" } else { "images" };
         note(global, format!("k = {left} is left out: there are {there} {images} to compare each with"));
     }
-    kept.into_iter().map(|(_, k)| k).collect()
+    ks.iter().copied().filter(fits).collect()
 }
 
 /// Means over queries, with intervals where there are any, and over classes.
