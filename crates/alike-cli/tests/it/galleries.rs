@@ -331,3 +331,20 @@ fn runs_on_features_are_judged_on_features_and_refuse_pictures() {
     scene.ok("train --data set --out pictures --start whitened -q --split image:test=0");
     scene.refused("search pictures --gallery set a.npz -q", 1, &["a.npz"]);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_no_text_are_other_pictures() {
+    use std::os::unix::ffi::OsStrExt;
+    let scene = Scene::new();
+    people(&scene);
+    scene.ok("train --data people --out run --start whitened -q");
+    for (i, byte) in [0xe0u8, 0xe1, 0xe2].into_iter().enumerate() {
+        let file = [&b"x"[..], &[byte], &b".png"[..]].concat();
+        std::fs::create_dir_all(scene.path("odd")).unwrap();
+        let path = scene.path("odd").join(std::ffi::OsStr::from_bytes(&file));
+        picture(i, 50).save_with_format(path, image::ImageFormat::Png).unwrap();
+    }
+    let found = json(&scene.ok("search run odd --gallery odd -k 9 --json -q"));
+    assert_eq!((found.as_array().unwrap().len(), neighbours(&found).len()), (3, 2), "{found}");
+}

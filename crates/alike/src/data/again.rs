@@ -6,6 +6,7 @@ use super::load::{path_of, split};
 use super::picture::{Decoding, Picture, header};
 use super::source::set_aside_classless;
 use super::{DataError, Dataset, Places, Progress, Request, Split, list, same_picture};
+use crate::names::shown;
 use std::collections::{HashMap, HashSet};
 
 /// The source of a data set.
@@ -39,7 +40,7 @@ impl Source {
         let path = path_of(request, places);
         split(&mut listing, request, path.as_deref(), labelled)?;
         let at = listing.entries.iter().enumerate().map(|(i, e)| (e.name.clone(), i)).collect();
-        let origin = path.map_or(String::new(), |p| p.display().to_string());
+        let origin = path.map_or(String::new(), shown);
         Ok(Source { listing, origin, at })
     }
 
@@ -142,7 +143,7 @@ impl Source {
                 continue;
             }
             let path = path.canonicalize().unwrap_or_else(|_| path.clone());
-            let mut row = vec![path.display().to_string()];
+            let mut row = vec![shown(path)];
             let text = |of: &Option<String>| of.clone().unwrap_or_default();
             if classes {
                 row.push(text(&e.class));
