@@ -36,6 +36,12 @@ impl Tier {
         dispatch!(self, sum_kernel(values: &[f64]) -> f64)
     }
 
+    /// The squared length of the difference of two vectors, in doubles: the same bits by every tier.
+    pub fn square_distance(self, a: &[f32], b: &[f32]) -> f64 {
+        assert_eq!(a.len(), b.len(), "square distance: lengths");
+        dispatch!(self, distance_kernel(a: &[f32], b: &[f32]) -> f64)
+    }
+
     /// The inner product of two vectors, in doubles.
     pub fn dot_wide(self, a: &[f32], b: &[f32]) -> f64 {
         assert_eq!(a.len(), b.len(), "dot: lengths");
@@ -74,6 +80,20 @@ unsafe fn sum_kernel<S: Simd>(values: &[f64]) -> f64 {
 }
 
 #[inline(always)]
+unsafe fn distance_kernel<S: Simd>(a: &[f32], b: &[f32]) -> f64 {
+    let square = |x: &f32, y: &f32| (f64::from(*x) - f64::from(*y)) * (f64::from(*x) - f64::from(*y));
+    let mut sums = [0.0f64; 32];
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<32>(), b.as_chunks::<32>());
+    for (a, b) in a.iter().zip(b) {
+        for ((x, y), sum) in a.iter().zip(b).zip(&mut sums) {
+            *sum += square(x, y);
+        }
+    }
+    let rest: f64 = a_rest.iter().zip(b_rest).map(|(x, y)| square(x, y)).sum();
+    sums.iter().sum::<f64>() + rest
+}
+
+#[inline(always)]
 unsafe fn dot_kernel<S: Simd>(a: &[f32], b: &[f32]) -> f64 {
     let mut sums = [0.0f64; 16];
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
@@ -106,6 +126,11 @@ mod tests {
             assert_eq!(tier.sum(&wide), 37.0);
             let expected: f64 = a.iter().map(|v| f64::from(*v).powi(2)).sum();
             assert_eq!(tier.dot_wide(&a, &a), expected);
+            let b: Vec<f32> = (0..37).map(|i| (i as f32 * 0.7).sin()).collect();
+            let distance = tier.square_distance(&a, &b);
+            let expected: f64 = a.iter().zip(&b).map(|(x, y)| (f64::from(*x) - f64::from(*y)).powi(2)).sum();
+            assert!((distance - expected).abs() < 1e-12 * expected);
+            assert_eq!(distance, Tier::available()[0].square_distance(&a, &b), "the same bits by every tier");
         }
     }
 }

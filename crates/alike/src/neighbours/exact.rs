@@ -40,9 +40,9 @@ pub fn nearest<T: Send>(
     read: impl Fn(usize, &[Neighbour]) -> T + Sync,
 ) -> Vec<T> {
     assert_eq!(queries.d(), gallery.d(), "nearest: vectors of different lengths");
-    let frame = Frame::new(queries, gallery);
+    let frame = Frame::rough(gallery);
     let squares = frame.square_norms(gallery);
-    let bound = frame.bound(&squares);
+    let bound = frame.bound(gallery, &squares);
     // At least two blocks a thread, so that all have work; at most what memory is meant for.
     let at_once = (MOST_CANDIDATES / k.max(1)).clamp(QUERY_BLOCK * 4, 4096);
     let mut results = Vec::with_capacity(queries.len());
@@ -108,7 +108,7 @@ impl QueryBlock {
     fn meet(&mut self, tier: Tier, packed: &Packed, leave: Leave<'_>) {
         let m = self.candidates.len();
         let width = packed.width();
-        let products = packed.products(tier, &self.rows, m);
+        let products = packed.products(tier, &self.rows, m, f64::INFINITY);
         for (i, found) in self.candidates.iter_mut().enumerate() {
             let query = self.first + i;
             for (chunk, values) in products[i * width..][..width].chunks_exact(PANEL).enumerate() {
@@ -185,8 +185,8 @@ impl Candidates {
             let kth = self.near.select_nth_unstable_by(k - 1, |a, b| a.0.total_cmp(&b.0)).1.0;
             let query = self.square.sqrt();
             // What is near the query is not much longer than it is, however long others are.
-            let far = f64::from(above(kth, self.bound.slack(query))) + self.square;
-            self.limit = above(kth, self.bound.slack_within(query, far));
+            let far = f64::from(above(kth, self.bound.slack(query, 0.0))) + self.square;
+            self.limit = above(kth, self.bound.slack_within(query, 0.0, far));
             let limit = self.limit;
             self.near.retain(|c| within(c.0, limit));
         }

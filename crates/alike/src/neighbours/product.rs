@@ -16,9 +16,8 @@ const CENTRED_BY: usize = 1024;
 const MEANS: usize = 15;
 /// Numbers of bytes whose products `f32` adds up exactly: `256 * 255^2 < 2^24`.
 const BYTES: usize = 256;
-/// Floats up to this many are multiplied in one run; longer ones in runs of [`RUN`], for the error grows with a run's length.
-const LONG: usize = 256;
-const RUN: usize = 64;
+/// Floats of a run, the error of which grows with its length.
+const RUN: usize = 16;
 /// The unit roundoff of `f32`.
 const UNIT: f64 = (f32::EPSILON / 2.0) as f64;
 /// Whole numbers below this are exact in `f32`.
@@ -27,19 +26,28 @@ const EXACT: f64 = (1u32 << 24) as f64;
 const _: () =
     assert!(padded(PANEL) == PANEL && GALLERY_BLOCK.is_multiple_of(PANEL), "blocks are whole panels");
 
-/// What vectors are multiplied as: shifted by a common centre; pixels as whole numbers, whose products are exact for longer.
+/// What vectors are multiplied as: shifted by a common centre. A fine frame cuts products into runs that are added in doubles,
+/// and has pixels as whole numbers, whose products are exact.
 pub(super) struct Frame {
     centre: Vec<f32>,
-    /// Both sides are bytes: pixels are read as 0 to 255 and the centre is whole.
+    fine: bool,
+    /// Both sides are bytes, read as 0 to 255; the centre is whole.
     bytes: bool,
-    /// The centre's length.
-    length: f64,
 }
 
 impl Frame {
-    pub(super) fn new(queries: Vectors<'_>, gallery: Vectors<'_>) -> Frame {
-        let bytes = bytes(queries).is_some() && bytes(gallery).is_some();
-        let mut frame = Frame { centre: vec![0.0; gallery.d()], bytes, length: 0.0 };
+    /// For a choice of candidates, which are measured anyway.
+    pub(super) fn rough(gallery: Vectors<'_>) -> Frame {
+        Frame::new(gallery, false, false)
+    }
+
+    /// For an order that is to be told without measuring.
+    pub(super) fn fine(queries: Vectors<'_>, gallery: Vectors<'_>) -> Frame {
+        Frame::new(gallery, true, bytes(queries).is_some() && bytes(gallery).is_some())
+    }
+
+    fn new(gallery: Vectors<'_>, fine: bool, bytes: bool) -> Frame {
+        let mut frame = Frame { centre: vec![0.0; gallery.d()], fine, bytes };
         let step = gallery.len().div_ceil(CENTRED_BY).max(1);
         let d = gallery.d();
         let (mut sums, mut row) = (vec![0.0; MEANS * d], vec![0.0; d]);
@@ -67,7 +75,6 @@ impl Frame {
                 m => m,
             };
         }
-        frame.length = length(&frame.centre);
         frame
     }
 
@@ -103,13 +110,48 @@ impl Frame {
         if self.bytes { f64::from(1f32 / 255.0).powi(-2) } else { 1.0 }
     }
 
+    /// The length of what reading vector `i` is off by, in this frame: bytes are made floats, which are rounded.
+    pub(super) fn reading(&self, vectors: Vectors<'_>, i: usize) -> f64 {
+        let Some(images) = bytes(vectors).filter(|_| self.bytes) else { return 0.0 };
+        let mut scratch = Vec::new();
+        images.image(i, &mut scratch).iter().map(|v| READING[*v as usize]).sum::<f64>().sqrt()
+    }
+
     /// The bound on what products of this frame are off by, in a gallery whose squared lengths are these.
-    pub(super) fn bound(&self, squares: &[f64]) -> Bound {
+    pub(super) fn bound(&self, gallery: Vectors<'_>, squares: &[f64]) -> Bound {
         // Members that are too long for f32, or no numbers, have products that are no finite numbers.
         let farthest = squares.iter().copied().filter(|s| (*s as f32).is_finite()).fold(0.0, f64::max);
-        Bound { d: self.centre.len(), bytes: self.bytes, centre: self.length, farthest: farthest.sqrt() }
+        let reading = if self.bytes {
+            (0..gallery.len()).into_par_iter().map(|i| self.reading(gallery, i)).reduce(|| 0.0, f64::max)
+        } else {
+            0.0
+        };
+        let run = self.run();
+        Bound { d: self.centre.len(), run, bytes: self.bytes, reading, farthest: farthest.sqrt() }
+    }
+
+    /// Products of a run.
+    fn run(&self) -> usize {
+        match (self.fine, self.bytes) {
+            (false, _) => self.centre.len(),
+            (true, false) => RUN,
+            (true, true) => BYTES,
+        }
     }
 }
+
+/// By byte: the square of what it is off by as a float, `fl(i * fl(1 / 255))`, in units of `fl(1 / 255)`.
+const READING: [f64; 256] = {
+    let mut squares = [0.0; 256];
+    let mut i = 0;
+    while i < 256 {
+        let unit = 1f32 / 255.0;
+        let off = (i as f32 * unit) as f64 / unit as f64 - i as f64;
+        squares[i] = off * off;
+        i += 1;
+    }
+    squares
+};
 
 /// Images whose numbers are bytes.
 fn bytes(vectors: Vectors<'_>) -> Option<&Images> {
@@ -124,19 +166,6 @@ pub(super) fn square(row: &[f32]) -> f64 {
     row.iter().map(|v| f64::from(*v) * f64::from(*v)).sum()
 }
 
-fn length(row: &[f32]) -> f64 {
-    square(row).sqrt()
-}
-
-/// Into how many runs a product is cut.
-fn runs(d: usize, bytes: bool) -> usize {
-    match bytes {
-        true => d.div_ceil(BYTES),
-        false if d <= LONG => 1,
-        false => d.div_ceil(RUN),
-    }
-}
-
 /// How far the products of a frame can be from the truth.
 ///
 /// Let `a` and `b` be a query and a member less the centre, `q` and `g` the same as `f32` has them, with lengths `Q` and `G`,
@@ -144,53 +173,56 @@ fn runs(d: usize, bytes: bool) -> usize {
 ///
 ///  - **Shifting.** Every difference is rounded once, so `|q - a| <= u Q (1 + u)`, and as much for `g`: squared distances
 ///    differ by no more than `2.1 u (Q + G)^2`.
-///  - **Multiplying.** A run of `t` products and additions, begun with `|g|^2` rounded, is off by no more than `1.1 (t + 2) u`
-///    times the sum of all absolute terms (Higham, "Accuracy and Stability of Numerical Algorithms", section 3.1, for `t u` below
-///    0.09), which Cauchy and Schwarz bound by `G^2 + 2 Q G`. Where there are `r` runs, `r + 2` further additions are.
+///  - **Multiplying.** A run of `t` products and additions is off by no more than `1.1 (t + 2) u` times the sum of all absolute terms
+///    (Higham, "Accuracy and Stability of Numerical Algorithms", section 3.1, for `t u` below 0.09), which Cauchy and Schwarz
+///    bound by `2 Q G`, and by `G^2` more where the run begins with `|g|^2` rounded. Runs are added in doubles, which is
+///    nothing beside it, and the end is rounded: `u (G^2 + 2 Q G)`.
 ///  - **Underflow.** What is too small for `f32` is off by `2^-149` an operation.
 ///
-/// Pixels are whole numbers there: shifting and runs are exact, and so are sums below `2^24`. Their distances are meant between
-/// pixels as they are read, each `i / 255` rounded, `u i / 255` off: the difference of two vectors is off by `u (|i| + |j|)`.
+/// Pixels are whole numbers there: shifting and runs are exact, and so is the end below `2^24`. Their distances are meant between
+/// pixels as they are read; with lengths `R` and `S` of what reading them is off by, the length of a difference is off by `R + S`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bound {
     d: usize,
+    run: usize,
     bytes: bool,
-    /// The centre's length, and that of the farthest member.
-    centre: f64,
+    /// The largest length of what reading a member is off by.
+    reading: f64,
+    /// The length of the farthest member.
     farthest: f64,
 }
 
 impl Bound {
-    /// Twice the largest error of a product for a query of length `query`, with any member of the gallery; infinite where it
-    /// cannot be told.
-    pub(super) fn slack(&self, query: f64) -> f32 {
-        self.at(query, self.farthest, query + self.farthest)
+    /// Twice the largest error of a product with any member of the gallery, for a query of length `query` whose reading is off by
+    /// `read`; infinite where it cannot be told.
+    pub(super) fn slack(&self, query: f64, read: f64) -> f32 {
+        self.at(query, read, self.farthest, query + self.farthest)
     }
 
     /// The same with members at a squared distance of no more than `far`, in this frame.
-    pub(super) fn slack_within(&self, query: f64, far: f64) -> f32 {
+    pub(super) fn slack_within(&self, query: f64, read: f64, far: f64) -> f32 {
         let far = far.max(0.0).sqrt() * (1.0 + 1e-6);
         let member = self.farthest.min(query + far);
-        self.at(query, member, far.min(query + member))
+        self.at(query, read, member, far.min(query + member))
     }
 
-    fn at(&self, q: f64, g: f64, far: f64) -> f32 {
-        let runs = runs(self.d, self.bytes);
-        let size = g * g + 2.0 * q * g;
+    fn at(&self, q: f64, read: f64, g: f64, far: f64) -> f32 {
+        let (norm, products) = (g * g, 2.0 * q * g);
         let error = if self.bytes {
-            // Sums of runs are even, then comes the norm.
-            let exact = |most: f64| most < EXACT;
-            let adding = if exact(2.0 * q * g) { 0.0 } else { runs as f64 * UNIT * 2.0 * q * g };
-            let norm = if exact(g * g) { 0.0 } else { UNIT * g * g };
             let most = (far * far).max(q * q);
-            let last = if exact(most) { 0.0 } else { UNIT * most };
-            let reading = 1.01 * UNIT * (q + g + 2.0 * self.centre);
-            1.1 * (adding + norm + last) + 2.0 * far * reading + reading * reading
+            let rounded = |v: f64| if v < EXACT { 0.0 } else { 1.1 * UNIT * v };
+            let last = rounded(most) + rounded(norm);
+            let reading = 1.01 * (read + self.reading);
+            last + 2.0 * far * reading + reading * reading
         } else {
-            let terms = if runs == 1 { self.d } else { RUN + runs };
+            let terms = 1.1 * (self.run.min(self.d) as f64 + 2.0);
+            let multiplied = if self.run < self.d {
+                (terms + 1.1) * products + 1.1 * norm
+            } else {
+                (terms + 1.1) * (products + norm)
+            };
             let shifting = 2.1 * (q + g) * (q + g);
-            let small = (self.d as f64 + 8.0) * 2f64.powi(-149);
-            UNIT * (1.1 * (terms as f64 + 4.0) * size + shifting) + small
+            UNIT * (multiplied + shifting) + (self.d as f64 + 8.0) * 2f64.powi(-149)
         };
         let slack = (2.0 * error * (1.0 + 1e-6)) as f32;
         if slack.is_nan() { f32::INFINITY } else { slack }
@@ -207,9 +239,11 @@ pub(super) fn above(value: f32, slack: f32) -> f32 {
 /// A block of the gallery as the product reads it: panels of [`PANEL`] columns, each column a vector times -2.
 pub(super) struct Packed {
     d: usize,
-    runs: usize,
-    /// Whether a product begins with zeros and norms are added to it.
-    apart: bool,
+    /// Products of a run, where there is more than one or norms are added to it apart.
+    run: Option<usize>,
+    bytes: bool,
+    /// The length of the longest member.
+    farthest: f64,
     pub(super) start: usize,
     pub(super) count: usize,
     panels: AlignedBuffer,
@@ -221,9 +255,18 @@ impl Packed {
     pub(super) fn new(frame: &Frame) -> Packed {
         let d = frame.centre.len();
         let panels = AlignedBuffer::new(GALLERY_BLOCK * d);
-        let runs = runs(d, frame.bytes);
-        let apart = frame.bytes || runs > 1;
-        Packed { d, runs, apart, start: 0, count: 0, panels, bias: AlignedBuffer::new(GALLERY_BLOCK) }
+        let run = (frame.bytes || frame.run() < d).then(|| frame.run());
+        let bytes = frame.bytes;
+        Packed {
+            d,
+            run,
+            bytes,
+            farthest: 0.0,
+            start: 0,
+            count: 0,
+            panels,
+            bias: AlignedBuffer::new(GALLERY_BLOCK),
+        }
     }
 
     pub(super) fn fill(
@@ -235,6 +278,7 @@ impl Packed {
         squares: &[f64],
     ) {
         (self.start, self.count) = (start, count);
+        self.farthest = squares[start..start + count].iter().copied().fold(0.0, f64::max).sqrt();
         let d = self.d;
         self.panels
             .par_chunks_exact_mut(PANEL * d)
@@ -263,34 +307,45 @@ impl Packed {
         self.count.div_ceil(PANEL) * PANEL
     }
 
-    /// `|g|^2 - 2 q·g` of `m` queries, row-major, with each member of the gallery that is packed.
-    pub(super) fn products(&self, tier: Tier, queries: &[f32], m: usize) -> AlignedBuffer {
+    /// `|g|^2 - 2 q·g` of `m` queries, of which none is longer than `longest`, row-major, with each member of the gallery that is
+    /// packed.
+    pub(super) fn products(&self, tier: Tier, queries: &[f32], m: usize, longest: f64) -> AlignedBuffer {
         let (d, width) = (self.d, self.width());
         let mut products = AlignedBuffer::new(m * width);
-        let mut part = AlignedBuffer::new(if self.apart { m * PANEL } else { 0 });
+        // Even numbers are exact below `2^25`, and so are all their sums here.
+        let whole = self.bytes && 2.0 * longest * self.farthest < 2.0 * EXACT;
+        let apart = self.run.is_some() && !whole;
+        let mut part = AlignedBuffer::new(if apart { m * PANEL } else { 0 });
+        let mut sums = vec![0.0; part.len()];
         let none = [0.0; PANEL];
         for panel in 0..width / PANEL {
             let columns = &self.panels[panel * PANEL * d..][..PANEL * d];
             let bias = &self.bias[panel * PANEL..][..PANEL];
-            if !self.apart {
+            let Some(run) = self.run.filter(|_| !whole) else {
                 let out = Windows { offset: panel * PANEL, ..Windows::matrix(m, PANEL, width) };
-                tier.matmul(queries, Windows::matrix(m, d, d), columns, bias, &mut products, out);
+                let first = if whole { &none } else { bias };
+                tier.matmul(queries, Windows::matrix(m, d, d), columns, first, &mut products, out);
+                if whole {
+                    // Norms come last: with them numbers may be odd.
+                    for out in products.chunks_exact_mut(width) {
+                        let out = out[panel * PANEL..][..PANEL].iter_mut();
+                        out.zip(bias).for_each(|(out, bias)| *out += bias);
+                    }
+                }
                 continue;
-            }
-            for run in 0..self.runs {
-                let (from, to) = (d * run / self.runs, d * (run + 1) / self.runs);
+            };
+            sums.fill(0.0);
+            for from in (0..d).step_by(run) {
+                let to = d.min(from + run);
                 let rows = Windows { offset: from, ..Windows::matrix(m, to - from, d) };
                 let columns = &columns[from * PANEL..to * PANEL];
                 tier.matmul(queries, rows, columns, &none, &mut part, Windows::matrix(m, PANEL, PANEL));
-                let last = run + 1 == self.runs;
-                for (out, part) in products.chunks_exact_mut(width).zip(part.chunks_exact(PANEL)) {
-                    let out = &mut out[panel * PANEL..][..PANEL];
-                    out.iter_mut().zip(part).for_each(|(out, v)| *out += v);
-                    // Norms come last: until then all numbers are even, and exact for twice as long.
-                    if last {
-                        out.iter_mut().zip(bias).for_each(|(out, bias)| *out += bias);
-                    }
-                }
+                tier.add_scaled(&part, 1.0, &mut sums);
+            }
+            for (out, sums) in products.chunks_exact_mut(width).zip(sums.chunks_exact(PANEL)) {
+                let out = out[panel * PANEL..][..PANEL].iter_mut();
+                out.zip(sums.iter().zip(bias))
+                    .for_each(|(out, (sum, bias))| *out = (sum + f64::from(*bias)) as f32);
             }
         }
         products
@@ -343,24 +398,24 @@ mod tests {
     use proptest::prelude::*;
 
     /// Every product of a set with itself, beside the truth; returns the largest error by the bound.
-    fn worst(tier: Tier, v: Vectors<'_>) -> f64 {
+    fn worst(tier: Tier, v: Vectors<'_>, frame: &Frame) -> f64 {
         let (n, d) = (v.len(), v.d());
-        let frame = Frame::new(v, v);
         let squares = frame.square_norms(v);
-        let bound = frame.bound(&squares);
-        let mut packed = Packed::new(&frame);
-        packed.fill(&frame, v, 0, n, &squares);
+        let bound = frame.bound(v, &squares);
+        let mut packed = Packed::new(frame);
+        packed.fill(frame, v, 0, n, &squares);
         let mut rows = AlignedBuffer::new(n * d);
         (0..n).for_each(|i| frame.read(v, i, &mut rows[i * d..][..d]));
-        let products = packed.products(tier, &rows, n);
+        let products = packed.products(tier, &rows, n, squares.iter().copied().fold(0.0, f64::max).sqrt());
         let mut worst = 0.0f64;
         for i in 0..n {
             for j in 0..n {
                 let far = frame.scale() * squared_distance(&v.row(i), &v.row(j));
                 let error = (f64::from(products[i * packed.width() + j]) - (far - squares[i])).abs();
                 let half = |slack: f32| f64::from(slack) / 2.0;
-                worst = worst.max(error / half(bound.slack(squares[i].sqrt())));
-                worst = worst.max(error / half(bound.slack_within(squares[i].sqrt(), far)));
+                worst = worst.max(error / half(bound.slack(squares[i].sqrt(), frame.reading(v, i))));
+                worst =
+                    worst.max(error / half(bound.slack_within(squares[i].sqrt(), frame.reading(v, i), far)));
             }
         }
         worst
@@ -379,8 +434,9 @@ mod tests {
             let mut data = cloud(seed, 40, d, offset, spread, true).into_data();
             data[..d].iter_mut().for_each(|v| *v *= longest);
             let features = crate::images::Features::new(d, data);
-            for tier in Tier::available() {
-                let worst = worst(tier, Vectors::Features(&features));
+            let v = Vectors::Features(&features);
+            for (tier, frame) in Tier::available().into_iter().flat_map(|t| [(t, Frame::rough(v)), (t, Frame::fine(v, v))]) {
+                let worst = worst(tier, v, &frame);
                 prop_assert!(worst <= 1.0, "{:?}: {} of the bound", tier, worst);
             }
         }
@@ -392,8 +448,9 @@ mod tests {
             let shape = Shape { h: side, w: side, c: 1 };
             let of = |i: usize| (noise(seed, i) % levels * 255 / (levels - 1)) as u8;
             let images = Images::new(shape, (0..40 * side * side).map(of).collect());
-            for tier in Tier::available() {
-                let worst = worst(tier, Vectors::Pixels(&images));
+            let v = Vectors::Pixels(&images);
+            for (tier, frame) in Tier::available().into_iter().flat_map(|t| [(t, Frame::rough(v)), (t, Frame::fine(v, v))]) {
+                let worst = worst(tier, v, &frame);
                 prop_assert!(worst <= 1.0, "{:?}: {} of the bound", tier, worst);
             }
         }
@@ -405,9 +462,9 @@ mod tests {
         let slack = |offset: f32| {
             let features = cloud(5, 500, 64, offset, 1.0, false);
             let v = Vectors::Features(&features);
-            let frame = Frame::new(v, v);
+            let frame = Frame::rough(v);
             let squares = frame.square_norms(v);
-            frame.bound(&squares).slack(squares[0].sqrt())
+            frame.bound(v, &squares).slack(squares[0].sqrt(), 0.0)
         };
         let (near, far) = (slack(0.0), slack(1e4));
         assert!(far < 1.2 * near, "{near} {far}");

@@ -6,7 +6,7 @@
 //! go to the lower index.
 
 use super::Leave;
-use super::product::{Bound, Frame, GALLERY_BLOCK, Packed, above, square, squared_distance};
+use super::product::{Bound, Frame, GALLERY_BLOCK, Packed, above, square};
 use crate::images::Vectors;
 use alike_kernels::{AlignedBuffer, Tier};
 use rayon::prelude::*;
@@ -32,9 +32,9 @@ pub fn ranks_of_matches<T: Send>(
     read: impl Fn(usize, &[u32]) -> T + Sync,
 ) -> Vec<T> {
     assert!(queries.d() == gallery.d() && queries.len() == asked.len() && gallery.len() == labels.len());
-    let frame = Frame::new(queries, gallery);
+    let frame = Frame::fine(queries, gallery);
     let squares = frame.square_norms(gallery);
-    let bound = frame.bound(&squares);
+    let bound = frame.bound(gallery, &squares);
     let classes = labels.iter().chain(asked).max().map_or(0, |l| *l as usize + 1);
     let mut members: Vec<Vec<u32>> = vec![Vec::new(); classes];
     labels.iter().enumerate().for_each(|(i, l)| members[*l as usize].push(i as u32));
@@ -64,7 +64,7 @@ pub fn ranks_of_matches<T: Send>(
                         let q = block.first + i;
                         let right = &members[asked[q] as usize];
                         let left_out = |g: u32| leave.out(q, g as usize);
-                        let ranked = Ranked { queries, gallery, labels, frame: &frame, bound };
+                        let ranked = Ranked { tier, queries, gallery, labels, frame: &frame, bound };
                         block.ranks(i, asked[q], ranked, right, &left_out, &mut scratch);
                         read(q, &scratch.ranks)
                     })
@@ -82,6 +82,8 @@ struct Block {
     m: usize,
     rows: AlignedBuffer,
     squares: Vec<f64>,
+    /// The length of the longest query.
+    longest: f64,
     n: usize,
     values: Vec<f32>,
 }
@@ -89,6 +91,7 @@ struct Block {
 /// What is ranked.
 #[derive(Clone, Copy)]
 struct Ranked<'a> {
+    tier: Tier,
     queries: Vectors<'a>,
     gallery: Vectors<'a>,
     labels: &'a [u32],
@@ -119,7 +122,7 @@ struct Scratch {
 
 impl Scratch {
     /// The squared distance of the query and a member, as they are.
-    fn measure(&mut self, gallery: Vectors<'_>, g: u32) -> f64 {
+    fn measure(&mut self, tier: Tier, gallery: Vectors<'_>, g: u32) -> f64 {
         let row = match gallery {
             Vectors::Features(features) => features.row(g as usize),
             Vectors::Pixels(_) => {
@@ -128,7 +131,7 @@ impl Scratch {
                 &self.row
             }
         };
-        let far = squared_distance(&self.query, row);
+        let far = tier.square_distance(&self.query, row);
         // What is no number is farther than all that is.
         if far.is_nan() { f64::INFINITY } else { far }
     }
@@ -138,18 +141,19 @@ impl Block {
     fn new(frame: &Frame, queries: Vectors<'_>, first: usize, m: usize, n: usize) -> Block {
         let d = queries.d();
         let mut rows = AlignedBuffer::new(m * d);
-        let squares = (0..m)
+        let squares: Vec<f64> = (0..m)
             .map(|i| {
                 let row = &mut rows[i * d..][..d];
                 frame.read(queries, first + i, row);
                 square(row)
             })
             .collect();
-        Block { first, m, rows, squares, n, values: vec![0.0; m * n] }
+        let longest = squares.iter().copied().fold(0.0, f64::max).sqrt();
+        Block { first, m, rows, squares, longest, n, values: vec![0.0; m * n] }
     }
 
     fn meet(&mut self, tier: Tier, packed: &Packed) {
-        let products = packed.products(tier, &self.rows, self.m);
+        let products = packed.products(tier, &self.rows, self.m, self.longest);
         for (row, values) in products.chunks_exact(packed.width()).zip(self.values.chunks_exact_mut(self.n)) {
             values[packed.start..][..packed.count].copy_from_slice(&row[..packed.count]);
         }
@@ -164,7 +168,7 @@ impl Block {
         left_out: &dyn Fn(u32) -> bool,
         s: &mut Scratch,
     ) {
-        let Ranked { queries, gallery, labels, frame, bound } = all;
+        let Ranked { tier, queries, gallery, labels, frame, bound } = all;
         let square = self.squares[i];
         let values = &self.values[i * self.n..][..self.n];
         s.query.resize(queries.d(), 0.0);
@@ -175,7 +179,7 @@ impl Block {
             if v.is_finite() {
                 return v;
             }
-            let v = (frame.scale() * s.measure(gallery, g) - square) as f32;
+            let v = (frame.scale() * s.measure(tier, gallery, g) - square) as f32;
             if v.is_nan() { f32::INFINITY } else { v }
         };
         s.right.clear();
@@ -191,9 +195,10 @@ impl Block {
         s.ranks.clear();
         s.doubtful.clear();
         let Some(last) = s.edges.last().copied() else { return };
-        let length = square.sqrt();
+        let (length, read) = (square.sqrt(), frame.reading(queries, self.first + i));
         // Whatever is compared is about as near as the farthest right one, and so not much longer than that.
-        let slack = bound.slack_within(length, f64::from(above(last, bound.slack(length))) + square);
+        let slack =
+            bound.slack_within(length, read, f64::from(above(last, bound.slack(length, read))) + square);
         let beyond = above(last, slack);
         let (first, scale) = s.tabulate();
         for (g, v) in values.iter().enumerate() {
@@ -210,7 +215,7 @@ impl Block {
             let close = |e: Option<&f32>| e.is_some_and(|e| (e - v).abs() <= slack || (e - v).is_nan());
             if close(s.edges.get(at)) || at > 0 && close(s.edges.get(at - 1)) {
                 let far = f64::from(above(v, 2.0 * slack)) + square;
-                let slack = f64::from(bound.slack_within(length, far));
+                let slack = f64::from(bound.slack_within(length, read, far));
                 // Where the difference is no number, nothing is known.
                 let (low, high) = match (f64::from(v) - slack, f64::from(v) + slack) {
                     (low, high) if low.is_nan() || high.is_nan() => (f64::NEG_INFINITY, f64::INFINITY),
@@ -225,7 +230,7 @@ impl Block {
             }
             s.counts[at] += 1;
         }
-        s.settle(gallery);
+        s.settle(tier, gallery);
         let mut nearer = 0;
         for (j, count) in s.counts[..s.right.len()].iter().enumerate() {
             nearer += count;
@@ -261,7 +266,7 @@ impl Scratch {
     }
 
     /// Counts what is in doubt, by measuring it and the right ones that it may be as near as.
-    fn settle(&mut self, gallery: Vectors<'_>) {
+    fn settle(&mut self, tier: Tier, gallery: Vectors<'_>) {
         if self.doubtful.is_empty() {
             return;
         }
@@ -287,14 +292,14 @@ impl Scratch {
                 // What lies before a run is nearer than all of it, and what lies after is farther.
                 for k in begin..j {
                     let g = self.right[k].1;
-                    self.measured[k] = (self.measure(gallery, g), g);
+                    self.measured[k] = (self.measure(tier, gallery, g), g);
                 }
                 self.measured[begin..j].sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
                 self.runs[begin..j].fill((begin as u32, j as u32));
             }
         }
         for (from, _, g) in std::mem::take(&mut self.doubtful) {
-            let far = self.measure(gallery, g);
+            let far = self.measure(tier, gallery, g);
             let (begin, end) = (self.runs[from].0 as usize, self.runs[from].1 as usize);
             let nearer =
                 self.measured[begin..end].partition_point(|r| r.0.total_cmp(&far).then(r.1.cmp(&g)).is_lt());
@@ -356,7 +361,7 @@ mod tests {
             .map(|i| {
                 let query = q.row(i);
                 // Equal numbers in another order have another sum, so the order must be the same.
-                let far = |j: usize| squared_distance(&query, &rows[j]);
+                let far = |j: usize| Tier::available()[0].square_distance(&query, &rows[j]);
                 let mut all: Vec<(f64, usize)> =
                     (0..g.len()).filter(|j| !leave.out(i, *j)).map(|j| (far(j), j)).collect();
                 all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
