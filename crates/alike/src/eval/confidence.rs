@@ -2,7 +2,7 @@
 //!
 //! An answer's *score* says how much nearer its class is than the others: the log-odds of a softmax over negative squared distances. How
 //! often answers of each score were right, among images of known class, is a curve: straight pieces between a few scores, in
-//! log-odds, found by maximum likelihood (as Platt 1999 has it with one piece), and never falling. A curve that few answers taught
+//! log-odds, found by maximum likelihood (as Platt 1999 has it with one piece). A curve that few answers taught
 //! is not worth showing: its standard error is known (Wald), and is to be a point at most in the mean and a point and a half in the
 //! least sure tenth.
 
@@ -145,11 +145,8 @@ impl Curve {
             let mean = |list: &[(f64, f64)]| list.iter().map(|e| e.1).sum::<f64>() / list.len().max(1) as f64;
             [mean(&each), each.chunks(each.len().div_ceil(10)).map(mean).fold(0.0, f64::max)]
         });
-        let mut most = f64::NEG_INFINITY;
-        for (to, from) in curve.odds.iter_mut().zip(odds.iter()) {
-            most = most.max(*from);
-            *to = most;
-        }
+        // It may fall: where a vote overrules the nearest image, a larger score is less often right.
+        curve.odds[..k].copy_from_slice(odds.as_slice());
         (curve, variance)
     }
 
