@@ -31,6 +31,8 @@ pub(crate) struct Known {
     pub(crate) gallery: Gallery,
     /// What a user calls them.
     name: String,
+    /// Whether they are the run's own images, so that `trained` knows all that the run learned from among them.
+    is_own: bool,
     /// By image: whether the run learned from it; nothing where nobody knows.
     trained: Vec<Option<bool>>,
     /// By image: which of `sources` it is in, and where; nothing where only its name is known.
@@ -189,6 +191,7 @@ impl<'a> Model<'a> {
                     trained: vec![None; n],
                     sources: Vec::new(),
                     name: String::new(),
+                    is_own: false,
                     gallery,
                 }
             } else {
@@ -220,6 +223,7 @@ impl<'a> Model<'a> {
     pub(crate) fn own(&mut self, data: &Dataset, split: &Split, part: &str) -> anyhow::Result<Known> {
         let mut known = Known::of(self.gallery(data, split)?, split.images.clone());
         known.name = format!("the run's own {part} images ({})", data.name);
+        known.is_own = true;
         let ids = &mut known.gallery.identities;
         if (0..ids.len()).any(|i| ids.place(i).is_none()) {
             // Images of arrays lie nowhere; within their set they are told apart by part and number.
@@ -256,13 +260,13 @@ impl<'a> Model<'a> {
     /// Which of the images that are asked about the run learned from; says so, for their distances say little.
     pub(crate) fn asked_of_trained(&self, asked: &Dataset, known: Option<&Known>) -> Vec<bool> {
         let of = &asked.train.identities;
-        let places: HashSet<String> = match known.filter(|k| k.trained.iter().any(Option::is_some)) {
-            Some(known) if known.name.starts_with("the run's own") => {
+        let places: HashSet<String> = match known.filter(|k| k.is_own) {
+            Some(known) => {
                 let member = |i: &usize| known.trained[*i] == Some(true);
                 let place = |i: usize| known.gallery.identities.place(i).map(str::to_owned);
                 (0..known.gallery.len()).filter(member).filter_map(place).collect()
             }
-            _ => self.trained_places().unwrap_or_default(),
+            None => self.trained_places().unwrap_or_default(),
         };
         let trained: Vec<bool> =
             (0..of.len()).map(|i| of.place(i).is_some_and(|p| places.contains(p))).collect();
@@ -315,6 +319,7 @@ impl Known {
             trained: vec![None; n],
             sources: vec![images],
             name: String::new(),
+            is_own: false,
             gallery,
         }
     }
@@ -359,6 +364,7 @@ impl Known {
         Known {
             gallery: self.gallery.select(rows),
             name: self.name.clone(),
+            is_own: self.is_own,
             trained: rows.iter().map(|i| self.trained[*i]).collect(),
             places: rows.iter().map(|i| self.places[*i]).collect(),
             sources: self.sources.clone(),

@@ -126,12 +126,14 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
         );
     }
     let queries = model.embed(&asked.train.images)?;
-    let asking = Detector::fit(
-        model.tier(),
-        Reference { groups: &named, ..Reference::new(reference, &labels, identities) },
-        args.method,
-    )?;
-    let scores = asking.score(Vectors::Features(&queries), Some(&queries_own));
+    // Those who ask are of no burst.
+    let detector = if named == of_references {
+        detector
+    } else {
+        let of = Reference { groups: &named, ..Reference::new(reference, &labels, identities) };
+        Detector::fit(model.tier(), of, args.method)?
+    };
+    let scores = detector.score(Vectors::Features(&queries), Some(&queries_own));
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
     let alarms = scores.iter().filter(|s| **s > threshold).count();

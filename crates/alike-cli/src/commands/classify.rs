@@ -4,16 +4,13 @@ use super::refuse_existing;
 use crate::args::{ClassifyArgs, Global, RuleArg};
 use crate::printer::{line, note};
 use crate::using::{Model, Together, bursts_sentence, with_others};
-use alike::eval::{Answer, Calibration, Classifier, Reference, Rule, known_or_found};
+use alike::eval::{Answer, CALIBRATED, Calibration, Classifier, Reference, Rule, known_or_found};
 use alike::files;
 use alike::images::Vectors;
 use alike::own::OwnTable;
 use alike::sample;
 use anyhow::ensure;
 use serde_json::json;
-
-/// Images that a gallery is calibrated on, at most.
-const CALIBRATED: usize = 12_000;
 
 pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
     if let Some(out) = &args.out {

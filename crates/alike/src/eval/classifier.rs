@@ -101,7 +101,7 @@ struct Found {
 /// Neighbours that classes are looked for among.
 const DEEP: usize = 50;
 /// Images that a gallery is calibrated on, at most.
-const MOST: usize = 12_000;
+pub const CALIBRATED: usize = 12_000;
 /// How many answers of a gallery to its own images count as one, where neighbours vote: one image is another's neighbour, and they err
 /// together (as measured).
 const TOGETHER: f64 = 3.0;
@@ -134,7 +134,7 @@ impl<'a> Classifier<'a> {
             }
             None => {
                 let Reference { vectors, labels, identities, .. } = self.gallery;
-                let rows = sample::stratified(labels, identities.keys(), MOST, 2, 0);
+                let rows = sample::stratified(labels, identities.keys(), CALIBRATED, 2, 0);
                 let truth = rows.iter().map(|i| labels[*i]).collect();
                 let queries = vectors.select(&rows);
                 (self.find(Vectors::Features(&queries), Some(&self.gallery.own(&rows))), truth)

@@ -27,7 +27,7 @@ pub use anomaly::{AnomalyError, AnomalyMethod, Detector};
 pub use bootstrap::percentiles;
 pub use bursts::{Bursts, bursts, known_or_found};
 pub use classification::{ClassMeans, Classification, vote, weighted_vote};
-pub use classifier::{Answer, Calibration, Classifier, NothingToCalibrate, Rule};
+pub use classifier::{Answer, CALIBRATED, Calibration, Classifier, NothingToCalibrate, Rule};
 pub use clusters::{Assignment, KMeans, agreement, agreement_bootstrap, by_density, k_means};
 pub use confidence::Confidence;
 pub use detection::Detection;
