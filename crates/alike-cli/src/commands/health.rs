@@ -283,7 +283,6 @@ fn clean(all: &All<'_>, found: &Health, doubtful: &[Verdict], args: &HealthArgs)
         }
     }
     let copies = removed.len();
-    let before = removed.len();
     let trust = found.fitness.fit || args.drop_doubts;
     let in_question: Vec<usize> = doubtful.iter().map(|v| v.image).collect();
     if trust {
@@ -294,7 +293,7 @@ fn clean(all: &All<'_>, found: &Health, doubtful: &[Verdict], args: &HealthArgs)
             in_question.len()
         ));
     }
-    let doubts = removed.len() - before;
+    let doubts = removed.len() - copies;
     let kept = if trust { in_question.iter().filter(|i| !may(**i)).count() } else { 0 } + of_test;
     if kept > 0 {
         said.push(format!(
