@@ -127,7 +127,7 @@ fn differences() {
                 };
                 (0..n).map(two).unzip()
             };
-            let held = holds(4, 2000, second - first, |rng| {
+            let held = holds(4, 600, second - first, |rng| {
                 let (a, b) = values(rng);
                 difference(&a, &b, &each, 0).interval
             });
@@ -345,17 +345,17 @@ fn confidences() {
     );
     println!("|---|---|---|---|---|---|---|");
     let kinds = [
-        (2u32, 2usize, 1.5, 400usize, 6000usize),
-        (5, 8, 1.2, 1000, 8000),
-        (20, 16, 0.9, 1000, 8000),
+        (2u32, 2usize, 1.5, 400usize, 20_000usize),
+        (5, 8, 1.2, 1000, 20_000),
+        (20, 16, 0.9, 1000, 20_000),
         (10, 8, 1.6, 500, 1500),
         (10, 8, 2.5, 400, 0),
-        (10, 8, 1.2, 16_000, 0),
+        (10, 8, 1.8, 16_000, 0),
     ];
     for rule in [Rule::Knn(5), Rule::Weighted(5), Rule::Means] {
         for (classes, d, apart, gallery, held_out) in kinds {
             let world = World { d, apart };
-            const SETS: u64 = 6;
+            const SETS: u64 = 10;
             const ASKED: usize = 10_000;
             let mut pooled: Vec<(f64, bool)> = Vec::new();
             let (mut told, mut right, mut squares, mut chance, mut bins) = (0, 0.0, 0.0, 0.0, 0.0);

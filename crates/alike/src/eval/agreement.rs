@@ -58,6 +58,7 @@ impl Agreement {
             .max(0.0);
         let ratio = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 1.0 };
         let (homogeneity, completeness) = (ratio(information, h_classes), ratio(information, h_clusters));
+        let both = homogeneity + completeness;
         let mean = (h_classes + h_clusters) / 2.0;
         let expected = expected_information(&rows, &columns, classes.len());
         let below = mean - expected;
@@ -79,7 +80,8 @@ impl Agreement {
             ari: adjusted_rand(&cells, &rows, &columns, classes.len() as u64),
             homogeneity,
             completeness,
-            v_measure: ratio(2.0 * homogeneity * completeness, homogeneity + completeness),
+            // Labellings that say nothing of each other have neither.
+            v_measure: if both > 0.0 { 2.0 * homogeneity * completeness / both } else { 0.0 },
             purity: best.values().sum::<u64>() as f64 / n.max(1.0),
         }
     }
@@ -158,6 +160,10 @@ mod tests {
             (0.0, 0.0, 1.0, 0.0, 0.5)
         );
         assert_eq!(one.ami, 0.0);
+        // Each cluster holds half of each class: scikit-learn's values.
+        let apart = Agreement::new(&[0, 0, 1, 1], &[0, 1, 0, 1]);
+        assert_eq!((apart.nmi, apart.homogeneity, apart.completeness, apart.v_measure), (0.0, 0.0, 0.0, 0.0));
+        assert!((apart.ami + 0.5).abs() < 1e-12 && (apart.ari + 0.5).abs() < 1e-12, "{apart:?}");
         let trivial = Agreement::new(&[0, 0], &[1, 1]);
         assert_eq!((trivial.nmi, trivial.ami, trivial.ari), (1.0, 1.0, 1.0));
     }

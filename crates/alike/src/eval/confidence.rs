@@ -25,11 +25,12 @@ pub struct Confidence {
 /// Standard errors beyond which confidences are not told: of all answers, and of the worst tenth of them.
 const ENOUGH: f64 = 0.01;
 const ENOUGH_OF_TENTH: f64 = 0.015;
-/// Answers of the rarer kind, right or wrong, by which a slope is told, and by which three are.
-const SLOPE: f64 = 20.0;
-const SLOPES: f64 = 100.0;
+/// At which shares of the scores a curve may have its corners, and how many answers of the rarer kind, right or wrong, that takes. Of fewer
+/// all answers are taken for alike.
+const CURVES: [(&[f64], f64); 3] =
+    [(&[0.01, 0.99], 20.0), (&[0.01, 0.33, 0.67, 0.99], 100.0), (&[0.01, 0.12, 0.3, 0.5, 0.75, 0.99], 400.0)];
 /// Corners of a curve, at most.
-const CORNERS: usize = 4;
+const CORNERS: usize = 6;
 /// Scores are cut off here: beyond it no set of images tells two of them apart.
 const FARTHEST: f64 = 12.0;
 
@@ -53,11 +54,7 @@ impl Confidence {
         let (yes, temperature) = (right.iter().filter(|r| **r).count() as f64, temperature(asked));
         let scores: Vec<f64> = asked.iter().map(|(list, _)| score(*list, temperature)).collect();
         let rarer = yes.min(n - yes);
-        let corners: &[f64] = match rarer {
-            r if r >= SLOPES => &[0.01, 1.0 / 3.0, 2.0 / 3.0, 0.99],
-            r if r >= SLOPE => &[0.01, 0.99],
-            _ => &[],
-        };
+        let corners = CURVES.iter().rev().find(|(_, enough)| rarer >= *enough).map_or(&[][..], |c| c.0);
         let (curve, [variance, worst]) = Curve::fit(&scores, &right, corners);
         let standard_error = (variance * each).sqrt();
         // How many times too large a variance is.
@@ -81,7 +78,8 @@ fn probability(odds: f64) -> f64 {
 }
 
 impl Curve {
-    /// The curve, and the mean square of the standard error of what it says: over all answers, and over the tenth where it is worst.
+    /// The likeliest curve with corners at these quantiles of the scores, and the mean square of the standard error of what it says:
+    /// over all answers, and over the tenth where it is worst.
     fn fit(scores: &[f64], right: &[bool], quantiles: &[f64]) -> (Curve, [f64; 2]) {
         let n = scores.len() as f64;
         let yes = right.iter().filter(|r| **r).count() as f64;
