@@ -116,21 +116,14 @@ impl Opened {
 }
 
 impl Judged {
-    /// How well embeddings retrieve, and pixels where that takes seconds.
-    pub(crate) fn quick_retrieval(
+    /// How well embeddings retrieve.
+    pub(crate) fn retrieval(
         &self,
         judge: &Judge,
         data: &Dataset,
         ks: &[usize],
-    ) -> anyhow::Result<(RetrievalReport, Option<RetrievalReport>)> {
-        /// Multiplications of pixels.
-        const MOST: usize = 100_000_000_000;
-        let (gallery, queries) = (&data.gallery().0.images, &data.test.images);
-        let report = |g, q| judge.retrieval(data, g, q, ks);
-        let feature = report(Vectors::Features(&self.gallery), Vectors::Features(&self.queries))?;
-        let work = gallery.len().saturating_mul(queries.len()).saturating_mul(data.shape().len());
-        let image = (work <= MOST).then(|| report(Vectors::Pixels(gallery), Vectors::Pixels(queries)));
-        Ok((feature, image.transpose()?))
+    ) -> anyhow::Result<RetrievalReport> {
+        Ok(judge.retrieval(data, Vectors::Features(&self.gallery), Vectors::Features(&self.queries), ks)?)
     }
 
     pub(crate) fn evidence<'a>(&'a self, data: &'a Dataset) -> Evidence<'a> {
@@ -146,6 +139,21 @@ impl Judged {
             tier: self.tier,
         }
     }
+}
+
+/// How well pixels retrieve, where that takes seconds.
+pub(crate) fn quick_pixel_retrieval(
+    judge: &Judge,
+    data: &Dataset,
+    ks: &[usize],
+) -> anyhow::Result<Option<RetrievalReport>> {
+    /// Multiplications.
+    const MOST: usize = 100_000_000_000;
+    let (gallery, queries) = (&data.gallery().0.images, &data.test.images);
+    let work = gallery.len().saturating_mul(queries.len()).saturating_mul(data.shape().len());
+    let quick = work <= MOST;
+    let report = || judge.retrieval(data, Vectors::Pixels(gallery), Vectors::Pixels(queries), ks);
+    Ok(quick.then(report).transpose()?)
 }
 
 /// What of test images is independent of each other: their classes where others would be met, or the images alone.

@@ -4,7 +4,7 @@ use super::eval::{as_many_as, table, unseen};
 use super::report::{AT, KS, figures_beside};
 use super::{places, refuse_existing, report, train};
 use crate::args::{DemoArgs, Global};
-use crate::judged::{Judged, Opened};
+use crate::judged::{Judged, Opened, quick_pixel_retrieval};
 use crate::printer::{Bars, line, note};
 use alike::data::{DIGITS, Dataset, load};
 use alike::eval::{Judge, SpaceJudgement};
@@ -57,8 +57,9 @@ pub(crate) fn run(args: &DemoArgs, global: &Global) -> anyhow::Result<()> {
     let without = unseeing.judge(&judge, &data, image.clone())?;
     let fast = fast.judge(&judge, &data, image.clone())?;
     let judged = seen.judge(&judge, &data, image)?;
+    let image = quick_pixel_retrieval(&judge, &data, &at)?;
     for (page, run, beside) in [(&page, &judged, Some(&without)), (&fast_page, &fast, None)] {
-        let (feature, image) = run.quick_retrieval(&judge, &data, &at)?;
+        let feature = run.retrieval(&judge, &data, &at)?;
         let evidence = Evidence { retrieval: Some((&feature, image.as_ref())), ..run.evidence(&data) };
         report::write(page, &evidence, beside.map(|w| w.evidence(&data)).as_ref(), global)?;
     }

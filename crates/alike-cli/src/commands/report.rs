@@ -3,7 +3,7 @@
 use super::eval::as_many_as;
 use super::{data_of, refuse_existing};
 use crate::args::{Global, ReportArgs};
-use crate::judged::Opened;
+use crate::judged::{Opened, quick_pixel_retrieval};
 use crate::printer::{line, note};
 use alike::eval::Judge;
 use alike::files::Batch;
@@ -59,7 +59,8 @@ pub(crate) fn run(args: &ReportArgs, global: &Global) -> anyhow::Result<()> {
     let image = judge.image_space(&data)?;
     let without = without.map(|o| o.judge(&judge, &data, image.clone())).transpose()?;
     let judged = opened.judge(&judge, &data, image)?;
-    let (feature, image) = judged.quick_retrieval(&judge, &data, &at)?;
+    let feature = judged.retrieval(&judge, &data, &at)?;
+    let image = quick_pixel_retrieval(&judge, &data, &at)?;
     let evidence = Evidence { retrieval: Some((&feature, image.as_ref())), ..judged.evidence(&data) };
     let figures = write(&page, &evidence, without.as_ref().map(|w| w.evidence(&data)).as_ref(), global)?;
     if global.json {
