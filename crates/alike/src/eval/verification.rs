@@ -1,7 +1,7 @@
 //! Verification: are two images of the same class, by a threshold on their distance?
 
-use super::bootstrap::{self, Drawn};
-use super::interval::bootstrap_interval;
+mod intervals;
+
 use crate::identity::Identities;
 use crate::images::Vectors;
 use crate::neighbours::squared_distance;
@@ -95,6 +95,36 @@ pub struct Folded {
     pub pairs: usize,
 }
 
+/// At a threshold.
+#[derive(Clone, Copy)]
+struct Rates {
+    /// The share of pairs of one class that is rejected.
+    rejected: f64,
+    /// The share of pairs of two classes that is accepted.
+    accepted: f64,
+}
+
+impl Rates {
+    /// Where nothing is accepted.
+    const NONE: Rates = Rates { rejected: 1.0, accepted: 0.0 };
+
+    /// Where both rates are the same between here and a larger threshold: the rate, and how far along the straight lines from here to
+    /// there cross; no such place if they are equal there. Nothing if they do not meet yet.
+    fn crossing(self, after: Rates) -> Option<(f64, Option<f64>)> {
+        // What is all but equal was counted differently.
+        const SAME: f64 = 1e-12;
+        if after.rejected > after.accepted + SAME {
+            return None;
+        }
+        if after.accepted <= after.rejected + SAME {
+            return Some((after.accepted, None));
+        }
+        let (gap, left) = (self.rejected - self.accepted, after.accepted - after.rejected);
+        let t = if gap + left > 0.0 { gap / (gap + left) } else { 0.0 };
+        Some((self.accepted + t * (after.accepted - self.accepted), Some(t)))
+    }
+}
+
 impl Pairs {
     /// Sorts pairs. Nothing if there are no pairs of one kind.
     pub fn new(mut pairs: Vec<Pair>) -> Option<Pairs> {
@@ -177,103 +207,38 @@ impl Pairs {
     /// The equal error rate. Between two thresholds the rates are taken to go straight from one to the other, as a receiver
     /// operating characteristic is drawn.
     pub fn equal_error_rate(&self) -> Verification {
-        let (eer, threshold) = self.weighted_eer(|_| 1.0).unwrap_or((0.0, 0.0));
-        Verification { eer, interval: None, threshold, genuine: self.genuine, impostor: self.impostor }
-    }
-
-    fn weighted_eer(&self, weight: impl Fn(&Pair) -> f64) -> Option<(f64, f64)> {
-        let mut totals = [0.0f64; 2];
-        self.sorted.iter().for_each(|p| totals[usize::from(p.genuine)] += weight(p));
-        let [impostor, genuine] = totals;
-        if impostor == 0.0 || genuine == 0.0 {
-            return None;
-        }
-        let (mut accepted, mut wrongly) = (0.0, 0.0);
-        let (mut before, mut threshold) = ((1.0, 0.0), 0.0);
-        let mut at = 0;
+        let (mut accepted, mut wrongly, mut at) = (0usize, 0usize, 0);
+        let (mut before, mut nearer) = (Rates::NONE, 0.0);
+        let made = |eer, threshold| Verification {
+            eer,
+            interval: None,
+            threshold,
+            genuine: self.genuine,
+            impostor: self.impostor,
+        };
         for tied in self.sorted.chunk_by(|a, b| a.distance == b.distance) {
             at += tied.len();
-            for p in tied {
-                if p.genuine { accepted += weight(p) } else { wrongly += weight(p) }
-            }
-            let after = (1.0 - accepted / genuine, wrongly / impostor);
-            // What is all but equal was counted differently.
-            if after.0 <= after.1 + 1e-12 {
-                let far = tied[0].distance;
+            let genuine = tied.iter().filter(|p| p.genuine).count();
+            (accepted, wrongly) = (accepted + genuine, wrongly + tied.len() - genuine);
+            let far = tied[0].distance;
+            let after = Rates {
+                rejected: 1.0 - accepted as f64 / self.genuine as f64,
+                accepted: wrongly as f64 / self.impostor as f64,
+            };
+            match before.crossing(after) {
+                None => (before, nearer) = (after, far),
                 // Both are equal from here to the next pair.
-                if after.1 <= after.0 + 1e-12 {
-                    return Some((after.1, between(far, self.sorted.get(at).map(|p| p.distance))));
-                }
-                // Where the two straight lines cross.
-                let (gap, left) = (before.0 - before.1, after.1 - after.0);
-                let t = if gap + left > 0.0 { gap / (gap + left) } else { 0.0 };
-                let crossing = if far.is_finite() { threshold + t * (far - threshold) } else { threshold };
-                return Some((before.1 + t * (after.1 - before.1), crossing));
+                Some((eer, None)) => return made(eer, between(far, self.sorted.get(at).map(|p| p.distance))),
+                Some((eer, Some(t))) if far.is_finite() => return made(eer, nearer + t * (far - nearer)),
+                Some((eer, Some(_))) => return made(eer, nearer),
             }
-            (before, threshold) = (after, tied[0].distance);
         }
-        None
+        made(0.0, 0.0)
     }
 
     /// Between what the equal error rate lies, 95 %: see [`Pairs::intervals`].
     pub fn eer_interval(&self, seed: u64, of: Independent) -> [f64; 2] {
         self.intervals(seed, of, &[]).0
-    }
-
-    /// Between what the equal error rate lies, and the share that is accepted of pairs of one class at each rate of false acceptances, 95 %
-    /// ([`bootstrap_interval`](super::bootstrap_interval)). Pairs that share a class, or an image, are not independent: whole classes are
-    /// drawn, or images.
-    pub fn intervals(&self, seed: u64, of: Independent, fars: &[f64]) -> ([f64; 2], Vec<[f64; 2]>) {
-        let ends = |p: &Pair| if of == Independent::Classes { p.of } else { p.images };
-        let most = self.sorted.iter().flat_map(ends).max().map_or(0, |m| m as usize + 1);
-        let mut there = vec![false; most];
-        self.sorted.iter().flat_map(ends).for_each(|c| there[c as usize] = true);
-        let mut members: Vec<usize> = (0..most).filter(|c| there[*c]).collect();
-        if of == Independent::Images {
-            // Images are drawn in the order of their pairs' keys, so that that of a list does not matter.
-            let mut keys = vec![0u64; most];
-            for p in &self.sorted {
-                p.images.iter().for_each(|i| keys[*i as usize] = keys[*i as usize].wrapping_add(p.key));
-            }
-            members.sort_by_key(|i| keys[*i]);
-        }
-        let drawn = if of == Independent::Classes { Drawn::Classes } else { Drawn::Images };
-        let rates = bootstrap::draws(members.len(), drawn, seed, |counts| {
-            let mut times = vec![0.0f64; most];
-            members.iter().zip(counts).for_each(|(member, count)| times[*member] = f64::from(*count));
-            let weight = |p: &Pair| {
-                let [a, b] = ends(p).map(|c| times[c as usize]);
-                if ends(p)[0] == ends(p)[1] { a } else { a * b }
-            };
-            let eer = self.weighted_eer(weight)?.0;
-            Some((eer, fars.iter().map(|far| self.weighted_tar(weight, *far)).collect::<Vec<f64>>()))
-        });
-        let rates: Vec<(f64, Vec<f64>)> = rates.into_iter().flatten().collect();
-        // Where each pair stands for itself, the fewer of the two kinds; of images, two make a pair.
-        let units = match of {
-            _ if members.len() == self.sorted.len() => self.genuine.min(self.impostor) as f64,
-            Independent::Classes => members.len() as f64,
-            Independent::Images => members.len() as f64 / 2.0,
-        };
-        let interval = |value: f64, draws: Vec<f64>| bootstrap_interval(value, &draws, units);
-        let eer = interval(self.equal_error_rate().eer, rates.iter().map(|r| r.0).collect());
-        let tar =
-            |(i, far): (usize, &f64)| interval(self.at_far(*far).tar, rates.iter().map(|r| r.1[i]).collect());
-        (eer, fars.iter().enumerate().map(tar).collect())
-    }
-
-    fn weighted_tar(&self, weight: impl Fn(&Pair) -> f64, far: f64) -> f64 {
-        let mut totals = [0.0f64; 2];
-        self.sorted.iter().for_each(|p| totals[usize::from(p.genuine)] += weight(p));
-        let (mut counts, mut tar) = ([0.0f64; 2], 0.0);
-        for tied in self.sorted.chunk_by(|a, b| a.distance == b.distance) {
-            tied.iter().for_each(|p| counts[usize::from(p.genuine)] += weight(p));
-            if counts[0] > far * totals[0] + 1e-9 {
-                break;
-            }
-            tar = counts[1] / totals[1];
-        }
-        tar
     }
 
     /// By threshold, rising: the shares of pairs of two classes and of one that are accepted. From (0, 0) to (1, 1), a point

@@ -13,8 +13,11 @@ use rayon::prelude::*;
 
 /// Distances that are in memory at a time, over all queries: 256 MB.
 const MOST_VALUES: usize = 64 << 20;
-/// Bins of values between the nearest and the farthest right one.
-const BINS: usize = 4096;
+/// Bins of values between the nearest and the farthest right one: so many for each, up to a number whose table is near at hand.
+const BINS_EACH: usize = 16;
+const MOST_BINS: usize = 1 << 15;
+/// Marks a bin whose values are as near as no right one, within what products can be off by.
+const CLEAR: u32 = 1 << 31;
 /// Queries of a task, at most.
 const QUERY_BLOCK: usize = 64;
 
@@ -45,33 +48,37 @@ pub fn ranks_of_matches<T: Send>(
     let per = at_once.div_ceil(2 * rayon::current_num_threads()).clamp(1, QUERY_BLOCK);
     let mut packed = Packed::new(&frame);
     let mut results = Vec::with_capacity(queries.len());
+    let mut kept: Vec<Vec<f32>> = Vec::new();
     for first in (0..queries.len()).step_by(at_once) {
         let count = at_once.min(queries.len() - first);
         let mut blocks: Vec<Block> = (0..count)
             .step_by(per)
-            .map(|i| Block::new(&frame, queries, first + i, per.min(count - i), n))
+            .map(|i| {
+                Block::new(&frame, queries, first + i, per.min(count - i), n, kept.pop().unwrap_or_default())
+            })
             .collect();
         for start in (0..n).step_by(GALLERY_BLOCK) {
             packed.fill(&frame, gallery, start, GALLERY_BLOCK.min(n - start), &squares);
             blocks.par_iter_mut().for_each(|block| block.meet(tier, &packed));
         }
-        let parts: Vec<Vec<T>> = blocks
+        let parts: Vec<(Vec<T>, Vec<f32>)> = blocks
             .into_par_iter()
             .map(|block| {
                 let mut scratch = Scratch::default();
-                (0..block.m)
-                    .map(|i| {
-                        let q = block.first + i;
-                        let right = &members[asked[q] as usize];
-                        let left_out = |g: u32| leave.out(q, g as usize);
-                        let ranked = Ranked { tier, queries, gallery, labels, frame: &frame, bound };
-                        block.ranks(i, asked[q], ranked, right, &left_out, &mut scratch);
-                        read(q, &scratch.ranks)
-                    })
-                    .collect()
+                let read = |i| {
+                    let q = block.first + i;
+                    let right = &members[asked[q] as usize];
+                    let ranked = Ranked { tier, queries, gallery, labels, leave, frame: &frame, bound };
+                    block.ranks(i, asked[q], ranked, right, &mut scratch);
+                    read(q, &scratch.ranks)
+                };
+                ((0..block.m).map(read).collect(), block.values)
             })
             .collect();
-        results.extend(parts.into_iter().flatten());
+        for (part, values) in parts {
+            results.extend(part);
+            kept.push(values);
+        }
     }
     results
 }
@@ -95,6 +102,7 @@ struct Ranked<'a> {
     queries: Vectors<'a>,
     gallery: Vectors<'a>,
     labels: &'a [u32],
+    leave: Leave<'a>,
     frame: &'a Frame,
     bound: Bound,
 }
@@ -104,8 +112,10 @@ struct Scratch {
     /// The right ones by what the product gave: squared distance less the query's square, and index.
     right: Vec<(f32, u32)>,
     edges: Vec<f32>,
-    /// By bin of values: the first edge that is not in a lower bin.
+    /// By bin of values: the first edge that is not in a lower bin, and whether it is [`CLEAR`].
     starts: Vec<u32>,
+    /// By member, a bit each: whether it may be as near as the farthest right one.
+    near: Vec<u64>,
     counts: Vec<u32>,
     ranks: Vec<u32>,
     /// Members that may or may not be nearer than some right ones: which right ones, and the member's index.
@@ -138,7 +148,16 @@ impl Scratch {
 }
 
 impl Block {
-    fn new(frame: &Frame, queries: Vectors<'_>, first: usize, m: usize, n: usize) -> Block {
+    /// `values` is memory that an earlier block needs no more.
+    fn new(
+        frame: &Frame,
+        queries: Vectors<'_>,
+        first: usize,
+        m: usize,
+        n: usize,
+        mut values: Vec<f32>,
+    ) -> Block {
+        values.resize(m * n, 0.0);
         let d = queries.d();
         let mut rows = AlignedBuffer::new(m * d);
         let squares: Vec<f64> = (0..m)
@@ -149,7 +168,7 @@ impl Block {
             })
             .collect();
         let longest = squares.iter().copied().fold(0.0, f64::max).sqrt();
-        Block { first, m, rows, squares, longest, n, values: vec![0.0; m * n] }
+        Block { first, m, rows, squares, longest, n, values }
     }
 
     fn meet(&mut self, tier: Tier, packed: &Packed) {
@@ -159,16 +178,10 @@ impl Block {
         }
     }
 
-    fn ranks(
-        &self,
-        i: usize,
-        label: u32,
-        all: Ranked<'_>,
-        members: &[u32],
-        left_out: &dyn Fn(u32) -> bool,
-        s: &mut Scratch,
-    ) {
-        let Ranked { tier, queries, gallery, labels, frame, bound } = all;
+    fn ranks(&self, i: usize, label: u32, all: Ranked<'_>, members: &[u32], s: &mut Scratch) {
+        let Ranked { tier, queries, gallery, labels, leave, frame, bound } = all;
+        let left_out = |g: u32| leave.out(self.first + i, g as usize);
+        let all_count = leave == Leave::None;
         let square = self.squares[i];
         let values = &self.values[i * self.n..][..self.n];
         s.query.resize(queries.d(), 0.0);
@@ -200,14 +213,29 @@ impl Block {
         let slack =
             bound.slack_within(length, read, f64::from(above(last, bound.slack(length, read))) + square);
         let beyond = above(last, slack);
-        let (first, scale) = s.tabulate();
-        for (g, v) in values.iter().enumerate() {
-            // An infinite value is one that overflowed.
-            if *v > beyond && v.is_finite() || labels[g] == label || left_out(g as u32) {
+        let bins = s.tabulate(slack);
+        let mut near = std::mem::take(&mut s.near);
+        near.resize(self.n.div_ceil(64), 0);
+        tier.not_above(values, beyond, &mut near);
+        let members =
+            near.iter().enumerate().flat_map(|(word, bits)| ones(*bits).map(move |bit| word * 64 + bit));
+        for g in members {
+            let mut v = values[g];
+            let start = s.starts[bins.of(v)];
+            // No right one is as near as what is in a clear bin, so that it is not of the class.
+            if start & CLEAR != 0 && (all_count || !left_out(g as u32)) {
+                s.counts[(start & !CLEAR) as usize] += 1;
                 continue;
             }
-            let v = if v.is_finite() { *v } else { value(s, g as u32) };
-            let mut at = s.starts[bin(v, first, scale)] as usize;
+            if labels[g] == label || left_out(g as u32) {
+                continue;
+            }
+            // An infinite value is one that overflowed.
+            let mut at = (start & !CLEAR) as usize;
+            if !v.is_finite() {
+                v = value(s, g as u32);
+                at = (s.starts[bins.of(v)] & !CLEAR) as usize;
+            }
             while s.edges.get(at).is_some_and(|e| *e < v) {
                 at += 1;
             }
@@ -230,6 +258,7 @@ impl Block {
             }
             s.counts[at] += 1;
         }
+        s.near = near;
         s.settle(tier, gallery);
         let mut nearer = 0;
         for (j, count) in s.counts[..s.right.len()].iter().enumerate() {
@@ -239,30 +268,62 @@ impl Block {
     }
 }
 
-/// The bin of a value.
-#[inline]
-fn bin(v: f32, first: f32, scale: f32) -> usize {
-    (((v - first) * scale) as usize).min(BINS - 1)
+/// The places of the bits that are set, from the lowest on.
+fn ones(mut bits: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let place = bits.trailing_zeros() as usize;
+        (bits != 0).then(|| {
+            bits &= bits - 1;
+            place
+        })
+    })
+}
+
+/// Bins of values, evenly from the first edge to the last that is finite.
+#[derive(Clone, Copy)]
+struct Bins {
+    first: f32,
+    scale: f32,
+    last: usize,
+}
+
+impl Bins {
+    /// The bin of a value: never a lower one for a larger value, and the first for what is no number.
+    #[inline]
+    fn of(self, v: f32) -> usize {
+        (((v - self.first) * self.scale) as usize).min(self.last)
+    }
 }
 
 impl Scratch {
-    /// Where a search of the edges begins, by bin: a search of all edges for each value would take most of the time. Returns
-    /// the first edge and the scale that bins have.
-    fn tabulate(&mut self) -> (f32, f32) {
+    /// Where a search of the edges begins, by bin, for a search of all edges for each value would take most of the time; and which bins
+    /// hold nothing within `slack` of an edge.
+    fn tabulate(&mut self, slack: f32) -> Bins {
         let first = self.edges[0];
         let last = self.edges.iter().rev().copied().find(|e| e.is_finite()).unwrap_or(first);
-        let scale = BINS as f32 / (last - first).max(f32::MIN_POSITIVE);
+        let count = (BINS_EACH * self.edges.len()).next_power_of_two().clamp(64, MOST_BINS);
+        let scale = count as f32 / (last - first).max(f32::MIN_POSITIVE);
+        let bins = Bins { first, scale, last: count - 1 };
+        let clear = if slack.is_finite() { CLEAR } else { 0 };
         self.starts.clear();
-        self.starts.resize(BINS, self.edges.len() as u32);
-        for (i, e) in self.edges.iter().enumerate().rev() {
-            self.starts[bin(*e, first, scale)] = i as u32;
+        for (i, e) in self.edges.iter().enumerate() {
+            let reached = self.starts.len().max(bins.of(*e) + 1);
+            self.starts.resize(reached, i as u32 | clear);
         }
-        let mut next = self.edges.len() as u32;
-        for start in self.starts.iter_mut().rev() {
-            next = next.min(*start);
-            *start = next;
+        self.starts.resize(count, self.edges.len() as u32 | clear);
+        let mut next = 0;
+        for e in &self.edges {
+            let around = |by: f64| (f64::from(*e) + by * 1.0001 * f64::from(slack)) as f32;
+            let (low, high) = (bins.of(around(-1.0).next_down()), bins.of(around(1.0).next_up()));
+            // Edges rise, and so do both ends.
+            let unclear = self.starts.get_mut(low.max(next)..high + 1).unwrap_or_default();
+            unclear.iter_mut().for_each(|start| *start &= !CLEAR);
+            next = next.max(high + 1);
         }
-        (first, scale)
+        // What overflowed, or is no number, falls into the first bin or the last.
+        self.starts[0] &= !CLEAR;
+        self.starts[count - 1] &= !CLEAR;
+        bins
     }
 
     /// Counts what is in doubt, by measuring it and the right ones that it may be as near as.
