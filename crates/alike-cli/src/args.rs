@@ -53,6 +53,10 @@ pub(crate) struct Global {
     /// Print one JSON object to stdout instead of a table
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) json: bool,
+    /// In tables of results (CSV), put an apostrophe before cells that a spreadsheet would take for a formula: those that begin
+    /// with =, +, - or @ and are no number. Without it, names are written as they are
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) spreadsheet: bool,
     /// A TOML file with a table per verb, whose keys are that verb's flags; flags win
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub(crate) config: Option<PathBuf>,

@@ -1,7 +1,7 @@
 //! The TOML file: everything that flags can say.
 //!
 //! Tables are verbs and keys are flags, so there is one list of names, that of the command line. A file becomes
-//! arguments that stand before the user's own, for every flag that the user did not give.
+//! arguments that stand after the user's own, for every flag that the user did not give.
 
 use crate::args::Cli;
 use alike::suggest::did_you_mean;
@@ -46,7 +46,8 @@ pub(crate) fn arguments(argv: Vec<OsString>) -> anyhow::Result<Vec<OsString>> {
             }
         }
     }
-    let at = argv.iter().position(|a| a == verb).map_or(argv.len(), |i| i + 1);
+    // At the end, or before what `--` says are no flags: wherever the verb stands, these come after it.
+    let at = argv.iter().position(|a| a == "--").unwrap_or(argv.len());
     let mut all = argv;
     all.splice(at..at, extra);
     Ok(all)

@@ -10,13 +10,14 @@ mod using;
 
 use args::{Cli, Command};
 use clap::{CommandFactory, FromArgMatches};
+use printer::say;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let argv = match config::arguments(std::env::args_os().collect()) {
         Ok(argv) => argv,
         Err(e) => {
-            eprintln!("error: {e:#}");
+            say(format!("error: {e:#}"));
             return ExitCode::from(2);
         }
     };
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
         // Whoever reads our output has enough of it: no error.
         Err(e) if is_broken_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("error: {e:#}");
+            say(format!("error: {e:#}"));
             ExitCode::FAILURE
         }
     }

@@ -2,22 +2,30 @@
 
 use crate::args::Global;
 use alike::data::{Progress, Unit};
+use alike::names::printable;
 use alike::train::{Observer, StepReport, TrainError, Training, View, verdict};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 /// Writes a line to stdout; a closed pipe is an error that `main` forgives.
 pub(crate) fn line(text: impl AsRef<str>) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", text.as_ref())?;
+    // A file or another program gets names as they are.
+    let text = if out.is_terminal() { printable(text.as_ref()) } else { text.as_ref().into() };
+    writeln!(out, "{text}")?;
     out.flush()?;
     Ok(())
+}
+
+/// Writes a line to stderr. Who has closed it wants to hear nothing, which is no reason to stop work.
+pub(crate) fn say(text: impl AsRef<str>) {
+    let _ = writeln!(std::io::stderr().lock(), "{}", printable(text.as_ref()));
 }
 
 /// A remark on stderr, unless the user wants quiet.
 pub(crate) fn note(global: &Global, text: impl AsRef<str>) {
     if !global.quiet {
-        eprintln!("{}", text.as_ref());
+        say(text);
     }
 }
 
@@ -125,7 +133,7 @@ impl Observer for Live<'_> {
                 );
                 // Not even quiet hides that a run is for nothing.
                 if let Some(warning) = verdict(e, self.width, self.margin) {
-                    eprintln!("warning: {warning}");
+                    say(format!("warning: {warning}"));
                 }
             });
         }

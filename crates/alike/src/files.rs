@@ -1,9 +1,18 @@
 //! Writing files so that a reader sees the whole of the old or the whole of the new, whatever happens between.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 use tempfile::NamedTempFile;
+
+/// How files that are being written end. Whoever writes one holds its lock.
+const PART: &str = ".alike.part";
+/// A part file's lock is held as soon as it is there, or an instant later.
+const INSTANT: Duration = Duration::from_secs(1);
+/// The most bytes of a file's name that its temporary name keeps: systems allow 255.
+const NAMED: usize = 80;
 
 /// A file could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -87,20 +96,27 @@ impl Batch {
         fill: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
     ) -> Result<(), FileError> {
         let folder = folder_of(path);
+        // A device or a folder is nothing that a new file may replace.
+        if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+            return Err(FileError::writing(path)(io::Error::other("it is there, and is no file")));
+        }
         let missing = folder.ancestors().take_while(|f| !f.as_os_str().is_empty() && !f.exists());
         let missing: Vec<PathBuf> = missing.map(Path::to_owned).collect();
         create_dir(folder)?;
         self.made.extend(missing.into_iter().rev());
         let hasty = self.hasty;
-        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let mut name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        name.truncate(name.floor_char_boundary(NAMED));
         let attempt = || -> io::Result<NamedTempFile> {
             let temporary = tempfile::Builder::new()
                 .prefix(&format!(".{name}."))
-                .suffix(".part")
+                .suffix(PART)
                 .permissions_as_usual()
                 .tempfile_in(folder)
                 // The whole message would name the temporary file, which tells a reader nothing.
                 .map_err(|e| io::Error::from(e.kind()))?;
+            // Where a system has no locks, nobody can tell that the writer lives: see `sweep`.
+            let _ = temporary.as_file().try_lock();
             let mut writer = BufWriter::new(temporary.as_file());
             fill(&mut writer)?;
             let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
@@ -171,6 +187,52 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     write_with(path, |w| w.write_all(bytes))
 }
 
+/// Whether a file is one that is being written, or was when its writer died.
+pub fn is_part(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().ends_with(PART.as_bytes()))
+}
+
+/// Removes what writers that died left in a folder: part files that nobody holds the lock of.
+pub fn sweep(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let age = entry.metadata().and_then(|m| m.modified()).map(|t| SystemTime::now().duration_since(t));
+        let old = age.is_ok_and(|age| age.is_ok_and(|age| age > INSTANT));
+        let dead = || File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
+        if is_part(&path) && old && dead() {
+            // Whoever may not remove it may still use the folder.
+            let _ = std::fs::remove_file(&path);
+        }
+    }
+}
+
+/// A folder that one process has for itself, until this is dropped or the process ends, however it ends.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    _lock: Option<Arc<File>>,
+}
+
+impl Claim {
+    /// Claims a folder, which is made if it is not there, and sweeps it. Nothing if another process has it.
+    pub fn folder(folder: &Path) -> Result<Option<Claim>, FileError> {
+        create_dir(folder)?;
+        // Folders can be locked themselves; elsewhere nothing is claimed.
+        let lock = if cfg!(unix) {
+            let file = File::open(folder).map_err(FileError::reading(folder))?;
+            match file.try_lock() {
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                // A file system without locks.
+                Err(TryLockError::Error(_)) => None,
+                Ok(()) => Some(Arc::new(file)),
+            }
+        } else {
+            None
+        };
+        sweep(folder);
+        Ok(Some(Claim { _lock: lock }))
+    }
+}
+
 /// Temporary files are private by default; what they become should have the permissions of any new file.
 trait AsUsual {
     fn permissions_as_usual(&mut self) -> &mut Self;
@@ -204,6 +266,60 @@ mod tests {
         assert!(error.unwrap_err().to_string().contains("b.txt: no space"));
         assert_eq!(read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn names_as_long_as_systems_allow_can_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["n".repeat(251) + ".png", "é".repeat(125) + ".csv"] {
+            write(&folder.path().join(&name), b"1").unwrap();
+            assert_eq!(read(&folder.path().join(&name)).unwrap(), b"1", "{name}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn devices_and_folders_are_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = folder.path().join("folder");
+        std::fs::create_dir(&inside).unwrap();
+        let link = folder.path().join("null");
+        std::os::unix::fs::symlink("/dev/null", &link).unwrap();
+        for path in [&inside, &link, Path::new("/dev/null")] {
+            assert!(write(path, b"1").unwrap_err().to_string().contains("is no file"), "{}", path.display());
+        }
+        assert!(inside.is_dir() && link.is_symlink());
+    }
+
+    #[test]
+    fn what_a_dead_writer_left_is_removed_and_what_a_living_one_writes_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let long_ago = SystemTime::now() - Duration::from_secs(60);
+        let aged =
+            |path: &Path| File::options().append(true).open(path).unwrap().set_modified(long_ago).unwrap();
+        let [dead, other] = [".a.1234.alike.part", ".a.1234.part"].map(|name| folder.path().join(name));
+        for path in [&dead, &other] {
+            std::fs::write(path, "half").unwrap();
+            aged(path);
+        }
+        let mut batch = Batch::default();
+        batch.stage(&folder.path().join("b"), |w| w.write_all(b"1")).unwrap();
+        aged(batch.staged[0].0.path());
+        sweep(folder.path());
+        assert!(!dead.exists() && other.exists(), "another program's files are its own");
+        batch.commit().unwrap();
+        assert_eq!(read(&folder.path().join("b")).unwrap(), b"1");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_has_one_owner_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("run");
+        let first = Claim::folder(&run).unwrap().unwrap();
+        assert!(Claim::folder(&run).unwrap().is_none());
+        drop(first);
+        assert!(Claim::folder(&run).unwrap().is_some());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Names of files, as they are shown and as a shell takes them.
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 
 /// A name as text. Bytes that are no text are written as `\xE9`, so that two names stay two.
@@ -47,6 +48,25 @@ pub fn from_bytes(bytes: Vec<u8>) -> Option<OsString> {
     {
         String::from_utf8(bytes).ok().map(OsString::from)
     }
+}
+
+/// Text as a terminal may have it: characters that would move its cursor, change its colours or turn the direction of writing are
+/// written as `\x1B` or `\u{202E}`. Ends of lines and tabs stay.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let turns = |c: char| matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    let unfit = |c: char| (c.is_control() && !"\n\t".contains(c)) || turns(c);
+    if !text.contains(unfit) {
+        return Cow::Borrowed(text);
+    }
+    let mut clean = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            c if !unfit(c) => clean.push(c),
+            c if c.is_ascii() => clean.push_str(&format!("\\x{:02X}", c as u32)),
+            c => clean.push_str(&format!("\\u{{{:X}}}", c as u32)),
+        }
+    }
+    Cow::Owned(clean)
 }
 
 /// A word as a shell takes it: as it is where that is safe, else in quotes. Every command that Alike proposes is made with this.
@@ -105,6 +125,12 @@ mod tests {
         assert_eq!(unescaped(&shown(&one)), Some(one));
         assert_eq!(unescaped("plain.png"), None);
         assert_eq!(unescaped("a\\x20b"), None, "a byte that is text is never escaped");
+    }
+
+    #[test]
+    fn a_terminal_gets_no_commands() {
+        assert_eq!(printable("plain \n\tü 日"), "plain \n\tü 日");
+        assert_eq!(printable("\x1B[2Ja\rb\u{7f}\u{9b}c\u{202E}"), "\\x1B[2Ja\\x0Db\\x7F\\u{9B}c\\u{202E}");
     }
 
     #[cfg(unix)]

@@ -41,6 +41,19 @@ impl<W: Write> OwnTable<W> {
     }
 }
 
+/// A table as a spreadsheet may have it: an apostrophe before cells that it would take for formulas, and that are no numbers.
+pub fn for_spreadsheets(csv: &[u8]) -> io::Result<Vec<u8>> {
+    let mut out = csv::Writer::from_writer(Vec::new());
+    // Tabs and ends of lines before a formula are passed over.
+    let formula =
+        |cell: &str| cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && cell.parse::<f64>().is_err();
+    for row in csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(csv).records() {
+        let safe = |cell: &str| if formula(cell) { format!("'{cell}") } else { cell.to_owned() };
+        out.write_record(row?.iter().map(safe))?;
+    }
+    out.into_inner().map_err(|e| io::Error::other(e.to_string()))
+}
+
 /// Whether a table with these columns was written by Alike.
 pub fn is_own_table<'a>(mut columns: impl Iterator<Item = &'a str>) -> bool {
     columns.any(|c| c == WRITTEN_BY)
@@ -90,6 +103,19 @@ mod tests {
         // A decoder that checks sums reads it.
         assert_eq!(image::load_from_memory(&marked).unwrap().to_luma8(), picture);
         assert_eq!(marked_png(b"no png".to_vec()), b"no png");
+    }
+
+    #[test]
+    fn a_spreadsheet_gets_no_formulas_and_keeps_numbers() {
+        let mut table = OwnTable::new("classify", Vec::new(), &["path", "class", "distance"]).unwrap();
+        table.row(["=cmd|' /C calc'!A0.png", "@x, \"y\"", "-1.5e-3"]).unwrap();
+        table.row(["a=b.png", "\t=1", "+inf"]).unwrap();
+        let safe = for_spreadsheets(&table.finish().unwrap()).unwrap();
+        assert_eq!(
+            String::from_utf8(safe).unwrap(),
+            "path,class,distance,written_by\n'=cmd|' /C calc'!A0.png,\"'@x, \"\"y\"\"\",-1.5e-3,alike classify\n\
+             a=b.png,'\t=1,+inf,alike classify\n"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `alike anomaly`.
 
-use super::refuse_existing;
 use super::report::draw;
+use super::{refuse_existing, write_table};
 use crate::args::{AnomalyArgs, Global};
 use crate::printer::{line, note};
 use crate::using::{Model, Together, bursts_sentence, numbers_of};
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
     let queries_own = known.own(&asked, args.leave_group)?;
     // What belongs together, among references and those that calibrate.
     let n = known.gallery.len();
-    let (groups, found) = {
+    let siblings = {
         let mut all = known.gallery.clone();
         held_out.iter().for_each(|more| all.append(&more.gallery));
         let labels: Vec<u32> = all.labels.iter().map(|l| l.unwrap_or(0)).collect();
@@ -57,20 +57,24 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
         let all_of = Reference::new(Vectors::Features(&all.features), &labels, &all.identities);
         known_or_found(model.tier(), Reference { groups: &named, ..all_of })
     };
-    if let Some(bursts) = &found {
+    let (groups, found) = (&siblings.groups, &siblings.bursts);
+    if let Some(bursts) = found {
         note(
             global,
             bursts_sentence(bursts, if held_out.is_some() { "reference and test" } else { "reference" }),
         );
     }
-    let together = Together::of(&groups, found.as_ref());
+    let together = Together::of(groups, found.as_ref());
     let (of_references, of_held_out) = groups.split_at(n.min(groups.len()));
     // With --leave-group the groups are those that are named.
     let named = known.groups(args.leave_group)?.0;
-    let detector = Detector::fit(
+    // Those of references and test images together are of no use here.
+    let near = if held_out.is_none() { &siblings.near[..] } else { &[] };
+    let detector = Detector::fit_near(
         model.tier(),
         Reference { groups: of_references, ..Reference::new(reference, &labels, identities) },
         args.method,
+        near,
     )?;
     let (normal, on) = match &held_out {
         Some(test) => {
@@ -131,7 +135,7 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
         detector
     } else {
         let of = Reference { groups: &named, ..Reference::new(reference, &labels, identities) };
-        Detector::fit(model.tier(), of, args.method)?
+        Detector::fit_near(model.tier(), of, args.method, near)?
     };
     let scores = detector.score(Vectors::Features(&queries), Some(&queries_own));
     let mut order: Vec<usize> = (0..scores.len()).collect();
@@ -159,7 +163,7 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
                 &alarm.to_string(),
             ])?;
         }
-        files::write(path, &csv.finish()?)?;
+        write_table(path, csv.finish()?, global)?;
     }
     if let Some(out) = &args.out {
         let shown = &order[..order.len().min(DRAWN)];

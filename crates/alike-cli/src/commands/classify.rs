@@ -1,11 +1,10 @@
 //! `alike classify`.
 
-use super::refuse_existing;
+use super::{refuse_existing, write_table};
 use crate::args::{ClassifyArgs, Global, RuleArg};
 use crate::printer::{line, note};
 use crate::using::{Model, Together, bursts_sentence, with_others};
-use alike::eval::{Answer, CALIBRATED, Calibration, Classifier, Reference, Rule, known_or_found};
-use alike::files;
+use alike::eval::{Answer, CALIBRATED, Calibration, Classifier, Reference, Rule, Siblings, known_or_found};
 use alike::images::Vectors;
 use alike::own::OwnTable;
 use alike::sample;
@@ -43,7 +42,8 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
     let (groups, _) = known.groups(args.leave_group)?;
     let features = Vectors::Features(&gallery.features);
     let plain = Reference::new(features, &labels, &gallery.identities);
-    let (groups, found) = known_or_found(model.tier(), Reference { groups: &groups, ..plain });
+    let Siblings { groups, bursts: found, .. } =
+        known_or_found(model.tier(), Reference { groups: &groups, ..plain });
     let together = Together::of(&groups, found.as_ref());
     if let Some(bursts) = &found {
         note(global, bursts_sentence(bursts, "gallery"));
@@ -131,7 +131,7 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
                 nearest,
             ])?;
         }
-        files::write(out, &csv.finish()?)?;
+        write_table(out, csv.finish()?, global)?;
     }
     if global.json {
         let all: Vec<_> = asked

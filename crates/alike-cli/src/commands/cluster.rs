@@ -1,7 +1,7 @@
 //! `alike cluster`.
 
-use super::refuse_existing;
 use super::report::draw;
+use super::{refuse_existing, write_table};
 use crate::args::{ClusterArg, ClusterArgs, Global};
 use crate::printer::line;
 use crate::using::Model;
@@ -88,7 +88,7 @@ pub(crate) fn run(args: &ClusterArgs, global: &Global) -> anyhow::Result<()> {
             let cluster = cluster.map_or(String::new(), |c| c.to_string());
             csv.row([gallery.names[i].as_str(), &cluster, gallery.class(i).unwrap_or_default()])?;
         }
-        files::write(path, &csv.finish()?)?;
+        write_table(path, csv.finish()?, global)?;
     }
     if let Some(out) = &args.out {
         let found: Vec<(String, Pictures)> = clusters

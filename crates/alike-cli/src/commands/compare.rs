@@ -1,12 +1,11 @@
 //! `alike compare`.
 
 use super::eval::percent;
-use super::refuse_existing;
+use super::{refuse_existing, write_table};
 use crate::args::{CompareArgs, Global};
 use crate::judged::{Opened, Subject};
 use crate::printer::line;
 use alike::eval::{Difference, Judge, Quality, difference};
-use alike::files;
 use alike::images::Vectors;
 use alike::train::Run;
 use anyhow::ensure;
@@ -67,7 +66,7 @@ pub(crate) fn run(args: &CompareArgs, global: &Global) -> anyhow::Result<()> {
         all[i].against_first = against;
     }
     if let Some(path) = &args.csv {
-        files::write(path, table(&all)?.as_bytes())?;
+        write_table(path, table(&all)?.into_bytes(), global)?;
     }
     if global.json {
         return line(json!({ "runs": all }).to_string());

@@ -9,7 +9,7 @@ use alike::data::{Dataset, Of, Removed, Source, Split, look_alike};
 use alike::eval::{Fitness, Health, Verdict, health};
 use alike::files::{Batch, FileError};
 use alike::images::Features;
-use alike::own::OwnTable;
+use alike::own::{self, OwnTable};
 use alike::report::{PictureRow, Shown, Tone, picture_rows};
 use anyhow::{bail, ensure};
 use serde_json::json;
@@ -315,11 +315,12 @@ fn write(
     let mut batch = Batch::default();
     let mut table = |name: &str, header: &[&str], rows: &mut dyn Iterator<Item = Vec<String>>| {
         batch.stage(&out.join(name), |w| {
-            let mut csv = OwnTable::new("health", w, header)?;
+            let mut csv = OwnTable::new("health", Vec::new(), header)?;
             for row in rows {
                 csv.row(row)?;
             }
-            csv.finish().map(drop)
+            let csv = csv.finish()?;
+            w.write_all(&if global.spreadsheet { own::for_spreadsheets(&csv)? } else { csv })
         })
     };
     let verdict = |(rank, v): (usize, Verdict)| {

@@ -25,6 +25,7 @@ use crate::args::Global;
 use crate::printer::{Bars, note};
 use alike::data::{DataError, Dataset, Keep, Places, load};
 use alike::train::{Run, RunError, Settings};
+use alike::{files, own};
 use std::path::Path;
 use toml::{Table, Value};
 
@@ -76,6 +77,12 @@ fn refuse_existing(paths: &[&Path], force: bool) -> anyhow::Result<()> {
         }
         None => Ok(()),
     }
+}
+
+/// Writes a table of results, for a spreadsheet if the user asked for that. Tables that Alike reads again never are.
+pub(crate) fn write_table(path: &Path, csv: Vec<u8>, global: &Global) -> anyhow::Result<()> {
+    let csv = if global.spreadsheet { own::for_spreadsheets(&csv)? } else { csv };
+    Ok(files::write(path, &csv)?)
 }
 
 /// A run's settings: the `[train]` table of its `config.toml`, or what stands there without a table.

@@ -2,7 +2,7 @@
 
 use super::{data_of, model, places, remark, settings, settings_text};
 use crate::args::{Global, ObjectiveArgs, ScheduleArgs, StartArg, TrainArgs};
-use crate::printer::{Bars, Live, line, note};
+use crate::printer::{Bars, Live, line, note, say};
 use alike::data::{Dataset, Request, find_classes, leaks, load};
 use alike::eval::Validator;
 use alike::loss::Losses;
@@ -129,7 +129,7 @@ pub(super) fn create(
 }
 
 fn resume(folder: &Path, args: &TrainArgs, global: &Global) -> anyhow::Result<(Run, Dataset, Training)> {
-    let run = Run::open(folder)?;
+    let run = Run::open(folder)?.claim()?;
     let mut settings = settings(&run)?;
     if let Some(epochs) = args.epochs {
         settings.epochs = epochs;
@@ -256,9 +256,9 @@ fn describe(data: &Dataset, settings: &Settings, global: &Global) {
         if let Some((test, train)) = twice.first() {
             let (a, b) = (&data.test.names[*test], &data.train.names[*train]);
             let n = twice.len();
-            eprintln!(
+            say(format!(
                 "warning: {n} test images are trained on too, pixel for pixel, so results will flatter: {a} is {b}"
-            );
+            ));
         }
     }
     if global.verbose {

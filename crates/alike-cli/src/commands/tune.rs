@@ -5,7 +5,7 @@ use super::{places, remark, settings_text};
 use crate::args::{Global, JudgeArg, TuneArgs};
 use crate::printer::{Bars, line, note};
 use alike::data::load;
-use alike::files;
+use alike::files::{self, Claim};
 use alike::names::shell_path;
 use alike::report::tuned;
 use alike::train::Settings;
@@ -60,7 +60,13 @@ pub(crate) fn run(args: &TuneArgs, global: &Global) -> anyhow::Result<()> {
     };
     let setup = Setup { base: base.clone(), candidates: args.candidates.into(), by, hold_out: args.hold_out };
     let mut search = Search::new(base, &data, by, setup.candidates, args.hold_out, Tier::from_env()?)?;
-    search.trials = continued(&args.out, &setup)?;
+    let Some(_claim) = Claim::folder(&args.out)? else {
+        anyhow::bail!(
+            "{} is being searched by another process; wait for it, or name another folder",
+            args.out.display()
+        )
+    };
+    search.trials = continued(&args.out, &setup, search.rungs.len())?;
     let (began, stop) = (Instant::now(), stop()?);
     while let Some((rung, number)) = search.next() {
         if args.minutes.is_some_and(|m| began.elapsed().as_secs_f64() > 60.0 * m) {
@@ -85,7 +91,7 @@ pub(crate) fn run(args: &TuneArgs, global: &Global) -> anyhow::Result<()> {
 }
 
 /// The trials of a search that was begun in this folder, if it is this one.
-fn continued(folder: &Path, setup: &Setup) -> anyhow::Result<Vec<Trial>> {
+fn continued(folder: &Path, setup: &Setup, rungs: usize) -> anyhow::Result<Vec<Trial>> {
     let path = folder.join(SETUP);
     if path.exists() {
         let there: Setup = serde_json::from_str(&files::read_text(&path)?)
@@ -103,15 +109,38 @@ fn continued(folder: &Path, setup: &Setup) -> anyhow::Result<Vec<Trial>> {
         return Ok(Vec::new());
     }
     let text = files::read_text(&path)?;
-    // A last line that a crash cut short is tried again.
-    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    if whole.len() + 1 < text.len() {
-        files::write(&path, format!("{whole}\n").as_bytes())?;
+    // What a crash cut short is tried again, and so is what no candidate of this search is.
+    let mut trials: Vec<Trial> = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let last = !text.ends_with('\n') && number + 1 == text.lines().count();
+        match serde_json::from_str::<Trial>(line) {
+            Ok(trial) => {
+                anyhow::ensure!(
+                    trial.rung < rungs && trial.number < setup.candidates as u64,
+                    "line {} of {} is no trial of this search: it has {rungs} rounds and {} candidates; remove that line",
+                    number + 1,
+                    path.display(),
+                    setup.candidates
+                );
+                trials.push(trial);
+            }
+            Err(_) if last || line.trim().is_empty() => {}
+            Err(e) => anyhow::bail!(
+                "line {} of {} cannot be read ({e}); remove that line to try it again",
+                number + 1,
+                path.display()
+            ),
+        }
     }
-    whole
-        .lines()
-        .map(|l| serde_json::from_str(l).with_context(|| format!("{} cannot be read", path.display())))
-        .collect()
+    if !text.ends_with('\n') {
+        let mut whole = String::new();
+        for trial in &trials {
+            whole.push_str(&serde_json::to_string(trial)?);
+            whole.push('\n');
+        }
+        files::write(&path, whole.as_bytes())?;
+    }
+    Ok(trials)
 }
 
 fn record(path: &Path, trial: &Trial) -> anyhow::Result<()> {

@@ -17,7 +17,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// Where images are kept once they are prepared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,8 +61,6 @@ const VERSION: u32 = 2;
 const HEAD: u64 = 4096;
 const MARK: &[u8; 8] = b"alike-im";
 const ENDING: &str = "images";
-/// A part file that nobody wrote to for so long belongs to a program that is gone.
-const ABANDONED: Duration = Duration::from_secs(3600);
 /// Prepared images of up to so many bytes are kept in memory where they cannot be kept on disk.
 pub(super) const SMALL: usize = 256 << 20;
 /// Bytes of prepared images that are in memory on their way to disk, about.
@@ -78,7 +76,7 @@ pub fn cached(places: &Places) -> Vec<(PathBuf, u64, SystemTime)> {
     let entries = std::fs::read_dir(image_cache(places)).into_iter().flatten().flatten();
     let files = entries.filter_map(|e| {
         let (path, meta) = (e.path(), e.metadata().ok()?);
-        let ours = path.extension().is_some_and(|e| e == ENDING || e == "part");
+        let ours = path.extension().is_some_and(|e| e == ENDING) || files::is_part(&path);
         (ours && meta.is_file())
             .then(|| (path, meta.len(), meta.modified().unwrap_or(SystemTime::UNIX_EPOCH)))
     });
@@ -277,12 +275,11 @@ fn open(path: &Path, preparation: &Preparation, n: usize) -> Option<(Images, Vec
 
 /// Deletes what others left half-written, and the longest unused until there is room.
 fn make_room(places: &Places, limit: u64, needed: u64, keep: &Path) {
+    files::sweep(&image_cache(places));
     let files = cached(places);
     let mut total: u64 = needed + files.iter().map(|f| f.1).sum::<u64>();
-    for (path, size, used) in files.iter().filter(|f| f.0 != keep) {
-        let part = path.extension().is_some_and(|e| e == "part");
-        let old = SystemTime::now().duration_since(*used).is_ok_and(|age| age > ABANDONED);
-        if (if part { old } else { total > limit }) && std::fs::remove_file(path).is_ok() {
+    for (path, size, _) in files.iter().filter(|f| f.0 != keep && !files::is_part(&f.0)) {
+        if total > limit && std::fs::remove_file(path).is_ok() {
             total -= size;
         }
     }

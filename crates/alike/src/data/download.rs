@@ -6,7 +6,7 @@ use crate::files;
 use flate2::read::MultiGzDecoder;
 use std::io::{self, Read, Write};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// Larger than any file of a named set: a server cannot fill the disk.
 const MOST_BYTES: u64 = 256 << 20;
@@ -25,7 +25,7 @@ pub(super) enum FetchError {
 /// Downloads `url` to `path`. Whatever stops it, `path` is either the whole checked file or as it was.
 pub(super) fn fetch(url: &str, path: &Path, sum: Sum, progress: &mut dyn Progress) -> Result<(), FetchError> {
     let http = |why: String| FetchError::Http { url: url.to_owned(), why };
-    sweep(path);
+    path.parent().into_iter().for_each(files::sweep);
     let agent = ureq::Agent::new_with_config(
         ureq::Agent::config_builder()
             .timeout_connect(Some(Duration::from_secs(15)))
@@ -81,21 +81,4 @@ pub(super) fn fetch(url: &str, path: &Path, sum: Sum, progress: &mut dyn Progres
         }
     }
     Ok(())
-}
-
-/// Removes what a killed download left behind; one that is still at work has touched its file within the hour.
-fn sweep(path: &Path) {
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return };
-    let prefix = format!(".{}.", name.to_string_lossy());
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        let file = entry.file_name();
-        let file = file.to_string_lossy();
-        let old = entry.metadata().and_then(|m| m.modified()).is_ok_and(|t| {
-            SystemTime::now().duration_since(t).is_ok_and(|age| age > Duration::from_secs(3600))
-        });
-        if file.starts_with(&prefix) && file.ends_with(".part") && old {
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
 }

@@ -13,7 +13,7 @@ use alike_kernels::Tier;
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How images are scored.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,14 +99,19 @@ pub struct Detector<'a> {
     tier: Tier,
     method: AnomalyMethod,
     reference: Reference<'a>,
+    near: &'a [Vec<Neighbour>],
     model: Model,
 }
 
 #[derive(Clone, Debug)]
 enum Model {
     Neighbours,
-    /// By reference: the distance to its `k`-th neighbour, and its local density.
-    Densities(Vec<f64>, Vec<f64>),
+    /// By reference: the distance to its `k`-th neighbour, its local density, and its own score.
+    Densities {
+        reach: Vec<f64>,
+        density: Vec<f64>,
+        scores: Vec<f64>,
+    },
     Gaussians(Vec<Gaussian>),
 }
 
@@ -131,6 +136,25 @@ impl<'a> Detector<'a> {
         reference: Reference<'a>,
         method: AnomalyMethod,
     ) -> Result<Detector<'a>, AnomalyError> {
+        Detector::fit_near(tier, reference, method, &[])
+    }
+
+    /// The same where the nearest others of each reference are known, as from [`known_or_found`](super::known_or_found): they are not
+    /// looked for again. None may be known.
+    ///
+    /// # Panics
+    ///
+    /// As [`Detector::fit`], or if they are known for some references alone.
+    pub fn fit_near(
+        tier: Tier,
+        reference: Reference<'a>,
+        method: AnomalyMethod,
+        near: &'a [Vec<Neighbour>],
+    ) -> Result<Detector<'a>, AnomalyError> {
+        assert!(
+            [0, reference.len()].contains(&near.len()),
+            "detector: neighbours of each reference or of none"
+        );
         reference.check();
         let n = reference.len();
         let needed = method.needs();
@@ -143,21 +167,19 @@ impl<'a> Detector<'a> {
         let model = match method {
             AnomalyMethod::Knn { .. } => Model::Neighbours,
             AnomalyMethod::Lof { k } => {
-                let v = reference.vectors;
-                let own = reference.own(&all(n));
-                let lists =
-                    reference.leaving(Some(&own), |leave| nearest(tier, v, v, k, leave, |_, l| l.to_vec()));
+                let lists = neighbours(tier, reference, near, k);
                 // Fewer than `k` where the others are of the image's group.
                 let reach: Vec<f64> = lists.iter().map(|l| l.last().map_or(0.0, |n| n.distance)).collect();
-                let density = lists.iter().map(|l| density(l, &reach)).collect();
-                Model::Densities(reach, density)
+                let densities: Vec<f64> = lists.iter().map(|l| density(l, &reach)).collect();
+                let scores = lists.iter().map(|l| factor(l, &reach, &densities)).collect();
+                Model::Densities { reach, density: densities, scores }
             }
             AnomalyMethod::Mahalanobis | AnomalyMethod::MahalanobisByClass => {
                 let own = method == AnomalyMethod::MahalanobisByClass;
                 Model::Gaussians(gaussians(reference.vectors, reference.labels, own))
             }
         };
-        Ok(Detector { tier, method, reference, model })
+        Ok(Detector { tier, method, reference, near, model })
     }
 
     /// The score of every query. `own` says which of them are references, if any are, or of a group of references: these are scored as
@@ -232,15 +254,8 @@ impl<'a> Detector<'a> {
     fn score_leaving(&self, queries: Vectors<'_>, leave: Leave<'_>) -> Vec<f64> {
         let reference = self.reference.vectors;
         match (&self.model, self.method) {
-            (Model::Densities(reach, densities), AnomalyMethod::Lof { k }) => {
-                nearest(self.tier, queries, reference, k, leave, |_, list| {
-                    if list.is_empty() {
-                        return f64::INFINITY;
-                    }
-                    let own = density(list, reach);
-                    let around = list.iter().map(|n| densities[n.index]).sum::<f64>() / list.len() as f64;
-                    around / own
-                })
+            (Model::Densities { reach, density, .. }, AnomalyMethod::Lof { k }) => {
+                nearest(self.tier, queries, reference, k, leave, |_, list| factor(list, reach, density))
             }
             (Model::Gaussians(classes), _) => (0..queries.len())
                 .into_par_iter()
@@ -265,11 +280,15 @@ impl<'a> Detector<'a> {
     /// group.
     pub fn reference_scores(&self) -> Vec<Option<f64>> {
         let Reference { vectors, labels, .. } = self.reference;
-        let Model::Gaussians(_) = &self.model else {
-            let own = self.reference.own(&all(labels.len()));
-            let scores = self.reference.leaving(Some(&own), |leave| self.score_leaving(vectors, leave));
-            return scores.into_iter().map(|s| s.is_finite().then_some(s)).collect();
-        };
+        let finite = |score: f64| score.is_finite().then_some(score);
+        match (&self.model, self.method) {
+            (Model::Densities { scores, .. }, _) => return scores.iter().copied().map(finite).collect(),
+            (Model::Neighbours, AnomalyMethod::Knn { k }) => {
+                let lists = neighbours(self.tier, self.reference, self.near, k);
+                return lists.iter().map(|l| finite(l.last()?.distance)).collect();
+            }
+            _ => {}
+        }
         let folds = self.folds();
         let asked: Vec<(usize, usize, Option<u32>)> =
             (0..labels.len()).map(|i| (i, folds[i], Some(labels[i]))).collect();
@@ -281,6 +300,41 @@ impl<'a> Detector<'a> {
 
 fn all(n: usize) -> Vec<usize> {
     (0..n).collect()
+}
+
+/// The `k` nearest others of each reference that count for it: from those that are known, and by a search where those are too few.
+fn neighbours(
+    tier: Tier,
+    reference: Reference<'_>,
+    near: &[Vec<Neighbour>],
+    k: usize,
+) -> Vec<Vec<Neighbour>> {
+    let n = reference.len();
+    let own = reference.own(&all(n));
+    let known = |leave: Leave<'_>| -> Vec<Vec<Neighbour>> {
+        let of = |(i, list): (usize, &Vec<Neighbour>)| {
+            list.iter().filter(|other| !leave.out(i, other.index)).take(k).copied().collect()
+        };
+        near.iter().enumerate().map(of).collect()
+    };
+    let mut lists = reference.leaving(Some(&own), known);
+    lists.resize(n, Vec::new());
+    let searched: Vec<usize> = (0..n).filter(|i| lists[*i].len() < k).collect();
+    let rows = if searched.len() == n { None } else { Some(reference.vectors.select(&searched)) };
+    let asking = rows.as_ref().map_or(reference.vectors, Vectors::Features);
+    let found = reference.leaving(Some(&reference.own(&searched)), |leave| {
+        nearest(tier, asking, reference.vectors, k, leave, |_, list| list.to_vec())
+    });
+    searched.into_iter().zip(found).for_each(|(i, list)| lists[i] = list);
+    lists
+}
+
+/// The local outlier factor of what has these neighbours; infinite where it has none.
+fn factor(list: &[Neighbour], reach: &[f64], densities: &[f64]) -> f64 {
+    if list.is_empty() {
+        return f64::INFINITY;
+    }
+    list.iter().map(|n| densities[n.index]).sum::<f64>() / list.len() as f64 / density(list, reach)
 }
 
 /// One over the mean reachability of the neighbours.
@@ -301,10 +355,8 @@ impl Gaussian {
 fn gaussians(vectors: Vectors<'_>, labels: &[u32], own: bool) -> Vec<Gaussian> {
     let d = vectors.d();
     let rows = vectors.select(&all(vectors.len()));
-    let mut classes: Vec<u32> = labels.to_vec();
-    classes.sort_unstable();
-    classes.dedup();
-    let members = |class: u32| -> Vec<usize> { (0..labels.len()).filter(|i| labels[*i] == class).collect() };
+    let mut classes: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    labels.iter().enumerate().for_each(|(i, l)| classes.entry(*l).or_default().push(i));
     let mean = |of: &[usize]| -> DVector<f64> {
         let mut sum = DVector::zeros(d);
         of.iter().for_each(|i| sum.iter_mut().zip(rows.row(*i)).for_each(|(s, v)| *s += f64::from(*v)));
@@ -316,8 +368,7 @@ fn gaussians(vectors: Vectors<'_>, labels: &[u32], own: bool) -> Vec<Gaussian> {
     };
     let mut pooled = Vec::new();
     let mut all: Vec<(DVector<f64>, Vec<f64>)> = Vec::new();
-    for class in classes {
-        let of = members(class);
+    for of in classes.into_values() {
         let mean = mean(&of);
         let deviations = centred(&of, &mean);
         if own && of.len() > 1 {

@@ -6,8 +6,9 @@
 
 use super::Reference;
 use crate::images::Vectors;
-use crate::neighbours::{Leave, nearest};
+use crate::neighbours::{Leave, Neighbour, nearest};
 use alike_kernels::Tier;
+use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -48,9 +49,17 @@ impl Bursts {
 /// The bursts among images, each of which is of one class. Nothing if no gap tells them from the rest, as is so of images that were taken
 /// one by one.
 pub fn bursts(tier: Tier, images: Reference<'_>) -> Option<Bursts> {
+    look(tier, images).0
+}
+
+/// The same, and the nearest others of each image, where all are of one class.
+fn look(tier: Tier, images: Reference<'_>) -> (Option<Bursts>, Vec<Vec<Neighbour>>) {
     images.check();
-    let n = images.len();
-    let joins = joins(tier, images);
+    let (joins, near) = joins(tier, images);
+    (among(images.len(), &joins), near)
+}
+
+fn among(n: usize, joins: &[(f64, usize, usize)]) -> Option<Bursts> {
     let lengths: Vec<f64> = joins.iter().map(|j| j.0).collect();
     let below = gap(&lengths, n)?;
     let mut sets = Sets::new(n);
@@ -75,10 +84,10 @@ pub fn bursts(tier: Tier, images: Reference<'_>) -> Option<Bursts> {
 
 /// The edges by which images of a class hang together, nearest first: a minimum spanning forest of each one's near neighbours.
 /// Pictures that are there twice hang together at no distance, and are no burst.
-fn joins(tier: Tier, images: Reference<'_>) -> Vec<(f64, usize, usize)> {
+fn joins(tier: Tier, images: Reference<'_>) -> (Vec<(f64, usize, usize)>, Vec<Vec<Neighbour>>) {
     let mut classes: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     images.labels.iter().enumerate().for_each(|(i, l)| classes.entry(*l).or_default().push(i));
-    let mut joins = Vec::new();
+    let (mut joins, mut near) = (Vec::new(), Vec::new());
     for members in classes.values() {
         let rows = images.vectors.select(members);
         let v = Vectors::Features(&rows);
@@ -88,7 +97,7 @@ fn joins(tier: Tier, images: Reference<'_>) -> Vec<(f64, usize, usize)> {
             .enumerate()
             .flat_map(|(i, list)| list.iter().map(move |n| (n.distance, i.min(n.index), i.max(n.index))))
             .collect();
-        edges.sort_by(|a, b| a.0.total_cmp(&b.0).then((a.1, a.2).cmp(&(b.1, b.2))));
+        edges.par_sort_by(|a, b| a.0.total_cmp(&b.0).then((a.1, a.2).cmp(&(b.1, b.2))));
         let mut sets = Sets::new(members.len());
         joins.extend(
             edges
@@ -96,9 +105,12 @@ fn joins(tier: Tier, images: Reference<'_>) -> Vec<(f64, usize, usize)> {
                 .filter(|(_, a, b)| sets.join(*a, *b))
                 .map(|(d, a, b)| (d, members[a], members[b])),
         );
+        if classes.len() == 1 {
+            near = lists;
+        }
     }
     joins.sort_by(|a, b| a.0.total_cmp(&b.0).then((a.1, a.2).cmp(&(b.1, b.2))));
-    joins
+    (joins, near)
 }
 
 /// How many joins lie below the gap between those within bursts and those between them, if there is one.
@@ -160,15 +172,24 @@ impl Sets {
     }
 }
 
-/// The same of groups that are known: one of pictures alone where nobody knows any.
-pub fn known_or_found(tier: Tier, images: Reference<'_>) -> (Vec<u32>, Option<Bursts>) {
+/// Which images belong together.
+#[derive(Clone, Debug, Default)]
+pub struct Siblings {
+    /// By image: its group, as it is known or as its burst says; none where nobody knows of any.
+    pub groups: Vec<u32>,
+    /// The bursts that were found, where no groups are known.
+    pub bursts: Option<Bursts>,
+    /// By image: the nearest others, nearest first, where bursts were looked for among images of one class. Otherwise none.
+    pub near: Vec<Vec<Neighbour>>,
+}
+
+/// Groups that are known, or bursts that are found.
+pub fn known_or_found(tier: Tier, images: Reference<'_>) -> Siblings {
     if !images.groups.is_empty() {
-        return (images.groups.to_vec(), None);
+        return Siblings { groups: images.groups.to_vec(), ..Siblings::default() };
     }
-    match bursts(tier, images) {
-        Some(found) => (found.groups.clone(), Some(found)),
-        None => (Vec::new(), None),
-    }
+    let (bursts, near) = look(tier, images);
+    Siblings { groups: bursts.as_ref().map_or_else(Vec::new, |b| b.groups.clone()), bursts, near }
 }
 
 #[cfg(test)]
@@ -240,6 +261,31 @@ mod tests {
         let labels: Vec<u32> = (0..n as u32).map(|i| i / 10).collect();
         let ids = Identities::numbered(n);
         assert_eq!(bursts(tier(), Reference::new(Vectors::Features(&features), &labels, &ids)), None);
+    }
+
+    /// Neighbours that are known give the same detector as those that are searched: with bursts, without, and for more neighbours than
+    /// are known.
+    #[test]
+    fn a_detector_does_not_search_twice() {
+        for (size, method) in [1, 6]
+            .into_iter()
+            .flat_map(|size| ["knn:k=1", "knn:k=30", "lof:k=20", "mahalanobis"].map(|m| (size, m)))
+        {
+            let method: AnomalyMethod = method.parse().unwrap();
+            let reference = things(8, 240 / size, size, 8, 0.03);
+            let n = reference.len();
+            let (labels, ids) = (vec![0; n], Identities::numbered(n));
+            let plain = Reference::new(Vectors::Features(&reference), &labels, &ids);
+            let siblings = known_or_found(tier(), plain);
+            assert_eq!((siblings.bursts.is_some(), siblings.near.len()), (size > 1, n));
+            let of = Reference { groups: &siblings.groups, ..plain };
+            let known = Detector::fit_near(tier(), of, method, &siblings.near).unwrap();
+            let searched = Detector::fit(tier(), of, method).unwrap();
+            assert_eq!(known.reference_scores(), searched.reference_scores(), "{method}, {size}");
+            let new = things(9, 50, 1, 8, 0.0);
+            let score = |d: &Detector<'_>| d.score(Vectors::Features(&new), None);
+            assert_eq!(score(&known), score(&searched));
+        }
     }
 
     #[test]

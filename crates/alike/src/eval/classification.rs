@@ -1,10 +1,12 @@
 //! Classification by similarity: nearest class mean, and the vote of nearest neighbours.
 
 use super::interval::mean_interval;
-use crate::images::Vectors;
+use crate::images::{Features, Vectors};
+use crate::neighbours::{Leave, Neighbour, nearest};
+use alike_kernels::Tier;
 use rayon::prelude::*;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a rule answered for every query, against the truth.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -80,16 +82,16 @@ impl Classification {
         Classification { interval: Some(mean_interval(&groups)), ..self }
     }
 
-    /// How often a query of each class (row) was given each class (column).
-    pub fn confusion(&self, labels: &[u32], classes: usize) -> Vec<Vec<u32>> {
-        let mut matrix = vec![vec![0; classes]; classes];
+    /// How often a query of a class was given a class, by both: the cells of the confusion matrix that are not zero.
+    pub fn confusion(&self, labels: &[u32]) -> BTreeMap<(u32, u32), u32> {
+        let mut cells = BTreeMap::new();
         for (_, (p, l)) in self.predicted.iter().zip(labels).enumerate().filter(|(i, _)| self.counts(*i)) {
             // What got no answer is given to no class.
-            if let Some(cell) = matrix[*l as usize].get_mut(*p as usize) {
-                *cell += 1;
+            if *p != u32::MAX {
+                *cells.entry((*l, *p)).or_default() += 1;
             }
         }
-        matrix
+        cells
     }
 }
 
@@ -121,17 +123,24 @@ pub fn weighted_vote(neighbours: &[(u32, f64)]) -> u32 {
 /// Each class's mean vector, scaled to length 1.
 #[derive(Clone, Debug)]
 pub struct ClassMeans<'a> {
+    tier: Tier,
     gallery: Vectors<'a>,
     labels: &'a [u32],
     /// Sums and counts.
     sums: Vec<(Vec<f64>, usize)>,
-    /// To length 1; nothing for a class without images.
-    means: Vec<Option<Vec<f64>>>,
+    /// Classes that have images, and their means in single precision: by these the nearest are found, and then measured.
+    classes: Vec<u32>,
+    means: Features,
 }
+
+/// Queries that are scaled at a time.
+const SCALED: usize = 16_384;
+/// Means that are measured, at least: more than rounding can exchange.
+const MEASURED: usize = 8;
 
 impl<'a> ClassMeans<'a> {
     /// The means of a gallery's vectors, by label below `classes`.
-    pub fn new(gallery: Vectors<'a>, labels: &'a [u32], classes: usize) -> ClassMeans<'a> {
+    pub fn new(tier: Tier, gallery: Vectors<'a>, labels: &'a [u32], classes: usize) -> ClassMeans<'a> {
         let mut sums = vec![(vec![0.0; gallery.d()], 0usize); classes];
         let mut row = vec![0.0; gallery.d()];
         for (i, l) in labels.iter().enumerate() {
@@ -140,15 +149,10 @@ impl<'a> ClassMeans<'a> {
             sum.iter_mut().zip(&row).for_each(|(s, v)| *s += f64::from(*v));
             *n += 1;
         }
-        let means = sums
-            .iter()
-            .map(|(sum, n)| {
-                let mut mean = sum.clone();
-                normalize(&mut mean);
-                (*n > 0).then_some(mean)
-            })
-            .collect();
-        ClassMeans { gallery, labels, sums, means }
+        let classes: Vec<u32> = (0..classes as u32).filter(|c| sums[*c as usize].1 > 0).collect();
+        let mean = |class: &u32| unit(sums[*class as usize].0.clone()).into_iter().map(|v| v as f32);
+        let means = Features::new(gallery.d(), classes.iter().flat_map(mean).collect());
+        ClassMeans { tier, gallery, labels, sums, classes, means }
     }
 
     /// The means of those classes that some members of the gallery are of, without these; nothing for a class that has no others.
@@ -162,11 +166,7 @@ impl<'a> ClassMeans<'a> {
             sum.iter_mut().zip(&row).for_each(|(s, v)| *s -= f64::from(*v));
             *n -= 1;
         }
-        let mean = |(label, (mut sum, n)): (u32, (Vec<f64>, usize))| {
-            normalize(&mut sum);
-            (label, (n > 0).then_some(sum))
-        };
-        left.into_iter().map(mean).collect()
+        left.into_iter().map(|(label, (sum, n))| (label, (n > 0).then(|| unit(sum)))).collect()
     }
 
     /// The class of the nearest mean for every query, which is scaled to length 1 first; `u32::MAX` where no class has a mean.
@@ -177,51 +177,63 @@ impl<'a> ClassMeans<'a> {
         left_out: impl Fn(usize) -> &'b [usize] + Sync,
     ) -> Vec<u32> {
         let first = |list: Vec<(u32, f64)>| list.first().map_or(u32::MAX, |(class, _)| *class);
-        self.distances(queries, left_out).into_iter().map(first).collect()
+        self.distances(queries, 1, left_out).into_iter().map(first).collect()
     }
 
-    /// For every query the classes with the distances of their means, nearest first; see [`ClassMeans::classify`].
+    /// For every query the `k` classes with the nearest means and their distances, nearest first; see [`ClassMeans::classify`].
     pub fn distances<'b>(
         &self,
         queries: Vectors<'_>,
+        k: usize,
         left_out: impl Fn(usize) -> &'b [usize] + Sync,
     ) -> Vec<Vec<(u32, f64)>> {
-        (0..queries.len())
-            .into_par_iter()
-            .map_init(
-                || (vec![0.0f32; queries.d()], vec![0.0f64; queries.d()]),
-                |(row, wide), i| {
-                    queries.read(i, row);
-                    wide.iter_mut().zip(&*row).for_each(|(w, v)| *w = f64::from(*v));
-                    let left = self.without(left_out(i));
-                    normalize(wide);
-                    let distance =
-                        |mean: &Vec<f64>| mean.iter().zip(&*wide).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
-                    let by_class = self.means.iter().enumerate().filter_map(|(c, mean)| {
-                        let mean = left.get(&(c as u32)).unwrap_or(mean);
-                        Some((c as u32, distance(mean.as_ref()?).sqrt()))
-                    });
-                    let mut list: Vec<(u32, f64)> = by_class.collect();
-                    list.sort_by(|a, b| a.1.total_cmp(&b.1));
-                    list
-                },
-            )
-            .collect()
+        // Means that change for a query are measured by themselves, and those of the others are to be enough.
+        let changed = |i: usize| left_out(i).iter().map(|m| self.labels[*m]).collect::<BTreeSet<u32>>().len();
+        let most = (0..queries.len()).into_par_iter().map(changed).max().unwrap_or(0);
+        let deep = (k.max(MEASURED) + most).min(self.classes.len());
+        let mut found = Vec::with_capacity(queries.len());
+        for begin in (0..queries.len()).step_by(SCALED) {
+            let scaled = |i| unit(wide(&queries.row(i)));
+            let units: Vec<Vec<f64>> =
+                (begin..queries.len().min(begin + SCALED)).into_par_iter().map(scaled).collect();
+            let single = units.iter().flatten().map(|v| *v as f32).collect();
+            let single = Features::new(queries.d(), single);
+            let (asking, means) = (Vectors::Features(&single), Vectors::Features(&self.means));
+            let read = |i: usize, near: &[Neighbour]| {
+                let far = |mean: &[f64]| {
+                    mean.iter().zip(&units[i]).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
+                };
+                let left = self.without(left_out(begin + i));
+                let others = near.iter().map(|n| self.classes[n.index]).filter(|c| !left.contains_key(c));
+                let whole = others.map(|c| (c, far(&unit(self.sums[c as usize].0.clone()))));
+                let rest = left.iter().filter_map(|(c, mean)| Some((*c, far(mean.as_ref()?))));
+                let mut list: Vec<(u32, f64)> = whole.chain(rest).collect();
+                list.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+                list.truncate(k);
+                list
+            };
+            found.extend(nearest(self.tier, asking, means, deep, Leave::None, read));
+        }
+        found
     }
 }
 
-/// To length 1; the zero vector stays.
-fn normalize(v: &mut [f64]) {
+fn wide(row: &[f32]) -> Vec<f64> {
+    row.iter().map(|v| f64::from(*v)).collect()
+}
+
+/// A vector scaled to length 1; the zero vector stays.
+fn unit(mut v: Vec<f64>) -> Vec<f64> {
     let norm = v.iter().map(|x| x * x).sum::<f64>().sqrt();
     if norm > 0.0 {
         v.iter_mut().for_each(|x| *x /= norm);
     }
+    v
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::images::Features;
 
     #[test]
     fn the_majority_wins_and_a_tie_goes_to_the_nearest() {
@@ -242,25 +254,57 @@ mod tests {
     #[test]
     fn the_nearest_mean_is_by_direction() {
         let gallery = Features::new(2, vec![1.0, 0.0, 3.0, 0.0, 0.0, 2.0]);
-        let means = ClassMeans::new(Vectors::Features(&gallery), &[0, 0, 2], 3);
+        let means = ClassMeans::new(Tier::available()[0], Vectors::Features(&gallery), &[0, 0, 2], 3);
         let queries = Features::new(2, vec![10.0, 1.0, 0.1, 0.2]);
         assert_eq!(means.classify(Vectors::Features(&queries), |_| &[]), [0, 2]);
         // A vector that is left out of its class's mean cannot vouch for itself.
-        let alone = ClassMeans::new(Vectors::Features(&gallery), &[0, 0, 1], 2);
+        let alone = ClassMeans::new(Tier::available()[0], Vectors::Features(&gallery), &[0, 0, 1], 2);
         assert_eq!(alone.classify(Vectors::Features(&gallery), |_| &[]), [0, 0, 1]);
         let each = [0, 1, 2];
         let own = |i: usize| std::slice::from_ref(&each[i]);
         assert_eq!(alone.classify(Vectors::Features(&gallery), own), [0, 0, 0]);
         // Twice in a class, and nothing else there: the class has no mean.
         let both = gallery.select(&[0, 0]);
-        let twice = ClassMeans::new(Vectors::Features(&both), &[0, 0], 1);
+        let twice = ClassMeans::new(Tier::available()[0], Vectors::Features(&both), &[0, 0], 1);
         assert_eq!(twice.classify(Vectors::Features(&gallery.select(&[0])), |_| &[0, 1]), [u32::MAX]);
         // A mean without a group is that of the others, whatever the group's vectors are.
         let others = Features::new(2, vec![1.0, 0.0, 5.0, 5.0, 0.0, 1.0, 9.0, 9.0]);
-        let means = ClassMeans::new(Vectors::Features(&others), &[0, 0, 1, 1], 2);
-        let found = means.distances(Vectors::Features(&others.select(&[1])), |_| &[1, 3]);
+        let means = ClassMeans::new(Tier::available()[0], Vectors::Features(&others), &[0, 0, 1, 1], 2);
+        let found = means.distances(Vectors::Features(&others.select(&[1])), 9, |_| &[1, 3]);
         let plain = (0.5f64.sqrt() - 1.0).powi(2) + 0.5;
         assert!(found[0].iter().all(|(_, d)| (d * d - plain).abs() < 1e-12), "{found:?}");
+    }
+
+    /// Against plain loops, with members left out, more classes than are measured, and classes without images.
+    #[test]
+    fn the_nearest_means_are_those_of_plain_loops() {
+        let (n, d, classes) = (700usize, 6usize, 90u32);
+        let value = |i: usize| ((i as u32).wrapping_mul(2_654_435_761) >> 16) as f32 / 65_536.0 - 0.5;
+        let gallery = Features::new(d, (0..n * d).map(value).collect());
+        let labels: Vec<u32> = (0..n as u32).map(|i| i * i % classes).collect();
+        let queries = gallery.select(&(0..200).collect::<Vec<_>>());
+        let left: Vec<Vec<usize>> = (0..200).map(|i| (i..n).step_by(97).collect()).collect();
+        for tier in Tier::available() {
+            let means = ClassMeans::new(tier, Vectors::Features(&gallery), &labels, classes as usize);
+            let found = means.distances(Vectors::Features(&queries), 20, |i| &left[i]);
+            for (i, list) in found.iter().enumerate() {
+                let mut plain: Vec<(u32, f64)> = (0..classes)
+                    .filter_map(|c| {
+                        let of = (0..n).filter(|m| labels[*m] == c && !left[i].contains(m));
+                        let rows: Vec<Vec<f64>> = of.map(|m| wide(gallery.row(m))).collect();
+                        let sum = (0..d).map(|k| rows.iter().map(|r| r[k]).sum()).collect();
+                        let (mean, query) = (unit(sum), unit(wide(queries.row(i))));
+                        let far = mean.iter().zip(&query).map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt();
+                        (!rows.is_empty()).then_some((c, far))
+                    })
+                    .collect();
+                plain.sort_by(|a, b| a.1.total_cmp(&b.1));
+                assert_eq!(list.len(), 20);
+                for (a, b) in list.iter().zip(&plain) {
+                    assert!(a.0 == b.0 && (a.1 - b.1).abs() < 1e-9, "{tier:?}, {i}: {a:?} {b:?}");
+                }
+            }
+        }
     }
 
     #[test]
@@ -268,7 +312,8 @@ mod tests {
         let classes: Vec<String> = ["a", "b", "c"].map(String::from).to_vec();
         let c = Classification::new(vec![0, 1, 1, 2], &[0, 0, 1, 1], &classes);
         assert_eq!((c.accuracy, c.recall["a"], c.recall["b"], c.recall.len()), (0.5, 0.5, 0.5, 2));
-        assert_eq!(c.confusion(&[0, 0, 1, 1], 3), [[1, 1, 0], [0, 1, 1], [0, 0, 0]]);
+        let cells: Vec<((u32, u32), u32)> = c.confusion(&[0, 0, 1, 1]).into_iter().collect();
+        assert_eq!(cells, [((0, 0), 1), ((0, 1), 1), ((1, 1), 1), ((1, 2), 1)]);
         // What has no match in the gallery counts neither as right nor as wrong.
         let matched = vec![true, false, true, true];
         let c = Classification::of_matched(vec![0, 1, 1, 2], matched, &[0, 0, 1, 1], &classes);

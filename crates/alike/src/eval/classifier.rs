@@ -98,7 +98,7 @@ struct Found {
     said: usize,
 }
 
-/// Neighbours that classes are looked for among.
+/// Neighbours that classes are looked for among, and classes whose means are looked at.
 const DEEP: usize = 50;
 /// Images that a gallery is calibrated on, at most.
 pub const CALIBRATED: usize = 12_000;
@@ -116,7 +116,8 @@ impl<'a> Classifier<'a> {
         gallery.check();
         assert!(!gallery.is_empty(), "classifier: a gallery has images");
         assert!(!matches!(rule, Rule::Knn(0) | Rule::Weighted(0)), "classifier: a vote needs neighbours");
-        let means = (rule == Rule::Means).then(|| ClassMeans::new(gallery.vectors, gallery.labels, classes));
+        let means =
+            (rule == Rule::Means).then(|| ClassMeans::new(tier, gallery.vectors, gallery.labels, classes));
         Classifier { tier, gallery, means, rule }
     }
 
@@ -204,7 +205,7 @@ impl<'a> Classifier<'a> {
         if let Some(means) = &self.means {
             let left = self.gallery.left_out(own, queries.len());
             return means
-                .distances(queries, |i| &left[i])
+                .distances(queries, DEEP, |i| &left[i])
                 .into_iter()
                 .map(|list| Found {
                     by_class: list.into_iter().map(|(c, d)| (c, d, None)).collect(),

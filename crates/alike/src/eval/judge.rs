@@ -288,7 +288,7 @@ impl Judge {
         let (neighbours, votes): (Vec<Vec<usize>>, Vec<Vec<u32>>) = asked.into_iter().unzip();
         let by_k = |(at, k): (usize, &usize)| (*k, judged(votes.iter().map(|v| v[at]).collect()));
         let knn = self.ks.iter().enumerate().map(by_k).collect();
-        let means = ClassMeans::new(gallery, labels, data.classes.len());
+        let means = ClassMeans::new(self.tier, gallery, labels, data.classes.len());
         let own = left_out.members(truth.len());
         let class_mean = judged(means.classify(queries, |i| &own[i]));
         let verification = self.pairs(data, queries).map(|pairs| pairs.equal_error_rate());

@@ -25,7 +25,7 @@ mod verification;
 pub use agreement::Agreement;
 pub use anomaly::{AnomalyError, AnomalyMethod, Detector};
 pub use bootstrap::percentiles;
-pub use bursts::{Bursts, bursts, known_or_found};
+pub use bursts::{Bursts, Siblings, bursts, known_or_found};
 pub use classification::{ClassMeans, Classification, vote, weighted_vote};
 pub use classifier::{Answer, CALIBRATED, Calibration, Classifier, NothingToCalibrate, Rule};
 pub use clusters::{Assignment, KMeans, agreement, agreement_bootstrap, by_density, k_means};

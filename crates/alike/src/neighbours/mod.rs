@@ -41,7 +41,9 @@ impl<'a> Leave<'a> {
         if yes { Leave::Itself } else { Leave::None }
     }
 
-    fn out(&self, query: usize, member: usize) -> bool {
+    /// Whether a member does not count for a query.
+    #[inline]
+    pub(crate) fn out(&self, query: usize, member: usize) -> bool {
         match self {
             Leave::None => false,
             Leave::Itself => query == member,

@@ -284,14 +284,15 @@ fn ones(mut bits: u64) -> impl Iterator<Item = usize> {
 struct Bins {
     first: f32,
     scale: f32,
-    last: usize,
+    last: f32,
 }
 
 impl Bins {
     /// The bin of a value: never a lower one for a larger value, and the first for what is no number.
     #[inline]
     fn of(self, v: f32) -> usize {
-        (((v - self.first) * self.scale) as usize).min(self.last)
+        // What is no number loses against zero. Small numbers are converted faster.
+        ((v - self.first) * self.scale).max(0.0).min(self.last) as i32 as usize
     }
 }
 
@@ -303,7 +304,7 @@ impl Scratch {
         let last = self.edges.iter().rev().copied().find(|e| e.is_finite()).unwrap_or(first);
         let count = (BINS_EACH * self.edges.len()).next_power_of_two().clamp(64, MOST_BINS);
         let scale = count as f32 / (last - first).max(f32::MIN_POSITIVE);
-        let bins = Bins { first, scale, last: count - 1 };
+        let bins = Bins { first, scale, last: (count - 1) as f32 };
         let clear = if slack.is_finite() { CLEAR } else { 0 };
         self.starts.clear();
         for (i, e) in self.edges.iter().enumerate() {

@@ -11,7 +11,7 @@
 
 use super::{EpochReport, Observer, Settings, StepReport, TrainError, Training, View};
 use crate::data::Dataset;
-use crate::files::{self, FileError};
+use crate::files::{self, Claim, FileError};
 use crate::model::{Checkpoint, CheckpointError};
 use crate::own;
 use serde::{Deserialize, Serialize};
@@ -22,9 +22,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// A folder that holds a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Run {
     folder: PathBuf,
+    /// Held by whoever trains it.
+    _claim: Option<Claim>,
 }
 
 /// A run folder cannot be used.
@@ -39,6 +41,9 @@ pub enum RunError {
     /// Something is there already.
     #[error("{} exists already; name another folder, or give --force to replace it, or --resume to continue it", .0.display())]
     Exists(PathBuf),
+    /// Another process trains it.
+    #[error("{} is being trained by another process; wait for it, or name another folder", .0.display())]
+    Busy(PathBuf),
     /// There is no run there.
     #[error("{} is not a run folder: it has no {file}{hint}", folder.display())]
     NotARun {
@@ -78,19 +83,33 @@ const SKIPPED: &str = "skipped.csv";
 impl Run {
     /// Refuses a folder that a new run cannot have, before time is spent on it. Nothing is written.
     pub fn vacant(folder: &Path, force: bool) -> Result<Run, RunError> {
-        let run = Run { folder: folder.to_owned() };
-        let occupied = folder.exists()
-            && std::fs::read_dir(folder).map_err(FileError::reading(folder))?.next().is_some();
+        let run = Run { folder: folder.to_owned(), _claim: None };
+        if !folder.exists() {
+            return Ok(run);
+        }
+        // A file that was never finished is no run.
+        let mut there = std::fs::read_dir(folder).map_err(FileError::reading(folder))?.flatten();
+        let occupied = there.any(|entry| !files::is_part(&entry.path()));
         if occupied && (!force || !run.path(CONFIG).exists()) {
             return Err(RunError::Exists(folder.to_owned()));
         }
         Ok(run)
     }
 
+    /// The run, for this process alone to train.
+    pub fn claim(self) -> Result<Run, RunError> {
+        match Claim::folder(&self.folder)? {
+            Some(claim) => Ok(Run { _claim: Some(claim), ..self }),
+            None => Err(RunError::Busy(self.folder)),
+        }
+    }
+
     /// Makes the folder of a new run, whose settings `config` states as TOML. What another run left there is removed if
     /// `force` says so; a folder that holds anything else is never touched.
     pub fn create(folder: &Path, config: &str, force: bool) -> Result<Run, RunError> {
-        let run = Run::vacant(folder, force)?;
+        let run = Run::vacant(folder, force)?.claim()?;
+        // Another process may have made it in between.
+        Run::vacant(folder, force)?;
         for old in [LAST, BEST, METRICS, SPLIT, SKIPPED] {
             match std::fs::remove_file(run.path(old)) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
@@ -141,7 +160,7 @@ impl Run {
 
     /// A run that is there.
     pub fn open(folder: &Path) -> Result<Run, RunError> {
-        let run = Run { folder: folder.to_owned() };
+        let run = Run { folder: folder.to_owned(), _claim: None };
         if run.path(CONFIG).is_file() {
             return Ok(run);
         }

@@ -2,12 +2,11 @@
 
 use super::{bracketed, percent};
 use crate::args::{AnomalyProtocolArgs, Global};
-use crate::commands::refuse_existing;
+use crate::commands::{refuse_existing, write_table};
 use crate::judged::{Opened, Subject};
 use crate::printer::{line, note};
 use alike::data::{Split, exclude, find_class};
 use alike::eval::{AnomalyMethod, Detection, Detector, Reference, bootstrap_interval};
-use alike::files;
 use alike::identity::{Identities, NO_GROUP, Shared};
 use alike::images::{Features, Vectors};
 use anyhow::{Context, ensure};
@@ -164,7 +163,7 @@ pub(super) fn run(args: &AnomalyProtocolArgs, opened: Opened, global: &Global) -
     }
     asking.iter().try_for_each(|(split, _)| split.images.check())?;
     if let Some(path) = &args.csv {
-        files::write(path, csv_of(&rows)?.as_bytes())?;
+        write_table(path, csv_of(&rows)?.into_bytes(), global)?;
     }
     if global.json {
         let per = methods(&rows);

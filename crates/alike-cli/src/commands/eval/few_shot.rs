@@ -3,7 +3,7 @@
 use super::{bracketed, percent};
 use crate::args::{FewShotArgs, Global};
 use crate::commands::report::draw;
-use crate::commands::{places, refuse_existing};
+use crate::commands::{places, refuse_existing, write_table};
 use crate::judged::{Opened, Subject};
 use crate::printer::{Bars, line, note};
 use alike::data::load_one_shot_runs;
@@ -57,7 +57,7 @@ pub(super) fn run(args: &FewShotArgs, opened: Opened, global: &Global) -> anyhow
         draw_mistakes(out, &subject, (&drawn[0], &images, &features), name, global)?;
     }
     if let Some(path) = &args.csv {
-        files::write(path, by_kind(&results)?.as_bytes())?;
+        write_table(path, by_kind(&results)?.into_bytes(), global)?;
     }
     if global.json {
         let each: Vec<_> =
@@ -210,7 +210,7 @@ fn one_shot_runs(path: &Path, args: &FewShotArgs, opened: Opened, global: &Globa
         for (r, (i, f)) in runs.runs.iter().zip(image.iter().zip(&feature)) {
             csv.write_record([r.name.clone(), i.to_string(), f.to_string()])?;
         }
-        files::write(path, &csv.into_inner()?)?;
+        write_table(path, csv.into_inner()?, global)?;
     }
     if global.json {
         let by_run: Vec<_> = runs

@@ -4,13 +4,12 @@ mod anomaly;
 mod few_shot;
 mod verification;
 
-use super::refuse_existing;
 use super::report::{AT, KS};
+use super::{refuse_existing, write_table};
 use crate::args::{EvalArgs, Global, Protocol};
 use crate::judged::{Opened, Subject};
 use crate::printer::{line, note};
 use alike::eval::{Judge, Judgement, RetrievalReport};
-use alike::files;
 use alike::train::Run;
 use alike_kernels::Tier;
 use serde_json::json;
@@ -47,7 +46,7 @@ pub(crate) fn run(args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
     let ks = if at.is_empty() { as_many_as(&AT, there, global) } else { at };
     let (judgement, [image, feature]) = subject.judge(&judge, &ks)?;
     if let Some(path) = &args.csv {
-        files::write(path, by_class(&[("image", &image), ("feature", &feature)])?.as_bytes())?;
+        write_table(path, by_class(&[("image", &image), ("feature", &feature)])?.into_bytes(), global)?;
     }
     if global.json {
         let mut all = serde_json::to_value(&judgement)?;

@@ -3,7 +3,7 @@
 use super::{bracketed, percent};
 use crate::args::{Global, VerificationArgs};
 use crate::commands::report::draw;
-use crate::commands::{places, refuse_existing};
+use crate::commands::{places, refuse_existing, write_table};
 use crate::judged::{Opened, Subject, independent};
 use crate::printer::line;
 use alike::data::{FIRST, Request, SAME, SECOND, Table, truth};
@@ -101,7 +101,7 @@ pub(super) fn run(args: &VerificationArgs, opened: Opened, global: &Global) -> a
         files::write(out, &draw(&figure, out)?)?;
     }
     if let Some(path) = &args.csv {
-        files::write(path, curve(&[("image", &image), ("feature", &feature)])?.as_bytes())?;
+        write_table(path, curve(&[("image", &image), ("feature", &feature)])?.into_bytes(), global)?;
     }
     if global.json {
         let [image, feature] = spaces;

@@ -4,6 +4,7 @@ use crate::eval::{Classification, SpaceJudgement};
 use crate::report::evidence::{Evidence, percent};
 use crate::report::figure::{Figure, N, Panel, WIDTH};
 use maud::{Markup, html};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Up to here every cell has its number; beyond [`MOST_CELLS`] only the commonest confusions are listed.
 const MOST_NUMBERS: usize = 12;
@@ -37,19 +38,21 @@ pub(in crate::report) fn confusion(e: &Evidence<'_>) -> Option<Figure> {
 }
 
 fn panel(title: &str, e: &Evidence<'_>, c: &Classification) -> Panel {
-    let all = c.confusion(&e.data.test.labels, e.data.classes.len());
+    let counts = c.confusion(&e.data.test.labels);
     // Classes that neither ask nor answer say nothing, as those trained on where others are judged.
-    let heard: Vec<usize> = (0..all.len())
-        .filter(|&i| all[i].iter().any(|n| *n > 0) || all.iter().any(|row| row[i] > 0))
-        .collect();
-    let classes: Vec<String> = heard.iter().map(|&i| e.data.classes[i].clone()).collect();
-    let matrix: Vec<Vec<u32>> = heard.iter().map(|&i| heard.iter().map(|&j| all[i][j]).collect()).collect();
-    let (body, height) =
-        if classes.len() <= MOST_CELLS { cells(&matrix, &classes) } else { list(&matrix, &classes) };
+    let heard: BTreeSet<u32> = counts.keys().flat_map(|(t, p)| [*t, *p]).collect();
+    let name = |class: u32| e.data.classes[class as usize].as_str();
+    let (body, height) = if heard.len() <= MOST_CELLS {
+        let row = |t: &u32| heard.iter().map(|p| counts.get(&(*t, *p)).copied().unwrap_or(0)).collect();
+        let matrix: Vec<Vec<u32>> = heard.iter().map(row).collect();
+        cells(&matrix, &heard.iter().map(|class| name(*class)).collect::<Vec<_>>())
+    } else {
+        list(&counts, name)
+    };
     Panel { title: title.to_owned(), height, body }
 }
 
-fn cells(matrix: &[Vec<u32>], classes: &[String]) -> (Markup, f64) {
+fn cells(matrix: &[Vec<u32>], classes: &[&str]) -> (Markup, f64) {
     let n = classes.len();
     let longest = classes.iter().map(|c| c.chars().count()).max().unwrap_or(1).min(11) as f64;
     let left = 10.0 + longest * 5.8;
@@ -91,18 +94,16 @@ fn cells(matrix: &[Vec<u32>], classes: &[String]) -> (Markup, f64) {
     (body, top + side * n as f64 + 2.0)
 }
 
-fn list(matrix: &[Vec<u32>], classes: &[String]) -> (Markup, f64) {
-    let mut pairs: Vec<(u32, usize, usize)> = Vec::new();
-    for (t, row) in matrix.iter().enumerate() {
-        pairs.extend(row.iter().enumerate().filter(|(p, v)| *p != t && **v > 0).map(|(p, v)| (*v, t, p)));
-    }
+fn list<'a>(counts: &BTreeMap<(u32, u32), u32>, name: impl Fn(u32) -> &'a str) -> (Markup, f64) {
+    let wrong = counts.iter().filter(|((t, p), _)| t != p);
+    let mut pairs: Vec<(u32, u32, u32)> = wrong.map(|((t, p), v)| (*v, *t, *p)).collect();
     pairs.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
     pairs.truncate(14);
     let height = 20.0 + 18.0 * pairs.len() as f64;
     let body = html! {
         text class="s f-faint" x="0" y="12" { "the commonest confusions" }
         @for (i, (v, t, p)) in pairs.iter().enumerate() {
-            text class="f-ink" x="0" y=(N(32.0 + 18.0 * i as f64)) { (v) " × " (classes[*t]) " taken for " (classes[*p]) }
+            text class="f-ink" x="0" y=(N(32.0 + 18.0 * i as f64)) { (v) " × " (name(*t)) " taken for " (name(*p)) }
         }
     };
     (body, height)
