@@ -13,6 +13,7 @@ mod order;
 mod protocols;
 mod sources;
 mod tables;
+mod trust;
 mod unread;
 mod using;
 mod verbs;

@@ -1,0 +1,187 @@
+//! Nothing is lost, whoever dies, listens no more, or works on the same files.
+
+use crate::command::Scene;
+use std::fs::File;
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+
+const TRAIN: &str = "train --data data --recipe seed --epochs 2";
+
+#[test]
+fn who_listens_no_more_stops_nothing() {
+    let scene = Scene::new();
+    scene.ok(&format!("{TRAIN} --out whole"));
+    // Like `2>&1 | head -3`: the other end of both pipes is closed before anything is said.
+    let (end, pipe) = std::io::pipe().unwrap();
+    drop(end);
+    let ended = scene.alike_with(&format!("{TRAIN} --out closed"), |c| {
+        c.stderr(pipe);
+    });
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let [whole, closed] =
+        ["whole", "closed"].map(|run| std::fs::read(scene.path(&format!("{run}/last.safetensors"))).unwrap());
+    assert!(whole == closed, "the checkpoint was saved, to the same bits");
+}
+
+#[test]
+fn a_terminal_gets_no_commands_from_names() {
+    let scene = Scene::new();
+    let ended = scene.alike_with("data stats", |c| {
+        c.arg("no\x1b[2J such\u{202E}folder");
+    });
+    assert_ne!(ended.code, 0);
+    assert!(
+        !ended.stderr.contains(['\x1b', '\u{202E}']) && ended.stderr.contains("\\x1B[2J"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_is_trained_by_one_process_at_a_time() {
+    let scene = Scene::new();
+    let busy =
+        |words: &[&str]| scene.refused(&words.join(" "), 1, &["run", "another process", "another folder"]);
+    std::fs::create_dir(scene.path("run")).unwrap();
+    let other = File::open(scene.path("run")).unwrap();
+    other.lock().unwrap();
+    busy(&[TRAIN, "--out run"]);
+    drop(other);
+    scene.ok(&format!("{TRAIN} --out run"));
+    let other = File::open(scene.path("run")).unwrap();
+    other.lock().unwrap();
+    busy(&["train --resume run --epochs 3"]);
+    busy(&[TRAIN, "--out run --force"]);
+    // Who only looks is not disturbed.
+    scene.ok("eval run");
+    drop(other);
+    scene.ok("train --resume run --epochs 3");
+    std::fs::create_dir(scene.path("search")).unwrap();
+    let other = File::open(scene.path("search")).unwrap();
+    other.lock().unwrap();
+    scene.refused(
+        "tune --data data --candidates 2 --epochs 1 --out search",
+        1,
+        &["search", "another process"],
+    );
+}
+
+/// Kills a process of the test's own.
+fn kill(mut child: Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_whose_first_write_was_killed_can_be_made_again() {
+    let scene = Scene::new();
+    // What a writer that was killed leaves: a part file that nobody has locked.
+    let part = scene.write("run/.config.toml.a1B2c3.alike.part", b"# The resol");
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(9);
+    File::options().append(true).open(&part).unwrap().set_modified(long_ago).unwrap();
+    scene.ok(&format!("{TRAIN} --out run"));
+    assert!(!part.exists(), "what the dead left is removed");
+    // A file of somebody else's is no such thing.
+    scene.write("other/.download.part", b"half");
+    scene.refused(&format!("{TRAIN} --out other"), 1, &["other", "exists already"]);
+}
+
+#[test]
+fn a_run_that_is_killed_goes_on_to_the_same_bits_and_its_lock_is_gone() {
+    let scene = Scene::new();
+    let long = "train --data data --recipe seed --epochs 40";
+    scene.ok(&format!("{long} --out whole"));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_alike"))
+        .args(long.split_whitespace())
+        .args(["--out", "run"])
+        .current_dir(scene.path(""))
+        .env("XDG_CACHE_HOME", scene.path("cache"))
+        .env_remove("ALIKE_DATA")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // After some epochs.
+    let mut said = String::new();
+    let mut stderr = child.stderr.take().unwrap();
+    let mut buffer = [0; 256];
+    while !said.contains("epoch 3/") {
+        let n = stderr.read(&mut buffer).unwrap();
+        assert!(n > 0, "{said}");
+        said.push_str(&String::from_utf8_lossy(&buffer[..n]));
+    }
+    kill(child);
+    scene.ok("train --resume run");
+    let [whole, run] =
+        ["whole", "run"].map(|run| std::fs::read(scene.path(&format!("{run}/last.safetensors"))).unwrap());
+    assert!(whole == run, "the same bits");
+}
+
+#[test]
+fn a_search_survives_a_torn_line_and_says_which_line_is_none_of_its() {
+    let scene = Scene::new();
+    let tune = "tune --data data --recipe seed --candidates 2 --epochs 1 --out search";
+    let whole = scene.ok(tune);
+    let trials = std::fs::read_to_string(scene.path("search/trials.jsonl")).unwrap();
+    let first = trials.lines().next().unwrap();
+    for torn in [first[..20].to_owned(), format!("{first}\n{}", &first[..20]), "\n".to_owned()] {
+        scene.write("search/trials.jsonl", torn.as_bytes());
+        scene.ok(tune);
+        let now = std::fs::read_to_string(scene.path("search/trials.jsonl")).unwrap();
+        assert_eq!(now.lines().filter(|l| !l.is_empty()).count(), trials.lines().count(), "{torn:?}");
+        // And once more, from what was just written.
+        scene.ok(tune);
+    }
+    let other = first.replace("\"rung\":0", "\"rung\":7");
+    scene.write("search/trials.jsonl", format!("{first}\n{other}\n").as_bytes());
+    scene.refused(tune, 1, &["line 2", "trials.jsonl", "no trial of this search"]);
+    scene.write("search/trials.jsonl", format!("{first}\nnonsense\n").as_bytes());
+    scene.refused(tune, 1, &["line 2", "trials.jsonl"]);
+    assert!(whole.contains("best of"));
+}
+
+#[cfg(unix)]
+#[test]
+fn force_replaces_files_alone() {
+    let scene = Scene::new();
+    scene.ok(&format!("{TRAIN} --out run"));
+    std::os::unix::fs::symlink("/dev/null", scene.path("null.csv")).unwrap();
+    scene.refused("eval run --force --csv null.csv", 1, &["null.csv", "is no file"]);
+    assert!(scene.path("null.csv").is_symlink());
+    let long = format!("{}.csv", "n".repeat(251));
+    scene.ok(&format!("eval run --csv {long}"));
+    assert!(scene.path(&long).is_file());
+}
+
+#[test]
+fn the_verb_of_a_config_is_found_whatever_flags_say() {
+    let scene = Scene::new();
+    scene.write("c.toml", b"[train]\nepochs = 1\nrecipe = \"seed\"\n");
+    std::fs::rename(scene.path("data"), scene.path("train")).unwrap();
+    // A value that is called like the verb.
+    scene.ok("--data-dir train --config c.toml train --data train --out run");
+    assert!(std::fs::read_to_string(scene.path("run/config.toml")).unwrap().contains("epochs = 1"));
+    // What is typed wins, before the verb and after it.
+    scene.ok("--config c.toml train --data train --epochs 2 --out two");
+    assert!(std::fs::read_to_string(scene.path("two/config.toml")).unwrap().contains("epochs = 2"));
+}
+
+#[test]
+fn a_spreadsheet_gets_no_formulas_if_asked() {
+    let scene = Scene::new();
+    scene.ok("data show digits -o sheet.png");
+    let sheet = std::fs::read(scene.path("sheet.png")).unwrap();
+    for (class, name) in [("=1+1", "@a"), ("=1+1", "b"), ("-x", "c"), ("-x", "d")] {
+        // Pictures of any kind; what Alike drew would be left out.
+        let plain: Vec<u8> = [&sheet[..33], &sheet[59..]].concat();
+        scene.write(&format!("set/{class}/{name}.png"), &plain);
+    }
+    scene.ok("train --data data --recipe seed --epochs 1 --out run");
+    scene.ok("cluster run set -k 2 --csv plain.csv");
+    scene.ok("cluster run set -k 2 --csv safe.csv --spreadsheet");
+    let [plain, safe] = ["plain.csv", "safe.csv"].map(|f| std::fs::read_to_string(scene.path(f)).unwrap());
+    assert!(plain.contains(",=1+1,") && !plain.contains("'="), "{plain}");
+    assert!(safe.contains(",'=1+1,") && safe.contains(",'-x,"), "{safe}");
+}
