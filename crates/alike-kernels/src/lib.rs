@@ -15,7 +15,7 @@
 //! No argument of a safe function makes a kernel reach beyond its slices. What describes a shape has private fields and a
 //! constructor that refuses what overflows or contradicts itself; a kernel's method then compares it with the lengths of
 //! its slices, once a call, before it writes anything. What is refused panics, with a message that begins with the
-//! kernel's name: shapes come from plans and not from users.
+//! kernel's name: shapes come from plans and not from users. The tests in `hostile` try what nobody should ask for.
 
 mod buffer;
 mod tier;
@@ -24,6 +24,8 @@ mod simd;
 mod convert;
 mod dots;
 mod exp;
+#[cfg(test)]
+mod hostile;
 mod matmul;
 mod norm;
 mod plane;
