@@ -48,8 +48,8 @@ fn case((side, channels, maps, kernel): Conv) -> Case {
     Case {
         x: filled(xp.buffer_len()),
         windows,
-        weights: filled(windows.columns() * yp.stride),
-        bias: filled(yp.stride),
+        weights: filled(windows.columns() * yp.stride()),
+        bias: filled(yp.stride()),
         y: filled(yp.buffer_len()),
         rows: yp.as_rows(),
         flop: 2 * side * side * channels * maps * kernel * kernel,
@@ -97,7 +97,7 @@ fn weights_16x16_64_to_64(bencher: Bencher<'_, '_>, tier: &str) {
 
 fn winograd(bencher: Bencher<'_, '_>, name: &str, conv: Conv) {
     let (tier, mut c) = (tier(name), case(conv));
-    let (channels, maps) = (c.windows.inner_stride, c.rows.run_len);
+    let (channels, maps) = (c.windows.inner_stride(), c.rows.run_len());
     let mut weights = AlignedBuffer::new(winograd_weights_len(channels, maps));
     tier.winograd_weights(&c.weights, channels, maps, &mut weights);
     let mut scratch = AlignedBuffer::new(winograd_scratch_len(channels, maps));
@@ -130,7 +130,7 @@ fn product_112_x_64_x_32(bencher: Bencher<'_, '_>, name: &str) {
 
 /// The seed's second pool: 36 winners a map.
 fn sparse() -> (SparseConv, Vec<u32>, AlignedBuffer, AlignedBuffer, AlignedBuffer) {
-    let conv = SparseConv { kernel: 3, channels: 32, pitch: 15 * 32, maps: 32, pixels: 36 };
+    let conv = SparseConv::new(3, 32, 15 * 32, 32, 36);
     let at =
         (0..32 * 36).map(|i| ((i % 36 / 6 * 2 * 15 + i % 6 * 2) * 32 + i / 36 % 3 * 32) as u32).collect();
     (conv, at, filled(32 * 36), filled(15 * 15 * 32), filled(32 * 9 * 32))
@@ -153,10 +153,10 @@ fn sparse_input(bencher: Bencher<'_, '_>, name: &str) {
 }
 
 fn pool(bencher: Bencher<'_, '_>, name: &str, keep: bool) {
-    let (tier, window) = (tier(name), PoolWindow { size: 3, stride: 2 });
+    let (tier, window) = (tier(name), PoolWindow::new(3, 2));
     let (xp, yp) = (Plane::new(27, 27, 32, 0), Plane::new(13, 13, 32, 0));
     let (x, mut y, mut places) =
-        (filled(xp.buffer_len()), filled(yp.buffer_len()), vec![0; yp.pixels() * yp.stride]);
+        (filled(xp.buffer_len()), filled(yp.buffer_len()), vec![0; yp.pixels() * yp.stride()]);
     bencher.bench_local(|| tier.max_pool(&x, xp, window, &mut y, yp, keep.then_some(&mut places[..])));
 }
 

@@ -8,8 +8,12 @@ use std::ops::{Deref, DerefMut};
 pub const LANE_GROUP: usize = 16;
 
 /// `n` rounded up to whole lane groups.
+///
+/// # Panics
+///
+/// If that is more than a number can hold.
 pub const fn padded(n: usize) -> usize {
-    n.div_ceil(LANE_GROUP) * LANE_GROUP
+    n.checked_next_multiple_of(LANE_GROUP).expect("padded: larger than memory")
 }
 
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -22,6 +26,10 @@ pub struct AlignedBuffer(Vec<Line>);
 
 impl AlignedBuffer {
     /// At least `len` zeros.
+    ///
+    /// # Panics
+    ///
+    /// If memory cannot hold as many.
     pub fn new(len: usize) -> AlignedBuffer {
         AlignedBuffer(vec![Line::zeroed(); len.div_ceil(LANE_GROUP)])
     }

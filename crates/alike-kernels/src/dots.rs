@@ -10,26 +10,30 @@ impl Tier {
     ///
     /// If shapes disagree or a buffer is too short.
     pub fn dots(self, a: &[f32], aw: Windows, v: &[f32], y: &mut [f32], y_stride: usize) {
-        assert!(aw.run_len.is_multiple_of(LANE_GROUP), "dots: runs are whole lane groups");
-        assert!(aw.end() <= a.len() && aw.columns() <= v.len(), "dots: A or the vector is too short");
-        assert!(aw.rows() == 0 || (aw.rows() - 1) * y_stride < y.len(), "dots: the result is too short");
+        assert!(aw.run_len().is_multiple_of(LANE_GROUP), "dots: runs are whole lane groups");
+        assert!(aw.fits(a) && aw.columns() <= v.len(), "dots: A or the vector is too short");
+        if aw.rows() == 0 {
+            return;
+        }
+        let last = (aw.rows() - 1).saturating_mul(y_stride);
+        assert!(last < y.len(), "dots: the result is too short");
         dispatch!(self, kernel(a: &[f32], aw: Windows, v: &[f32], y: &mut [f32], y_stride: usize));
     }
 }
 
 #[inline(always)]
 unsafe fn kernel<S: Simd>(a: &[f32], aw: Windows, v: &[f32], y: &mut [f32], y_stride: usize) {
-    for i in 0..aw.outer {
-        for j in 0..aw.inner {
+    for i in 0..aw.outer() {
+        for j in 0..aw.inner() {
             // SAFETY: `dots` checked that rows lie inside A and that the vector is as long as a row.
             let sum = unsafe {
                 let row = a.as_ptr().add(aw.start(i, j));
                 let mut w = v.as_ptr();
                 let mut acc = S::splat(0.0);
-                for r in 0..aw.runs {
-                    let run = row.add(r * aw.run_stride);
+                for r in 0..aw.runs() {
+                    let run = row.add(r * aw.run_stride());
                     let mut k = 0;
-                    while k < aw.run_len {
+                    while k < aw.run_len() {
                         acc = S::fma(S::load(run.add(k)), S::load(w), acc);
                         w = w.add(S::LANES);
                         k += S::LANES;
@@ -39,7 +43,7 @@ unsafe fn kernel<S: Simd>(a: &[f32], aw: Windows, v: &[f32], y: &mut [f32], y_st
                 S::store(lanes.as_mut_ptr(), acc);
                 lanes.iter().sum()
             };
-            y[(i * aw.inner + j) * y_stride] = sum;
+            y[(i * aw.inner() + j) * y_stride] = sum;
         }
     }
 }
@@ -56,8 +60,8 @@ mod tests {
         let aw = plane.windows(crate::Sliding { h: 3, w: 3, pad: 1, stride: 1 });
         let v: Vec<f32> = (0..aw.columns()).map(|i| ((i * 5) % 7) as f32 - 3.0).collect();
         let mut expected = Vec::new();
-        for i in 0..aw.outer {
-            for j in 0..aw.inner {
+        for i in 0..aw.outer() {
+            for j in 0..aw.inner() {
                 expected.push(aw.row(&a, i, j).zip(&v).map(|(x, w)| x * w).sum::<f32>());
             }
         }

@@ -9,6 +9,13 @@
 //! Matrices are row-major `f32`. Images are `h x w x c`, channels fastest. A [`Windows`] is a matrix whose rows are
 //! windows of a buffer, which is how a convolution becomes a matrix product without a copy; a [`Plane`] says where an
 //! image's channels lie in a buffer.
+//!
+//! # What is checked
+//!
+//! No argument of a safe function makes a kernel reach beyond its slices. What describes a shape has private fields and a
+//! constructor that refuses what overflows or contradicts itself; a kernel's method then compares it with the lengths of
+//! its slices, once a call, before it writes anything. What is refused panics, with a message that begins with the
+//! kernel's name: shapes come from plans and not from users. The tests in `hostile` try what nobody should ask for.
 
 mod buffer;
 mod tier;
@@ -17,6 +24,8 @@ mod simd;
 mod convert;
 mod dots;
 mod exp;
+#[cfg(test)]
+mod hostile;
 mod matmul;
 mod norm;
 mod plane;

@@ -18,27 +18,32 @@ impl Tier {
     ///
     /// # Panics
     ///
-    /// If shapes disagree or a buffer is too short.
+    /// If shapes disagree, rows of `c` overlap, or a buffer is too short.
     pub fn matmul(self, a: &[f32], aw: Windows, b: &[f32], bias: &[f32], c: &mut [f32], out: Windows) {
         product(self, a, aw, b, Init::Rows(bias), c, out);
     }
 
     /// `c[row] += a[row] * b`, otherwise as [`Tier::matmul`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Tier::matmul`].
     pub fn matmul_add(self, a: &[f32], aw: Windows, b: &[f32], c: &mut [f32], out: Windows) {
         product(self, a, aw, b, Init::Result, c, out);
     }
 }
 
 fn product(tier: Tier, a: &[f32], aw: Windows, b: &[f32], init: Init<'_>, c: &mut [f32], out: Windows) {
-    assert_eq!((aw.outer, aw.inner), (out.outer, out.inner), "matmul: rows of A and of C");
-    assert_eq!(out.runs, 1, "matmul: rows of C are single runs");
-    assert!(out.run_len.is_multiple_of(LANE_GROUP), "matmul: the width is whole lane groups");
-    assert!(aw.end() <= a.len() && out.end() <= c.len(), "matmul: A or C is too short");
-    assert!(aw.columns() * out.run_len <= b.len(), "matmul: B is too short");
+    assert_eq!((aw.outer(), aw.inner()), (out.outer(), out.inner()), "matmul: rows of A and of C");
+    assert_eq!(out.runs(), 1, "matmul: rows of C are single runs");
+    assert!(out.run_len().is_multiple_of(LANE_GROUP), "matmul: the width is whole lane groups");
+    assert!(out.is_disjoint(), "matmul: rows of C overlap");
+    assert!(aw.fits(a) && out.fits(c), "matmul: A or C is too short");
+    assert!(aw.columns().saturating_mul(out.run_len()) <= b.len(), "matmul: B is too short");
     if let Init::Rows(bias) = init {
-        assert_eq!(bias.len(), out.run_len, "matmul: bias and width");
+        assert_eq!(bias.len(), out.run_len(), "matmul: bias and width");
     }
-    if out.rows() == 0 || out.run_len == 0 {
+    if out.rows() == 0 || out.run_len() == 0 {
         return;
     }
     dispatch!(
@@ -49,25 +54,25 @@ fn product(tier: Tier, a: &[f32], aw: Windows, b: &[f32], init: Init<'_>, c: &mu
 
 #[inline(always)]
 unsafe fn kernel<S: Simd>(a: &[f32], aw: Windows, b: &[f32], init: Init<'_>, c: &mut [f32], out: Windows) {
-    let n = out.run_len;
-    // SAFETY: `product` checked that every address below lies inside its slice: rows by `Windows::end`, B by its size.
+    let n = out.run_len();
+    // SAFETY: `product` checked that every address below lies inside its slice: rows by `Windows::fits`, B by its size.
     unsafe {
         let mut col = 0;
         while col < n {
             // Two vectors a row while they fit: each broadcast of A then feeds two multiplications.
             let vectors = if n - col >= 2 * S::LANES { 2 } else { 1 };
-            for i in 0..aw.outer {
+            for i in 0..aw.outer() {
                 let mut j = 0;
-                let mut tiles = aw.inner.div_ceil(S::ROWS);
-                while j < aw.inner {
+                let mut tiles = aw.inner().div_ceil(S::ROWS);
+                while j < aw.inner() {
                     // Rows are spread evenly over the tiles: 27 is 14 + 13 rather than 14 + 13 x 1.
-                    let rows = (aw.inner - j).div_ceil(tiles);
+                    let rows = (aw.inner() - j).div_ceil(tiles);
                     let t = Tile {
                         a: a.as_ptr().add(aw.start(i, j)),
-                        a_row: aw.inner_stride,
-                        runs: aw.runs,
-                        run_len: aw.run_len,
-                        run_stride: aw.run_stride,
+                        a_row: aw.inner_stride(),
+                        runs: aw.runs(),
+                        run_len: aw.run_len(),
+                        run_stride: aw.run_stride(),
                         b: b.as_ptr().add(col),
                         b_row: n,
                         bias: match init {
@@ -75,7 +80,7 @@ unsafe fn kernel<S: Simd>(a: &[f32], aw: Windows, b: &[f32], init: Init<'_>, c: 
                             Init::Result => std::ptr::null(),
                         },
                         c: c.as_mut_ptr().add(out.start(i, j) + col),
-                        c_row: out.inner_stride,
+                        c_row: out.inner_stride(),
                     };
                     if vectors == 2 {
                         t.run::<S, 2>(rows);
@@ -165,17 +170,17 @@ mod tests {
 
     /// The definition, summed in f64.
     fn plain(a: &[f32], aw: Windows, b: &[f32], init: &[f32], out: Windows) -> Vec<f64> {
-        let n = out.run_len;
+        let n = out.run_len();
         let mut c = vec![0.0; aw.rows() * n];
-        for i in 0..aw.outer {
-            for j in 0..aw.inner {
+        for i in 0..aw.outer() {
+            for j in 0..aw.inner() {
                 for col in 0..n {
                     let sum: f64 = aw
                         .row(a, i, j)
                         .enumerate()
                         .map(|(k, x)| f64::from(x) * f64::from(b[k * n + col]))
                         .sum();
-                    c[(i * aw.inner + j) * n + col] = sum + f64::from(init[col]);
+                    c[(i * aw.inner() + j) * n + col] = sum + f64::from(init[col]);
                 }
             }
         }
@@ -203,12 +208,9 @@ mod tests {
             // A valid convolution of `kernel x kernel` over an image of `channels`, into `groups * 16` maps.
             let (h, w) = (outer + kernel - 1, inner + kernel - 1);
             let n = groups * LANE_GROUP;
-            let aw = Windows {
-                offset: 0, outer, outer_stride: w * channels, inner, inner_stride: channels,
-                runs: kernel, run_len: kernel * channels, run_stride: w * channels,
-            };
-            let out = Windows { run_len: n, ..Windows::matrix(outer * inner, n, n) };
-            let out = Windows { outer, outer_stride: inner * n, inner, ..out };
+            let row = w * channels;
+            let aw = Windows::new(0, [outer, inner, kernel], [row, channels, row], kernel * channels);
+            let out = Windows::new(0, [outer, inner, 1], [inner * n, n, 0], n);
             let a = whole(h * w * channels, seed);
             let b = whole(aw.columns() * n, seed + 1);
             let bias = whole(n, seed + 2);

@@ -12,8 +12,9 @@ impl Tier {
     pub fn picks_winners(self, xw: &Windows, window: PoolWindow) -> bool {
         #[cfg(target_arch = "x86_64")]
         if self.level() == Level::Avx512 {
-            let patch_row = (window.size - 1) * xw.inner_stride + xw.run_len;
-            return window.size * window.size <= 16 && window.size * patch_row <= 32;
+            let size = window.size();
+            let patch_row = (size - 1).saturating_mul(xw.inner_stride()).saturating_add(xw.run_len());
+            return size * size <= 16 && size.saturating_mul(patch_row) <= 32;
         }
         let _ = (xw, window);
         false
@@ -36,18 +37,18 @@ impl Tier {
         places: &[u8],
         dw: &mut [f32],
     ) {
-        let wide = dyp.stride;
+        let wide = dyp.stride();
         assert!(wide.is_multiple_of(LANE_GROUP), "pooled weights: maps are whole lane groups");
-        assert!(window.size > 0 && window.stride > 0, "pooled weights: window and stride");
-        assert!(dyp.pixels() > 0, "pooled weights: no pixels");
-        let last = |outputs: usize| (outputs - 1) * window.stride + window.size;
-        assert!(last(dyp.h) <= xw.outer && last(dyp.w) <= xw.inner, "pooled weights: sizes");
-        assert!(xw.end() <= x.len() && dyp.fits(dy), "pooled weights: a buffer is too short");
+        let last =
+            |outputs: usize| (outputs - 1).saturating_mul(window.stride()).saturating_add(window.size());
+        assert!(last(dyp.h()) <= xw.outer() && last(dyp.w()) <= xw.inner(), "pooled weights: sizes");
+        assert!(xw.fits(x) && dyp.fits(dy), "pooled weights: a buffer is too short");
         assert!(places.len() >= dyp.pixels() * wide, "pooled weights: too few places");
-        assert!(dw.len() >= xw.columns() * wide, "pooled weights: too few weights");
+        assert!(window.holds(places, dyp), "pooled weights: a place outside the window");
+        assert!(dw.len() >= xw.columns().saturating_mul(wide), "pooled weights: too few weights");
         #[cfg(target_arch = "x86_64")]
         if self.picks_winners(&xw, window) {
-            // SAFETY: this tier has the instructions, and the sizes were checked. A place only selects lanes.
+            // SAFETY: this tier has the instructions, and the sizes were checked. A place only chooses a lane.
             return unsafe { avx512::kernel(x, xw, window, dy, dyp, places, dw) };
         }
         plain(x, xw, window, dy, dyp, places, dw);
@@ -55,13 +56,13 @@ impl Tier {
 }
 
 fn plain(x: &[f32], xw: Windows, window: PoolWindow, dy: &[f32], dyp: Plane, places: &[u8], dw: &mut [f32]) {
-    let wide = dyp.stride;
-    for oy in 0..dyp.h {
-        for ox in 0..dyp.w {
-            let places = &places[(oy * dyp.w + ox) * wide..][..dyp.c];
+    let wide = dyp.stride();
+    for oy in 0..dyp.h() {
+        for ox in 0..dyp.w() {
+            let places = &places[(oy * dyp.w() + ox) * wide..][..dyp.c()];
             for (map, (g, place)) in dy[dyp.at(oy, ox)..].iter().zip(places).enumerate() {
-                let (py, px) = (usize::from(*place) / window.size, usize::from(*place) % window.size);
-                let winner = xw.row(x, oy * window.stride + py, ox * window.stride + px);
+                let (py, px) = (usize::from(*place) / window.size(), usize::from(*place) % window.size());
+                let winner = xw.row(x, oy * window.stride() + py, ox * window.stride() + px);
                 for (column, v) in winner.enumerate() {
                     dw[column * wide + map] += g * v;
                 }
@@ -86,15 +87,15 @@ mod avx512 {
         dw: &mut [f32],
     ) {
         let call = Call { x, xw, window, dy, dyp, places };
-        for run in 0..xw.runs {
+        for run in 0..xw.runs() {
             let mut first = 0;
-            while first < xw.run_len {
+            while first < xw.run_len() {
                 let mut map = 0;
-                while map < dyp.stride {
-                    let two = dyp.stride - map >= 32;
+                while map < dyp.stride() {
+                    let two = dyp.stride() - map >= 32;
                     // SAFETY: `pooled_weights_add` checked all sizes.
                     unsafe {
-                        match (xw.run_len - first, two) {
+                        match (xw.run_len() - first, two) {
                             (1, true) => call.block::<1, 2>(run, first, map, dw),
                             (2, true) => call.block::<2, 2>(run, first, map, dw),
                             (3..=5, true) => call.block::<3, 2>(run, first, map, dw),
@@ -107,7 +108,7 @@ mod avx512 {
                     }
                     map += if two { 32 } else { 16 };
                 }
-                first += match xw.run_len - first {
+                first += match xw.run_len() - first {
                     n @ 1..=2 => n,
                     3..=5 => 3,
                     _ => 6,
@@ -140,12 +141,12 @@ mod avx512 {
             dw: &mut [f32],
         ) {
             let (xw, window, dyp) = (&self.xw, self.window, self.dyp);
-            let (size, wide) = (window.size, dyp.stride);
-            let row_len = (size - 1) * xw.inner_stride + xw.run_len;
+            let (size, wide) = (window.size(), dyp.stride());
+            let row_len = (size - 1) * xw.inner_stride() + xw.run_len();
             // Where each place's input begins in the patch.
             let mut begins = [0i32; 16];
             for (k, begin) in begins.iter_mut().enumerate().take(size * size) {
-                *begin = (k / size * row_len + k % size * xw.inner_stride + first) as i32;
+                *begin = (k / size * row_len + k % size * xw.inner_stride() + first) as i32;
             }
             // Which lanes of the two vectors a row of the patch fills.
             let mut masks = [(0u16, 0u16); 4];
@@ -158,22 +159,23 @@ mod avx512 {
                 let begins = _mm512_loadu_si512(begins.as_ptr().cast());
                 let one = _mm512_set1_epi32(1);
                 let mut acc = [[_mm512_setzero_ps(); V]; J];
-                for oy in 0..dyp.h {
-                    for ox in 0..dyp.w {
-                        let start = xw.start(oy * window.stride, ox * window.stride) + run * xw.run_stride;
+                for oy in 0..dyp.h() {
+                    for ox in 0..dyp.w() {
+                        let start =
+                            xw.start(oy * window.stride(), ox * window.stride()) + run * xw.run_stride();
                         let mut low = _mm512_setzero_ps();
                         let mut high = _mm512_setzero_ps();
                         for (row, (first, second)) in masks.iter().enumerate().take(size) {
                             let from = self
                                 .x
                                 .as_ptr()
-                                .wrapping_add(start + row * xw.outer_stride)
+                                .wrapping_add(start + row * xw.outer_stride())
                                 .wrapping_sub(row * row_len);
                             low = _mm512_mask_loadu_ps(low, *first, from);
                             high = _mm512_mask_loadu_ps(high, *second, from.wrapping_add(16));
                         }
                         for v in 0..V {
-                            let at = (oy * dyp.w + ox) * wide + map + 16 * v;
+                            let at = (oy * dyp.w() + ox) * wide + map + 16 * v;
                             let places =
                                 _mm512_cvtepu8_epi32(_mm_loadu_si128(self.places.as_ptr().add(at).cast()));
                             let g = _mm512_loadu_ps(self.dy.as_ptr().add(dyp.at(oy, ox) + map + 16 * v));
@@ -188,7 +190,7 @@ mod avx512 {
                 }
                 for (j, sums) in acc.iter().enumerate() {
                     for (v, sum) in sums.iter().enumerate() {
-                        let to = dw.as_mut_ptr().add((run * xw.run_len + first + j) * wide + map + 16 * v);
+                        let to = dw.as_mut_ptr().add((run * xw.run_len() + first + j) * wide + map + 16 * v);
                         _mm512_storeu_ps(to, _mm512_add_ps(_mm512_loadu_ps(to), *sum));
                     }
                 }
@@ -212,17 +214,17 @@ mod tests {
         ) {
             let xp = Plane::new(h, w, c, kernel / 2);
             let xw = xp.windows(Sliding { h: kernel, w: kernel, pad: kernel / 2, stride: 1 });
-            let window = PoolWindow { size, stride: step };
-            let dyp = Plane::new(window.outputs(xw.outer), window.outputs(xw.inner), groups * LANE_GROUP, 0);
+            let window = PoolWindow::new(size, step);
+            let dyp = Plane::new(window.outputs(xw.outer()), window.outputs(xw.inner()), groups * LANE_GROUP, 0);
             let x: Vec<f32> = (0..xp.buffer_len()).map(|i| ((i * 7 + seed) % 11) as f32 - 5.0).collect();
             let dy: Vec<f32> = (0..dyp.buffer_len()).map(|i| ((i * 5 + seed) % 7) as f32 - 3.0).collect();
             let places: Vec<u8> =
                 (0..dyp.buffer_len()).map(|i| ((i * 13 + i / 7 + seed) % (size * size)) as u8).collect();
-            let mut expected = vec![1.0; xw.columns() * dyp.stride];
+            let mut expected = vec![1.0; xw.columns() * dyp.stride()];
             plain(&x, xw, window, &dy, dyp, &places, &mut expected);
             for tier in Tier::available() {
                 // Small whole numbers: every order of summation gives the same floats.
-                let mut dw = vec![1.0; xw.columns() * dyp.stride];
+                let mut dw = vec![1.0; xw.columns() * dyp.stride()];
                 tier.pooled_weights_add(&x, xw, window, &dy, dyp, &places, &mut dw);
                 prop_assert_eq!(&dw, &expected, "{:?}", tier);
             }

@@ -4,24 +4,41 @@
 //! weight of its window, and the windows of all other pixels cost nothing.
 
 use crate::simd::Simd;
+use crate::windows::MOST;
 use crate::{LANE_GROUP, Tier};
 
 /// A convolution as its sparse gradients see it.
+///
+/// Whoever holds one knows that there is a kernel for its window, and that the numbers of its entries and weights and the
+/// reach of a window do not overflow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SparseConv {
-    /// Pixels along a side of the window: 1, 3 or 5.
-    pub kernel: usize,
-    /// Input channels, in whole lane groups.
-    pub channels: usize,
-    /// Floats from one input row to the next.
-    pub pitch: usize,
-    /// Output maps.
-    pub maps: usize,
-    /// Pixels of each map that have a gradient.
-    pub pixels: usize,
+    kernel: usize,
+    channels: usize,
+    pitch: usize,
+    maps: usize,
+    pixels: usize,
 }
 
 impl SparseConv {
+    /// Windows of `kernel x kernel` pixels (1, 3 or 5) of `channels` channels, in whole lane groups, over an input whose
+    /// rows lie `pitch` floats apart; `maps` outputs, of which `pixels` each have a gradient.
+    ///
+    /// # Panics
+    ///
+    /// If there is no kernel for such windows, or weights, entries or a window would be larger than memory.
+    pub fn new(kernel: usize, channels: usize, pitch: usize, maps: usize, pixels: usize) -> SparseConv {
+        assert!(SparseConv::supports(kernel), "sparse gradients: no kernel of this size");
+        assert!(channels.is_multiple_of(LANE_GROUP), "sparse gradients: channels are whole lane groups");
+        let sizes = || {
+            let window = kernel.checked_mul(kernel)?.checked_mul(channels)?;
+            let reach = (kernel - 1).checked_mul(pitch)?.checked_add(kernel.checked_mul(channels)?)?;
+            Some(window.checked_mul(maps)?.max(reach).max(maps.checked_mul(pixels)?))
+        };
+        assert!(sizes().is_some_and(|most| most <= MOST), "sparse gradients: larger than memory");
+        SparseConv { kernel, channels, pitch, maps, pixels }
+    }
+
     /// Whether there are kernels for windows of this size.
     pub fn supports(kernel: usize) -> bool {
         matches!(kernel, 1 | 3 | 5)
@@ -32,14 +49,13 @@ impl SparseConv {
     }
 
     fn check(&self, at: &[u32], dy: &[f32], weights: &[f32], image: &[f32]) {
-        assert!(SparseConv::supports(self.kernel), "sparse gradients: no kernel of this size");
-        assert!(self.channels.is_multiple_of(LANE_GROUP), "sparse gradients: channels are whole lane groups");
         let entries = self.maps * self.pixels;
         assert!(at.len() == entries && dy.len() == entries, "sparse gradients: an entry a map and pixel");
         assert!(weights.len() >= self.maps * self.weights(), "sparse gradients: too few weights");
         let reach = (self.kernel - 1) * self.pitch + self.kernel * self.channels;
         let farthest = at.iter().fold(0, |most, a| most.max(*a)) as usize;
-        assert!(entries == 0 || farthest + reach <= image.len(), "sparse gradients: the image is too short");
+        let end = farthest.saturating_add(reach);
+        assert!(entries == 0 || end <= image.len(), "sparse gradients: the image is too short");
     }
 }
 
@@ -52,6 +68,9 @@ impl Tier {
     /// If shapes disagree or a buffer is too short.
     pub fn sparse_weights_add(self, conv: SparseConv, at: &[u32], dy: &[f32], x: &[f32], dw: &mut [f32]) {
         conv.check(at, dy, dw, x);
+        if at.is_empty() {
+            return;
+        }
         dispatch!(
             self,
             weights_kernel(conv: SparseConv, at: &[u32], dy: &[f32], x: &[f32], dw: &mut [f32])
@@ -66,6 +85,9 @@ impl Tier {
     /// If shapes disagree or a buffer is too short.
     pub fn sparse_input_add(self, conv: SparseConv, at: &[u32], dy: &[f32], w: &[f32], dx: &mut [f32]) {
         conv.check(at, dy, w, dx);
+        if at.is_empty() {
+            return;
+        }
         dispatch!(
             self,
             input_kernel(conv: SparseConv, at: &[u32], dy: &[f32], w: &[f32], dx: &mut [f32])
@@ -193,7 +215,7 @@ mod tests {
         ) {
             let channels = groups * LANE_GROUP;
             let pitch = w * channels;
-            let conv = SparseConv { kernel, channels, pitch, maps, pixels };
+            let conv = SparseConv::new(kernel, channels, pitch, maps, pixels);
             let at: Vec<u32> = (0..maps * pixels)
                 .map(|i| {
                     let (y, x) = ((i * 5 + seed) % (h + 1 - kernel), (i * 3 + seed) % (w + 1 - kernel));
@@ -228,7 +250,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "the image is too short")]
     fn a_window_beyond_the_image_is_refused() {
-        let conv = SparseConv { kernel: 3, channels: 16, pitch: 48, maps: 1, pixels: 1 };
+        let conv = SparseConv::new(3, 16, 48, 1, 1);
         Tier::available()[0].sparse_weights_add(conv, &[1], &[1.0], &[0.0; 144], &mut [0.0; 144]);
     }
 }

@@ -12,7 +12,7 @@ impl Tier {
     ///
     /// If shapes disagree or a buffer is too short.
     pub fn transposed_matmul_add(self, a: &[f32], aw: Windows, d: &[f32], dw: Windows, c: &mut [f32]) {
-        self.transposed_columns_add(a, aw, d, dw, 0..dw.run_len, c);
+        self.transposed_columns_add(a, aw, d, dw, 0..dw.run_len(), c);
     }
 
     /// `c += ` the sum of D's rows: the gradient of a bias, and the sum of all windows of an image.
@@ -21,7 +21,10 @@ impl Tier {
     ///
     /// If a buffer is too short.
     pub fn row_sum_add(self, d: &[f32], dw: Windows, c: &mut [f32]) {
-        assert!(dw.end() <= d.len() && dw.columns() <= c.len(), "row sum: a buffer is too short");
+        assert!(dw.fits(d) && dw.columns() <= c.len(), "row sum: a buffer is too short");
+        if dw.rows() == 0 {
+            return;
+        }
         dispatch!(self, sum_kernel(d: &[f32], dw: Windows, c: &mut [f32]));
     }
 
@@ -31,7 +34,10 @@ impl Tier {
     ///
     /// If a buffer is too short.
     pub fn row_spread_add(self, c: &[f32], d: &mut [f32], dw: Windows) {
-        assert!(dw.end() <= d.len() && dw.columns() <= c.len(), "row spread: a buffer is too short");
+        assert!(dw.fits(d) && dw.columns() <= c.len(), "row spread: a buffer is too short");
+        if dw.rows() == 0 {
+            return;
+        }
         dispatch!(self, spread_kernel(c: &[f32], d: &mut [f32], dw: Windows));
     }
 
@@ -42,13 +48,20 @@ impl Tier {
     ///
     /// If a buffer is too short.
     pub fn rows_add(self, c: &[f32], pitch: usize, d: &mut [f32], dw: Windows) {
-        let fits = dw.rows() == 0 || (dw.rows() - 1) * pitch + dw.columns() <= c.len();
-        assert!(dw.end() <= d.len() && fits, "rows add: a buffer is too short");
+        if dw.rows() == 0 {
+            return;
+        }
+        let reach = (dw.rows() - 1).saturating_mul(pitch).saturating_add(dw.columns());
+        assert!(dw.fits(d) && reach <= c.len(), "rows add: a buffer is too short");
         dispatch!(self, rows_kernel(c: &[f32], pitch: usize, d: &mut [f32], dw: Windows));
     }
 
     /// As [`Tier::transposed_matmul_add`], for the given columns of D only, whose bounds are whole lane groups: half of a
     /// symmetric product need not be computed.
+    ///
+    /// # Panics
+    ///
+    /// As [`Tier::transposed_matmul_add`], and if there are no such columns.
     pub fn transposed_columns_add(
         self,
         a: &[f32],
@@ -58,16 +71,20 @@ impl Tier {
         columns: std::ops::Range<usize>,
         c: &mut [f32],
     ) {
-        assert_eq!((aw.outer, aw.inner), (dw.outer, dw.inner), "transposed matmul: rows of A and of D");
-        assert_eq!(dw.runs, 1, "transposed matmul: rows of D are single runs");
-        assert!(dw.run_len.is_multiple_of(LANE_GROUP), "transposed matmul: the width is whole lane groups");
+        assert_eq!(
+            (aw.outer(), aw.inner()),
+            (dw.outer(), dw.inner()),
+            "transposed matmul: rows of A and of D"
+        );
+        assert_eq!(dw.runs(), 1, "transposed matmul: rows of D are single runs");
+        assert!(dw.run_len().is_multiple_of(LANE_GROUP), "transposed matmul: the width is whole lane groups");
         assert!(
             columns.start.is_multiple_of(LANE_GROUP) && columns.end.is_multiple_of(LANE_GROUP),
             "transposed matmul: the columns are whole lane groups"
         );
-        assert!(columns.end <= dw.run_len, "transposed matmul: columns beyond D");
-        assert!(aw.end() <= a.len() && dw.end() <= d.len(), "transposed matmul: A or D is too short");
-        assert!(aw.columns() * dw.run_len <= c.len(), "transposed matmul: C is too short");
+        assert!(columns.end <= dw.run_len(), "transposed matmul: columns beyond D");
+        assert!(aw.fits(a) && dw.fits(d), "transposed matmul: A or D is too short");
+        assert!(aw.columns().saturating_mul(dw.run_len()) <= c.len(), "transposed matmul: C is too short");
         if aw.rows() == 0 {
             return;
         }
@@ -83,11 +100,11 @@ impl Tier {
 /// Adds the sum of all rows to `c`, a few vectors of columns at a time.
 #[inline(always)]
 unsafe fn sum_kernel<S: Simd>(d: &[f32], dw: Windows, c: &mut [f32]) {
-    for r in 0..dw.runs {
+    for r in 0..dw.runs() {
         let mut first = 0;
-        while first < dw.run_len {
-            let (offset, column) = (r * dw.run_stride + first, r * dw.run_len + first);
-            let left = dw.run_len - first;
+        while first < dw.run_len() {
+            let (offset, column) = (r * dw.run_stride() + first, r * dw.run_len() + first);
+            let left = dw.run_len() - first;
             // SAFETY: the caller checked that every run of every row lies in `d`, and every column in `c`.
             unsafe {
                 let (from, to) = (d.as_ptr().add(offset), c.as_mut_ptr().add(column));
@@ -96,8 +113,8 @@ unsafe fn sum_kernel<S: Simd>(d: &[f32], dw: Windows, c: &mut [f32]) {
                 } else if left >= S::LANES {
                     sum_block::<S, 1>(from, dw, to)
                 } else {
-                    for i in 0..dw.outer {
-                        for j in 0..dw.inner {
+                    for i in 0..dw.outer() {
+                        for j in 0..dw.inner() {
                             *to += *from.add(dw.start(i, j));
                         }
                     }
@@ -113,8 +130,8 @@ unsafe fn sum_block<S: Simd, const N: usize>(from: *const f32, dw: Windows, to: 
     // SAFETY: by `sum_kernel`.
     unsafe {
         let mut sums = [S::splat(0.0); N];
-        for i in 0..dw.outer {
-            for j in 0..dw.inner {
+        for i in 0..dw.outer() {
+            for j in 0..dw.inner() {
                 for (v, sum) in sums.iter_mut().enumerate() {
                     *sum = S::add(*sum, S::load(from.add(dw.start(i, j) + v * S::LANES)));
                 }
@@ -130,16 +147,16 @@ unsafe fn sum_block<S: Simd, const N: usize>(from: *const f32, dw: Windows, to: 
 
 #[inline(always)]
 unsafe fn spread_kernel<S: Simd>(c: &[f32], d: &mut [f32], dw: Windows) {
-    for r in 0..dw.runs {
+    for r in 0..dw.runs() {
         let mut first = 0;
-        while first < dw.run_len {
-            let (offset, column) = (r * dw.run_stride + first, r * dw.run_len + first);
-            let whole = dw.run_len - first >= S::LANES;
+        while first < dw.run_len() {
+            let (offset, column) = (r * dw.run_stride() + first, r * dw.run_len() + first);
+            let whole = dw.run_len() - first >= S::LANES;
             // SAFETY: the caller checked that every run of every row lies in `d`, and every column in `c`.
             unsafe {
                 let (from, to) = (c.as_ptr().add(column), d.as_mut_ptr().add(offset));
-                for i in 0..dw.outer {
-                    for j in 0..dw.inner {
+                for i in 0..dw.outer() {
+                    for j in 0..dw.inner() {
                         let to = to.add(dw.start(i, j));
                         if whole {
                             S::store(to, S::add(S::load(to), S::load(from)));
@@ -156,11 +173,11 @@ unsafe fn spread_kernel<S: Simd>(c: &[f32], d: &mut [f32], dw: Windows) {
 
 #[inline(always)]
 unsafe fn rows_kernel<S: Simd>(c: &[f32], pitch: usize, d: &mut [f32], dw: Windows) {
-    for i in 0..dw.outer {
-        for j in 0..dw.inner {
-            for r in 0..dw.runs {
-                let from = &c[(i * dw.inner + j) * pitch + r * dw.run_len..][..dw.run_len];
-                let to = &mut d[dw.start(i, j) + r * dw.run_stride..][..dw.run_len];
+    for i in 0..dw.outer() {
+        for j in 0..dw.inner() {
+            for r in 0..dw.runs() {
+                let from = &c[(i * dw.inner() + j) * pitch + r * dw.run_len()..][..dw.run_len()];
+                let to = &mut d[dw.start(i, j) + r * dw.run_stride()..][..dw.run_len()];
                 for (to, v) in to.iter_mut().zip(from) {
                     *to += v;
                 }
@@ -178,21 +195,21 @@ unsafe fn kernel<S: Simd>(
     columns: std::ops::Range<usize>,
     c: &mut [f32],
 ) {
-    let n = dw.run_len;
-    // SAFETY: the caller checked all extents: A and D by `Windows::end`, C by its size.
+    let n = dw.run_len();
+    // SAFETY: the caller checked all extents: A and D by `Windows::fits`, C by its size.
     unsafe {
         let mut col = columns.start;
         while col < columns.end {
             let vectors = if columns.end - col >= 2 * S::LANES { 2 } else { 1 };
-            for r in 0..aw.runs {
+            for r in 0..aw.runs() {
                 let mut k = 0;
-                let mut tiles = aw.run_len.div_ceil(S::ROWS);
-                while k < aw.run_len {
-                    let rows = (aw.run_len - k).div_ceil(tiles);
+                let mut tiles = aw.run_len().div_ceil(S::ROWS);
+                while k < aw.run_len() {
+                    let rows = (aw.run_len() - k).div_ceil(tiles);
                     let t = Tile {
-                        a: a.as_ptr().add(aw.offset + r * aw.run_stride + k),
-                        d: d.as_ptr().add(dw.offset + col),
-                        c: c.as_mut_ptr().add((r * aw.run_len + k) * n + col),
+                        a: a.as_ptr().add(aw.offset() + r * aw.run_stride() + k),
+                        d: d.as_ptr().add(dw.offset() + col),
+                        c: c.as_mut_ptr().add((r * aw.run_len() + k) * n + col),
                         n,
                         aw,
                         dw,
@@ -243,10 +260,10 @@ impl Tile {
                     *x = S::load(self.c.add(t * self.n + v * S::LANES));
                 }
             }
-            for i in 0..self.aw.outer {
-                let mut a = self.a.add(i * self.aw.outer_stride);
-                let mut d = self.d.add(i * self.dw.outer_stride);
-                for _ in 0..self.aw.inner {
+            for i in 0..self.aw.outer() {
+                let mut a = self.a.add(i * self.aw.outer_stride());
+                let mut d = self.d.add(i * self.dw.outer_stride());
+                for _ in 0..self.aw.inner() {
                     let mut dv = [S::splat(0.0); N];
                     for (v, x) in dv.iter_mut().enumerate() {
                         *x = S::load(d.add(v * S::LANES));
@@ -257,8 +274,8 @@ impl Tile {
                             *y = S::fma(x, w, *y);
                         }
                     }
-                    a = a.wrapping_add(self.aw.inner_stride);
-                    d = d.wrapping_add(self.dw.inner_stride);
+                    a = a.wrapping_add(self.aw.inner_stride());
+                    d = d.wrapping_add(self.dw.inner_stride());
                 }
             }
             for (t, row) in acc.iter().enumerate() {
@@ -284,11 +301,9 @@ mod tests {
         ) {
             let (h, w) = (outer + kernel - 1, inner + kernel - 1);
             let n = groups * LANE_GROUP;
-            let aw = Windows {
-                offset: 0, outer, outer_stride: w * channels, inner, inner_stride: channels,
-                runs: kernel, run_len: kernel * channels, run_stride: w * channels,
-            };
-            let dw = Windows { outer, outer_stride: inner * n, inner, ..Windows::matrix(0, n, n) };
+            let row = w * channels;
+            let aw = Windows::new(0, [outer, inner, kernel], [row, channels, row], kernel * channels);
+            let dw = Windows::new(0, [outer, inner, 1], [inner * n, n, 0], n);
             // Small whole numbers, so that every order of summation gives the same floats.
             let a: Vec<f32> = (0..h * w * channels).map(|i| ((i * 7 + 3) % 11) as f32 - 5.0).collect();
             let d: Vec<f32> = (0..outer * inner * n).map(|i| ((i * 5 + 1) % 7) as f32 - 3.0).collect();
@@ -320,7 +335,7 @@ mod tests {
                 for i in 0..outer {
                     for j in 0..inner {
                         for (k, s) in plain_sum.iter().enumerate() {
-                            plain_spread[aw.start(i, j) + k / aw.run_len * aw.run_stride + k % aw.run_len] += s;
+                            plain_spread[aw.start(i, j) + k / aw.run_len() * aw.run_stride() + k % aw.run_len()] += s;
                         }
                     }
                 }
@@ -330,7 +345,7 @@ mod tests {
                 for i in 0..outer {
                     for j in 0..inner {
                         for k in 0..aw.columns() {
-                            let at = aw.start(i, j) + k / aw.run_len * aw.run_stride + k % aw.run_len;
+                            let at = aw.start(i, j) + k / aw.run_len() * aw.run_stride() + k % aw.run_len();
                             plain_rows[at] += own[(i * inner + j) * (aw.columns() + 3) + k];
                         }
                     }

@@ -16,13 +16,27 @@ const TILES: usize = 28;
 const NO_BIAS: [f32; 4096] = [0.0; 4096];
 
 /// Floats of transformed weights.
+///
+/// # Panics
+///
+/// If that is more than a number can hold.
 pub const fn winograd_weights_len(channels: usize, maps: usize) -> usize {
-    POSITIONS * channels * maps
+    floats(POSITIONS, channels, maps)
 }
 
 /// Floats of working memory.
+///
+/// # Panics
+///
+/// If that is more than a number can hold.
 pub const fn winograd_scratch_len(channels: usize, maps: usize) -> usize {
-    POSITIONS * TILES * (channels + maps)
+    let both = channels.checked_add(maps).expect("winograd: larger than memory");
+    floats(POSITIONS, TILES, both)
+}
+
+const fn floats(taps: usize, channels: usize, maps: usize) -> usize {
+    let one = channels.checked_mul(maps).expect("winograd: larger than memory");
+    one.checked_mul(taps).expect("winograd: larger than memory")
 }
 
 impl Tier {
@@ -34,7 +48,7 @@ impl Tier {
     /// If lengths disagree, or maps are not whole lane groups.
     pub fn winograd_weights(self, w: &[f32], channels: usize, maps: usize, into: &mut [f32]) {
         assert!(maps.is_multiple_of(LANE_GROUP), "winograd: maps are whole lane groups");
-        assert_eq!(w.len(), 9 * channels * maps, "winograd: 3 x 3 taps");
+        assert_eq!(w.len(), floats(9, channels, maps), "winograd: 3 x 3 taps");
         assert_eq!(into.len(), winograd_weights_len(channels, maps), "winograd: transformed weights");
         dispatch!(self, weights_kernel(w: &[f32], into: &mut [f32]));
     }
@@ -44,7 +58,8 @@ impl Tier {
     ///
     /// # Panics
     ///
-    /// If the windows are not 3 x 3 pixels of whole lane groups at stride 1, shapes disagree, or a buffer is too short.
+    /// If the windows are not 3 x 3 pixels of whole lane groups at stride 1, shapes disagree, rows of `y` overlap, or a
+    /// buffer is too short.
     #[expect(clippy::too_many_arguments, reason = "a product's operands and working memory")]
     pub fn winograd(
         self,
@@ -56,20 +71,23 @@ impl Tier {
         out: Windows,
         scratch: &mut [f32],
     ) {
-        let (channels, maps) = (xw.inner_stride, out.run_len);
-        assert_eq!((xw.outer, xw.inner), (out.outer, out.inner), "winograd: outputs");
-        assert!(xw.runs == 3 && xw.run_len == 3 * channels, "winograd: windows of 3 x 3 pixels");
-        assert!(xw.outer_stride == xw.run_stride, "winograd: a stride of 1");
+        let (channels, maps) = (xw.inner_stride(), out.run_len());
+        assert_eq!((xw.outer(), xw.inner()), (out.outer(), out.inner()), "winograd: outputs");
+        assert!(xw.runs() == 3 && xw.run_len() == 3 * channels, "winograd: windows of 3 x 3 pixels");
+        assert!(xw.outer_stride() == xw.run_stride(), "winograd: a stride of 1");
         assert!(channels.is_multiple_of(LANE_GROUP), "winograd: channels are whole lane groups");
         assert!(maps.is_multiple_of(LANE_GROUP) && maps <= NO_BIAS.len(), "winograd: maps");
-        assert_eq!(out.runs, 1, "winograd: outputs are single runs");
+        assert_eq!(out.runs(), 1, "winograd: outputs are single runs");
         assert!(bias.len() == maps, "winograd: a bias a map");
         assert_eq!(weights.len(), winograd_weights_len(channels, maps), "winograd: weights");
-        assert!(xw.end() <= x.len() && out.end() <= y.len(), "winograd: a buffer is too short");
+        assert!(out.is_disjoint(), "winograd: outputs overlap");
+        assert!(xw.fits(x) && out.fits(y), "winograd: a buffer is too short");
+        let needed = winograd_scratch_len(channels, maps);
+        assert!(scratch.len() >= needed, "winograd: too little working memory");
         let (v, rest) = scratch.split_at_mut(POSITIONS * TILES * channels);
         let m = &mut rest[..POSITIONS * TILES * maps];
-        let across = xw.inner.div_ceil(2);
-        let all = xw.outer.div_ceil(2) * across;
+        let across = xw.inner().div_ceil(2);
+        let all = xw.outer().div_ceil(2) * across;
         let mut first = 0;
         while first < all {
             // Spread evenly, so that the last block is not a sliver.
@@ -130,13 +148,13 @@ unsafe fn weights_kernel<S: Simd>(w: &[f32], into: &mut [f32]) {
 /// Rows `[position][tile][channel]` of a block of tiles.
 #[inline(always)]
 unsafe fn input_kernel<S: Simd>(x: &[f32], xw: Windows, tiles: std::ops::Range<usize>, v: &mut [f32]) {
-    let channels = xw.inner_stride;
-    let across = xw.inner.div_ceil(2);
+    let channels = xw.inner_stride();
+    let across = xw.inner().div_ceil(2);
     let first = tiles.start;
     for tile in tiles {
         let (i, j) = (tile / across * 2, tile % across * 2);
         // The second row or column of outputs may not be there; then neither is its last input, which nothing else reads.
-        let (rows, columns) = ((xw.outer + 2 - i).min(4), (xw.inner + 2 - j).min(4));
+        let (rows, columns) = ((xw.outer() + 2 - i).min(4), (xw.inner() + 2 - j).min(4));
         let mut c = 0;
         while c < channels {
             // SAFETY: inputs inside the windows' extent lie in `x`; `v` has room for a whole block.
@@ -146,13 +164,13 @@ unsafe fn input_kernel<S: Simd>(x: &[f32], xw: Windows, tiles: std::ops::Range<u
                 if rows == 4 && columns == 4 {
                     for (y, row) in d.iter_mut().enumerate() {
                         for (x, value) in row.iter_mut().enumerate() {
-                            *value = S::load(from.add(y * xw.run_stride + x * channels));
+                            *value = S::load(from.add(y * xw.run_stride() + x * channels));
                         }
                     }
                 } else {
                     for (y, row) in d.iter_mut().enumerate().take(rows) {
                         for (x, value) in row.iter_mut().enumerate().take(columns) {
-                            *value = S::load(from.add(y * xw.run_stride + x * channels));
+                            *value = S::load(from.add(y * xw.run_stride() + x * channels));
                         }
                     }
                 }
@@ -184,12 +202,12 @@ unsafe fn output_kernel<S: Simd>(
     y: &mut [f32],
     out: Windows,
 ) {
-    let maps = out.run_len;
-    let across = out.inner.div_ceil(2);
+    let maps = out.run_len();
+    let across = out.inner().div_ceil(2);
     let first = tiles.start;
     for tile in tiles {
         let (i, j) = (tile / across * 2, tile % across * 2);
-        let (rows, columns) = ((out.outer - i).min(2), (out.inner - j).min(2));
+        let (rows, columns) = ((out.outer() - i).min(2), (out.inner() - j).min(2));
         let mut c = 0;
         while c < maps {
             // SAFETY: `m` holds a whole block; outputs inside the windows' extent lie in `y`.
@@ -205,7 +223,7 @@ unsafe fn output_kernel<S: Simd>(
                     let to = y.as_mut_ptr().add(out.start(i + row, j) + c);
                     S::store(to, S::add(S::add(S::add(p, q), r), bias));
                     if columns == 2 {
-                        S::store(to.add(out.inner_stride), S::add(S::sub(S::sub(q, r), s), bias));
+                        S::store(to.add(out.inner_stride()), S::add(S::sub(S::sub(q, r), s), bias));
                     }
                 }
             }
@@ -242,7 +260,7 @@ mod tests {
             let (weights, bias) = (noise(9 * channels * maps, 3), noise(maps, 5));
             // Some rows only, as strips ask for.
             let skip = skip.min(h - 1);
-            let cut = |w: Windows| Windows { offset: w.offset + skip * w.outer_stride, outer: w.outer - skip, ..w };
+            let cut = |w: Windows| w.blocks(skip, w.outer() - skip);
             let (xw, out) = (cut(xp.windows(SLIDE)), cut(yp.as_rows()));
             for tier in Tier::available() {
                 let mut direct = vec![9.0; yp.buffer_len()];

@@ -1,6 +1,6 @@
 //! One image's gradient, back through the plan.
 
-use super::forward::{L2_EPS, add, carry, copy, length, reached, rows_of, strips};
+use super::forward::{L2_EPS, add, carry, copy, length, reached, strips};
 use super::plan::{BackLayout, Conv, GradientLayout, Op, OpKind, Plan, PoolBackward, Tensor};
 use super::workspace::{Memory, Run, Tape};
 use alike_kernels::{
@@ -26,7 +26,7 @@ impl Plan {
         let Run { scratch, flow, at, values, columns, tiles, means, .. } = run;
         let mut memory = Memory { floats, scratch };
         let last = &self.tensors[self.tensors.len() - 1];
-        flow[last.flow_start + last.flow.offset..][..embedding_gradient.len()]
+        flow[last.flow_start + last.flow.offset()..][..embedding_gradient.len()]
             .copy_from_slice(embedding_gradient);
         for op in self.ops.iter().rev() {
             let (tx, ty) = (&self.tensors[op.x], &self.tensors[op.y]);
@@ -93,7 +93,7 @@ impl Plan {
                 OpKind::ConvGap { conv, sums } => {
                     let rows = dyp.as_rows();
                     tier.row_sum_add(dy, rows, &mut sum[conv.bias.gradient_range()]);
-                    let width = conv.window.taps() * tx.plane.stride;
+                    let width = conv.window.taps() * tx.plane.stride();
                     let row = Windows::matrix(1, width, width);
                     let into = &mut sum[conv.weight.gradient_range()];
                     tier.transposed_matmul_add(memory.read(&self.tensors[*sums]), row, dy, rows, into);
@@ -122,15 +122,15 @@ impl Plan {
                     let skip = &self.tensors[*skip];
                     copy(dy, dyp, &mut before[skip.flow_range()], skip.flow);
                 }
-                OpKind::Gap if wanted => tier.average_backward(&dy[dyp.offset..], dx, dxp),
+                OpKind::Gap if wanted => tier.average_backward(&dy[dyp.offset()..], dx, dxp),
                 OpKind::L2 if wanted => {
-                    let x = &memory.read(tx)[tx.plane.offset..][..tx.plane.c];
-                    let dy = &dy[dyp.offset..][..dyp.c];
+                    let x = &memory.read(tx)[tx.plane.offset()..][..tx.plane.c()];
+                    let dy = &dy[dyp.offset()..][..dyp.c()];
                     let norm = length(x);
                     let dot: f32 = x.iter().zip(dy).map(|(a, b)| a * b).sum();
                     // Below the floor the divisor is a constant.
                     let pull = if norm > L2_EPS { dot / (norm * norm) } else { 0.0 };
-                    for ((out, v), g) in dx[dxp.offset..].iter_mut().zip(x).zip(dy) {
+                    for ((out, v), g) in dx[dxp.offset()..].iter_mut().zip(x).zip(dy) {
                         *out = (g - v * pull) / norm.max(L2_EPS);
                     }
                 }
@@ -192,13 +192,12 @@ impl Conv {
             let windows = dxp.windows(self.window);
             let width = padded(windows.columns());
             dx.fill(0.0);
-            let columns = &mut columns[..dyp.w * width];
-            for row in 0..dyp.h {
+            let columns = &mut columns[..dyp.w() * width];
+            for row in 0..dyp.h() {
                 columns.fill(0.0);
-                let out = Windows::matrix(dyp.w, width, width);
-                tier.matmul_add(dy, rows_of(dyp, row, 1).as_rows(), weights, columns, out);
-                let begin = windows.offset + row * windows.outer_stride;
-                tier.rows_add(columns, width, dx, Windows { offset: begin, outer: 1, ..windows });
+                let out = Windows::matrix(dyp.w(), width, width);
+                tier.matmul_add(dy, dyp.rows(row, 1).as_rows(), weights, columns, out);
+                tier.rows_add(columns, width, dx, windows.blocks(row, 1));
             }
             return clear_border(dx, dxp);
         }
@@ -207,17 +206,23 @@ impl Conv {
         let windows = dyp.windows(turned);
         let depth = windows.columns();
         if back.layout == BackLayout::Turned {
-            let (weights, bias) = (&weights[..depth * dxp.stride], &NO_BIAS[..dxp.stride]);
+            let (weights, bias) = (&weights[..depth * dxp.stride()], &NO_BIAS[..dxp.stride()]);
             if let Some(at) = &back.winograd {
-                let tiles = &mut tiles[..winograd_scratch_len(dyp.stride, dxp.stride)];
+                let tiles = &mut tiles[..winograd_scratch_len(dyp.stride(), dxp.stride())];
                 return tier.winograd(dy, windows, &packed[at.clone()], bias, dx, dxp.as_rows(), tiles);
             }
             tier.matmul(dy, windows, weights, bias, dx, dxp.as_rows());
         } else {
             // A picture's few channels: an inner product each. Their plane is dense where it has no border.
-            assert_eq!(dxp.border, 0, "the gradient of a narrow tensor has no border");
-            for channel in 0..dxp.c {
-                tier.dots(dy, windows, &weights[channel * depth..][..depth], &mut dx[channel..], dxp.stride);
+            assert_eq!(dxp.border(), 0, "the gradient of a narrow tensor has no border");
+            for channel in 0..dxp.c() {
+                tier.dots(
+                    dy,
+                    windows,
+                    &weights[channel * depth..][..depth],
+                    &mut dx[channel..],
+                    dxp.stride(),
+                );
             }
         }
     }
@@ -242,27 +247,27 @@ fn winners<'a>(
     values: &'a mut [f32],
 ) -> Winners<'a> {
     let xp = tx.plane;
-    let (maps, pixels) = (dyp.c, dyp.pixels());
-    let corner = xp.offset - conv.window.pad * (xp.pitch + xp.stride);
+    let (maps, pixels) = (dyp.c(), dyp.pixels());
+    let corner = xp.offset() - conv.window.pad * (xp.pitch() + xp.stride());
     // From one output of the convolution to the next, in its input.
-    let (down, right) = (conv.window.stride * xp.pitch, conv.window.stride * xp.stride);
+    let (down, right) = (conv.window.stride * xp.pitch(), conv.window.stride * xp.stride());
     let mut steps = [0u32; 256];
-    for (k, step) in steps.iter_mut().enumerate().take(window.size * window.size) {
-        *step = (k / window.size * down + k % window.size * right) as u32;
+    for (k, step) in steps.iter_mut().enumerate().take(window.size() * window.size()) {
+        *step = (k / window.size() * down + k % window.size() * right) as u32;
     }
-    for y in 0..dyp.h {
-        for x in 0..dyp.w {
-            let pixel = y * dyp.w + x;
-            let base = (corner + y * window.stride * down + x * window.stride * right) as u32;
+    for y in 0..dyp.h() {
+        for x in 0..dyp.w() {
+            let pixel = y * dyp.w() + x;
+            let base = (corner + y * window.stride() * down + x * window.stride() * right) as u32;
             let g = &dy[dyp.at(y, x)..][..maps];
-            let places = &places[pixel * dyp.stride..][..maps];
+            let places = &places[pixel * dyp.stride()..][..maps];
             for (map, (g, place)) in g.iter().zip(places).enumerate() {
                 at[map * pixels + pixel] = base + steps[usize::from(*place)];
                 values[map * pixels + pixel] = *g;
             }
         }
     }
-    let conv = SparseConv { kernel: conv.window.h, channels: xp.stride, pitch: xp.pitch, maps, pixels };
+    let conv = SparseConv::new(conv.window.h, xp.stride(), xp.pitch(), maps, pixels);
     Winners { conv, at: &at[..maps * pixels], values: &values[..maps * pixels] }
 }
 
@@ -283,37 +288,37 @@ fn rows_backward(
     if tier.picks_winners(&windows, window) {
         return tier.pooled_weights_add(x, windows, window, dy, dyp, places, into);
     }
-    let per_row = dyp.w * dyp.stride;
-    for s in strips(strip, window, dyp.h) {
+    let per_row = dyp.w() * dyp.stride();
+    for s in strips(strip, window, dyp.h()) {
         carry(own, strip, s.kept);
         own[strip.at(s.kept, 0)..strip.at(s.rows, 0)].fill(0.0);
         let places = &places[s.row * per_row..][..s.n * per_row];
-        let rows = rows_of(strip, 0, s.rows);
-        tier.max_pool_backward_add(dy, rows_of(dyp, s.row, s.n), places, window, own, rows);
+        let rows = strip.rows(0, s.rows);
+        tier.max_pool_backward_add(dy, dyp.rows(s.row, s.n), places, window, own, rows);
         let done = s.rows - s.keeps;
-        let from = reached(windows, strip, s.row * window.stride, done);
-        tier.transposed_matmul_add(x, from, own, rows_of(strip, 0, done).as_rows(), into);
+        let from = reached(windows, strip, s.row * window.stride(), done);
+        tier.transposed_matmul_add(x, from, own, strip.rows(0, done).as_rows(), into);
     }
 }
 
 /// Zeroes what was added to the border: a convolution before it reads zeros there.
 fn clear_border(dx: &mut [f32], p: Plane) {
-    if p.border == 0 {
+    if p.border() == 0 {
         return;
     }
-    let side = p.border * p.stride;
-    dx[..p.border * p.pitch].fill(0.0);
-    for row in 0..p.h {
-        let begin = (p.border + row) * p.pitch;
+    let side = p.border() * p.stride();
+    dx[..p.border() * p.pitch()].fill(0.0);
+    for row in 0..p.h() {
+        let begin = (p.border() + row) * p.pitch();
         dx[begin..begin + side].fill(0.0);
-        dx[begin + p.pitch - side..begin + p.pitch].fill(0.0);
+        dx[begin + p.pitch() - side..begin + p.pitch()].fill(0.0);
     }
-    dx[(p.border + p.h) * p.pitch..p.buffer_len()].fill(0.0);
+    dx[(p.border() + p.h()) * p.pitch()..p.buffer_len()].fill(0.0);
 }
 
 fn relu_backward(yp: Plane, y: &[f32], dyp: Plane, dy: &[f32], dxp: Plane, dx: &mut [f32]) {
-    for r in 0..yp.h {
-        let y = &y[yp.at(r, 0)..][..yp.w * yp.stride];
+    for r in 0..yp.h() {
+        let y = &y[yp.at(r, 0)..][..yp.w() * yp.stride()];
         for ((v, g), out) in y.iter().zip(&dy[dyp.at(r, 0)..]).zip(&mut dx[dxp.at(r, 0)..]) {
             *out = if *v <= 0.0 { 0.0 } else { *g };
         }

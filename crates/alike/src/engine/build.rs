@@ -159,7 +159,7 @@ impl Builder {
         let x = self.tensors.len() - 1;
         let needs_gradient = self.tensors[x].needs_gradient || !info.parameters.is_empty();
         let behind = next.map(|n| n.layer);
-        let stride = self.tensors[x].plane.stride;
+        let stride = self.tensors[x].plane.stride();
         match info.layer {
             Layer::Norm { groups, eps } => {
                 let relu = rewrites.norm_relu && behind == Some(Layer::Relu);
@@ -205,14 +205,14 @@ impl Builder {
             }
             Layer::AvgPool { size, stride: step } => {
                 let y = self.output(info.output, stride, needs_gradient);
-                let window = PoolWindow { size, stride: step };
+                let window = PoolWindow::new(size, step);
                 self.ops.push(Op { x, y, kind: OpKind::AvgPool { window } });
                 1
             }
             Layer::MaxPool { size, stride: step } => {
                 let y = self.output(info.output, stride, needs_gradient);
                 let places = self.take_places(y);
-                let window = PoolWindow { size, stride: step };
+                let window = PoolWindow::new(size, step);
                 self.ops.push(Op { x, y, kind: OpKind::MaxPool { window, places } });
                 1
             }
@@ -232,13 +232,14 @@ impl Builder {
 
     fn output(&mut self, shape: Shape, stride: usize, needs_gradient: bool) -> usize {
         let y = self.tensor(shape, needs_gradient);
-        self.tensors[y].plane.stride = stride;
+        let t = &mut self.tensors[y];
+        t.plane = t.plane.with_stride(stride);
         y
     }
 
     fn take_places(&mut self, y: usize) -> std::ops::Range<usize> {
         let plane = self.tensors[y].plane;
-        let places = self.places..self.places + plane.pixels() * plane.stride;
+        let places = self.places..self.places + plane.pixels() * plane.stride();
         self.places = places.end;
         places
     }
@@ -263,13 +264,13 @@ impl Builder {
         let fused = next.and_then(|n| fusion(n, info, input, window, wanted, rewrites));
         // Outputs are written in whole lane groups, however few their channels.
         let (wide, taps) = (padded(maps), window.taps());
-        let size = taps * input.stride * wide;
+        let size = taps * input.stride() * wide;
         let gradient = match (norm, fused) {
             (Some(norm), _) => {
-                let shape = Shape { h: input.h, w: input.w, c: 2 * input.c };
+                let shape = Shape { h: input.h(), w: input.w(), c: 2 * input.c() };
                 let mut parts = tensor(shape, pad, false);
                 // A channel's two parts are neighbours, however many channels there are.
-                parts.plane.stride = 2 * input.c;
+                parts.plane = parts.plane.with_stride(2 * input.c());
                 GradientLayout::Parts { norm, parts }
             }
             (None, Some(Fusion::Pool(_, PoolBackward::Sparse))) => GradientLayout::ByMap,
@@ -287,23 +288,23 @@ impl Builder {
             _ if input.in_lanes() => BackLayout::Turned,
             _ => BackLayout::TurnedByChannel,
         };
-        let columns = padded(taps * input.stride);
+        let columns = padded(taps * input.stride());
         let size = match layout {
-            BackLayout::Turned => taps * wide * input.stride,
-            BackLayout::TurnedByChannel => taps * wide * input.c,
+            BackLayout::Turned => taps * wide * input.stride(),
+            BackLayout::TurnedByChannel => taps * wide * input.c(),
             BackLayout::ByMap => wide * columns,
         };
         let slides = window.h == 3 && window.w == 3 && window.stride == 1;
         let fewer = rewrites.winograd
             && slides
             && input.in_lanes()
-            && pays(info.output, input.stride, wide)
+            && pays(info.output, input.stride(), wide)
             && !matches!(fused, Some(Fusion::Gap));
-        let winograd = fewer.then(|| self.winograd(input.stride, wide));
+        let winograd = fewer.then(|| self.winograd(input.stride(), wide));
         let back = wanted.then(|| {
             let start = self.packed.take(size);
-            let turned = fewer && layout == BackLayout::Turned && pays(info.input, input.stride, wide);
-            BackWeights { start, layout, winograd: turned.then(|| self.winograd(wide, input.stride)) }
+            let turned = fewer && layout == BackLayout::Turned && pays(info.input, input.stride(), wide);
+            BackWeights { start, layout, winograd: turned.then(|| self.winograd(wide, input.stride())) }
         });
         let renorm = rewrites.renorm.then(|| self.norm_before(x)).flatten().filter(|_| norm.is_none());
         let keep = norm.is_none() && renorm.is_none();
@@ -317,7 +318,8 @@ impl Builder {
                     self.flow_border(x, pad);
                     self.columns = self.columns.max(info.output.w * columns);
                 } else if wanted {
-                    self.tensors[y].flow.border = window.h - 1 - pad;
+                    let t = &mut self.tensors[y];
+                    t.flow = t.flow.with_border(window.h - 1 - pad);
                 }
                 self.ops.push(Op { x, y, kind: OpKind::Conv(conv) });
                 1
@@ -326,7 +328,7 @@ impl Builder {
                 // Gradients are added to windows that reach into the border.
                 self.flow_border(x, pad);
                 self.columns = self.columns.max(columns);
-                let sums = self.tensor(Shape { h: 1, w: 1, c: taps * input.stride }, false);
+                let sums = self.tensor(Shape { h: 1, w: 1, c: taps * input.stride() }, false);
                 self.tensors[sums].kept = true;
                 let y = self.output(Shape { h: 1, w: 1, c: maps }, wide, true);
                 self.ops.push(Op { x, y, kind: OpKind::ConvGap { conv, sums } });
@@ -337,14 +339,14 @@ impl Builder {
                 let shape = next.map_or(info.output, |n| n.output);
                 let y = self.output(shape, wide, true);
                 let places = self.take_places(y);
-                let reached = (shape.w - 1) * pool.stride + pool.size;
+                let reached = (shape.w - 1) * pool.stride() + pool.size();
                 // As many pooled rows at a time as stay in the first cache; gaps between windows would be computed in vain.
-                let bytes = |n: usize| 4 * (pool.size + (n - 1) * pool.stride) * reached * wide;
-                let most = if pool.stride > pool.size { 1 } else { shape.h };
+                let bytes = |n: usize| 4 * (pool.size() + (n - 1) * pool.stride()) * reached * wide;
+                let most = if pool.stride() > pool.size() { 1 } else { shape.h };
                 let rows = (1..=most).rev().find(|&n| bytes(n) <= STRIP_BYTES).unwrap_or(1);
-                let height = pool.size + (rows - 1) * pool.stride;
+                let height = pool.size() + (rows - 1) * pool.stride();
                 let mut strip = tensor(Shape { h: height, w: reached, c: maps }, 0, false);
-                strip.plane.stride = wide;
+                strip.plane = strip.plane.with_stride(wide);
                 if backward == PoolBackward::Sparse {
                     self.flow_border(x, pad);
                     self.entries = self.entries.max(shape.h * shape.w * maps);
@@ -368,7 +370,7 @@ impl Builder {
     fn foldable(&mut self, x: usize) -> Option<usize> {
         let at = self.ops.iter().position(|op| op.y == x)?;
         let before = &self.tensors[self.ops[at].x];
-        let narrow = !before.plane.in_lanes() && before.plane.c <= 4;
+        let narrow = !before.plane.in_lanes() && before.plane.c() <= 4;
         let fits = narrow && !before.needs_gradient;
         match &mut self.ops[at].kind {
             OpKind::Norm(norm) if fits => {
@@ -388,36 +390,33 @@ impl Builder {
     }
 
     fn border(&mut self, t: usize, pad: usize) {
-        let border = &mut self.tensors[t].plane.border;
-        *border = (*border).max(pad);
+        let plane = &mut self.tensors[t].plane;
+        *plane = plane.with_border(plane.border().max(pad));
     }
 
     /// Gives a gradient its tensor's own border, so that both have the same offsets.
     fn flow_border(&mut self, t: usize, pad: usize) {
         let t = &mut self.tensors[t];
-        let border = t.plane.border.max(t.flow.border).max(pad);
-        (t.plane.border, t.flow.border) = (border, border);
+        let border = t.plane.border().max(t.flow.border()).max(pad);
+        (t.plane, t.flow) = (t.plane.with_border(border), t.flow.with_border(border));
         t.same_offsets = true;
     }
 
     fn finish(mut self, input: Shape, embedding: usize) -> Plan {
         let (mut tape, mut scratch, mut flow) =
             (Allocator::default(), Allocator::default(), Allocator::default());
-        let settle = |p: Plane| {
-            let pitch = (p.w + 2 * p.border) * p.stride;
-            Plane { pitch, offset: p.border * (pitch + p.stride), ..p }
-        };
         // What is asked of a tensor under another name is asked of the tensor.
         for i in 0..self.tensors.len() {
             if let Some(root) = self.tensors[i].alias {
-                let (kept, border) = (self.tensors[i].kept, self.tensors[i].plane.border);
+                let (kept, border) = (self.tensors[i].kept, self.tensors[i].plane.border());
                 self.tensors[root].kept |= kept;
                 self.border(root, border);
             }
         }
         for i in 0..self.tensors.len() {
             if let Some(root) = self.tensors[i].alias {
-                self.tensors[i].plane.border = self.tensors[root].plane.border;
+                let border = self.tensors[root].plane.border();
+                self.tensors[i].plane = self.tensors[i].plane.with_border(border);
             }
         }
         for i in 0..self.tensors.len() {
@@ -426,25 +425,22 @@ impl Builder {
                 (root.plane, root.kept, root.start)
             });
             let t = &mut self.tensors[i];
-            t.flow.stride = t.plane.stride;
+            t.flow = t.flow.with_stride(t.plane.stride());
             // A gradient that is added to windows has the offsets of its tensor, whose border may have grown.
             if t.same_offsets {
-                t.flow.border = t.plane.border;
+                t.flow = t.flow.with_border(t.plane.border());
             }
-            t.flow = settle(t.flow);
             t.flow_start = flow.take(t.flow.buffer_len());
             if let Some(place) = place {
                 (t.plane, t.kept, t.start) = place;
                 continue;
             }
-            t.plane = settle(t.plane);
             let memory = if t.kept { &mut tape } else { &mut scratch };
             t.start = memory.take(t.plane.buffer_len());
         }
         // Behind all tensors, so that an operation's input, output and own memory are always three ranges in order.
         for op in &mut self.ops {
             let mut own = |t: &mut Tensor| {
-                t.plane = settle(t.plane);
                 t.start = scratch.take(t.plane.buffer_len());
             };
             // Parts first: they are read while a strip is written.
@@ -500,7 +496,7 @@ fn fusion(
 ) -> Option<Fusion> {
     match next.layer {
         Layer::MaxPool { size, stride } if rewrites.conv_pool => {
-            let window = PoolWindow { size, stride };
+            let window = PoolWindow::new(size, stride);
             let (all, winners) = (conv.output.h * conv.output.w, next.output.h * next.output.w);
             // A winner costs about twice as much as a pixel of the dense gradient.
             let sparse = input.in_lanes() && SparseConv::supports(sliding.h) && 2 * winners <= all;

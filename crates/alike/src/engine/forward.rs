@@ -93,20 +93,20 @@ impl Plan {
                 }
                 OpKind::Gap => {
                     let (x, y) = memory.pair(tx, ty);
-                    tier.average(x, xp, &mut y[yp.offset..]);
+                    tier.average(x, xp, &mut y[yp.offset()..]);
                 }
                 OpKind::L2 => {
                     let (x, y) = memory.pair(tx, ty);
-                    let x = &x[xp.offset..][..xp.c];
+                    let x = &x[xp.offset()..][..xp.c()];
                     let norm = length(x).max(L2_EPS);
-                    for (out, v) in y[yp.offset..].iter_mut().zip(x) {
+                    for (out, v) in y[yp.offset()..].iter_mut().zip(x) {
                         *out = v / norm;
                     }
                 }
             }
         }
         let last = &self.tensors[self.tensors.len() - 1];
-        embedding.copy_from_slice(&memory.read(last)[last.plane.offset..][..embedding.len()]);
+        embedding.copy_from_slice(&memory.read(last)[last.plane.offset()..][..embedding.len()]);
     }
 }
 
@@ -125,7 +125,7 @@ impl Conv {
         let (weight, bias) = (&packed[self.weight.packed_range()], &packed[self.bias.packed_range()]);
         match &self.winograd {
             Some(at) => {
-                let tiles = &mut tiles[..winograd_scratch_len(windows.inner_stride, out.run_len)];
+                let tiles = &mut tiles[..winograd_scratch_len(windows.inner_stride(), out.run_len())];
                 tier.winograd(x, windows, &packed[at.clone()], bias, y, out, tiles);
             }
             None => tier.matmul(x, windows, weight, bias, y, out),
@@ -135,12 +135,7 @@ impl Conv {
 
 /// Rows `first..first + n` of a pooled convolution that windows reach, as far to the right as they do.
 pub(super) fn reached(windows: Windows, strip: Plane, first: usize, n: usize) -> Windows {
-    Windows { offset: windows.offset + first * windows.outer_stride, outer: n, inner: strip.w, ..windows }
-}
-
-/// Rows `first..first + n` of a plane, as a plane.
-pub(super) fn rows_of(plane: Plane, first: usize, n: usize) -> Plane {
-    Plane { offset: plane.at(first, 0), h: n, ..plane }
+    windows.blocks(first, n).narrowed(strip.w())
 }
 
 /// A strip's part of a pooled convolution.
@@ -158,8 +153,8 @@ pub(super) struct Strip {
 
 /// The strips of `rows` pooled rows.
 pub(super) fn strips(strip: Plane, window: PoolWindow, rows: usize) -> impl Iterator<Item = Strip> {
-    let step = (strip.h - window.size) / window.stride + 1;
-    let shared = window.size.saturating_sub(window.stride);
+    let step = (strip.h() - window.size()) / window.stride() + 1;
+    let shared = window.size().saturating_sub(window.stride());
     (0..rows).step_by(step).map(move |row| {
         let n = step.min(rows - row);
         Strip {
@@ -167,7 +162,7 @@ pub(super) fn strips(strip: Plane, window: PoolWindow, rows: usize) -> impl Iter
             n,
             kept: if row == 0 { 0 } else { shared },
             keeps: if row + n == rows { 0 } else { shared },
-            rows: window.size + (n - 1) * window.stride,
+            rows: window.size() + (n - 1) * window.stride(),
         }
     })
 }
@@ -175,7 +170,7 @@ pub(super) fn strips(strip: Plane, window: PoolWindow, rows: usize) -> impl Iter
 /// What the strip before had at its end comes to the top. All strips but the last are full.
 pub(super) fn carry(own: &mut [f32], strip: Plane, kept: usize) {
     if kept > 0 {
-        own.copy_within(strip.at(strip.h - kept, 0)..strip.at(strip.h, 0), strip.at(0, 0));
+        own.copy_within(strip.at(strip.h() - kept, 0)..strip.at(strip.h(), 0), strip.at(0, 0));
     }
 }
 
@@ -193,31 +188,31 @@ fn conv_pool(
     mut places: Option<&mut [u8]>,
 ) {
     let windows = xp.windows(conv.window);
-    let per_row = yp.w * yp.stride;
-    for s in strips(strip, window, yp.h) {
+    let per_row = yp.w() * yp.stride();
+    for s in strips(strip, window, yp.h()) {
         carry(own, strip, s.kept);
-        let new = reached(windows, strip, s.row * window.stride + s.kept, s.rows - s.kept);
-        conv.run(tier, packed, x, new, own, rows_of(strip, s.kept, s.rows - s.kept).as_rows(), tiles);
+        let new = reached(windows, strip, s.row * window.stride() + s.kept, s.rows - s.kept);
+        conv.run(tier, packed, x, new, own, strip.rows(s.kept, s.rows - s.kept).as_rows(), tiles);
         let places = places.as_deref_mut().map(|p| &mut p[s.row * per_row..][..s.n * per_row]);
-        tier.max_pool(own, rows_of(strip, 0, s.rows), window, y, rows_of(yp, s.row, s.n), places);
+        tier.max_pool(own, strip.rows(0, s.rows), window, y, yp.rows(s.row, s.n), places);
     }
 }
 
 /// Bytes become numbers from 0 to 1; floats stay as they are.
 fn read_image(image: &[u8], p: Plane, buffer: &mut [f32]) {
-    if image.len() != p.h * p.w * p.c {
-        for (i, pixel) in image.chunks_exact(4 * p.c).enumerate() {
-            to_floats(pixel, &mut buffer[p.at(i / p.w, i % p.w)..][..p.c]);
+    if image.len() != p.h() * p.w() * p.c() {
+        for (i, pixel) in image.chunks_exact(4 * p.c()).enumerate() {
+            to_floats(pixel, &mut buffer[p.at(i / p.w(), i % p.w())..][..p.c()]);
         }
         return;
     }
-    for (y, row) in image.chunks_exact(p.w * p.c).enumerate() {
-        if p.stride == p.c {
+    for (y, row) in image.chunks_exact(p.w() * p.c()).enumerate() {
+        if p.stride() == p.c() {
             for (to, from) in buffer[p.at(y, 0)..].iter_mut().zip(row) {
                 *to = f32::from(*from) * (1.0 / 255.0);
             }
         } else {
-            for (x, pixel) in row.chunks_exact(p.c).enumerate() {
+            for (x, pixel) in row.chunks_exact(p.c()).enumerate() {
                 for (to, from) in buffer[p.at(y, x)..].iter_mut().zip(pixel) {
                     *to = f32::from(*from) * (1.0 / 255.0);
                 }
@@ -228,16 +223,16 @@ fn read_image(image: &[u8], p: Plane, buffer: &mut [f32]) {
 
 /// Every channel of every pixel, from one plane to another that may be laid out otherwise.
 fn each(from: &[f32], fp: Plane, to: &mut [f32], tp: Plane, f: impl Fn(&mut f32, f32)) {
-    for r in 0..fp.h {
-        if fp.stride == tp.stride {
-            let row = &from[fp.at(r, 0)..][..fp.w * fp.stride];
+    for r in 0..fp.h() {
+        if fp.stride() == tp.stride() {
+            let row = &from[fp.at(r, 0)..][..fp.w() * fp.stride()];
             for (to, from) in to[tp.at(r, 0)..].iter_mut().zip(row) {
                 f(to, *from);
             }
             continue;
         }
-        for p in 0..fp.w {
-            for (to, from) in to[tp.at(r, p)..].iter_mut().zip(&from[fp.at(r, p)..][..fp.c]) {
+        for p in 0..fp.w() {
+            for (to, from) in to[tp.at(r, p)..].iter_mut().zip(&from[fp.at(r, p)..][..fp.c()]) {
                 f(to, *from);
             }
         }
@@ -253,8 +248,8 @@ pub(super) fn add(from: &[f32], fp: Plane, to: &mut [f32], tp: Plane) {
 }
 
 fn rows(xp: Plane, x: &[f32], yp: Plane, y: &mut [f32], f: impl Fn(f32, &mut f32)) {
-    for r in 0..xp.h {
-        let from = &x[xp.at(r, 0)..][..xp.w * xp.stride];
+    for r in 0..xp.h() {
+        let from = &x[xp.at(r, 0)..][..xp.w() * xp.stride()];
         for (v, out) in from.iter().zip(&mut y[yp.at(r, 0)..]) {
             f(*v, out);
         }

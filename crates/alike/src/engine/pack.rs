@@ -16,7 +16,7 @@ struct Sizes {
 impl Sizes {
     fn of(plan: &Plan, op: &super::plan::Op, conv: &Conv) -> Sizes {
         let (x, y) = (plan.tensors[op.x].plane, plan.tensors[op.y].plane);
-        Sizes { taps: conv.window.taps(), c: x.c, stride: x.stride, maps: y.c, wide: y.stride }
+        Sizes { taps: conv.window.taps(), c: x.c(), stride: x.stride(), maps: y.c(), wide: y.stride() }
     }
 
     /// Calls `f(tap, channel, map, index in PyTorch's maps x channels x kernel x kernel)`.

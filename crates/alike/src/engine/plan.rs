@@ -228,7 +228,7 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for op in &self.ops {
             let (x, y) = (self.tensors[op.x].plane, self.tensors[op.y].plane);
-            let shapes = format!("{}x{}x{} -> {}x{}x{}", x.h, x.w, x.c, y.h, y.w, y.c);
+            let shapes = format!("{}x{}x{} -> {}x{}x{}", x.h(), x.w(), x.c(), y.h(), y.w(), y.c());
             let (what, how) = match &op.kind {
                 OpKind::Norm(n) => (
                     if n.relu { "norm + relu" } else { "norm" },

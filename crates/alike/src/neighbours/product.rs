@@ -322,7 +322,7 @@ impl Packed {
             let columns = &self.panels[panel * PANEL * d..][..PANEL * d];
             let bias = &self.bias[panel * PANEL..][..PANEL];
             let Some(run) = self.run.filter(|_| !whole) else {
-                let out = Windows { offset: panel * PANEL, ..Windows::matrix(m, PANEL, width) };
+                let out = Windows::matrix(m, PANEL, width).shifted(panel * PANEL);
                 let first = if whole { &none } else { bias };
                 tier.matmul(queries, Windows::matrix(m, d, d), columns, first, &mut products, out);
                 if whole {
@@ -337,7 +337,7 @@ impl Packed {
             sums.fill(0.0);
             for from in (0..d).step_by(run) {
                 let to = d.min(from + run);
-                let rows = Windows { offset: from, ..Windows::matrix(m, to - from, d) };
+                let rows = Windows::matrix(m, to - from, d).shifted(from);
                 let columns = &columns[from * PANEL..to * PANEL];
                 tier.matmul(queries, rows, columns, &none, &mut part, Windows::matrix(m, PANEL, PANEL));
                 tier.add_scaled(&part, 1.0, &mut sums);

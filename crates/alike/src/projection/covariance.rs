@@ -55,7 +55,7 @@ pub(crate) fn covariance(tier: Tier, vectors: Vectors<'_>, mean: &[f64]) -> DMat
                 // Symmetric: of each strip of rows, only the columns from the diagonal on.
                 for strip in (0..d).step_by(STRIP) {
                     let strip_rows = STRIP.min(d - strip);
-                    let a = Windows { offset: strip, run_len: strip_rows, ..all };
+                    let a = all.part(strip, strip_rows);
                     let from = strip / 16 * 16;
                     let into = &mut sum[strip * wide..(strip + strip_rows) * wide];
                     tier.transposed_columns_add(&rows, a, &rows, all, from..wide, into);
