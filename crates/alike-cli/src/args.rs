@@ -10,6 +10,7 @@ use alike::data::{Augment, OnError, PreparationWish, Request, SplitBy};
 use alike::distance::Distance;
 use alike::engine::Rewrites;
 use alike::images::Shape;
+use alike::limits::Limits;
 use alike::train::{OptimizerKind, Sampler, Schedule, Start};
 use clap::{Args, Parser, Subcommand};
 use std::num::NonZeroUsize;
@@ -75,6 +76,11 @@ pub(crate) struct Global {
     /// Keep prepared images in memory, for this run alone
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) no_cache: bool,
+    /// What files may ask for, as in pixels=1000M,memory=4G: pixels of a picture (256M), memory of decoding over all threads (1G), a
+    /// member of an archive (256M), an unpacked archive (16G), a model (4G), a text (64M), an array (1G), images of an archive, array or
+    /// table (2M)
+    #[arg(long, global = true, value_name = "NAME=SIZE,...", value_parser = clap::value_parser!(Limits), help_heading = "Global options")]
+    pub(crate) limit: Option<Limits>,
     /// A mirror to download data sets from before the public ones
     #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
     pub(crate) mirror: Option<String>,

@@ -4,6 +4,7 @@
 //! arguments that stand after the user's own, for every flag that the user did not give.
 
 use crate::args::Cli;
+use alike::files;
 use alike::suggest::did_you_mean;
 use anyhow::{Context, bail};
 use clap::parser::ValueSource;
@@ -24,7 +25,7 @@ pub(crate) fn arguments(argv: Vec<OsString>) -> anyhow::Result<Vec<OsString>> {
     else {
         return Ok(argv);
     };
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = files::read_text(path)?;
     let table: Table = text.parse().with_context(|| format!("{} is not TOML", path.display()))?;
     let mut command = Cli::command();
     command.build();

@@ -1,7 +1,8 @@
 //! Writing files so that a reader sees the whole of the old or the whole of the new, whatever happens between.
 
-use std::fs::{File, TryLockError};
-use std::io::{self, BufWriter, Write};
+use crate::limits::Limit;
+use std::fs::{File, FileType, TryLockError};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -43,14 +44,68 @@ impl FileError {
     }
 }
 
-/// Reads a whole file.
-pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
-    std::fs::read(path).map_err(FileError::reading(path))
+/// What is no file of bytes, in a word; nothing for files and for folders, which a system refuses by itself. Reading from a pipe
+/// waits for somebody to write, and reading from a device may never end.
+pub fn strange(kind: FileType) -> Option<&'static str> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if kind.is_fifo() {
+            return Some("a pipe");
+        } else if kind.is_socket() {
+            return Some("a socket");
+        } else if kind.is_char_device() || kind.is_block_device() {
+            return Some("a device");
+        }
+    }
+    let _ = kind;
+    None
+}
+
+/// Opens a file for reading, and tells its length.
+pub fn open_sized(path: &Path) -> io::Result<(File, u64)> {
+    // Before it is opened: opening a pipe waits already.
+    let facts = std::fs::metadata(path)?;
+    match strange(facts.file_type()) {
+        Some(kind) => Err(io::Error::other(format!("it is {kind}, not a file"))),
+        None => Ok((File::open(path)?, facts.len())),
+    }
+}
+
+/// Opens a file for reading.
+pub fn open(path: &Path) -> Result<File, FileError> {
+    open_sized(path).map(|(file, _)| file).map_err(FileError::reading(path))
+}
+
+/// Reads a whole file, if it is not larger than the limit.
+pub fn read(path: &Path, limit: Limit) -> Result<Vec<u8>, FileError> {
+    let attempt = || -> io::Result<Vec<u8>> {
+        let (file, len) = open_sized(path)?;
+        limit.check(len, || "it is too large".into())?;
+        let mut bytes = Vec::with_capacity(len as usize + 1);
+        // What the system makes up as it is read has no length, and a file may grow.
+        file.take(limit.most().saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > limit.most() {
+            return Err(limit.exceeded("it is too large").into());
+        }
+        Ok(bytes)
+    };
+    attempt().map_err(FileError::reading(path))
 }
 
 /// Reads a whole text file.
 pub fn read_text(path: &Path) -> Result<String, FileError> {
-    std::fs::read_to_string(path).map_err(FileError::reading(path))
+    text(path, Limit::Text)
+}
+
+/// Reads a text file that has a line for every image or step.
+pub fn read_lines(path: &Path) -> Result<String, FileError> {
+    text(path, Limit::Array)
+}
+
+fn text(path: &Path, limit: Limit) -> Result<String, FileError> {
+    let wrong = || io::Error::new(io::ErrorKind::InvalidData, "it is no text: it is not valid UTF-8");
+    String::from_utf8(read(path, limit)?).map_err(|_| FileError::reading(path)(wrong()))
 }
 
 /// Reads as many bytes as `into` holds, from position `at` on; other readers of the file are not disturbed.
@@ -264,7 +319,7 @@ mod tests {
             Err(io::Error::other("no space"))
         });
         assert!(error.unwrap_err().to_string().contains("b.txt: no space"));
-        assert_eq!(read(&path).unwrap(), b"old");
+        assert_eq!(read(&path, Limit::Text).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }
 
@@ -273,7 +328,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for name in ["n".repeat(251) + ".png", "é".repeat(125) + ".csv"] {
             write(&folder.path().join(&name), b"1").unwrap();
-            assert_eq!(read(&folder.path().join(&name)).unwrap(), b"1", "{name}");
+            assert_eq!(read(&folder.path().join(&name), Limit::Text).unwrap(), b"1", "{name}");
         }
     }
 
@@ -308,7 +363,7 @@ mod tests {
         sweep(folder.path());
         assert!(!dead.exists() && other.exists(), "another program's files are its own");
         batch.commit().unwrap();
-        assert_eq!(read(&folder.path().join("b")).unwrap(), b"1");
+        assert_eq!(read(&folder.path().join("b"), Limit::Text).unwrap(), b"1");
     }
 
     #[cfg(unix)]
@@ -337,6 +392,28 @@ mod tests {
         let mut batch = Batch::default();
         fill(&mut batch, false).unwrap();
         batch.commit().unwrap();
-        assert_eq!((read(&first).unwrap(), read(&second).unwrap()), (b"1".to_vec(), b"2".to_vec()));
+        let written = [first, second].map(|path| read(&path, Limit::Text).unwrap());
+        assert_eq!(written, [b"1", b"2"]);
+    }
+
+    /// Each would wait, or go on, forever.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_no_file_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (fifo, link) = (folder.path().join("a.txt"), folder.path().join("b.txt"));
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        std::os::unix::fs::symlink("/dev/zero", &link).unwrap();
+        for (path, why) in [(&fifo, "it is a pipe"), (&link, "it is a device")] {
+            let error = read_text(path).unwrap_err().to_string();
+            assert!(error.contains(why) && error.contains(path.to_str().unwrap()), "{error}");
+        }
+        // A sparse file takes no room on disk, but would take as much memory as it says.
+        let sparse = folder.path().join("c.txt");
+        File::create(&sparse).unwrap().set_len(1 << 40).unwrap();
+        let error = read_text(&sparse).unwrap_err().to_string();
+        assert!(error.contains("too large, 1024G") && error.contains("--limit text=1024G"), "{error}");
+        // What the system makes up has a length of none.
+        assert!(read_text(Path::new("/proc/self/status")).unwrap().contains("Name:"));
     }
 }

@@ -8,14 +8,16 @@
 //!
 //! The fingerprint ([`crate::model::Checkpoint::fingerprint`], or several of them) tells whose embeddings they are: those of different models cannot be compared.
 
-use crate::data::{Dataset, NO_CLASS, Split};
+use crate::data::{Dataset, NO_CLASS, Split, check_header};
 use crate::files::{self, Batch, FileError};
 use crate::identity::{self, Identities};
 use crate::images::Features;
+use crate::limits::Limit;
 use crate::own::OwnTable;
 use npyz::WriterBuilder;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 /// Embedded images with their names, and their classes where they have any.
@@ -234,14 +236,22 @@ impl Gallery {
             return Err(wrong(npy, why.to_owned()));
         }
         let damaged = |e: std::io::Error| wrong(npy, format!("it is damaged ({e})"));
-        let bytes = files::read(npy)?;
-        let array = npyz::NpyFile::new(&bytes[..]).map_err(damaged)?;
+        let bytes = files::read(npy, Limit::Array)?;
+        check_header(&bytes).map_err(|why| wrong(npy, format!("it {why}")))?;
+        // The parser multiplies what a damaged header says.
+        let array = catch_unwind(AssertUnwindSafe(|| npyz::NpyFile::new(&bytes[..])))
+            .unwrap_or_else(|_| Err(std::io::Error::other("an impossible header")))
+            .map_err(damaged)?;
         let expected = [of.n as u64, of.d as u64];
         if array.shape() != expected || of.d != d {
             return Err(wrong(
                 npy,
                 format!("it has shape {:?}, not {expected:?} as {} says", array.shape(), facts.display()),
             ));
+        }
+        let claimed = of.n.checked_mul(of.d).and_then(|n| n.checked_mul(4));
+        if claimed.is_none_or(|n| n > bytes.len()) {
+            return Err(damaged(std::io::ErrorKind::UnexpectedEof.into()));
         }
         if array.order() != npyz::Order::C {
             return Err(wrong(
@@ -253,7 +263,7 @@ impl Gallery {
         if data.iter().any(|v| !v.is_finite()) {
             return Err(wrong(npy, "it holds values that are no finite numbers".into()));
         }
-        let text = files::read(&table)?;
+        let text = files::read(&table, Limit::Array)?;
         let (mut names, mut labels, mut classes) = (Vec::new(), Vec::new(), Vec::<String>::new());
         let mut places = Vec::new();
         let mut number: HashMap<String, u32> = HashMap::new();

@@ -109,7 +109,8 @@ impl Images {
     /// If `data` is not a whole number of vectors.
     pub fn from_features(d: usize, data: &[f32]) -> Images {
         assert!(d > 0 && data.len().is_multiple_of(d), "images: {} floats of {d}", data.len());
-        let bytes = data.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let mut bytes = Vec::with_capacity(4 * data.len());
+        data.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
         let shape = Shape { h: 1, w: 1, c: d };
         Images { shape, store: Store::Floats(Arc::new(bytes)), rows: None, n: data.len() / d }
     }

@@ -4,8 +4,8 @@
 //!
 //! Data flow one way, and the modules stand in that order; each uses only those before it:
 //!
-//! 1. [`images`], [`identity`], [`sample`], [`distance`], [`rng`], [`files`], [`suggest`], [`text`], [`names`], [`own`]: the shared
-//!    vocabulary.
+//! 1. [`images`], [`identity`], [`sample`], [`distance`], [`rng`], [`files`], [`limits`], [`suggest`], [`text`], [`names`], [`own`]: the
+//!    shared vocabulary.
 //! 2. [`data`]: where images come from.
 //! 3. [`model`]: what a network is, and the files that hold one.
 //! 4. [`engine`]: runs a network forward and backward.
@@ -30,6 +30,7 @@ pub mod distance;
 pub mod files;
 pub mod identity;
 pub mod images;
+pub mod limits;
 pub mod names;
 pub mod own;
 pub mod rng;

@@ -3,12 +3,14 @@
 use crate::args::{Global, ModelArgs, ModelVerb, NetworkArgs};
 use crate::printer::line;
 use alike::engine::{Plan, Rewrites};
+use alike::files;
 use alike::images::Shape;
 use alike::model::{NETWORKS, Network, SEED_SPEC, Spec, named_network};
 use alike::suggest::did_you_mean;
 use alike::train::Run;
 use anyhow::Context;
 use serde_json::json;
+use std::path::Path;
 
 pub(crate) fn run(args: &ModelArgs, global: &Global) -> anyhow::Result<()> {
     let ModelVerb::Show { run, network, input, plan, rewrites } = &args.verb;
@@ -27,7 +29,7 @@ pub(crate) fn run(args: &ModelArgs, global: &Global) -> anyhow::Result<()> {
 pub(crate) fn spec(args: &NetworkArgs, default: &str, shape: Shape) -> anyhow::Result<Spec> {
     let text = match &args.network {
         Some(text) => match text.strip_prefix('@') {
-            Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?,
+            Some(path) => files::read_text(Path::new(path))?,
             None => named_network(text.trim(), shape).unwrap_or_else(|| text.clone()),
         },
         None => default.to_owned(),

@@ -7,6 +7,7 @@ mod demo;
 mod download;
 mod galleries;
 mod groups;
+mod hostile;
 mod layouts;
 mod licences;
 mod order;

@@ -67,8 +67,8 @@ impl Source {
             return None;
         }
         let mut reader = self.listing.reader();
-        let lossless = !LOSSY.contains(&header(reader.bytes(entry).ok()?).ok()?.format);
-        reader.picture(entry, Decoding::default()).ok().map(|p| (p, lossless))
+        let lossless = !LOSSY.contains(&header(&reader.bytes(entry).ok()?).ok()?.format);
+        reader.picture(entry, Decoding::default()).ok().map(|p| (p.into_picture(), lossless))
     }
 
     /// Whether two images are one picture ([`same_picture`]); nothing where they are no pictures in files.

@@ -65,6 +65,8 @@ const ENDING: &str = "images";
 pub(super) const SMALL: usize = 256 << 20;
 /// Bytes of prepared images that are in memory on their way to disk, about.
 const CHUNK: usize = 16 << 20;
+/// As many as keep some threads busy, unless that is more.
+const MOST_CHUNK: usize = 128 << 20;
 
 /// The folder of prepared images.
 pub fn image_cache(places: &Places) -> PathBuf {
@@ -151,7 +153,8 @@ pub fn prepare_chunks<E>(
     mut done: impl FnMut(&mut Vec<u8>) -> Result<(), E>,
 ) -> Result<Vec<Failure>, E> {
     let len = preparation.shape.len();
-    let per = (CHUNK / len).clamp(32, 4096);
+    // A chunk of large images is of few: a file of a model may say that they are a gigabyte each.
+    let per = (CHUNK / len).clamp((MOST_CHUNK / len).clamp(1, 32), 4096);
     let mut buffer = Vec::new();
     let mut failures = Vec::new();
     progress.begin("preparing images", Some(listing.entries.len() as u64), Unit::Images);

@@ -71,7 +71,7 @@ pub(super) fn fetch(url: &str, path: &Path, sum: Sum, progress: &mut dyn Progres
     written.map_err(|e| http(e.why.to_string()))?;
     if let Sum::Content(expected) = sum {
         let mut content = Md5Writer::default();
-        let file = std::fs::File::open(path).map_err(files::FileError::reading(path))?;
+        let file = files::open(path)?;
         let unpacked =
             io::copy(&mut MultiGzDecoder::new(io::BufReader::new(file)).take(MOST_BYTES), &mut content);
         let got = content.hex();

@@ -4,10 +4,10 @@
 //! data (LeCun, Cortes and Burges, "The MNIST database", section "File formats").
 
 use super::{DataError, Dataset, Split};
-use crate::files::FileError;
+use crate::files::{self, FileError};
 use crate::images::{Images, Shape};
+use crate::limits::{Limit, LimitError};
 use flate2::read::MultiGzDecoder;
-use std::fs::File;
 use std::io::{BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
@@ -20,14 +20,11 @@ pub struct Idx {
     pub data: Vec<u8>,
 }
 
-/// No image set is larger; a header that claims more is wrong.
-const MOST_BYTES: u64 = 1 << 40;
-
 /// Reads a file. The header is believed only as far as the file bears it out: nothing is allocated by its word.
 pub fn read(path: &Path) -> Result<Idx, DataError> {
     let wrong = |why: String| DataError::Idx { path: path.to_owned(), why };
-    let mut file = File::open(path).map_err(FileError::reading(path))?;
-    let length = file.metadata().map_err(FileError::reading(path))?.len();
+    let limited = |error: LimitError| DataError::Limit { path: path.to_owned(), error };
+    let (mut file, length) = files::open_sized(path).map_err(FileError::reading(path))?;
     let mut magic = [0; 2];
     let gzip = length >= 2 && {
         file.read_exact(&mut magic).map_err(FileError::reading(path))?;
@@ -63,12 +60,13 @@ pub fn read(path: &Path) -> Result<Idx, DataError> {
         let mut dim = [0; 4];
         reader.read_exact(&mut dim).map_err(broken)?;
         let dim = u64::from(u32::from_be_bytes(dim));
-        expected = expected
-            .checked_mul(dim)
-            .filter(|n| *n <= MOST_BYTES)
-            .ok_or_else(|| wrong("its header claims more than a terabyte; it is damaged".into()))?;
+        expected = expected.saturating_mul(dim);
         dims.push(dim as usize);
     }
+    Limit::Array.check(expected, || "its header claims many bytes".into()).map_err(limited)?;
+    // Rows of nothing are none.
+    let rows = dims.first().map_or(0, |n| *n as u64);
+    Limit::Images.check(rows, || "its header claims many rows".into()).map_err(limited)?;
     let header = 4 + 4 * dims.len() as u64;
     if !gzip && length != header + expected {
         return Err(wrong(format!(
@@ -213,10 +211,10 @@ mod tests {
         check_refused(b"%PDF-1.4 and so on", "does not begin");
         check_refused(&[0, 0, 13, 1, 0, 0, 0, 1, 0], "type 0x0d");
         let huge = [&[0, 0, 8, 4][..], &[255; 16]].concat();
-        check_refused(&huge, "terabyte");
-        check_refused(&gzip(&huge), "terabyte");
-        // A lying header within the limit must not allocate either: 300 GB promised, nothing there.
-        let lying = [&[0, 0, 8, 3][..], &[0, 4, 0, 0], &[0, 0, 4, 0], &[0, 0, 4, 0]].concat();
+        check_refused(&huge, "--limit array=");
+        check_refused(&gzip(&huge), "--limit array=");
+        // A lying header within the limit must not allocate either: a gigabyte promised, nothing there.
+        let lying = [&[0, 0, 8, 3][..], &[0, 0, 4, 0], &[0, 0, 4, 0], &[0, 0, 4, 0]].concat();
         check_refused(&lying, "but 0 are there");
         check_refused(&gzip(&lying), "but 0 are there");
     }

@@ -2,12 +2,13 @@
 
 use super::listing::{Entry, LeftOut, Listing, Part};
 use super::load::{path_of, split};
-use super::picture::{Decoding, header};
+use super::picture::{Decoded, Decoding, header};
 use super::prepare::Resize;
 use super::source::set_aside_classless;
 use super::survey::Survey;
 use super::{DataError, Dataset, Failure, Places, Preparation, Progress, Request, Unit, list, same_picture};
 use crate::images::Shape;
+use crate::limits::COMPARING;
 use md5::{Digest, Md5};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -25,6 +26,8 @@ pub(super) const LOSSY: [&str; 2] = ["JPEG", "WebP"];
 const THUMB: usize = 16;
 /// Images of one quarter of a hash that each is compared with: sets of blank pages must end some day.
 const COMPARED: usize = 300;
+/// Bytes of pictures that all threads together compare pixel by pixel; a larger pair is alone.
+const MOST_COMPARED: u64 = 128 << 20;
 
 /// What `alike data stats` tells.
 #[derive(Clone, Debug, Serialize)]
@@ -76,6 +79,8 @@ struct Look {
     pixels: [u8; 16],
     hash: u64,
     thumb: Vec<u8>,
+    /// Bytes of its pixels.
+    bytes: u64,
 }
 
 /// Decodes every image of a source and counts.
@@ -168,16 +173,24 @@ fn look_at_all(listing: &Listing, progress: &mut dyn Progress) -> Vec<Result<Loo
     looks
 }
 
-fn look(listing: &Listing, reader: &mut super::listing::Reader<'_>, entry: &Entry) -> Result<Look, String> {
+fn look(listing: &Listing, reader: &mut super::reader::Reader<'_>, entry: &Entry) -> Result<Look, String> {
     let (format, bits) = match &listing.rows {
         Some(rows) if rows.are_floats() => {
             let d = rows.shape().c;
             let (format, size, channels) = ("features".into(), format!("{d} numbers"), "floats".into());
-            return Ok(Look { format, size, channels, pixels: [0; 16], hash: 0, thumb: Vec::new() });
+            return Ok(Look {
+                format,
+                size,
+                channels,
+                pixels: [0; 16],
+                hash: 0,
+                thumb: Vec::new(),
+                bytes: 0,
+            });
         }
         Some(_) => ("array", 8),
         None => {
-            let head = header(reader.bytes(entry)?).map_err(|e| e.to_string())?;
+            let head = header(&reader.bytes(entry)?).map_err(|e| e.to_string())?;
             (head.format, head.bits)
         }
     };
@@ -202,6 +215,7 @@ fn look(listing: &Listing, reader: &mut super::listing::Reader<'_>, entry: &Entr
         pixels: digest.finalize().into(),
         hash,
         thumb: small(THUMB, THUMB)?,
+        bytes: picture.pixels.len() as u64,
     })
 }
 
@@ -254,9 +268,12 @@ fn twice(listing: &Listing, looks: &[Result<Look, String>], all: &mut Inspection
                 let lossless = pair
                     .iter()
                     .all(|i| looks[*i].as_ref().is_ok_and(|l| !LOSSY.contains(&l.format.as_str())));
-                let [Ok(a), Ok(b)] = pair.map(|i| reader.picture(&entries[i], Decoding::default())) else {
-                    return None;
+                let bytes = pair.iter().filter_map(|i| looks[*i].as_ref().ok()).map(|l| l.bytes).sum();
+                let _held = COMPARING.take(bytes, MOST_COMPARED);
+                let mut picture = |i: usize| {
+                    reader.picture(&entries[i], Decoding::default()).map(Decoded::into_picture).ok()
                 };
+                let (a, b) = (picture(pair[0])?, picture(pair[1])?);
                 same_picture(&a, &b, lossless).then_some(pair)
             },
         )

@@ -1,8 +1,7 @@
 //! What a source holds, before anything is decoded: a line for every image.
 
 use super::foreign::Unread;
-use super::picture::{Decoding, Picture, decode};
-use crate::files::{self, FileError};
+use super::reader::{FileAt, Reader};
 use crate::identity::{self, Identities};
 use crate::images::Images;
 use crate::names::shown;
@@ -11,7 +10,6 @@ use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zip::ZipArchive;
@@ -146,6 +144,8 @@ pub enum Why {
     Drawn,
     /// It lies in the folder of a run.
     InRun,
+    /// It is a pipe, a socket or a device.
+    NotAFile,
 }
 
 /// Pictures of a source that are not among its images.
@@ -200,6 +200,12 @@ impl LeftOut {
             }
             Why::Drawn => "that Alike drew".to_owned(),
             Why::InRun => format!("that {lies} in the folder of a run"),
+            Why::NotAFile => {
+                format!(
+                    "that {is} {}",
+                    if one { "a pipe, socket or device" } else { "pipes, sockets or devices" }
+                )
+            }
         };
         let more = if self.names.len() > SAID { ", ..." } else { "" };
         let names = self.names.iter().take(SAID).map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -231,23 +237,12 @@ pub struct Listing {
     pub(super) rows: Option<Images>,
 }
 
-/// A file's bytes may be no more: nothing that is read whole is larger.
-const MOST_FILE: u64 = 1 << 30;
-
 /// How the reason begins where the system, not the file, is at fault.
 pub(super) const UNREADABLE: &str = "it cannot be read";
 
-/// Reads entries; a thread's own.
-pub(super) struct Reader<'a> {
-    listing: &'a Listing,
-    /// Copies of the zip archives that this thread has used.
-    zips: Vec<Option<ZipArchive<FileAt>>>,
-    scratch: Vec<u8>,
-}
-
 impl Listing {
     pub(super) fn reader(&self) -> Reader<'_> {
-        Reader { listing: self, zips: vec![None; self.archives.len()], scratch: Vec::new() }
+        Reader::new(self)
     }
 
     /// Counts a file that is not listed.
@@ -369,118 +364,5 @@ impl Listing {
     pub(super) fn archive_stamps(&self) -> Vec<String> {
         let all = self.archives.iter();
         all.map(|a| self.stamp(&Entry::new(String::new(), Place::File(a.path.clone())))).collect()
-    }
-}
-
-impl Reader<'_> {
-    /// The bytes of an entry's file.
-    pub(super) fn bytes(&mut self, entry: &Entry) -> Result<&[u8], String> {
-        let unreadable = |e: io::Error| match e.kind() {
-            // The latter where a table of an archive names what the archive does not hold.
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "it is not there".to_owned(),
-            _ => format!("{UNREADABLE}: {e}"),
-        };
-        let scratch = &mut self.scratch;
-        scratch.clear();
-        match &entry.place {
-            Place::File(path) => {
-                let mut file = File::open(path).map_err(unreadable)?;
-                // One read for the whole file, and one that finds its end.
-                let len = file.metadata().map_err(unreadable)?.len();
-                scratch.reserve(len.min(MOST_FILE) as usize + 1);
-                fill(&mut file, scratch).map_err(unreadable)?;
-            }
-            Place::Zip { archive, member } => {
-                let at = *archive as usize;
-                let Content::Zip(original) = &self.listing.archives[at].content else {
-                    return Err("its archive is no zip".into());
-                };
-                let zip = self.zips[at].get_or_insert_with(|| original.clone());
-                let mut file =
-                    zip.by_index(*member as usize).map_err(|e| format!("it cannot be unpacked: {e}"))?;
-                fill(&mut file, scratch).map_err(|e| format!("it cannot be unpacked: {e}"))?;
-            }
-            Place::Span { archive, start, len } => {
-                let Content::Plain(file) = &self.listing.archives[*archive as usize].content else {
-                    return Err("its archive is packed".into());
-                };
-                // A length beyond the file's end must not be believed.
-                let most = file.metadata().map_err(unreadable)?.len().saturating_sub(*start);
-                if *len > most.min(MOST_FILE) {
-                    return Err("its archive ends before it does".into());
-                }
-                scratch.resize(*len as usize, 0);
-                files::read_at(file, scratch, *start).map_err(unreadable)?;
-            }
-            Place::Row(_) => return Err("it is no file".into()),
-        }
-        Ok(scratch)
-    }
-
-    /// The picture of an entry: its part, turned as it says.
-    pub(super) fn picture(&mut self, entry: &Entry, how: Decoding) -> Result<Picture, String> {
-        let mut picture = match &entry.place {
-            Place::Row(row) => {
-                let Some(rows) = &self.listing.rows else { return Err("it is not there".into()) };
-                let pixels = rows.image(*row as usize, &mut self.scratch).to_vec();
-                Picture { shape: rows.shape(), pixels }
-            }
-            _ => {
-                // Where only a part counts, the scale of the whole says nothing.
-                let at_least = how.at_least.filter(|_| entry.area.is_none());
-                // What will be turned is as high as the turned one is wide.
-                let at_least = at_least.map(|[h, w]| if entry.quarters % 2 == 1 { [w, h] } else { [h, w] });
-                decode(self.bytes(entry)?, Decoding { at_least, ..how }).map_err(|e| e.to_string())?
-            }
-        };
-        if let Some(area) = entry.area {
-            picture = picture.part(area).map_err(|e| e.to_string())?;
-        }
-        Ok(picture.turned(entry.quarters))
-    }
-}
-
-fn fill(from: &mut dyn Read, into: &mut Vec<u8>) -> io::Result<()> {
-    from.take(MOST_FILE + 1).read_to_end(into)?;
-    if into.len() as u64 > MOST_FILE {
-        return Err(io::Error::other("it is larger than a gigabyte"));
-    }
-    Ok(())
-}
-
-/// A reader of a shared file with a position of its own.
-#[derive(Clone, Debug)]
-pub(super) struct FileAt {
-    file: Arc<File>,
-    len: u64,
-    at: u64,
-}
-
-impl FileAt {
-    pub(super) fn open(path: &Path) -> Result<FileAt, FileError> {
-        let file = File::open(path).map_err(FileError::reading(path))?;
-        let len = file.metadata().map_err(FileError::reading(path))?.len();
-        Ok(FileAt { file: Arc::new(file), len, at: 0 })
-    }
-}
-
-impl Read for FileAt {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let n = into.len().min(self.len.saturating_sub(self.at) as usize);
-        files::read_at(&self.file, &mut into[..n], self.at)?;
-        self.at += n as u64;
-        Ok(n)
-    }
-}
-
-impl Seek for FileAt {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let at = match to {
-            SeekFrom::Start(at) => i128::from(at),
-            SeekFrom::End(by) => i128::from(self.len) + i128::from(by),
-            SeekFrom::Current(by) => i128::from(self.at) + i128::from(by),
-        };
-        self.at = u64::try_from(at).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
-        Ok(self.at)
     }
 }

@@ -13,13 +13,16 @@ mod download;
 mod foreign;
 mod idx;
 mod inspect;
+mod jpeg;
 mod listing;
 mod load;
 mod named;
+mod need;
 mod one_shot;
 mod picture;
 mod prepare;
 mod progress;
+mod reader;
 mod source;
 mod splits;
 mod survey;
@@ -42,11 +45,13 @@ pub use one_shot::{OneShotRun, OneShotRuns, load_one_shot_runs};
 pub use picture::{Decoding, Header, Picture, PictureError, decode, header, is_picture};
 pub use prepare::{Preparation, PreparationWish, Resize};
 pub use progress::{Progress, Quiet, Unit};
+pub(crate) use source::check_header;
 pub use splits::{Apart, ClassError, Share, SplitBy, exclude, find_class, find_classes, hold_out};
 pub use survey::{Survey, drawn};
 pub use table::{FIRST, SAME, SECOND, Table, truth};
 
 use crate::files::FileError;
+use crate::limits::LimitError;
 use std::path::PathBuf;
 
 /// Data could not be had, or are not what they should be.
@@ -62,6 +67,14 @@ pub enum DataError {
         path: PathBuf,
         /// What is wrong with it, and what to do.
         why: String,
+    },
+    /// A file asks for more than it may have.
+    #[error("{}: {error}", path.display())]
+    Limit {
+        /// The file.
+        path: PathBuf,
+        /// What it asks for, and which flag allows it.
+        error: LimitError,
     },
     /// Images and labels do not fit together.
     #[error("{} and {} do not belong together: {why}", images.display(), labels.display())]

@@ -210,7 +210,7 @@ impl NamedSet {
 
 /// The MD5 of a file's content, unpacked where its name ends in `.gz`.
 fn content_md5(path: &Path) -> Result<String, DataError> {
-    let file = std::fs::File::open(path).map_err(FileError::reading(path))?;
+    let file = crate::files::open(path)?;
     let mut hash = Md5Writer::default();
     let copied = if path.extension().is_some_and(|e| e == "gz") {
         std::io::copy(&mut flate2::read::MultiGzDecoder::new(std::io::BufReader::new(file)), &mut hash)

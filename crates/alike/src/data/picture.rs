@@ -1,18 +1,18 @@
 //! One picture: from the bytes of a file to pixels.
 //!
-//! Whatever the file says of itself, decoding takes bounded memory, and a file that does not hold a whole picture is
-//! refused with its reason.
+//! Whatever the file says of itself, decoding takes bounded memory: how much is found from its header, refused where it is too much,
+//! and asked of [`limits::DECODING`] before any decoder takes it. A file that does not hold a whole picture is refused with its reason.
 
 use super::foreign::{self, Foreign};
-use super::tiff;
+use super::need::{After, LEAST, beside, check_size, take};
+use super::{jpeg, tiff};
 use crate::images::Shape;
+use crate::limits::{self, Held, Limit, LimitError};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use std::io::Cursor;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-
-/// Bytes that a decoded picture may take: 89 million pixels of colour in 16 bits.
-pub(super) const MOST_BYTES: u64 = 512 << 20;
 
 /// Names that pictures have, after the dot.
 const ENDINGS: [&str; 19] = [
@@ -50,18 +50,8 @@ pub enum PictureError {
     #[error("it is not supported: it is {0}")]
     NotSupported(String),
     /// Too large, or damaged in the place where the size stands.
-    #[error("it claims {w} x {h} pixels, which would take {megabytes} MB; {} MB is the most", MOST_BYTES >> 20)]
-    TooLarge {
-        /// Pixels across.
-        w: u32,
-        /// Pixels down.
-        h: u32,
-        /// What they would take.
-        megabytes: u64,
-    },
-    /// It takes too much memory.
-    #[error("decoding it would take more memory than {} MB, which is the most", MOST_BYTES >> 20)]
-    TooMuch,
+    #[error(transparent)]
+    TooLarge(#[from] LimitError),
     /// The end is missing.
     #[error("it is cut short: the end of the picture is missing")]
     Truncated,
@@ -71,6 +61,11 @@ pub enum PictureError {
 }
 
 impl PictureError {
+    /// A decoder needs more than its header says.
+    pub(super) fn too_much() -> PictureError {
+        PictureError::TooLarge(Limit::Memory.exceeded("decoding it takes more memory than it may"))
+    }
+
     fn of(error: &ImageError) -> PictureError {
         if let ImageError::IoError(e) = error
             && e.kind() == std::io::ErrorKind::UnexpectedEof
@@ -83,7 +78,7 @@ impl PictureError {
             ImageError::Unsupported(_) => {
                 PictureError::NotSupported(format!("of a kind that is not read ({said})"))
             }
-            ImageError::Limits(_) => PictureError::TooMuch,
+            ImageError::Limits(_) => PictureError::too_much(),
             _ => PictureError::Damaged(said),
         }
     }
@@ -133,13 +128,52 @@ pub fn header(bytes: &[u8]) -> Result<Header, PictureError> {
     })
 }
 
+/// A picture whose memory is accounted for. A thread that keeps one must not decode another.
+#[derive(Debug)]
+pub(super) struct Decoded {
+    picture: Picture,
+    held: Option<Held<'static>>,
+}
+
+impl Decoded {
+    /// Of memory that nobody counts.
+    pub(super) fn free(picture: Picture) -> Decoded {
+        Decoded { picture, held: None }
+    }
+
+    /// The same, changed.
+    pub(super) fn map<E>(self, change: impl FnOnce(Picture) -> Result<Picture, E>) -> Result<Decoded, E> {
+        Ok(Decoded { picture: change(self.picture)?, held: self.held })
+    }
+
+    /// The picture alone: its memory is no longer accounted for.
+    pub(super) fn into_picture(self) -> Picture {
+        self.picture
+    }
+}
+
+impl Deref for Decoded {
+    type Target = Picture;
+
+    fn deref(&self) -> &Picture {
+        &self.picture
+    }
+}
+
 /// Decodes a whole file: turned as its orientation says, transparency over white.
 pub fn decode(bytes: &[u8], how: Decoding) -> Result<Picture, PictureError> {
+    decode_held(bytes, how).map(Decoded::into_picture)
+}
+
+/// The same, with its memory.
+pub(super) fn decode_held(bytes: &[u8], how: Decoding) -> Result<Decoded, PictureError> {
     guarded(|| {
         if is_tiff(bytes) {
             let file = tiff::open(bytes)?;
             let orientation = file.orientation;
-            return pixels(file.decode(how.stretch)?, orientation, how.stretch);
+            let held = take(bytes, file.needs(), file.decoded(), after(orientation, how))?;
+            let picture = pixels(file.decode(how.stretch)?, orientation, how.stretch)?;
+            return Ok(Decoded { picture, held: Some(held) });
         }
         let (format, mut decoder) = open(bytes)?;
         let (w, h) = decoder.dimensions();
@@ -147,18 +181,34 @@ pub fn decode(bytes: &[u8], how: Decoding) -> Result<Picture, PictureError> {
             return Err(PictureError::Damaged("it has no pixels".into()));
         }
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-        if format == ImageFormat::Jpeg {
-            whole_jpeg(bytes)?;
-            if let Some(small) = reduced_jpeg(bytes, [h as usize, w as usize], how, turns(orientation)) {
-                return pixels(small, orientation, how.stretch);
+        let size = [h as usize, w as usize];
+        let jpeg = format == ImageFormat::Jpeg;
+        let kept = if jpeg { jpeg::kept(bytes) } else { 0 };
+        if jpeg {
+            jpeg::refuse_cut(bytes)?;
+            jpeg::refuse_many_scans(bytes)?;
+            if let Some(by) = jpeg::reduction(bytes, size, how, turns(orientation)) {
+                let all = u64::from(w / by as u32) * u64::from(h / by as u32);
+                // Its planes, and then its pixels.
+                let beside = jpeg::kept_reduced(bytes) + 3 * all;
+                // What would take too much memory so may take less as a whole.
+                if let Ok(held) = take(bytes, beside, (all, decoder.color_type()), after(orientation, how))
+                    && let Some(small) = jpeg::reduced(bytes, size, by)
+                {
+                    let picture = pixels(small, orientation, how.stretch)?;
+                    return Ok(Decoded { picture, held: Some(held) });
+                }
             }
         }
-        let megabytes = decoder.total_bytes() >> 20;
-        if decoder.total_bytes() > MOST_BYTES {
-            return Err(PictureError::TooLarge { w, h, megabytes });
-        }
+        let all = u64::from(w) * u64::from(h);
+        let beside = kept + beside(format, bytes) * all;
+        let held = take(bytes, beside, (all, decoder.color_type()), after(orientation, how))?;
+        let mut most = Limits::no_limits();
+        most.max_alloc = Some(held.bytes().max(LEAST));
+        decoder.set_limits(most).map_err(|e| PictureError::of(&e))?;
         let image = DynamicImage::from_decoder(decoder).map_err(|e| PictureError::of(&e))?;
-        pixels(image, orientation, how.stretch)
+        let picture = pixels(image, orientation, how.stretch)?;
+        Ok(Decoded { picture, held: Some(held) })
     })
 }
 
@@ -172,17 +222,19 @@ fn open(bytes: &[u8]) -> Result<(ImageFormat, impl ImageDecoder + '_), PictureEr
     if bytes.is_empty() {
         return Err(PictureError::Empty);
     }
-    frame(bytes)?;
+    jpeg::refuse_other_kinds(bytes)?;
     let mut reader =
         ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|_| PictureError::Unknown)?;
-    let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(MOST_BYTES);
-    reader.limits(limits);
+    let mut most = Limits::no_limits();
+    most.max_alloc = Some(limits::alone());
+    reader.limits(most);
     let format = reader
         .format()
         .filter(|f| f.reading_enabled())
         .ok_or_else(|| foreign::sniff(bytes).map_or(PictureError::Unknown, PictureError::Foreign))?;
     let decoder = reader.into_decoder().map_err(|e| PictureError::of(&e))?;
+    let (w, h) = decoder.dimensions();
+    check_size(w, h)?;
     Ok((format, decoder))
 }
 
@@ -199,6 +251,10 @@ fn name(format: ImageFormat) -> &'static str {
     }
 }
 
+fn after(orientation: Orientation, how: Decoding) -> After {
+    After { turned: turns(orientation), stretch: how.stretch }
+}
+
 fn turns(orientation: Orientation) -> bool {
     matches!(
         orientation,
@@ -213,102 +269,11 @@ fn is_tiff(bytes: &[u8]) -> bool {
     [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"].iter().any(|mark| bytes.starts_with(*mark))
 }
 
-/// Where the segments of a JPEG begin, up to the data of its first scan: a kind, and where what it says begins.
-fn segments(bytes: &[u8]) -> impl Iterator<Item = (u8, usize)> + '_ {
-    let mut at = if bytes.starts_with(&[0xff, 0xd8]) { 2 } else { bytes.len() };
-    std::iter::from_fn(move || {
-        while bytes.get(at..at + 2) == Some(&[0xff, 0xff]) {
-            at += 1;
-        }
-        let &[0xff, kind, high, low] = bytes.get(at..at + 4)? else { return None };
-        let begins = at + 4;
-        at = if kind == 0xda { bytes.len() } else { at + 2 + usize::from(u16::from_be_bytes([high, low])) };
-        Some((kind, begins))
-    })
-}
-
-/// JPEG has kinds that few programs read; their files are not damaged.
-fn frame(bytes: &[u8]) -> Result<(), PictureError> {
-    // A frame's kind, and the bits of its samples.
-    let frame =
-        segments(bytes).find(|(kind, _)| matches!(kind, 0xc0..=0xcf) && ![0xc4, 0xc8, 0xcc].contains(kind));
-    let said = match frame.map(|(kind, at)| (kind, bytes.get(at).copied().unwrap_or(8))) {
-        Some((0xc0..=0xc2, 8)) | None => return Ok(()),
-        Some((0xc0..=0xc2, bits)) => format!("a JPEG of {bits} bits"),
-        Some((0xc3, _)) => "a lossless JPEG".to_owned(),
-        Some((0xc9..=0xcb, _)) => "a JPEG with arithmetic coding".to_owned(),
-        Some(_) => "a JPEG in differential frames".to_owned(),
-    };
-    Err(PictureError::NotSupported(said))
-}
-
-/// Decoders fill what is missing of a JPEG with grey; whether anything is missing shows by its end marker alone.
-fn whole_jpeg(bytes: &[u8]) -> Result<(), PictureError> {
-    // After the segments before the first scan: a thumbnail inside one has an end marker of its own.
-    let scan = segments(bytes).find(|(kind, _)| *kind == 0xda);
-    let scan = scan.and_then(|(_, at)| bytes.get(at..)).unwrap_or_default();
-    let ends = scan.windows(2).rev().any(|w| w == [0xff, 0xd9]);
-    if ends { Ok(()) } else { Err(PictureError::Truncated) }
-}
-
-/// How many pixels of a picture that was decoded at a reduced scale there are, at least, for one to which it is scaled, in
-/// brightness and in colours: then the result is that of decoding it whole, to a few grey levels.
-const GAP: usize = 3;
-
 /// The height and width that a picture has once it fits into others.
 pub(super) fn fitted([h, w]: [usize; 2], [most_h, most_w]: [usize; 2]) -> [usize; 2] {
     let zoom = (most_w as f64 / w as f64).min(most_h as f64 / h as f64);
     let side = |side: usize, most: usize| ((side as f64 * zoom).round() as usize).clamp(1, most);
     [side(h, most_h), side(w, most_w)]
-}
-
-/// How many pixels of a JPEG share one sample of the plane with the fewest, down and across: two, mostly, of colours.
-fn sampling(bytes: &[u8]) -> Option<[usize; 2]> {
-    let (_, at) = segments(bytes).find(|(kind, _)| matches!(kind, 0xc0..=0xc2))?;
-    let planes = usize::from(*bytes.get(at + 5)?);
-    let factors = bytes.get(at + 6..at + 6 + 3 * planes)?.chunks_exact(3).map(|plane| plane[1]);
-    let coarsest = |factor: &dyn Fn(u8) -> u8| {
-        let (least, most) = (factors.clone().map(factor).min()?, factors.clone().map(factor).max()?);
-        (least > 0).then(|| usize::from(most.div_ceil(least)))
-    };
-    Some([coarsest(&|f| f & 15)?, coarsest(&|f| f >> 4)?])
-}
-
-/// A JPEG at an eighth, a quarter or half of its size, if that is enough for both of its sides. Nothing if it is not, or if it
-/// cannot be done.
-fn reduced_jpeg(bytes: &[u8], [h, w]: [usize; 2], how: Decoding, turned: bool) -> Option<DynamicImage> {
-    let [need_h, need_w] = how.at_least.map(|[h, w]| if turned { [w, h] } else { [h, w] })?;
-    // The darkest and the brightest pixel, and those at the edge, are found among all alone.
-    if how.stretch || how.fit && fitted([h, w], [need_h, need_w]) != [need_h, need_w] {
-        return None;
-    }
-    // A last column of which a part alone is the picture's would shift it.
-    let [coarse_h, coarse_w] = sampling(bytes)?;
-    let enough = |by: &usize| {
-        h.is_multiple_of(*by)
-            && w.is_multiple_of(*by)
-            && h / by >= GAP * need_h * coarse_h
-            && w / by >= GAP * need_w * coarse_w
-    };
-    let by = [8, 4, 2].into_iter().find(enough)?;
-    let mut decoder = jpeg_decoder::Decoder::new(bytes);
-    decoder.set_max_decoding_buffer_size(MOST_BYTES as usize);
-    decoder.read_info().ok()?;
-    let wanted = (u16::try_from(w / by).ok()?, u16::try_from(h / by).ok()?);
-    // The decoder is content with one side that is long enough; these are the sides that it has at the right scale.
-    if decoder.scale(wanted.0, wanted.1).ok()? != wanted {
-        return None;
-    }
-    let (w, h) = (u32::from(wanted.0), u32::from(wanted.1));
-    match decoder.info()?.pixel_format {
-        jpeg_decoder::PixelFormat::L8 => {
-            image::GrayImage::from_raw(w, h, decoder.decode().ok()?).map(DynamicImage::ImageLuma8)
-        }
-        jpeg_decoder::PixelFormat::RGB24 => {
-            image::RgbImage::from_raw(w, h, decoder.decode().ok()?).map(DynamicImage::ImageRgb8)
-        }
-        _ => None,
-    }
 }
 
 fn pixels(mut image: DynamicImage, orientation: Orientation, stretch: bool) -> Result<Picture, PictureError> {

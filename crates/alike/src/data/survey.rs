@@ -61,7 +61,7 @@ impl Survey {
                     }
                     let Shape { h, w, .. } = match &listing.rows {
                         Some(rows) => rows.shape(),
-                        None => header(reader.bytes(entry).ok()?).ok()?.shape,
+                        None => header(&reader.bytes(entry).ok()?).ok()?.shape,
                     };
                     Some(if entry.quarters % 2 == 1 { [w, h] } else { [h, w] })
                 },

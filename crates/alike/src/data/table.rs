@@ -6,6 +6,7 @@
 
 use super::DataError;
 use crate::files;
+use crate::limits::{Limit, LimitError};
 use std::borrow::Cow;
 use std::path::Path;
 
@@ -17,6 +18,11 @@ pub struct Table {
     /// A row's line, and as many cells as there are columns.
     pub rows: Vec<(usize, Vec<String>)>,
 }
+
+/// Columns of a table; nobody writes more, and looking one up takes as long as there are many.
+const MOST_COLUMNS: usize = 4096;
+/// Cells of a table whose rows do not spell them out.
+const MOST_CELLS: usize = 1 << 25;
 
 /// Names of columns that mean something to one of the readers; they tell what sets cells apart.
 const KNOWN: [&[&str]; 9] =
@@ -55,6 +61,9 @@ pub const SECOND: [&str; 5] = ["b", "image_b", "image_2", "path_2", "file_2"];
 /// Whether both are of one class.
 pub const SAME: [&str; 4] = ["same", "is_same", "match", "label"];
 
+/// Bytes of a column's name that is compared with others.
+const LONGEST_NAME: usize = 1 << 10;
+
 /// A column's name for comparison.
 fn folded(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, ' ' | '-' | '_')).flat_map(char::to_lowercase).collect()
@@ -62,7 +71,8 @@ fn folded(name: &str) -> String {
 
 /// Whether two names of columns are the same.
 pub(super) fn same_column(a: &str, b: &str) -> bool {
-    folded(a) == folded(b)
+    // Where nothing sets cells apart that was tried, a cell is all of a table's first line.
+    a.len().max(b.len()) <= LONGEST_NAME && folded(a) == folded(b)
 }
 
 /// What a cell says that is true or false.
@@ -87,7 +97,7 @@ impl Table {
     ///
     /// If it cannot be read, or is no table.
     pub fn read(path: &Path) -> Result<Table, DataError> {
-        Table::parse(path, &files::read(path)?)
+        Table::parse(path, &files::read(path, Limit::Text)?)
     }
 
     /// Reads the bytes of a file that is called `path`.
@@ -97,7 +107,13 @@ impl Table {
     /// If they are no table.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Table, DataError> {
         let wrong = |why: String| DataError::Source { path: path.to_owned(), why };
+        let limited = |error: LimitError| DataError::Limit { path: path.to_owned(), error };
+        Limit::Text.check(bytes.len() as u64, || "it is too large".into()).map_err(limited)?;
         let text = text(bytes).map_err(wrong)?;
+        // A line takes many times its length once it is read.
+        let lines = |end: u8| text.bytes().filter(|b| *b == end).count() as u64;
+        let lines = lines(b'\n').max(lines(b'\r'));
+        Limit::Images.check(lines, || "it has too many lines".into()).map_err(limited)?;
         if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("jsonl")) {
             return objects(&text).map_err(wrong);
         }
@@ -192,6 +208,7 @@ fn cells(text: &str, delimiter: char) -> Vec<String> {
     let (mut cells, mut quoted) = (vec![String::new()], false);
     for c in text.chars() {
         match c {
+            c if c == delimiter && !quoted && cells.len() > MOST_COLUMNS => break,
             '"' => quoted = !quoted,
             '\n' | '\r' if !quoted => break,
             c if c == delimiter && !quoted => cells.push(String::new()),
@@ -201,8 +218,13 @@ fn cells(text: &str, delimiter: char) -> Vec<String> {
     cells
 }
 
+fn check_columns(n: usize) -> Result<(), String> {
+    if n <= MOST_COLUMNS { Ok(()) } else { Err(format!("it has more than {MOST_COLUMNS} columns")) }
+}
+
 fn separated(text: &str) -> Result<Table, String> {
     let (delimiter, from, before) = delimiter(text);
+    check_columns(cells(&text[from..], delimiter).len())?;
     let delimiter = u8::try_from(delimiter).map_err(|_| format!("'{delimiter}' cannot set cells apart"))?;
     let mut csv = csv::ReaderBuilder::new()
         .delimiter(delimiter)
@@ -246,6 +268,7 @@ fn objects(text: &str) -> Result<Table, String> {
             serde_json::from_str(line).map_err(|e| format!("line {}: {e}", i + 1))?;
         let mut row = Vec::new();
         for (key, value) in object {
+            check_columns(table.columns.len())?;
             let cell = match value {
                 Value::String(text) => text.trim().to_owned(),
                 Value::Number(n) => n.to_string(),
@@ -261,6 +284,9 @@ fn objects(text: &str) -> Result<Table, String> {
         sparse.push((i + 1, row));
     }
     let n = table.columns.len();
+    if n.saturating_mul(sparse.len()) > MOST_CELLS {
+        return Err(format!("it has {n} columns and {} lines, too many together", sparse.len()));
+    }
     table.rows = sparse
         .into_iter()
         .map(|(line, row)| {

@@ -6,10 +6,12 @@
 //! brightest value.
 
 use super::foreign::RAW;
-use super::picture::{MOST_BYTES, PictureError};
+use super::need::check_size;
+use super::picture::PictureError;
 use crate::images::Shape;
+use crate::limits;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageBuffer, Luma, Pixel, Rgb};
+use image::{ColorType as Colour, DynamicImage, ImageBuffer, Luma, Pixel, Rgb};
 use std::borrow::Cow;
 use std::io::{self, Cursor};
 use tiff::decoder::{Decoder, DecodingResult, Limits};
@@ -48,6 +50,7 @@ pub(super) struct Tiff<'a> {
     alpha: Alpha,
     /// Samples of a pixel as they are decoded.
     samples: usize,
+    planar: bool,
     colours: Vec<u16>,
     pub(super) orientation: Orientation,
     pub(super) bits: u8,
@@ -59,7 +62,7 @@ fn refusal(e: TiffError) -> PictureError {
     match e {
         TiffError::IoError(e) if e.kind() == io::ErrorKind::UnexpectedEof => PictureError::Truncated,
         TiffError::UnsupportedError(e) => PictureError::NotSupported(format!("a TIFF file ({e})")),
-        TiffError::LimitsExceeded => PictureError::TooMuch,
+        TiffError::LimitsExceeded => PictureError::too_much(),
         e => PictureError::Damaged(e.to_string()),
     }
 }
@@ -90,9 +93,9 @@ fn as_grey(bytes: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn decoder(bytes: Cow<'_, [u8]>) -> Result<Decoder<Cursor<Cow<'_, [u8]>>>, PictureError> {
+    let most = limits::alone() as usize;
     let mut limits = Limits::default();
-    (limits.decoding_buffer_size, limits.intermediate_buffer_size) =
-        (MOST_BYTES as usize, MOST_BYTES as usize);
+    (limits.decoding_buffer_size, limits.intermediate_buffer_size) = (most, most);
     Ok(Decoder::new(Cursor::new(bytes)).map_err(refusal)?.with_limits(limits))
 }
 
@@ -136,16 +139,16 @@ pub(super) fn open(bytes: &[u8]) -> Result<Tiff<'_>, PictureError> {
     };
     let (w, h) = file.dimensions().map_err(refusal)?;
     let samples = usize::from(colour.num_samples());
-    let megabytes = (u64::from(w) * u64::from(h) * samples as u64 * u64::from(bits.div_ceil(8))) >> 20;
-    if megabytes >= MOST_BYTES >> 20 {
-        return Err(PictureError::TooLarge { w, h, megabytes });
-    }
+    check_size(w, h)?;
+    // Each sample as a picture of its own.
+    let planar = one(&mut file, Tag::PlanarConfiguration) == Some(2);
     let orientation = one(&mut file, Tag::Orientation).and_then(|v| Orientation::from_exif(v.min(255) as u8));
     Ok(Tiff {
         decoder: file,
         kind,
         alpha,
         samples,
+        planar,
         colours,
         orientation: orientation.unwrap_or(Orientation::NoTransforms),
         bits,
@@ -160,12 +163,37 @@ enum Values {
 }
 
 impl Tiff<'_> {
+    /// How many pixels it is decoded to, and what they are.
+    pub(super) fn decoded(&self) -> (u64, Colour) {
+        let colour = match (self.shape.c, self.bits > 8 && self.kind != Kind::Palette) {
+            (1, false) => Colour::L8,
+            (1, true) => Colour::L16,
+            (_, false) => Colour::Rgb8,
+            (_, true) => Colour::Rgb16,
+        };
+        (self.shape.h as u64 * self.shape.w as u64, colour)
+    }
+
+    /// Bytes that decoding takes beside the pixels: what the file holds, once more where planes are put together, and what that is
+    /// made to.
+    pub(super) fn needs(&self) -> u64 {
+        let values = self.decoded().0 * self.samples as u64;
+        let stored = values * u64::from(self.bits.div_ceil(8));
+        let made = match self.bits {
+            // They are unpacked without knowing how many there are.
+            ..8 => 2,
+            8 | 16 => 0,
+            _ => 2,
+        };
+        stored * if self.planar { 2 } else { 1 } + values * made
+    }
+
     /// All pixels, without transparency, not turned yet. `stretch`: see the module.
     pub(super) fn decode(mut self, stretch: bool) -> Result<DynamicImage, PictureError> {
         let mut result = DecodingResult::U8(Vec::new());
         let layout = self.decoder.read_image_to_buffer(&mut result).map_err(refusal)?;
         if result.as_buffer(0).as_bytes().len() < layout.complete_len {
-            return Err(PictureError::TooMuch);
+            return Err(PictureError::too_much());
         }
         let planes = layout.planes;
         let values = match result {
@@ -246,8 +274,11 @@ impl Tiff<'_> {
                 if self.alpha == Alpha::None { p[k.min(n - 1)] } else { over(p[k.min(n - 1)], p[n]) }
             })
         };
-        let three =
-            |f: &dyn Fn(&[T]) -> [T; 3]| ImageBuffer::from_raw(w, h, pixels.clone().flat_map(f).collect());
+        let three = |f: &dyn Fn(&[T]) -> [T; 3]| {
+            let mut all = Vec::with_capacity(3 * pixels.len());
+            pixels.clone().for_each(|p| all.extend(f(p)));
+            ImageBuffer::from_raw(w, h, all)
+        };
         match self.kind {
             Kind::Grey => ImageBuffer::from_raw(w, h, pixels.map(|p| opaque(p, 1)[0]).collect()).map(grey),
             Kind::Rgb => three(&|p| opaque(p, 3)).map(colour),
@@ -268,13 +299,12 @@ impl Tiff<'_> {
                 // Some programs write palettes of 8 bits into the 16 that there are.
                 let small = self.colours.iter().all(|v| *v < 256);
                 let byte = |v: u16| if small { v as u8 } else { (v >> 8) as u8 };
-                let all: Option<Vec<[u8; 3]>> = pixels
-                    .map(|p| {
-                        let i = p[0].into() as usize;
-                        (i < n).then(|| [0, 1, 2].map(|k| byte(self.colours[k * n + i])))
-                    })
-                    .collect();
-                ImageBuffer::from_raw(w, h, all?.into_flattened()).map(DynamicImage::ImageRgb8)
+                let mut all = Vec::with_capacity(3 * pixels.len());
+                for p in pixels {
+                    let i = p[0].into() as usize;
+                    all.extend((i < n).then(|| [0, 1, 2].map(|k| byte(self.colours[k * n + i])))?);
+                }
+                ImageBuffer::from_raw(w, h, all).map(DynamicImage::ImageRgb8)
             }
         }
     }

@@ -228,6 +228,20 @@ impl Loss {
         matches!(self, Loss::VicReg(_))
     }
 
+    /// Whether it keeps the distances of all pairs of a batch.
+    pub fn keeps_distances(&self) -> bool {
+        matches!(
+            self,
+            Loss::TripletMargin(TripletMargin { swap: true, .. })
+                | Loss::LiftedStructure(_)
+                | Loss::NPairs(_)
+                | Loss::Angular(_)
+                | Loss::IntraPairVariance(_)
+                | Loss::Histogram(_)
+                | Loss::DynamicSoftMargin(_)
+        )
+    }
+
     /// Why its values are impossible, if they are.
     pub fn refusal(&self) -> Option<String> {
         let bad = |what: &str| Some(format!("loss {}: {what}", self.name()));
@@ -264,7 +278,9 @@ impl Loss {
                 bad("margin is a whole number from 1 to 16")
             }
             Loss::Manifold(Manifold { alpha, .. }) if !(0.0..1.0).contains(alpha) => bad("alpha is below 1"),
-            Loss::FastAp(FastAp { num_bins: bins }) | Loss::Histogram(Histogram { num_bins: bins })
+            Loss::FastAp(FastAp { num_bins: bins })
+            | Loss::Histogram(Histogram { num_bins: bins })
+            | Loss::DynamicSoftMargin(DynamicSoftMargin { num_bins: bins, .. })
                 if *bins > 1 << 16 =>
             {
                 bad("num-bins is at most 65536")

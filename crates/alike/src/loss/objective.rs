@@ -79,6 +79,11 @@ impl ObjectiveSpec {
         {
             return refuse(format!("miner batch-easy-hard: {why}"));
         }
+        if let Some(Miner::UniformHistogram(m)) = &self.miner
+            && let Some(why) = m.refusal()
+        {
+            return refuse(format!("miner uniform-histogram: {why}"));
+        }
         Ok(())
     }
 

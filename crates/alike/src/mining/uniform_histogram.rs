@@ -22,7 +22,23 @@ impl Default for UniformHistogram {
     }
 }
 
+/// Ranges, and pairs of each: as many as a batch has, and more than anyone draws.
+const MOST: usize = 1 << 16;
+/// Pairs of one batch.
+const MOST_PAIRS: usize = 1 << 24;
+
 impl UniformHistogram {
+    /// Why its values are impossible, if they are.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        let UniformHistogram { num_bins, pos_per_bin, neg_per_bin } = *self;
+        let each = [("num-bins", num_bins), ("pos-per-bin", pos_per_bin), ("neg-per-bin", neg_per_bin)];
+        if let Some((key, _)) = each.iter().find(|(_, n)| *n > MOST) {
+            return Some(format!("{key} is at most {MOST}"));
+        }
+        (num_bins * pos_per_bin.max(neg_per_bin) > MOST_PAIRS)
+            .then(|| format!("num-bins times pairs of each is at most {MOST_PAIRS}"))
+    }
+
     fn draw(
         &self,
         c: &Candidates<'_>,

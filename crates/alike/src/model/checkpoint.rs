@@ -4,14 +4,17 @@
 //! the metadata, `alike`, is a JSON object with the format's version, the network's specification, the input's shape,
 //! and notes (of training, say). One entry rather than many, so that the same content always gives the same bytes.
 
-use super::{Network, NetworkError, Spec, SpecError};
+use super::{Network, NetworkError, ParameterInfo, Spec, SpecError};
 use crate::data::Preparation;
 use crate::files::{self, FileError};
 use crate::images::Shape;
+use crate::limits::{Limit, LimitError};
 use md5::{Digest, Md5};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// The newest format that this version reads and writes.
@@ -111,13 +114,16 @@ impl Checkpoint {
 
     /// Reads a file, and refuses one whose tensors are not those of its own specification, or not finite.
     pub fn load(path: &Path) -> Result<Checkpoint, CheckpointError> {
-        let bytes = files::read(path)?;
-        Checkpoint::parse(&bytes).map_err(|why| CheckpointError::Content { path: path.to_owned(), why })
+        let wrong = |why: String| CheckpointError::Content { path: path.to_owned(), why };
+        let (mut file, len) = files::open_sized(path).map_err(FileError::reading(path))?;
+        let mut bytes = read_header(&mut file, len).map_err(FileError::reading(path))?.map_err(wrong)?;
+        bytes.reserve_exact(len as usize - bytes.len());
+        file.take(len - bytes.len() as u64).read_to_end(&mut bytes).map_err(FileError::reading(path))?;
+        Checkpoint::parse(&bytes).map_err(wrong)
     }
 
-    fn parse(bytes: &[u8]) -> Result<Checkpoint, String> {
-        let damaged = |e: safetensors::SafeTensorError| format!("it is damaged or no safetensors file ({e})");
-        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+    /// What a file's metadata say, and the network, whose tensors must be there.
+    fn promised(metadata: &Metadata) -> Result<(Header, Network), String> {
         let header = metadata
             .metadata()
             .as_ref()
@@ -136,21 +142,27 @@ impl Checkpoint {
         let spec: Spec = header.network.parse().map_err(|e: SpecError| e.to_string())?;
         let input: Shape = header.input.parse()?;
         let network = Network::new(spec, input).map_err(|e: NetworkError| e.to_string())?;
-
-        let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
-        let read = |name: &str, shape: Option<&[usize]>| -> Result<Vec<f32>, String> {
-            let view =
-                tensors.tensor(name).map_err(|_| format!("its specification needs a tensor '{name}'"))?;
-            if view.dtype() != Dtype::F32 {
-                return Err(format!("tensor '{name}' is {:?}, not F32", view.dtype()));
-            }
-            if let Some(shape) = shape
-                && view.shape() != shape
-            {
+        for ParameterInfo { name, shape, .. } in network.parameters() {
+            let there =
+                metadata.info(name).ok_or_else(|| format!("its specification needs a tensor '{name}'"))?;
+            if there.shape != *shape {
                 return Err(format!(
                     "tensor '{name}' has shape {:?}, but its specification says {shape:?}",
-                    view.shape()
+                    there.shape
                 ));
+            }
+        }
+        Ok((header, network))
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Checkpoint, String> {
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+        let (header, network) = Checkpoint::promised(&metadata)?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(damaged)?;
+        let read = |name: &str| -> Result<Vec<f32>, String> {
+            let view = tensors.tensor(name).map_err(damaged)?;
+            if view.dtype() != Dtype::F32 {
+                return Err(format!("tensor '{name}' is {:?}, not F32", view.dtype()));
             }
             let values: Vec<f32> =
                 view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
@@ -161,17 +173,19 @@ impl Checkpoint {
         };
         let mut parameters = Vec::with_capacity(network.parameter_count());
         for p in network.parameters() {
-            parameters.extend(read(&p.name, Some(&p.shape))?);
+            parameters.extend(read(&p.name)?);
         }
         let mut extra = BTreeMap::new();
+        let own: HashSet<&str> = network.parameters().map(|p| p.name.as_str()).collect();
         for name in tensors.names() {
-            if !network.parameters().any(|p| p.name == name) {
+            if !own.contains(name) {
                 if name.starts_with("layers.") {
                     return Err(format!("tensor '{name}' has no place in its specification"));
                 }
-                extra.insert(name.to_owned(), read(name, None)?);
+                extra.insert(name.to_owned(), read(name)?);
             }
         }
+        let input = network.input();
         let preparation = header.preparation.unwrap_or(Preparation::exact(input));
         if preparation.shape != input {
             return Err(format!(
@@ -181,6 +195,39 @@ impl Checkpoint {
         }
         Ok(Checkpoint { network, preparation, parameters, extra, notes: header.notes })
     }
+}
+
+fn damaged(e: impl std::fmt::Display) -> String {
+    format!("it is damaged or no safetensors file ({e})")
+}
+
+/// Reads the beginning of a file of so many bytes, its metadata, or says why the rest is not worth reading: not before all that they
+/// promise is known to be there.
+fn read_header(file: &mut File, len: u64) -> std::io::Result<Result<Vec<u8>, String>> {
+    let wrong = |why: String| Ok(Err(why));
+    if len < 8 {
+        return wrong(damaged("it has no header"));
+    }
+    let mut bytes = vec![0; 8];
+    file.read_exact(&mut bytes)?;
+    let header = u64::from_le_bytes(bytes[..].try_into().unwrap_or_default());
+    if header > len - 8 {
+        return wrong(damaged("it ends before its own header does"));
+    }
+    let limited = Limit::Text.check(header, || "its header is too large".into());
+    if let Err(e) = limited.and_then(|()| Limit::Model.check(len, || "the file is too large".into())) {
+        return wrong(LimitError::to_string(&e));
+    }
+    bytes.resize(8 + header as usize, 0);
+    file.read_exact(&mut bytes[8..])?;
+    let metadata: Metadata = match serde_json::from_slice(&bytes[8..]) {
+        Ok(metadata) => metadata,
+        Err(e) => return wrong(damaged(e)),
+    };
+    if metadata.data_len() as u64 != len - 8 - header {
+        return wrong(damaged("it is not as long as its header says"));
+    }
+    Ok(Checkpoint::promised(&metadata).map(|_| bytes))
 }
 
 #[cfg(test)]
@@ -259,5 +306,33 @@ mod tests {
             },
             "not a finite number",
         );
+    }
+
+    /// Files of a few bytes that ask for much: none may be given any of it.
+    #[test]
+    fn what_a_header_asks_for_is_there_before_memory_is_taken() {
+        let file = |network: &str, input: &str, tensors: &str, len: Option<u64>| {
+            let facts = format!(r#"{{\"version\":1,\"network\":\"{network}\",\"input\":\"{input}\"}}"#);
+            let header = format!(r#"{{"__metadata__":{{"alike":"{facts}"}}{tensors}}}"#);
+            let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+            std::fs::write(&path, [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat())
+                .unwrap();
+            if let Some(len) = len {
+                std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(len).unwrap();
+            }
+            Checkpoint::load(&path).unwrap_err().to_string()
+        };
+        let vast = file("linear(4096) l2", "16384x16384x16384", "", None);
+        assert!(vast.contains("--limit model="), "{vast}");
+        // Within the limit, but not there: a gigabyte of weights.
+        let missing = file("linear(4096) l2", "256x256x1", "", None);
+        assert!(missing.contains("needs a tensor 'layers.0.weight'"), "{missing}");
+        let tensor =
+            r#","layers.0.weight":{"dtype":"F32","shape":[4096,65536],"data_offsets":[0,1073741824]}"#;
+        let short = file("linear(4096) l2", "256x256x1", tensor, None);
+        assert!(short.contains("not as long as its header says"), "{short}");
+        // A sparse file takes no room on disk.
+        let sparse = file("linear(4096) l2", "256x256x1", "", Some(1 << 40));
+        assert!(sparse.contains("--limit model="), "{sparse}");
     }
 }

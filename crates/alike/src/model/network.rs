@@ -2,6 +2,7 @@
 
 use super::{Layer, Spec};
 use crate::images::Shape;
+use crate::limits::Limit;
 
 /// What a parameter does, which decides how it is initialised and whether weight decay applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,15 +89,29 @@ pub struct NetworkError {
 
 impl Network {
     /// Fits `spec` to images of shape `input`.
+    ///
+    /// # Errors
+    ///
+    /// If it does not fit, or takes more memory than [`Limit::Model`]: a value of four bytes for every parameter, and for all that
+    /// comes out of a layer.
     pub fn new(spec: Spec, input: Shape) -> Result<Network, NetworkError> {
         let mut layers = Vec::new();
         let mut shape = input;
         let mut offset = 0;
         let last = spec.layers.len() - 1;
         let mut forks = Vec::new();
+        let mut values = size(input);
         for (i, &layer) in spec.layers.iter().enumerate() {
             let fail = |why: String| NetworkError { number: i + 1, layer: layer.title(), input: shape, why };
             let mut parameters = Vec::new();
+            // Before anything is multiplied that might not fit into a number.
+            let mut claim = |more: u64, out: u64| {
+                values = values.saturating_add(more).saturating_add(out);
+                let bytes = values.saturating_mul(4);
+                let limited = Limit::Model.check(bytes, || "up to here the network takes much memory".into());
+                limited.map_err(|e| fail(e.to_string()))
+            };
+            claim(0, 0)?;
             let mut add = |suffix: &str, dims: Vec<usize>, kind, fan_in| {
                 let p =
                     ParameterInfo { name: format!("layers.{i}.{suffix}"), shape: dims, offset, kind, fan_in };
@@ -109,11 +124,15 @@ impl Network {
                     if !shape.c.is_multiple_of(groups) {
                         return Err(fail(format!("{groups} groups do not divide {} channels", shape.c)));
                     }
+                    claim(2 * shape.c as u64, size(shape))?;
                     add("weight", vec![shape.c], ParameterKind::Scale, 1);
                     add("bias", vec![shape.c], ParameterKind::Shift, 1);
                     (shape, 7 * pixels * shape.c as u64)
                 }
-                Layer::Relu => (shape, pixels * shape.c as u64),
+                Layer::Relu => {
+                    claim(0, size(shape))?;
+                    (shape, pixels * shape.c as u64)
+                }
                 Layer::Conv { maps, kernel, pad, stride } => {
                     let (h, w) = (shape.h + 2 * pad, shape.w + 2 * pad);
                     if h < kernel || w < kernel {
@@ -122,12 +141,16 @@ impl Network {
                         ));
                     }
                     let fan_in = shape.c * kernel * kernel;
+                    let out = Shape { h: (h - kernel) / stride + 1, w: (w - kernel) / stride + 1, c: maps };
+                    let weights = (maps as u64).saturating_mul(fan_in as u64 + 1);
+                    claim(weights, size(out))?;
                     add("weight", vec![maps, shape.c, kernel, kernel], ParameterKind::Weight, fan_in);
                     add("bias", vec![maps], ParameterKind::Bias, fan_in);
-                    let out = Shape { h: (h - kernel) / stride + 1, w: (w - kernel) / stride + 1, c: maps };
-                    (out, 2 * (out.len() * fan_in) as u64)
+                    (out, size(out).saturating_mul(2 * fan_in as u64))
                 }
                 Layer::Linear { width } => {
+                    let weights = (width as u64).saturating_mul(size(shape).saturating_add(1));
+                    claim(weights, width as u64)?;
                     add("weight", vec![width, shape.len()], ParameterKind::Weight, shape.len());
                     add("bias", vec![width], ParameterKind::Bias, shape.len());
                     (Shape { h: 1, w: 1, c: width }, 2 * (width * shape.len()) as u64)
@@ -141,6 +164,7 @@ impl Network {
                     if kept != shape {
                         return Err(fail(format!("the residual unit began with {kept}; both must be equal")));
                     }
+                    claim(0, size(shape))?;
                     (shape, shape.len() as u64)
                 }
                 Layer::MaxPool { size, stride } | Layer::AvgPool { size, stride } => {
@@ -152,6 +176,7 @@ impl Network {
                         w: (shape.w - size) / stride + 1,
                         c: shape.c,
                     };
+                    claim(0, out.len() as u64)?;
                     (out, (out.len() * size * size) as u64)
                 }
                 Layer::Gap => (Shape { h: 1, w: 1, c: shape.c }, shape.len() as u64),
@@ -206,6 +231,11 @@ impl Network {
     }
 }
 
+/// Values of a shape, as many as a number holds at most.
+fn size(shape: Shape) -> u64 {
+    [shape.h, shape.w, shape.c].iter().fold(1, |n: u64, side| n.saturating_mul(*side as u64))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,5 +262,26 @@ mod tests {
         assert!(message("conv(8)", "8x9x1").contains("8x9x8 rather than one pixel"));
         assert!(message("gap l2 norm", "8x9x1").contains("last layer"));
         assert!(message("conv(8, kernel=5, pad=0) gap", "4x9x1").contains("smaller than the kernel"));
+    }
+
+    #[test]
+    fn a_network_that_takes_too_much_memory_is_refused_before_it_takes_any() {
+        let message = |spec: &str, input| fit(spec, input).unwrap_err().to_string();
+        // 7e16 bytes of weights.
+        let vast = message("linear(4096) l2", "16384x16384x16384");
+        assert!(vast.contains("--limit model="), "{vast}");
+        // No layer of these is large, but each is larger than the last.
+        let growing = message(&"conv(64, kernel=1, pad=64) ".repeat(5000), "28x28x1");
+        assert!(growing.contains("--limit model=") && growing.contains("layer "), "{growing}");
+        assert!(message(&"conv(4096, kernel=15) ".repeat(9), "16x16x4096").contains("--limit model="));
+        let spec = "conv(8) gap linear(8)".parse::<Spec>().unwrap().with_embedding(usize::MAX);
+        let wide = Network::new(spec, "9x9x1".parse().unwrap()).unwrap_err().to_string();
+        assert!(wide.contains("--limit model="), "{wide}");
+        // What the field uses is far from it.
+        for side in [224, 512] {
+            let shape = Shape { h: side, w: side, c: 3 };
+            let spec = crate::model::named_network("residual-large", shape).unwrap();
+            assert!(Network::new(spec.parse().unwrap(), shape).is_ok());
+        }
     }
 }

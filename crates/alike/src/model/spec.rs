@@ -99,6 +99,8 @@ pub struct SpecError {
 
 const NAMES: [&str; 9] = ["norm", "relu", "conv", "maxpool", "avgpool", "gap", "linear", "residual", "l2"];
 const DEFAULT_EPS: f32 = 1e-5;
+/// Layers of a network; the deepest in use have a thousand.
+const MOST_LAYERS: usize = 10_000;
 
 impl Spec {
     /// The same network with another width of embedding: that of the last convolution or linear layer.
@@ -185,6 +187,9 @@ impl FromStr for Spec {
         let mut layers = Vec::new();
         let mut open = Vec::new();
         while let Some(start) = reader.next_layer() {
+            if layers.len() >= MOST_LAYERS {
+                return Err(reader.error(start, format!("it has more than {MOST_LAYERS} layers")));
+            }
             let layer = reader.layer(start)?;
             match layer {
                 Layer::Fork => open.push(start),
@@ -440,6 +445,7 @@ mod tests {
         check_refused("residual conv(8)", "residual needs its layers");
         check_refused("norm(2, groups=2)", "'groups' is given twice");
         check_refused("", "no layers");
+        check_refused(&"relu ".repeat(10_001), "column 50001: it has more than 10000 layers");
         check_refused("conv(8) >", "expected a layer");
     }
 

@@ -72,6 +72,9 @@ impl Default for Pk {
     }
 }
 
+/// Triplets that are drawn once and kept: half a gigabyte of them.
+pub(super) const MOST_TRIPLETS: usize = 1 << 24;
+
 /// See [`Sampler::FixedTriplets`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -123,10 +126,10 @@ impl Sampler {
     /// Images of a batch, where `batch` is what the settings say.
     pub fn images(&self, batch: usize) -> usize {
         match self {
-            Sampler::Triplets | Sampler::FixedTriplets(_) => 3 * batch,
+            Sampler::Triplets | Sampler::FixedTriplets(_) => batch.saturating_mul(3),
             Sampler::Random | Sampler::TuplesToWeights(_) => batch,
-            Sampler::Pk(pk) => pk.classes * pk.images,
-            Sampler::Hierarchical(h) => h.categories * h.classes * h.images,
+            Sampler::Pk(pk) => pk.classes.saturating_mul(pk.images),
+            Sampler::Hierarchical(h) => h.categories.saturating_mul(h.classes).saturating_mul(h.images),
         }
     }
 }
@@ -178,7 +181,7 @@ impl Batches {
                 }
             }
             categories = by_name.into_values().filter(|c| c.len() >= h.classes).collect();
-            if categories.len() < h.categories || h.categories * h.classes * h.images == 0 {
+            if categories.len() < h.categories || [h.categories, h.classes, h.images].contains(&0) {
                 let (asked, classes, found) = (h.categories, h.classes, categories.len());
                 return Err(SamplerError::TooFewCategories { asked, classes, found });
             }

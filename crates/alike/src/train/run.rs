@@ -142,7 +142,7 @@ impl Run {
     pub fn check_split(&self, data: &Dataset) -> Result<(), RunError> {
         let path = self.path(SPLIT);
         let now = data.split_table().unwrap_or_default();
-        let before = if path.is_file() { files::read_text(&path)? } else { String::new() };
+        let before = if path.is_file() { files::read_lines(&path)? } else { String::new() };
         if now == before {
             return Ok(());
         }
@@ -252,7 +252,7 @@ impl Metric {
 
 /// Reads the metrics of a run. A last line that a crash cut short is left out.
 pub fn read_metrics(path: &Path) -> Result<Vec<Metric>, RunError> {
-    let text = files::read_text(path)?;
+    let text = files::read_lines(path)?;
     let mut metrics = Vec::new();
     let lines: Vec<&str> = text.lines().collect();
     for (i, line) in lines.iter().enumerate() {

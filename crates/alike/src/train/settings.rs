@@ -1,6 +1,7 @@
 //! Everything that decides how a run goes, resolved: what the run folder keeps.
 
-use super::{OptimizerKind, Sampler, Schedule};
+use super::batches::MOST_TRIPLETS;
+use super::{FixedTriplets, OptimizerKind, Sampler, Schedule};
 use crate::data::{Augment, Dataset, OnError, Request, SplitBy};
 use crate::distance::Distance;
 use crate::loss::{Losses, ObjectiveSpec, Reducers, Regularizer, parse_regularizer};
@@ -155,7 +156,7 @@ pub struct SettingsError {
 }
 
 impl SettingsError {
-    fn new(name: &'static str, value: impl Display, why: impl Display) -> SettingsError {
+    pub(super) fn new(name: &'static str, value: impl Display, why: impl Display) -> SettingsError {
         SettingsError { name, value: value.to_string(), why: why.to_string() }
     }
 }
@@ -273,6 +274,13 @@ impl Settings {
         if images > 1 << 20 {
             return refuse("batch", self.batch.to_string(), "a million images is the most");
         }
+        if let Sampler::FixedTriplets(FixedTriplets { count }) = self.sampler
+            && count > MOST_TRIPLETS
+        {
+            let why =
+                format!("all of them are drawn before the first step, and {MOST_TRIPLETS} are the most");
+            return refuse("sampler", text::write(&self.sampler), &why);
+        }
         if !positive(self.learning_rate) {
             return refuse("learning-rate", self.learning_rate.to_string(), "it is a finite number above 0");
         }
@@ -368,6 +376,31 @@ mod tests {
         assert!(refused(|s| (s.loss, s.distance) = ("vicreg".into(), None)).contains("--self-supervised"));
         assert!(refused(|s| s.self_supervised = true).contains("--sampler random"));
         assert!(refused(|s| s.memory = 10).contains("192 images"));
+        // Numbers that would be taken at their word: memory, or days.
+        for (sampler, why) in [
+            ("fixed-triplets:count=1000000000", "before the first step"),
+            ("pk:4294967296x4294967296", "a million images"),
+            ("hierarchical:categories=4294967296,classes=4294967296,images=2", "a million images"),
+        ] {
+            let mut s = Settings::seed_recipe("mnist");
+            s.sampler = sampler.parse().unwrap();
+            let error = s.check().unwrap_err().to_string();
+            assert!(error.contains(why), "{sampler}: {error}");
+        }
+        assert!(refused(|s| s.batch = usize::MAX).contains("a million images"));
+        for loss in ["histogram", "fast-ap", "dynamic-soft-margin"] {
+            let mut s = Settings::seed_recipe("mnist");
+            s.loss = format!("{loss}:num-bins={}", u64::MAX);
+            let error = s.check().unwrap_err().to_string();
+            assert!(error.contains("num-bins is at most 65536"), "{loss}: {error}");
+        }
+        for value in ["num-bins", "pos-per-bin", "neg-per-bin"] {
+            let mut s = Settings::seed_recipe("mnist");
+            s.loss = "contrastive".into();
+            s.miner = Some(format!("uniform-histogram:{value}={}", u64::MAX));
+            let error = s.check().unwrap_err().to_string();
+            assert!(error.contains(&format!("{value} is at most 65536")), "{value}: {error}");
+        }
         assert!(refused(|s| s.regularizer = vec!["0.1 * lpp".into()]).contains("did you mean 'lp'"));
     }
 }

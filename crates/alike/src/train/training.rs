@@ -12,8 +12,10 @@ use crate::data::{
 };
 use crate::engine::{Engine, Plan, Prepare, Rewrites, awake};
 use crate::images::{Features, Images, Shape};
+use crate::limits::Limit;
 use crate::loss::{
-    Loss, LossReport, Objective, ObjectiveError, Reducer, Reducers, TripletMargin, mean_triplet_loss,
+    Loss, LossReport, Objective, ObjectiveError, ObjectiveSpec, Reducer, Reducers, TripletMargin,
+    mean_triplet_loss,
 };
 use crate::mining::{Lists, Tuples};
 use crate::model::{Network, NetworkError, SpecError, initial};
@@ -144,6 +146,26 @@ pub enum TrainError {
     Observer(Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// Refuses a batch whose distances, all of which a miner and some losses keep, would not fit into memory.
+fn check_distances(
+    settings: &Settings,
+    spec: &ObjectiveSpec,
+    batches: &Batches,
+    trained: usize,
+) -> Result<(), SettingsError> {
+    if spec.miner.is_none() && !spec.losses.0.iter().any(|(_, loss)| loss.keeps_distances()) {
+        return Ok(());
+    }
+    let mined = batches.to_mine().map_or(0, |(_, images)| images.len());
+    let views = if settings.self_supervised { 2 } else { 1 };
+    let batch = settings.sampler.images(settings.batch).saturating_mul(views).max(mined) as u64;
+    let seen = (trained as u64).saturating_mul(settings.epochs.max(1));
+    let references = batch.max(seen.min(spec.memory as u64));
+    let bytes = batch.saturating_mul(references).saturating_mul(8);
+    let what = || format!("the distances of {batch} images to {references} take memory");
+    Limit::Model.check(bytes, what).map_err(|e| SettingsError::new("batch", batch, e))
+}
+
 impl Training {
     /// Prepares a run from its first step.
     pub fn new(settings: Settings, data: &Dataset) -> Result<Training, TrainError> {
@@ -197,6 +219,7 @@ impl Training {
         }
         let engine = Engine::new(&network)?;
         let spec = settings.objective()?;
+        check_distances(&settings, &spec, &batches, trained.len())?;
         let of_triplets = plain_triplets(&settings, &spec);
         let objective =
             Objective::new(spec, data.classes.len(), network.embedding(), settings.seed, engine.tier())?;

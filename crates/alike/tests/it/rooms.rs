@@ -3,8 +3,8 @@
 use std::path::Path;
 
 /// In reading order, as on the library's front page; the shared vocabulary first.
-const VOCABULARY: [&str; 10] =
-    ["images", "identity", "sample", "distance", "rng", "files", "suggest", "text", "names", "own"];
+const VOCABULARY: [&str; 11] =
+    ["images", "identity", "sample", "distance", "rng", "files", "limits", "suggest", "text", "names", "own"];
 const ROOMS: [&str; 12] = [
     "data",
     "model",

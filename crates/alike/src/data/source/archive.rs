@@ -5,18 +5,24 @@ use super::manifest::tidy;
 use super::walk::{is_png, is_system};
 use super::{Member, Wish, samples, tables, wrong};
 use crate::data::DataError;
-use crate::data::listing::{Archive, Content, Entry, FileAt, LeftOut, Listing, Part, Place, Why};
+use crate::data::listing::{Archive, Content, Entry, LeftOut, Listing, Part, Place, Why};
 use crate::data::picture::is_picture;
+use crate::data::reader::FileAt;
 use crate::files::{self, FileError};
+use crate::limits::Limit;
 use crate::names::{from_bytes, shown};
 use crate::own;
 use rayon::prelude::*;
-use std::collections::HashMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zip::ZipArchive;
+
+/// Bytes of a name, of what a link leads to, and of what is said of a member before it: a system has no longer ones.
+const LONGEST: usize = 1 << 16;
 
 /// Members of archives that are nobody's data.
 fn is_hidden(name: &str) -> bool {
@@ -41,6 +47,7 @@ pub(super) fn zip_pictures(
 ) -> Result<(Archive, Vec<Member>, Vec<LeftOut>), DataError> {
     let damaged = |e: zip::result::ZipError| wrong(path, format!("it is damaged or no zip archive ({e})"));
     let zip = ZipArchive::new(FileAt::open(path)?).map_err(damaged)?;
+    count(path, zip.len())?;
     let mut unpacked = Unpacked::default();
     let mut links = Vec::new();
     for i in 0..zip.len() {
@@ -68,21 +75,28 @@ pub(super) fn zip_pictures(
         let holder = Listing { archives: vec![archive.clone(); number as usize + 1], ..Listing::default() };
         let mut reader = holder.reader();
         for (name, place) in links {
-            let target = reader.bytes(&Entry::new(name.clone(), place));
-            let target = target.map(|t| String::from_utf8_lossy(t).into_owned()).unwrap_or_default();
+            let target = reader.head(&Entry::new(name.clone(), place), LONGEST);
+            let target = target.map(|t| String::from_utf8_lossy(&t).into_owned()).unwrap_or_default();
             unpacked.link(name, &target, true);
         }
     }
-    let (members, left) = unpacked.finish();
+    let (members, left) = unpacked.finish(path)?;
     let (members, drawn) = without_drawn(std::slice::from_ref(&archive), number, members);
     Ok((archive, members, left.into_iter().chain(drawn).collect()))
+}
+
+/// Refuses an archive of more members than there may be images.
+fn count(path: &Path, members: usize) -> Result<(), DataError> {
+    let limited = Limit::Images.check(members as u64, || "it has too many members".into());
+    limited.map_err(|error| DataError::Limit { path: path.to_owned(), error })
 }
 
 /// What an archive would hold if it were unpacked: of two members of a name the later, and links as what they lead to.
 #[derive(Default)]
 struct Unpacked {
     members: Vec<Member>,
-    at: HashMap<String, usize>,
+    /// In order of names, so that what lies below a folder is found at once.
+    at: BTreeMap<String, usize>,
     /// The link, and where it leads, from the archive's top.
     links: Vec<(String, String)>,
 }
@@ -109,7 +123,7 @@ impl Unpacked {
         self.links.push((name, target.trim_start_matches('/').to_owned()));
     }
 
-    fn finish(mut self) -> (Vec<Member>, Vec<LeftOut>) {
+    fn finish(mut self, path: &Path) -> Result<(Vec<Member>, Vec<LeftOut>), DataError> {
         let links: HashMap<String, String> = self.links.iter().cloned().collect();
         let mut dangling = Vec::new();
         for (name, target) in std::mem::take(&mut self.links) {
@@ -126,12 +140,14 @@ impl Unpacked {
                 let place = self.members[*at].place.clone();
                 self.add(name, place);
             } else {
-                let below: Vec<(String, Place)> = (self.members.iter())
-                    .filter_map(|m| {
-                        Some((format!("{name}/{}", m.name.strip_prefix(&folder)?), m.place.clone()))
-                    })
-                    .filter(|_| !format!("{name}/").starts_with(&folder))
+                let within = format!("{name}/").starts_with(&folder);
+                let below: Vec<(String, Place)> = (self.at.range(folder.clone()..))
+                    .map_while(|(file, at)| Some((file.strip_prefix(&folder)?, *at)))
+                    .filter(|_| !within)
+                    .map(|(file, at)| (format!("{name}/{file}"), self.members[at].place.clone()))
                     .collect();
+                // Links to folders of links may be twice as many at every turn.
+                count(path, self.members.len() + below.len())?;
                 if below.is_empty() && is_picture(&name) {
                     dangling.push(name);
                 }
@@ -140,7 +156,7 @@ impl Unpacked {
         }
         let (members, runs) = in_runs(self.members);
         let left = [LeftOut::new(Why::DanglingLink, dangling), runs];
-        (members, left.into_iter().filter(|l| l.count > 0).collect())
+        Ok((members, left.into_iter().filter(|l| l.count > 0).collect()))
     }
 }
 
@@ -200,9 +216,12 @@ pub(super) fn shards(paths: &[PathBuf], wish: Wish<'_>) -> Result<Listing, DataE
         let number = archives.len() as u32;
         let file = plain(path)?;
         let mut unpacked = Unpacked::default();
-        let mut tar = tar::Archive::new(BufReader::new(&*file));
+        let may_read = Cell::new(4 * LONGEST);
+        let mut tar = tar::Archive::new(Sparing { from: BufReader::new(&*file), left: &may_read });
         let damaged = |e: std::io::Error| wrong(path, format!("it is damaged or no tar archive ({e})"));
-        for entry in tar.entries_with_seek().map_err(damaged)? {
+        for (i, entry) in tar.entries_with_seek().map_err(damaged)?.enumerate() {
+            count(path, i)?;
+            may_read.set(4 * LONGEST);
             let entry = entry.map_err(damaged)?;
             let name = member_name(&entry.path_bytes());
             if is_hidden(&name) {
@@ -218,7 +237,7 @@ pub(super) fn shards(paths: &[PathBuf], wish: Wish<'_>) -> Result<Listing, DataE
                 unpacked.link(name, &target, kind.is_symlink());
             }
         }
-        let (more, mut out) = unpacked.finish();
+        let (more, mut out) = unpacked.finish(path)?;
         members.extend(more);
         left.append(&mut out);
         archives.push(Archive { path: path.clone(), content: Content::Plain(file) });
@@ -235,6 +254,32 @@ pub(super) fn shards(paths: &[PathBuf], wish: Wish<'_>) -> Result<Listing, DataE
     };
     part_by_shard(&mut listing, paths);
     Ok(listing)
+}
+
+/// Reads no more between two members than is said of one. The reader of archives takes names into memory whole, and a name may be as
+/// long as a file.
+struct Sparing<'a, R> {
+    from: R,
+    left: &'a Cell<usize>,
+}
+
+impl<R: Read> Read for Sparing<'_, R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let left = self.left.get();
+        if left == 0 {
+            return Err(io::Error::other("a name in it is too long"));
+        }
+        let most = into.len().min(left);
+        let n = self.from.read(&mut into[..most])?;
+        self.left.set(left - n);
+        Ok(n)
+    }
+}
+
+impl<R: Seek> Seek for Sparing<'_, R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.from.seek(to)
+    }
 }
 
 /// Where the archives' names say parts, as `train-000.tar` and `val-000.tar` do, their pictures are of these.
@@ -270,7 +315,7 @@ fn link_name(raw: &[u8]) -> String {
 
 /// The archive with nothing packed, so that a member can be read from where it lies.
 fn plain(path: &Path) -> Result<Arc<File>, DataError> {
-    let mut file = File::open(path).map_err(FileError::reading(path))?;
+    let mut file = files::open(path)?;
     let mut magic = [0; 2];
     let packed = file.read(&mut magic).map_err(FileError::reading(path))? == 2 && magic == [0x1f, 0x8b];
     file.rewind().map_err(FileError::reading(path))?;
@@ -279,8 +324,13 @@ fn plain(path: &Path) -> Result<Arc<File>, DataError> {
     }
     // A file without a name, which is gone when it is closed.
     let mut whole = tempfile::tempfile().map_err(FileError::writing(&std::env::temp_dir()))?;
-    let mut from = flate2::read::MultiGzDecoder::new(BufReader::new(file));
-    std::io::copy(&mut from, &mut whole).map_err(|e| wrong(path, format!("it cannot be unpacked: {e}")))?;
+    let most = Limit::Unpacked.most();
+    let mut from = flate2::read::MultiGzDecoder::new(BufReader::new(file)).take(most.saturating_add(1));
+    let copied = io::copy(&mut from, &mut whole);
+    if copied.map_err(|e| wrong(path, format!("it cannot be unpacked: {e}")))? > most {
+        let error = Limit::Unpacked.exceeded("it is too large when it is unpacked");
+        return Err(DataError::Limit { path: path.to_owned(), error });
+    }
     whole.rewind().map_err(FileError::reading(path))?;
     Ok(Arc::new(whole))
 }
@@ -295,9 +345,12 @@ fn finish(
     let holder = Listing { archives: archives.clone(), ..Listing::default() };
     let read = |member: &Member, most: Option<usize>| {
         let entry = Entry::new(member.name.clone(), member.place.clone());
-        let mut bytes = holder.reader().bytes(&entry).map(<[u8]>::to_vec)?;
-        bytes.truncate(most.unwrap_or(usize::MAX));
-        Ok(bytes)
+        let mut reader = holder.reader();
+        let bytes = match most {
+            Some(most) => reader.head(&entry, most)?,
+            None => reader.bytes(&entry)?,
+        };
+        Ok(bytes.to_vec())
     };
     // What the archive does not hold is not there.
     let elsewhere = |p: &str| {

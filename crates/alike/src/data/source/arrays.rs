@@ -5,12 +5,13 @@
 //! of `n x h x w`, `n x h x w x c` or `n x c x h x w` are images, and so are truths; `n x d` floats of any size are features.
 //! Labels are whole numbers, floats that are whole, truths or text, one a row.
 
-use super::npy::{Array, MOST};
+use super::npy::Array;
 use super::wrong;
 use crate::data::DataError;
 use crate::data::listing::{Content, Entry, Listing, Part, Place};
 use crate::files;
 use crate::images::{Images, Shape};
+use crate::limits::{Limit, LimitError};
 use std::io::Read;
 use std::path::Path;
 
@@ -40,11 +41,12 @@ pub(super) fn open(path: &Path) -> Result<Listing, DataError> {
     if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz")) {
         return archive(path);
     }
-    let array = parse(path, "it", files::read(path)?)?;
+    let array = parse(path, "it", files::read(path, Limit::Array)?)?;
     let own = path.with_extension("labels.npy");
     let beside = path.with_file_name("labels.npy");
     let given = [own, beside].into_iter().find(|p| p.is_file() && p != path);
-    let labels = given.map(|p| labels(&p, "it", &parse(&p, "it", files::read(&p)?)?)).transpose()?;
+    let labels =
+        given.map(|p| labels(&p, "it", &parse(&p, "it", files::read(&p, Limit::Array)?)?)).transpose()?;
     gather(path, vec![Rows { part: None, name: String::new(), array, labels }])
 }
 
@@ -65,9 +67,12 @@ fn archive(path: &Path) -> Result<Listing, DataError> {
     let Content::Zip(mut zip) = archive.content else { return Err(wrong(path, "it is no zip archive")) };
     let names: Vec<&str> = members.iter().filter_map(|m| m.name.strip_suffix(".npy")).collect();
     let mut get = |name: &str| -> Result<Array, DataError> {
-        let mut bytes = Vec::new();
         let file = zip.by_name(&format!("{name}.npy")).map_err(|e| wrong(path, format!("{name}: {e}")))?;
-        file.take(MOST).read_to_end(&mut bytes).map_err(|e| wrong(path, format!("{name}: {e}")))?;
+        let len = file.size();
+        let limited = |error: LimitError| DataError::Limit { path: path.to_owned(), error };
+        Limit::Member.check(len, || format!("{name} is too large")).map_err(limited)?;
+        let mut bytes = Vec::with_capacity(len as usize);
+        file.take(len).read_to_end(&mut bytes).map_err(|e| wrong(path, format!("{name}: {e}")))?;
         parse(path, name, bytes)
     };
     let find = |list: &[&str], part: Option<Part>| {
@@ -121,12 +126,12 @@ fn gather(path: &Path, parts: Vec<Rows>) -> Result<Listing, DataError> {
                 let (shape, data) = picture(&dims, data).ok_or_else(|| {
                     refuse(format!("has the shape {dims:?}, which is not n x h x w or n x h x w x c"))
                 })?;
-                bytes.extend(data);
+                append(&mut bytes, data);
                 (shape, false, dims[0])
             }
             Err(array) => {
                 let (d, data) = features(&array).map_err(refuse)?;
-                floats.extend(data);
+                append(&mut floats, data);
                 (Shape { h: 1, w: 1, c: d }, true, array.dims[0])
             }
         };
@@ -158,6 +163,11 @@ fn gather(path: &Path, parts: Vec<Rows>) -> Result<Listing, DataError> {
             },
         );
     Ok(listing)
+}
+
+/// Adds values; the first ones are not copied.
+fn append<T>(all: &mut Vec<T>, mut more: Vec<T>) {
+    if all.is_empty() { *all = more } else { all.append(&mut more) }
 }
 
 /// Numbers of features by row, or why the array holds none.

@@ -9,6 +9,7 @@ use crate::data::DataError;
 use crate::data::listing::{Entry, Listing, Part, Place};
 use crate::files;
 use crate::images::{Images, Shape};
+use crate::limits::Limit;
 use std::path::{Path, PathBuf};
 
 const SHAPE: Shape = Shape { h: 32, w: 32, c: 3 };
@@ -69,7 +70,7 @@ fn read(folder: &Path, layout: &Layout) -> Result<Listing, DataError> {
             listing.notes.push(format!("{file} is not there: its images are missing"));
             continue;
         }
-        let bytes = files::read(&path)?;
+        let bytes = files::read(&path, Limit::Array)?;
         let record = layout.labels + SHAPE.len();
         if bytes.is_empty() || !bytes.len().is_multiple_of(record) {
             let n = bytes.len();

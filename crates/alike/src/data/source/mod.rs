@@ -15,11 +15,13 @@ mod walk;
 
 use super::DataError;
 use super::listing::{Listing, Place};
-use crate::files::FileError;
+use crate::files;
+use crate::limits::Limit;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub(super) use arrange::set_aside_classless;
+pub(crate) use npy::check_header;
 pub(super) use omniglot::list_classes;
 
 /// A file of a source: its name within it, and where it lies.
@@ -122,7 +124,7 @@ fn folder(path: &Path, wish: Wish<'_>) -> Result<Listing, DataError> {
     if let Some(cifar) = cifar::open(path)? {
         return Ok(cifar);
     }
-    let (members, left) = walk::walk(path)?;
+    let walk::Walked { members, left, notes } = walk::walk(path)?;
     let is_tar = |m: &Member| {
         let name = m.name.to_ascii_lowercase();
         [".tar", ".tar.gz", ".tgz"].iter().any(|e| name.ends_with(e))
@@ -140,15 +142,10 @@ fn folder(path: &Path, wish: Wish<'_>) -> Result<Listing, DataError> {
     }
     let read = |member: &Member, most: Option<usize>| {
         let Place::File(file) = &member.place else { return Err("it is no file".to_owned()) };
+        let Some(most) = most else { return files::read(file, Limit::Text).map_err(|e| e.to_string()) };
         let mut bytes = Vec::new();
-        let opened = std::fs::File::open(file).map_err(FileError::reading(file));
-        let most = most.map_or(u64::MAX, |most| most as u64);
-        opened
-            .map_err(|e| e.to_string())?
-            .take(most)
-            .read_to_end(&mut bytes)
-            .map(|_| bytes)
-            .map_err(|e| e.to_string())
+        let opened = files::open(file).map_err(|e| e.to_string())?;
+        opened.take(most as u64).read_to_end(&mut bytes).map(|_| bytes).map_err(|e| e.to_string())
     };
     let root = manifest::Folder::new(path);
     let files = tables::Files { root: path, members: &members, read: &read, elsewhere: &|p| root.find(p) };
@@ -161,6 +158,7 @@ fn folder(path: &Path, wish: Wish<'_>) -> Result<Listing, DataError> {
         }
     };
     listing.left.extend(left);
+    listing.notes.extend(notes);
     Ok(listing)
 }
 

@@ -1,10 +1,41 @@
 //! One NumPy array: its values as features, as pixels or as labels, whatever their type and order are.
 
+use crate::limits::Limit;
 use npyz::{DType, NpyHeader, Order, TypeChar};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// No array is larger.
-pub(super) const MOST: u64 = 1 << 36;
+/// Bytes of a header; NumPy reads no longer one either.
+const LONGEST_HEADER: usize = 10_000;
+/// Brackets within brackets of a header, which is read by a function that calls itself.
+const DEEPEST: usize = 16;
+
+/// Refuses a header that is too long or too deep to be one of values, before it is read: it says itself how long it is.
+pub(crate) fn check_header(bytes: &[u8]) -> Result<(), String> {
+    let (len, at) = match *bytes {
+        [0x93, b'N', b'U', b'M', b'P', b'Y', 1, _, a, b, ..] => (usize::from(u16::from_le_bytes([a, b])), 10),
+        [0x93, b'N', b'U', b'M', b'P', b'Y', _, _, a, b, c, d, ..] => {
+            (u32::from_le_bytes([a, b, c, d]) as usize, 12)
+        }
+        // Whoever reads it says what is wrong.
+        _ => return Ok(()),
+    };
+    if len > LONGEST_HEADER {
+        return Err(format!("claims a header of {len} bytes, and {LONGEST_HEADER} are the most"));
+    }
+    let header = &bytes[at.min(bytes.len())..(at + len).min(bytes.len())];
+    let mut depth = 0usize;
+    for byte in header {
+        match byte {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEEPEST {
+            return Err("has a header that no array of values has".into());
+        }
+    }
+    Ok(())
+}
 
 /// An array as it was stored, row-major.
 pub(super) struct Array {
@@ -32,6 +63,7 @@ enum Kind {
 impl Array {
     /// Reads a `.npy` file; an error goes on from the array's name.
     pub(super) fn parse(mut bytes: Vec<u8>) -> Result<Array, String> {
+        check_header(&bytes)?;
         let mut rest = &bytes[..];
         // The parser multiplies what a damaged header says.
         let header = catch_unwind(AssertUnwindSafe(|| NpyHeader::from_reader(&mut rest)))
@@ -70,9 +102,12 @@ impl Array {
         }
         // The header is believed as far as the bytes bear it out.
         let claimed = header.shape().iter().try_fold(size as u64, |n, d| n.checked_mul(*d));
-        let claimed = claimed.filter(|n| *n <= MOST && *n <= rest.len() as u64);
+        let claimed = claimed.filter(|n| *n <= rest.len() as u64);
         let Some(claimed) = claimed else { return Err("ends before its own header says".into()) };
         let before = bytes.len() - rest.len();
+        // Rows may be of nothing, but an image of each is not.
+        let rows = header.shape().first().copied().unwrap_or(0);
+        Limit::Images.check(rows, || "claims many rows".into()).map_err(|e| e.to_string())?;
         let dims: Vec<usize> = header.shape().iter().map(|d| *d as usize).collect();
         if dims.len() > 8 {
             return Err(format!("has {} dimensions", dims.len()));
@@ -363,5 +398,11 @@ mod tests {
         let huge = Array::parse(npy("<f4", false, &[1 << 40, 1 << 40], &[0; 8])).err().unwrap();
         assert!(huge.contains("impossible") || huge.contains("ends before"), "{huge}");
         assert!(Array::parse(b"nothing".to_vec()).err().unwrap().contains("no NumPy array"));
+        assert!(refused("|u1", &[1 << 40, 0]).contains("--limit images="));
+        let long = b"\x93NUMPY\x02\x00\xff\xff\xff\xff{'descr'".to_vec();
+        assert!(Array::parse(long).err().unwrap().contains("a header of 4294967295 bytes"));
+        // Each bracket is a call of a function within itself, until the stack is full and the program ends.
+        let deep = [b"\x93NUMPY\x01\x00\x00\x20".to_vec(), vec![b'('; 8192]].concat();
+        assert!(Array::parse(deep).err().unwrap().contains("no array of values"));
     }
 }

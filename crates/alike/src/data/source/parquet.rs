@@ -4,10 +4,10 @@ use super::{Wish, manifest, wrong};
 use crate::data::DataError;
 use crate::data::listing::Listing;
 use crate::data::table::Table;
-use crate::files::FileError;
+use crate::files;
+use crate::limits::{Limit, LimitError};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
-use std::fs::File;
 use std::path::Path;
 
 pub(super) fn open(table: &Path, wish: &Wish<'_>) -> Result<Listing, DataError> {
@@ -15,10 +15,19 @@ pub(super) fn open(table: &Path, wish: &Wish<'_>) -> Result<Listing, DataError> 
 }
 
 fn read(table: &Path) -> Result<Table, DataError> {
-    let file = File::open(table).map_err(FileError::reading(table))?;
+    let file = files::open(table)?;
     let damaged =
         |e: parquet::errors::ParquetError| wrong(table, format!("it is damaged or no Parquet file ({e})"));
     let reader = SerializedFileReader::new(file).map_err(damaged)?;
+    let limited = |error: LimitError| DataError::Limit { path: table.to_owned(), error };
+    let rows = u64::try_from(reader.metadata().file_metadata().num_rows()).unwrap_or(u64::MAX);
+    Limit::Images.check(rows, || "it has too many rows".into()).map_err(limited)?;
+    // Rows are read group by group, and a group is unpacked whole.
+    for group in reader.metadata().row_groups() {
+        let bytes = group.columns().iter().map(|c| u64::try_from(c.uncompressed_size()).unwrap_or(u64::MAX));
+        let bytes = bytes.fold(0, u64::saturating_add);
+        Limit::Member.check(bytes, || "a group of its rows is too large".into()).map_err(limited)?;
+    }
     let schema = reader.metadata().file_metadata().schema();
     let columns: Vec<String> = schema.get_fields().iter().map(|f| f.name().to_owned()).collect();
     let cell = |field: &Field| match field {
@@ -28,6 +37,7 @@ fn read(table: &Path) -> Result<Table, DataError> {
     };
     let rows = reader.get_row_iter(None).map_err(damaged)?.enumerate().map(|(i, row)| {
         let row = row.map_err(damaged)?;
+        Limit::Images.check(i as u64, || "it has too many rows".into()).map_err(limited)?;
         Ok((i + 1, row.get_column_iter().map(|(_, field)| cell(field)).collect()))
     });
     Ok(Table { columns, rows: rows.collect::<Result<_, DataError>>()? })
@@ -39,6 +49,7 @@ mod tests {
     use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
     use parquet::file::writer::SerializedFileWriter;
     use parquet::schema::parser::parse_message_type;
+    use std::fs::File;
     use std::sync::Arc;
 
     #[test]

@@ -89,7 +89,7 @@ pub(super) fn open(path: &Path, archives: Vec<Archive>, members: Vec<Member>) ->
         let named = |name: String| if several { format!("{shard}/{name}") } else { name };
         let mut bytes = |member: &Member| {
             let entry = Entry::new(member.name.clone(), member.place.clone());
-            let bytes = reader.bytes(&entry).map(<[u8]>::to_vec);
+            let bytes = reader.bytes(&entry).map(|b| b.to_vec());
             bytes.map_err(|why| wrong(path, format!("{}: {why}", member.name)))
         };
         if sample.pictures.is_empty() {
