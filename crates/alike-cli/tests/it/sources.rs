@@ -203,12 +203,56 @@ fn prepared_images_are_made_once_and_again_only_when_they_must_be() {
     let cache =
         || -> Vec<_> { std::fs::read_dir(scene.path("cache/alike/images")).unwrap().flatten().collect() };
     assert_eq!(cache().len(), 1);
-    // Cut short, it is made again.
+    // Whatever happened to it, it is made again.
     let file = cache()[0].path();
     let whole = std::fs::read(&file).unwrap();
-    std::fs::write(&file, &whole[..whole.len() - 1]).unwrap();
+    let spoil = |at: usize, by: &[u8]| {
+        let mut bytes = whole.clone();
+        bytes[at..at + by.len()].copy_from_slice(by);
+        bytes
+    };
+    let n = whole.len();
+    for (what, bytes) in [
+        ("cut", whole[..n - 1].to_vec()),
+        ("cut in the images", whole[..5000].to_vec()),
+        ("empty", Vec::new()),
+        ("zeros among the images", spoil(4096, &[0; 600])),
+        ("one bit of the images", spoil(4500, &[whole[4500] ^ 1])),
+        ("one bit of the footer", spoil(n - 60, &[whole[n - 60] ^ 1])),
+        ("a length that wraps", spoil(n - 24, &[0xff; 8])),
+        ("a header of other images", spoil(20, b"9")),
+        ("all zeros", vec![0; n]),
+    ] {
+        std::fs::write(&file, &bytes).unwrap();
+        assert!(!warm(&said(&scene)), "{what}");
+        assert!(std::fs::read(&file).unwrap() == whole, "{what}");
+    }
+    // A copy of the same content, size and time is the same picture.
+    let [cat, dog] = ["pictures/cat/00.png", "pictures/cat/01.png"].map(|p| scene.path(p));
+    let time = std::fs::metadata(&cat).unwrap().modified().unwrap();
+    let put = |bytes: &[u8]| {
+        let new = scene.path("pictures/new");
+        std::fs::write(&new, bytes).unwrap();
+        std::fs::File::options().append(true).open(&new).unwrap().set_modified(time).unwrap();
+        std::fs::rename(&new, &cat).unwrap();
+    };
+    let old = std::fs::read(&cat).unwrap();
+    put(&old);
+    assert!(warm(&said(&scene)));
+    // Another picture of the same size and time is not: as `cp -p` and `rsync --times` may leave one. (PNG allows bytes behind its end.)
+    let mut other = std::fs::read(&dog).unwrap();
+    let mut padded = old.clone();
+    let size = other.len().max(padded.len());
+    other.resize(size, 0);
+    padded.resize(size, 0);
+    put(&padded);
+    said(&scene);
+    put(&other);
     assert!(!warm(&said(&scene)));
-    assert!(std::fs::read(&file).unwrap() == whole);
+    assert!(warm(&said(&scene)));
+    scene.ok("data cache --clear");
+    put(&old);
+    said(&scene);
     // A picture that changes makes other images.
     picture(2, 99).save(scene.path("pictures/cat/00.png")).unwrap();
     assert!(!warm(&said(&scene)));

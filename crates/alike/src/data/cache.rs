@@ -1,23 +1,25 @@
 //! Prepared images in a file: decoded once, read by position ever after.
 //!
-//! A file is 4,096 bytes of header (one line of JSON, padded), the images back to back in the listing's order, a JSON list of
-//! those that could not be read, its length as a little-endian `u64`, and a last mark. It is named by what it was made
-//! from, so it is never wrong, only unused; it is written under another name first, so it is never half there; and it can be
-//! deleted at any time.
+//! A file is 4,096 bytes of header (one line of JSON, padded), the images back to back in the listing's order, and a footer ([`Footer`])
+//! with sums of all that comes before. It is named by what it was made from: places, sizes and times of files. Where a file of the same
+//! size and time is another one (its inode or the time of its last change differ), its content decides. A file that was cut, zeroed or
+//! exchanged is noticed, and made again; it is written under another name first, so it is never half there; and it can be deleted at any
+//! time.
 
-use super::listing::{Listing, UNREADABLE};
+use super::listing::{Listing, Place, State, UNREADABLE};
 use super::progress::{Progress, Unit};
 use super::{DataError, Failure, Places, Preparation};
 use crate::files::{self, FileError};
 use crate::images::Images;
 use md5::{Digest, Md5};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 use std::time::SystemTime;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Where images are kept once they are prepared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +51,7 @@ pub(super) struct Prepared {
     pub(super) note: Option<String>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Head {
     alike_images: u32,
     shape: String,
@@ -57,7 +59,7 @@ struct Head {
 }
 
 /// Rises when the same files would be prepared to other bytes.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const HEAD: u64 = 4096;
 const MARK: &[u8; 8] = b"alike-im";
 const ENDING: &str = "images";
@@ -100,14 +102,17 @@ pub(super) fn prepare(
         return Ok(Prepared { images: rows.clone(), failures: Vec::new(), warm: true, note: None });
     }
     let Keep::Disk { limit } = places.keep else { return in_memory(listing, preparation, progress) };
-    let path = image_cache(places).join(format!("{}.{ENDING}", key(listing, preparation)));
+    let (name, states) = key(listing, preparation);
+    let path = image_cache(places).join(format!("{name}.{ENDING}"));
     // What the system refused to read yesterday it may give today, though the file has not changed.
     let still = |failures: &[Failure]| !failures.iter().any(|f| f.why.starts_with(UNREADABLE));
-    if let Some((images, failures)) = open(&path, preparation, n).filter(|(_, failures)| still(failures)) {
+    if let Some((images, failures)) =
+        open(&path, preparation, listing, &states).filter(|(_, failures)| still(failures))
+    {
         return Ok(Prepared { images, failures, warm: true, note: None });
     }
     make_room(places, limit, bytes as u64, &path);
-    let failures = match write(listing, preparation, &path, progress) {
+    let failures = match write(listing, preparation, (&path, &states), progress) {
         Ok(failures) => failures,
         Err(e) if bytes <= SMALL => {
             let kept = in_memory(listing, preparation, progress)?;
@@ -117,15 +122,17 @@ pub(super) fn prepare(
         Err(e) => return Err(DataError::Cache(e)),
     };
     let again = || std::io::Error::other("it vanished as soon as it was written");
-    let (images, _) = open(&path, preparation, n).ok_or_else(|| FileError::reading(&path)(again()))?;
+    let (images, _) =
+        open(&path, preparation, listing, &states).ok_or_else(|| FileError::reading(&path)(again()))?;
     Ok(Prepared { images, failures, warm: false, note: None })
 }
 
-/// What the bytes depend on, as a name.
-fn key(listing: &Listing, preparation: &Preparation) -> String {
+/// What the bytes depend on, as a name; and the state of the file that each entry lies in.
+fn key(listing: &Listing, preparation: &Preparation) -> (String, Vec<State>) {
     let mut hash = Md5::new();
     hash.update(format!("{VERSION} {preparation}\n"));
-    for stamp in listing.archive_stamps() {
+    let archives = listing.archive_stamps();
+    for (stamp, _) in &archives {
         hash.update(format!("{stamp}\n"));
     }
     if let Some(rows) = &listing.rows {
@@ -133,13 +140,27 @@ fn key(listing: &Listing, preparation: &Preparation) -> String {
         (0..rows.len()).for_each(|i| hash.update(rows.image(i, &mut scratch)));
     }
     // Asking for a file's state takes long enough to be worth two threads.
-    let stamps: Vec<String> = listing
+    let stamps: Vec<(String, State)> = listing
         .entries
         .par_iter()
-        .map(|e| format!("{} {:?} {}\n", listing.stamp(e), e.area, e.quarters))
+        .map(|e| {
+            let (stamp, state) = listing.stamp(e);
+            let state = match e.place {
+                Place::Zip { archive, .. } | Place::Span { archive, .. } => archives[archive as usize].1,
+                Place::File(_) | Place::Row(_) => state,
+            };
+            (format!("{stamp} {:?} {}\n", e.area, e.quarters), state)
+        })
         .collect();
-    stamps.iter().for_each(|s| hash.update(s));
-    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    stamps.iter().for_each(|(stamp, _)| hash.update(stamp));
+    let name = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    (name, stamps.into_iter().map(|(_, state)| state).collect())
+}
+
+/// Images of a chunk.
+fn per_chunk(len: usize) -> usize {
+    // A chunk of large images is of few: a file of a model may say that they are a gigabyte each.
+    (CHUNK / len).clamp((MOST_CHUNK / len).clamp(1, 32), 4096)
 }
 
 /// Decodes and prepares all entries on all threads, and hands them to `done` chunk by chunk, in order: however many there
@@ -152,29 +173,40 @@ pub fn prepare_chunks<E>(
     progress: &mut dyn Progress,
     mut done: impl FnMut(&mut Vec<u8>) -> Result<(), E>,
 ) -> Result<Vec<Failure>, E> {
+    digested_chunks(listing, preparation, progress, |chunk, _| done(chunk))
+}
+
+/// The same, each chunk with the digests of its entries' files.
+fn digested_chunks<E>(
+    listing: &Listing,
+    preparation: &Preparation,
+    progress: &mut dyn Progress,
+    mut done: impl FnMut(&mut Vec<u8>, Vec<u128>) -> Result<(), E>,
+) -> Result<Vec<Failure>, E> {
     let len = preparation.shape.len();
-    // A chunk of large images is of few: a file of a model may say that they are a gigabyte each.
-    let per = (CHUNK / len).clamp((MOST_CHUNK / len).clamp(1, 32), 4096);
+    let per = per_chunk(len);
     let mut buffer = Vec::new();
     let mut failures = Vec::new();
     progress.begin("preparing images", Some(listing.entries.len() as u64), Unit::Images);
     for (chunk, entries) in listing.entries.chunks(per).enumerate() {
         buffer.resize(entries.len() * len, 0);
         let work = buffer.par_chunks_mut(len).zip(entries).enumerate();
-        let failed: Vec<Failure> = work
+        let (failed, digests): (Vec<Option<Failure>>, Vec<u128>) = work
             .map_init(
                 || listing.reader(),
                 |reader, (i, (out, entry))| {
                     let picture = reader.picture(entry, preparation.decoding());
-                    let why = picture.and_then(|p| preparation.apply(&p, out)).err()?;
-                    out.fill(0);
-                    Some(Failure { entry: chunk * per + i, name: entry.name.clone(), why })
+                    let why = picture.and_then(|p| preparation.apply(&p, out)).err();
+                    let failure = why.map(|why| {
+                        out.fill(0);
+                        Failure { entry: chunk * per + i, name: entry.name.clone(), why }
+                    });
+                    (failure, reader.digest())
                 },
             )
-            .flatten()
-            .collect();
-        failures.extend(failed);
-        if let Err(e) = done(&mut buffer) {
+            .unzip();
+        failures.extend(failed.into_iter().flatten());
+        if let Err(e) = done(&mut buffer, digests) {
             progress.end();
             return Err(e);
         }
@@ -198,82 +230,181 @@ fn in_memory(
     Ok(Prepared { images, failures, warm: false, note: None })
 }
 
+/// What stands behind the images, in this order: states and digests by entry, sums by chunk of images, all as little-endian numbers,
+/// and a JSON list of what could not be read. Then come the list's length, the sum of the header and the footer, and a last mark.
+#[derive(Debug, Default, PartialEq)]
+struct Footer {
+    /// The state of each entry's file before it was read.
+    states: Vec<State>,
+    /// The digest of what was read.
+    digests: Vec<u128>,
+    sums: Vec<u64>,
+    failures: Vec<Failure>,
+}
+
+/// Length, sum and mark.
+const TAIL: u64 = 24;
+
+impl Footer {
+    /// Its bytes without the tail, and the list's length.
+    fn bytes(&self) -> io::Result<(Vec<u8>, u64)> {
+        let mut bytes = Vec::new();
+        for state in &self.states {
+            bytes.extend_from_slice(&state.inode.to_le_bytes());
+            bytes.extend_from_slice(&state.changed.to_le_bytes());
+        }
+        self.digests.iter().for_each(|d| bytes.extend_from_slice(&d.to_le_bytes()));
+        self.sums.iter().for_each(|s| bytes.extend_from_slice(&s.to_le_bytes()));
+        let list = serde_json::to_vec(&self.failures)?;
+        bytes.extend_from_slice(&list);
+        Ok((bytes, list.len() as u64))
+    }
+
+    /// From such bytes, of so many entries and chunks; nothing if they are none.
+    fn read(bytes: &[u8], entries: usize, chunks: usize) -> Option<Footer> {
+        let (states, rest) = bytes.split_at_checked(16 * entries)?;
+        let (digests, rest) = rest.split_at_checked(16 * entries)?;
+        let (sums, list) = rest.split_at_checked(8 * chunks)?;
+        let eights = |bytes: &[u8]| bytes.as_chunks::<8>().0.iter().map(|b| u64::from_le_bytes(*b)).collect();
+        let pairs: Vec<u64> = eights(states);
+        let state = |pair: &[u64; 2]| State { inode: pair[0], changed: pair[1] as i64 };
+        Some(Footer {
+            states: pairs.as_chunks::<2>().0.iter().map(state).collect(),
+            digests: digests.as_chunks::<16>().0.iter().map(|b| u128::from_le_bytes(*b)).collect(),
+            sums: eights(sums),
+            failures: serde_json::from_slice(list).ok()?,
+        })
+    }
+}
+
 /// Writes chunks while the next are decoded.
 fn write_chunks(
     listing: &Listing,
     preparation: &Preparation,
     out: &mut (dyn Write + Send),
     progress: &mut dyn Progress,
-) -> io::Result<Vec<Failure>> {
+) -> io::Result<Footer> {
     let (full, to_write) = sync_channel::<Vec<u8>>(1);
     let (back, empty) = sync_channel::<Vec<u8>>(2);
     std::thread::scope(|scope| {
         let writer = scope.spawn(move || {
+            let mut sums = Vec::new();
             to_write.into_iter().try_for_each(|chunk| {
+                sums.push(xxh3_64(&chunk));
                 out.write_all(&chunk)?;
                 // Whoever decodes may be done already.
                 let _ = back.send(chunk);
                 io::Result::Ok(())
-            })
+            })?;
+            Ok(sums)
         });
-        let failures = prepare_chunks(listing, preparation, progress, |chunk| {
+        let mut digests = Vec::with_capacity(listing.entries.len());
+        let failures = digested_chunks(listing, preparation, progress, |chunk, of_files| {
+            digests.extend(of_files);
             let next = empty.try_recv().unwrap_or_default();
             full.send(std::mem::replace(chunk, next)).map_err(|_| ())
         });
         drop((full, empty));
         let written = writer.join().unwrap_or_else(|_| Err(io::Error::other("the writer gave up")));
         // If chunks could not be handed on, it is because one could not be written.
-        written.map(|()| failures.unwrap_or_default())
+        written.map(|sums| Footer {
+            sums,
+            digests,
+            failures: failures.unwrap_or_default(),
+            states: Vec::new(),
+        })
     })
+}
+
+fn head(preparation: &Preparation, n: usize) -> io::Result<Vec<u8>> {
+    let head = Head { alike_images: VERSION, shape: preparation.shape.to_string(), n };
+    let mut line = serde_json::to_vec(&head)?;
+    line.resize(HEAD as usize - 1, b' ');
+    line.push(b'\n');
+    Ok(line)
 }
 
 fn write(
     listing: &Listing,
     preparation: &Preparation,
-    path: &Path,
+    (path, states): (&Path, &[State]),
     progress: &mut dyn Progress,
 ) -> Result<Vec<Failure>, FileError> {
-    let head = Head { alike_images: VERSION, shape: preparation.shape.to_string(), n: listing.entries.len() };
     let mut failures = Vec::new();
-    // A machine that stops before the disk has all leaves a file that is too short, which `open` sees.
+    // A machine that stops before the disk has all leaves a file that is cut or holds zeros, which `open` sees.
     files::write_soon(path, |out| {
-        let mut line = serde_json::to_vec(&head)?;
-        line.resize(HEAD as usize - 1, b' ');
-        line.push(b'\n');
-        out.write_all(&line)?;
-        failures = write_chunks(listing, preparation, out, progress)?;
-        let list = serde_json::to_vec(&failures)?;
-        out.write_all(&list)?;
-        out.write_all(&(list.len() as u64).to_le_bytes())?;
+        let head = head(preparation, listing.entries.len())?;
+        out.write_all(&head)?;
+        let footer = Footer { states: states.to_vec(), ..write_chunks(listing, preparation, out, progress)? };
+        let (bytes, list) = footer.bytes()?;
+        out.write_all(&bytes)?;
+        out.write_all(&list.to_le_bytes())?;
+        out.write_all(&xxh3_64(&[head, bytes].concat()).to_le_bytes())?;
+        failures = footer.failures;
         out.write_all(MARK)
     })?;
     Ok(failures)
 }
 
 /// The images of a file, if it is whole and what it should be.
-fn open(path: &Path, preparation: &Preparation, n: usize) -> Option<(Images, Vec<Failure>)> {
-    let file = File::open(path).ok()?;
-    let len = file.metadata().ok()?.len();
-    let mut head = vec![0; HEAD as usize];
-    files::read_at(&file, &mut head, 0).ok()?;
-    let head: Head = serde_json::from_slice(&head).ok()?;
-    let data = (n * preparation.shape.len()) as u64;
-    if head.alike_images != VERSION || head.shape != preparation.shape.to_string() || head.n != n {
+fn open(
+    path: &Path,
+    preparation: &Preparation,
+    listing: &Listing,
+    states: &[State],
+) -> Option<(Images, Vec<Failure>)> {
+    let (file, len) = files::open_sized(path).ok()?;
+    let (n, per_image) = (listing.entries.len(), preparation.shape.len());
+    let data = n.checked_mul(per_image)? as u64;
+    let mut begin = vec![0; HEAD as usize];
+    files::read_at(&file, &mut begin, 0).ok()?;
+    if begin != head(preparation, n).ok()? {
         return None;
     }
-    let mut foot = [0; 16];
-    files::read_at(&file, &mut foot, len.checked_sub(16)?).ok()?;
-    let (list, mark) = foot.split_at(8);
-    let list = u64::from_le_bytes(list.try_into().ok()?);
-    if mark != MARK || len != HEAD + data + list + 16 {
+    let mut tail = [0; TAIL as usize];
+    files::read_at(&file, &mut tail, len.checked_sub(TAIL)?).ok()?;
+    let eight = |at: usize| tail[at..].first_chunk::<8>().map(|b| u64::from_le_bytes(*b));
+    let (list, sum) = (eight(0)?, eight(8)?);
+    // What the file says of its length is compared with what it has before memory is taken.
+    let bytes = len.checked_sub(HEAD)?.checked_sub(data)?.checked_sub(TAIL)?;
+    if tail[16..] != *MARK || list > bytes {
         return None;
     }
-    let mut text = vec![0; list as usize];
-    files::read_at(&file, &mut text, HEAD + data).ok()?;
-    let failures = serde_json::from_slice(&text).ok()?;
+    let mut footer = vec![0; usize::try_from(bytes).ok()?];
+    files::read_at(&file, &mut footer, HEAD + data).ok()?;
+    let per = per_chunk(per_image);
+    let chunks = n.div_ceil(per);
+    let known = Footer::read(&footer, n, chunks)?;
+    if sum != xxh3_64(&[begin, footer].concat()) || !is_sound(&file, &known.sums, data, per * per_image) {
+        return None;
+    }
+    is_same(listing, states, &known)?;
     // The time of the last change is that of the last use: what is longest unused goes first.
     let _ = file.set_modified(SystemTime::now());
-    Some((Images::in_file(preparation.shape, n, file, path, HEAD).ok()?, failures))
+    Some((Images::in_file(preparation.shape, n, file, path, HEAD).ok()?, known.failures))
+}
+
+/// Whether the images have the sums that they were written with.
+fn is_sound(file: &File, sums: &[u64], data: u64, chunk: usize) -> bool {
+    sums.par_iter().enumerate().all(|(i, sum)| {
+        let at = (i * chunk) as u64;
+        let mut bytes = vec![0; chunk.min((data - at) as usize)];
+        files::read_at(file, &mut bytes, HEAD + at).is_ok() && xxh3_64(&bytes) == *sum
+    })
+}
+
+/// Whether entries lie in the files that they lay in, or in others of the same content.
+fn is_same(listing: &Listing, states: &[State], known: &Footer) -> Option<()> {
+    let other: Vec<usize> = (0..states.len()).filter(|i| states[*i] != known.states[*i]).collect();
+    let same = |reader: &mut super::reader::Reader<'_>, i: &usize| {
+        let entry = &listing.entries[*i];
+        // Of archives, which may be large, no digest is kept.
+        known.digests[*i] != 0
+            && matches!(entry.place, Place::File(_))
+            && reader.bytes(entry).map(drop).is_ok()
+            && reader.digest() == known.digests[*i]
+    };
+    other.par_iter().map_init(|| listing.reader(), same).all(|same| same).then_some(())
 }
 
 /// Deletes what others left half-written, and the longest unused until there is room.

@@ -339,8 +339,8 @@ impl Listing {
         Identities::new(each.iter().map(|(key, place)| (*key, place.as_str())))
     }
 
-    /// Names the state of the files that an entry's bytes depend on.
-    pub(super) fn stamp(&self, entry: &Entry) -> String {
+    /// Names the files that an entry's bytes depend on, with their sizes and times; and what else tells one file from another.
+    pub(super) fn stamp(&self, entry: &Entry) -> (String, State) {
         let of = |path: &Path| {
             // The same from whatever folder it is asked for.
             let whole = std::path::absolute(path);
@@ -349,20 +349,46 @@ impl Listing {
                 Ok(m) => {
                     let changed =
                         m.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
-                    format!("{} {} {:?}", shown(name), m.len(), changed.map(|t| t.as_nanos()))
+                    let text = format!("{} {} {:?}", shown(name), m.len(), changed.map(|t| t.as_nanos()));
+                    (text, State::of(&m))
                 }
-                Err(_) => format!("{} absent", shown(name)),
+                Err(_) => (format!("{} absent", shown(name)), State::default()),
             }
         };
         match &entry.place {
             Place::File(path) => of(path),
             // The archive itself is stamped once.
-            place => format!("{place:?}"),
+            place => (format!("{place:?}"), State::default()),
         }
     }
 
-    pub(super) fn archive_stamps(&self) -> Vec<String> {
+    pub(super) fn archive_stamps(&self) -> Vec<(String, State)> {
         let all = self.archives.iter();
         all.map(|a| self.stamp(&Entry::new(String::new(), Place::File(a.path.clone())))).collect()
+    }
+}
+
+/// What a file has beside its size and the time of its content: which file it is, and when anything of it last changed. A copy that
+/// keeps its time, or another file of this name, differs by these.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct State {
+    pub(super) inode: u64,
+    /// In nanoseconds.
+    pub(super) changed: i64,
+}
+
+impl State {
+    fn of(facts: &std::fs::Metadata) -> State {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            let changed = facts.ctime().wrapping_mul(1_000_000_000).wrapping_add(facts.ctime_nsec());
+            State { inode: facts.ino(), changed }
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = facts;
+            State::default()
+        }
     }
 }

@@ -9,6 +9,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_128;
 use zip::ZipArchive;
 
 /// Bytes of all files that threads have read but not decoded yet; a larger one is alone.
@@ -43,16 +44,22 @@ pub(super) struct Reader<'a> {
     /// Copies of the zip archives that this thread has used.
     zips: Vec<Option<ZipArchive<FileAt>>>,
     scratch: Vec<u8>,
+    digest: u128,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(listing: &'a Listing) -> Reader<'a> {
-        Reader { listing, zips: vec![None; listing.archives.len()], scratch: Vec::new() }
+        Reader { listing, zips: vec![None; listing.archives.len()], scratch: Vec::new(), digest: 0 }
     }
 
     /// The bytes of an entry's file.
     pub(super) fn bytes(&mut self, entry: &Entry) -> Result<Bytes<'_>, String> {
         self.read(entry, None)
+    }
+
+    /// The digest of the file that was read last; 0 where that was a member of an archive, a part of a file or nothing.
+    pub(super) fn digest(&self) -> u128 {
+        self.digest
     }
 
     /// The first bytes of an entry's file: at most so many.
@@ -73,6 +80,7 @@ impl<'a> Reader<'a> {
         let member = |len: u64| Limit::Member.check(part(len), || "it is too large".into());
         let scratch = &mut self.scratch;
         scratch.clear();
+        self.digest = 0;
         let held = match &entry.place {
             Place::File(path) => {
                 let (mut file, len) = files::open_sized(path).map_err(unreadable)?;
@@ -81,7 +89,11 @@ impl<'a> Reader<'a> {
                 if len > limits::alone() {
                     Limit::Memory.check(len, || "the file is too large".into()).map_err(|e| e.to_string())?;
                 }
-                fill(&mut file, len, scratch, head.is_some()).map_err(unreadable)?
+                let held = fill(&mut file, len, scratch, head.is_some()).map_err(unreadable)?;
+                if head.is_none() {
+                    self.digest = xxh3_128(scratch);
+                }
+                held
             }
             Place::Zip { archive, member: number } => {
                 let at = *archive as usize;
