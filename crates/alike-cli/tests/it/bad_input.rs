@@ -42,7 +42,7 @@ fn idx_files_that_are_missing_empty_cut_long_or_lying() {
     );
     refused_data(
         |s| drop(s.write(IMAGES, &idx(&[1 << 31, 1 << 31, 1 << 31], vec![0; 8]))),
-        &[train, "usable IDX"],
+        &[train, "--limit array="],
     );
     refused_data(|s| drop(s.write(IMAGES, &idx(&[0, 12, 10], vec![]))), &[train, "no images"]);
     refused_data(|s| drop(s.write(LABELS, &idx(&[89], vec![0; 89]))), &["90 images, but 89 labels"]);
