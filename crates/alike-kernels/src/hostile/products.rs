@@ -22,6 +22,20 @@ fn rows(offset: usize, [outer, inner, _]: [usize; 3], wide: usize, gap: usize) -
     windows(offset, [outer, inner, 1], [block, row, 0], wide)
 }
 
+/// The same, or so many columns, all at one place, that times `n` they are next to none.
+fn many(
+    so: bool,
+    n: usize,
+    counts: [usize; 3],
+    strides: [usize; 3],
+    run_len: usize,
+) -> ([usize; 3], [usize; 3], usize) {
+    match usize::MAX.checked_div(n).filter(|_| so) {
+        Some(columns) => ([counts[0], counts[1], columns.saturating_add(1)], [strides[0], strides[1], 0], 1),
+        None => (counts, strides, run_len),
+    }
+}
+
 /// Where each float of a row lies.
 fn places(w: &Windows, i: usize, j: usize) -> impl Iterator<Item = usize> {
     let (start, run_len, run_stride) = (w.start(i, j), w.run_len(), w.run_stride());
@@ -46,6 +60,7 @@ proptest! {
     ) {
         // At times a width that is no whole number of lane groups, or rows that overlap.
         let n = groups.saturating_mul(LANE_GROUP).saturating_add(if odd == 0 { 3 } else { 0 });
+        let (counts, strides, run_len) = many(odd == 2, n, counts, strides, run_len);
         let Some(aw) = windows(offset, counts, strides, run_len) else { return Ok(()) };
         let out = if odd == 1 { windows(1, [counts[0], counts[1], 1], strides, n) } else { rows(3, counts, n, gap) };
         let Some(out) = out else { return Ok(()) };
@@ -86,6 +101,7 @@ proptest! {
         let n = groups.saturating_mul(LANE_GROUP);
         let lanes = |n: usize| n.saturating_mul(if odd == 0 { 7 } else { LANE_GROUP });
         let columns = lanes(columns[0])..lanes(columns[1]);
+        let (counts, strides, run_len) = many(odd == 2, n, counts, strides, run_len);
         let Some(aw) = windows(offset, counts, strides, run_len) else { return Ok(()) };
         let dw = if odd == 1 { windows(1, [counts[0], counts[1], 1], strides, n) } else { rows(3, counts, n, gap) };
         let Some(dw) = dw else { return Ok(()) };
