@@ -137,8 +137,8 @@ pub fn create_dir(path: &Path) -> Result<(), FileError> {
 #[derive(Debug, Default)]
 pub struct Batch {
     staged: Vec<(NamedTempFile, PathBuf)>,
-    /// Folders that were made for files, outermost first.
-    made: Vec<PathBuf>,
+    /// Dropped after what is staged.
+    made: Vec<Made>,
     /// Whether files are renamed before the disk has them.
     hasty: bool,
 }
@@ -155,10 +155,7 @@ impl Batch {
         if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
             return Err(FileError::writing(path)(io::Error::other("it is there, and is no file")));
         }
-        let missing = folder.ancestors().take_while(|f| !f.as_os_str().is_empty() && !f.exists());
-        let missing: Vec<PathBuf> = missing.map(Path::to_owned).collect();
-        create_dir(folder)?;
-        self.made.extend(missing.into_iter().rev());
+        self.made.push(Made::folder(folder)?);
         let hasty = self.hasty;
         let mut name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         name.truncate(name.floor_char_boundary(NAMED));
@@ -202,10 +199,28 @@ impl Batch {
 impl Drop for Batch {
     fn drop(&mut self) {
         self.staged.clear();
-        // Only an empty folder can be removed: after a commit this does nothing.
-        for folder in self.made.iter().rev() {
-            let _ = std::fs::remove_dir(folder);
-        }
+        // The last that was made is the innermost.
+        while self.made.pop().is_some() {}
+    }
+}
+
+/// Folders that were made for files, innermost first. Those that stay empty are removed again.
+#[derive(Debug)]
+struct Made(Vec<PathBuf>);
+
+impl Made {
+    fn folder(folder: &Path) -> Result<Made, FileError> {
+        let missing = folder.ancestors().take_while(|f| !f.as_os_str().is_empty() && !f.exists());
+        let missing = missing.map(Path::to_owned).collect();
+        create_dir(folder)?;
+        Ok(Made(missing))
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        // Only an empty folder can be removed.
+        self.0.iter().for_each(|folder| drop(std::fs::remove_dir(folder)));
     }
 }
 
@@ -265,12 +280,13 @@ pub fn sweep(folder: &Path) {
 #[derive(Clone, Debug)]
 pub struct Claim {
     _lock: Option<Arc<File>>,
+    _made: Arc<Made>,
 }
 
 impl Claim {
     /// Claims a folder, which is made if it is not there, and sweeps it. Nothing if another process has it.
     pub fn folder(folder: &Path) -> Result<Option<Claim>, FileError> {
-        create_dir(folder)?;
+        let made = Made::folder(folder)?;
         // Folders can be locked themselves; elsewhere nothing is claimed.
         let lock = if cfg!(unix) {
             let file = File::open(folder).map_err(FileError::reading(folder))?;
@@ -284,7 +300,7 @@ impl Claim {
             None
         };
         sweep(folder);
-        Ok(Some(Claim { _lock: lock }))
+        Ok(Some(Claim { _lock: lock, _made: Arc::new(made) }))
     }
 }
 

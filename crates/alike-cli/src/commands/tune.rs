@@ -37,6 +37,12 @@ pub(crate) fn run(args: &TuneArgs, global: &Global) -> anyhow::Result<()> {
         "--hold-out cannot be {}: it is a share from 0.01 to 0.5",
         args.hold_out
     );
+    let Some(_claim) = Claim::folder(&args.out)? else {
+        anyhow::bail!(
+            "{} is being searched by another process; wait for it, or name another folder",
+            args.out.display()
+        )
+    };
     let request = args.source.request(&args.data, global.seed.unwrap_or(0));
     let data = load(&request, &places(global), &mut Bars::new(global))?;
     remark(&data, global);
@@ -60,12 +66,6 @@ pub(crate) fn run(args: &TuneArgs, global: &Global) -> anyhow::Result<()> {
     };
     let setup = Setup { base: base.clone(), candidates: args.candidates.into(), by, hold_out: args.hold_out };
     let mut search = Search::new(base, &data, by, setup.candidates, args.hold_out, Tier::from_env()?)?;
-    let Some(_claim) = Claim::folder(&args.out)? else {
-        anyhow::bail!(
-            "{} is being searched by another process; wait for it, or name another folder",
-            args.out.display()
-        )
-    };
     search.trials = continued(&args.out, &setup, search.rungs.len())?;
     let (began, stop) = (Instant::now(), stop()?);
     while let Some((rung, number)) = search.next() {

@@ -6,9 +6,10 @@ use crate::eval::{Retrieval, rank_quality};
 use crate::images::{Features, Vectors};
 use crate::neighbours::{Leave, nearest};
 use crate::rng::{Purpose, SliceRandom, stream};
-use crate::train::{Observer, Outcome, Settings, TrainError, Training};
+use crate::train::{Observer, Outcome, Sampler, Settings, TrainError, Training};
 use alike_kernels::Tier;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
 
 /// What candidates are judged on.
@@ -179,7 +180,17 @@ impl Search {
 
     /// The settings of a candidate.
     pub fn settings(&self, number: u64) -> Settings {
-        Settings { validate: 0.0, ..candidate(&self.base, self.seed, number) }
+        let mut settings = Settings { validate: 0.0, ..candidate(&self.base, self.seed, number) };
+        // As many images of fewer classes, where a set has not so many.
+        let there = self.train.labels.iter().collect::<HashSet<_>>().len();
+        if let Sampler::Pk(pk) = &mut settings.sampler
+            && pk.classes > there
+            && there > 0
+        {
+            pk.images = (pk.images * pk.classes / there).max(2);
+            pk.classes = there;
+        }
+        settings
     }
 
     /// Trains and judges a candidate; nothing if it was stopped.
@@ -278,6 +289,29 @@ mod tests {
         assert_eq!(all.iter().map(|r| r.candidates).collect::<Vec<_>>(), [27, 9, 3]);
         assert_eq!(all.iter().map(|r| r.share).collect::<Vec<_>>(), [0.25, 0.5, 1.0]);
         assert_eq!(rungs(2), [Rung { candidates: 2, share: 1.0 }]);
+    }
+
+    #[test]
+    fn a_set_of_few_classes_has_batches_of_few() {
+        let digits = digits(DigitCounts { train: 300, test: 20 }, 1);
+        let of_three = |split: &Split| {
+            let few: Vec<usize> = (0..split.len()).filter(|i| split.labels[*i] < 3).collect();
+            split.select(&few)
+        };
+        let classes = digits.classes[..3].to_vec();
+        let data = Dataset::new("three", "", classes, of_three(&digits.train), of_three(&digits.test));
+        let base = Settings {
+            network: "norm relu conv(16) maxpool(3, stride=3) norm relu conv(16) gap".into(),
+            epochs: 1,
+            ..Settings::recipe("seed", "digits").unwrap()
+        };
+        let tier = Tier::available()[0];
+        let mut search = Search::new(base, &data, Judgement::Image, 3, 0.3, tier).unwrap();
+        while let Some((rung, number)) = search.next() {
+            let trial = search.run(rung, number, &mut [], &AtomicBool::new(false)).unwrap().unwrap();
+            search.trials.push(trial);
+        }
+        assert_eq!(search.trials.len(), 3);
     }
 
     #[test]
