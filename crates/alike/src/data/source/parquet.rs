@@ -5,13 +5,15 @@ use crate::data::DataError;
 use crate::data::listing::Listing;
 use crate::data::table::Table;
 use crate::files;
+use crate::guard::guarded;
 use crate::limits::{Limit, LimitError};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use std::path::Path;
 
 pub(super) fn open(table: &Path, wish: &Wish<'_>) -> Result<Listing, DataError> {
-    manifest::from_table(table, &read(table)?, wish)
+    let damaged = || Err(wrong(table, "it is damaged: its decoder gave up".into()));
+    manifest::from_table(table, &guarded(|| read(table)).unwrap_or_else(damaged)?, wish)
 }
 
 fn read(table: &Path) -> Result<Table, DataError> {
