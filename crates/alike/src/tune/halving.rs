@@ -303,6 +303,7 @@ mod tests {
         let base = Settings {
             network: "norm relu conv(16) maxpool(3, stride=3) norm relu conv(16) gap".into(),
             epochs: 1,
+            batch: 16,
             ..Settings::recipe("seed", "digits").unwrap()
         };
         let tier = Tier::available()[0];
