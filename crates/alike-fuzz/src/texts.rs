@@ -33,16 +33,15 @@ fn choice_back<C: Choice>(value: &C) {
 pub(crate) fn run_if_small(network: &Network, parameters: &[f32]) {
     let shape = network.input();
     let activations: usize = network.layers().iter().map(|l| l.output.len()).sum();
-    if network.flop() < 3_000_000 && parameters.len() < 100_000 && activations < 100_000 {
-        if let Ok(mut engine) = Engine::new(network) {
-            let images = if shape.is_features() {
-                Images::from_features(shape.c, &vec![0.5; shape.c])
-            } else {
-                Images::new(shape, vec![100; shape.len()])
-            };
-            let features = engine.embed(parameters, &images);
-            assert_eq!(features.d(), network.embedding(), "as many numbers as the network promises");
-        }
+    let small = network.flop() < 3_000_000 && parameters.len() < 100_000 && activations < 100_000;
+    if small && let Ok(mut engine) = Engine::new(network) {
+        let images = if shape.is_features() {
+            Images::from_features(shape.c, &vec![0.5; shape.c])
+        } else {
+            Images::new(shape, vec![100; shape.len()])
+        };
+        let features = engine.embed(parameters, &images);
+        assert_eq!(features.d(), network.embedding(), "as many numbers as the network promises");
     }
 }
 
