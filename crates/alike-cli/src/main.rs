@@ -14,6 +14,13 @@ use printer::say;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // A decoder's panic is told as what is wrong with its file.
+    let loud = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !alike::guard::is_guarded() {
+            loud(panic);
+        }
+    }));
     let argv = match config::arguments(std::env::args_os().collect()) {
         Ok(argv) => argv,
         Err(e) => {

@@ -10,6 +10,7 @@
 
 use crate::data::{Dataset, NO_CLASS, Split, check_header};
 use crate::files::{self, Batch, FileError};
+use crate::guard::guarded;
 use crate::identity::{self, Identities};
 use crate::images::Features;
 use crate::limits::Limit;
@@ -17,7 +18,6 @@ use crate::own::OwnTable;
 use npyz::WriterBuilder;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 /// Embedded images with their names, and their classes where they have any.
@@ -239,8 +239,8 @@ impl Gallery {
         let bytes = files::read(npy, Limit::Array)?;
         check_header(&bytes).map_err(|why| wrong(npy, format!("it {why}")))?;
         // The parser multiplies what a damaged header says.
-        let array = catch_unwind(AssertUnwindSafe(|| npyz::NpyFile::new(&bytes[..])))
-            .unwrap_or_else(|_| Err(std::io::Error::other("an impossible header")))
+        let array = guarded(|| npyz::NpyFile::new(&bytes[..]))
+            .unwrap_or_else(|| Err(std::io::Error::other("an impossible header")))
             .map_err(damaged)?;
         let expected = [of.n as u64, of.d as u64];
         if array.shape() != expected || of.d != d {

@@ -4,7 +4,7 @@
 //!
 //! Data flow one way, and the modules stand in that order; each uses only those before it:
 //!
-//! 1. [`images`], [`identity`], [`sample`], [`distance`], [`rng`], [`files`], [`limits`], [`suggest`], [`text`], [`names`], [`own`]: the
+//! 1. [`images`], [`identity`], [`sample`], [`distance`], [`rng`], [`files`], [`guard`], [`limits`], [`suggest`], [`text`], [`names`], [`own`]: the
 //!    shared vocabulary.
 //! 2. [`data`]: where images come from.
 //! 3. [`model`]: what a network is, and the files that hold one.
@@ -28,6 +28,7 @@
 
 pub mod distance;
 pub mod files;
+pub mod guard;
 pub mod identity;
 pub mod images;
 pub mod limits;

@@ -36,7 +36,11 @@ pub(crate) fn places(global: &Global) -> Places {
         cache: global.cache_dir.clone(),
         mirror: global.mirror.clone(),
         offline: global.offline,
-        keep: if global.no_cache { Keep::Memory } else { Keep::Disk { limit: global.cache_limit << 30 } },
+        keep: if global.no_cache {
+            Keep::Memory
+        } else {
+            Keep::Disk { limit: global.cache_limit.saturating_mul(1 << 30) }
+        },
     }
 }
 

@@ -75,6 +75,10 @@ fn a_mirror_that_lies_stops_early_or_has_nothing_leaves_nothing_behind() {
             ended.stderr.contains("could not be downloaded") && ended.stderr.contains("by hand"),
             "{ended:?}"
         );
+        // What each of the mirrors said.
+        for host in ["127.0.0.1", "ossci-datasets", "storage.googleapis.com"] {
+            assert!(ended.stderr.contains(host), "{host}: {ended:?}");
+        }
         let left: Vec<_> =
             scene.files().into_iter().filter(|(path, _)| path.starts_with(scene.path("cache"))).collect();
         assert!(left.is_empty(), "{left:?}");

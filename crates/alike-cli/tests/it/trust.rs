@@ -182,3 +182,55 @@ fn a_spreadsheet_gets_no_formulas_if_asked() {
     assert!(plain.contains(",=1+1,") && !plain.contains("'="), "{plain}");
     assert!(safe.contains(",'=1+1,") && safe.contains(",'-x,"), "{safe}");
 }
+
+/// Numbers as large as they come are refused, or mean as many as there are.
+#[test]
+fn the_largest_numbers_are_taken_or_refused() {
+    let scene = Scene::new();
+    scene.ok(&format!("{TRAIN} --out run"));
+    let most = u64::MAX;
+    for (arguments, code) in [
+        (format!("eval run few-shot --ways 2 --shots 1 --queries {most}"), 0),
+        (format!("eval run few-shot --shots {most}"), 1),
+        (format!("eval run few-shot --ways {most}"), 1),
+        (format!("eval run --cache-limit {most}"), 0),
+        ("train --data data --recipe seed --sampler fixed-triplets:count=0 --out r".to_owned(), 1),
+        ("train --data data --recipe seed --sampler fixed-triplets:count=9 --out r".to_owned(), 1),
+        ("train --data data --recipe seed --miner hdc:filter-percentage=-1 --out r".to_owned(), 1),
+        (
+            "train --data data --recipe seed --miner batch-easy-hard:neg-low=0.9,neg-high=0.1 --out r"
+                .to_owned(),
+            1,
+        ),
+    ] {
+        let ended = scene.alike(&arguments);
+        assert_eq!(ended.code, code, "alike {arguments}: {ended:?}");
+        assert!(code == 0 || ended.stderr.starts_with("error: "), "alike {arguments}: {ended:?}");
+    }
+}
+
+/// Control characters and what XML forbids, in the names of classes and files: every page and figure is drawn all the same.
+#[cfg(unix)]
+#[test]
+fn names_that_no_document_may_hold_are_drawn_all_the_same() {
+    let scene = Scene::new();
+    for (kind, class) in [(0u32, "a\u{1}b"), (1, "b\u{1b}[31m"), (2, "c\u{ffff}")] {
+        for i in 0..12 {
+            let path = scene.write(&format!("set/{class}/{i}\u{7}.png"), b"");
+            let level = |x: u32, y: u32| if y / 4 == kind { 200 } else { 20 } + (x * 7 + y * 3 + i * 11) % 50;
+            image::GrayImage::from_fn(12, 12, |x, y| image::Luma([level(x, y) as u8])).save(path).unwrap();
+        }
+    }
+    scene.ok("train --data set --recipe seed --batch 16 --epochs 1 --out run");
+    scene.ok("report run -o page.html");
+    scene.ok("health run -o health");
+    scene.ok("map run -o map.html");
+    for page in ["page.html", "map.html", "page-figures/confusion.svg"] {
+        let text = std::fs::read_to_string(scene.path(page)).unwrap();
+        assert!(!text.contains(['\u{1}', '\u{1b}', '\u{7}', '\u{ffff}']), "{page}");
+    }
+    // A name is told as it is where programs read it.
+    let listed = scene.ok("embed run set -o all.npy --json");
+    assert!(!listed.contains('\u{1b}'));
+    assert!(std::fs::read_to_string(scene.path("all.csv")).unwrap().contains("a\u{1}b"));
+}

@@ -1,6 +1,6 @@
 //! One file from one URL: streamed to a temporary name, checked, then renamed.
 
-use super::named::{Md5Writer, Sum};
+use super::named::{Sum, SumWriter};
 use super::progress::{Progress, Unit};
 use crate::files;
 use flate2::read::MultiGzDecoder;
@@ -16,7 +16,7 @@ const MOST_BYTES: u64 = 256 << 20;
 pub(super) enum FetchError {
     #[error("{url}: {why}")]
     Http { url: String, why: String },
-    #[error("{url}: its MD5 is {got} rather than the published {expected}")]
+    #[error("{url}: its SHA-256 is {got} rather than the published {expected}")]
     Sum { url: String, got: String, expected: &'static str },
     #[error(transparent)]
     File(#[from] files::FileError),
@@ -36,7 +36,7 @@ pub(super) fn fetch(url: &str, path: &Path, sum: Sum, progress: &mut dyn Progres
     let mut response = agent.get(url).call().map_err(|e| http(e.to_string()))?;
     let total = response.body().content_length();
     progress.begin(&path.file_name().unwrap_or_default().to_string_lossy(), total, Unit::Bytes);
-    let mut packed = Md5Writer::default();
+    let mut packed = SumWriter::default();
     let mut body = response.body_mut().with_config().limit(MOST_BYTES).reader();
     let mut wrong = None;
     let written = files::write_with(path, |out| {
@@ -70,7 +70,7 @@ pub(super) fn fetch(url: &str, path: &Path, sum: Sum, progress: &mut dyn Progres
     }
     written.map_err(|e| http(e.why.to_string()))?;
     if let Sum::Content(expected) = sum {
-        let mut content = Md5Writer::default();
+        let mut content = SumWriter::default();
         let file = files::open(path)?;
         let unpacked =
             io::copy(&mut MultiGzDecoder::new(io::BufReader::new(file)).take(MOST_BYTES), &mut content);

@@ -87,13 +87,13 @@ pub enum DataError {
         why: String,
     },
     /// A file's content is not the published one.
-    #[error("{} is not the published file: its MD5 is {got}, not {expected}; delete it and fetch it again", path.display())]
+    #[error("{} is not the published file: its SHA-256 is {got}, not {expected}; delete it and fetch it again", path.display())]
     Checksum {
         /// The file.
         path: PathBuf,
-        /// Its MD5.
+        /// Its SHA-256.
         got: String,
-        /// The published MD5.
+        /// The published SHA-256.
         expected: String,
     },
     /// No set of this name, and no folder of this path.

@@ -6,7 +6,7 @@ use super::idx::idx_file;
 use super::progress::Progress;
 use super::{DataError, Dataset, IDX_FILES, read_idx, read_idx_folder};
 use crate::files::FileError;
-use md5::{Digest, Md5};
+use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// Where sets are looked for and kept.
@@ -47,7 +47,7 @@ impl Places {
     }
 }
 
-/// An MD5 sum that the publisher, or torchvision on its behalf, gives for a file.
+/// A file's SHA-256.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Sum {
     /// Of the content, however it is compressed.
@@ -70,8 +70,9 @@ pub struct NamedSet {
     sums: [Sum; 4],
 }
 
-/// Every set that can be had by name. Checksums: torchvision 0.2x, `torchvision/datasets/mnist.py`, for the packed
-/// files; MNIST's are those of the unpacked files, which repacking does not change.
+/// Every set that can be had by name. Checksums of packed files are those that TensorFlow Datasets publishes
+/// (`tensorflow_datasets/url_checksums`); MNIST's are of the unpacked files, which repacking does not change, with the MD5 that torchvision
+/// publishes (`torchvision/datasets/mnist.py`).
 pub const NAMED: [NamedSet; 3] = [
     NamedSet {
         name: "mnist",
@@ -80,13 +81,12 @@ pub const NAMED: [NamedSet; 3] = [
         mirrors: &[
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
             "https://storage.googleapis.com/cvdf-datasets/mnist/",
-            "http://yann.lecun.com/exdb/mnist/",
         ],
         sums: [
-            Sum::Content("6bbc9ace898e44ae57da46a324031adb"),
-            Sum::Content("a25bea736e30d166cdddb491f175f624"),
-            Sum::Content("2646ac647ad5339dbf082846283269ea"),
-            Sum::Content("27ae3e4e09519cfbb04c329615203637"),
+            Sum::Content("ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
+            Sum::Content("65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
+            Sum::Content("0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
+            Sum::Content("ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
         ],
     },
     NamedSet {
@@ -105,14 +105,14 @@ pub const NAMED: [NamedSet; 3] = [
             "Ankle boot",
         ],
         mirrors: &[
-            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
             "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
         ],
         sums: [
-            Sum::Packed("8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
-            Sum::Packed("25c81989df183df01b3e8a0aad5dffbe"),
-            Sum::Packed("bef4ecab320f06d8554ea6380940ec79"),
-            Sum::Packed("bb300cfdad3c16e7a12a480ee83cd310"),
+            Sum::Packed("3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"),
+            Sum::Packed("a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
+            Sum::Packed("346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
+            Sum::Packed("67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
         ],
     },
     NamedSet {
@@ -120,14 +120,14 @@ pub const NAMED: [NamedSet; 3] = [
         about: "cursive Japanese characters (Clanuwat et al. 2018)",
         classes: ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"],
         mirrors: &[
-            "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
             "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+            "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
         ],
         sums: [
-            Sum::Packed("bdb82020997e1d708af4cf47b453dcf7"),
-            Sum::Packed("e144d726b3acfaa3e44228e80efcd344"),
-            Sum::Packed("5c965bf0a639b31b8f53240b1b52f4d7"),
-            Sum::Packed("7320c461ea6c1c855c0b718fb2a4b134"),
+            Sum::Packed("51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4"),
+            Sum::Packed("e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17"),
+            Sum::Packed("edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5"),
+            Sum::Packed("20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c"),
         ],
     },
 ];
@@ -173,7 +173,8 @@ impl NamedSet {
             if idx_file(&folder, file).is_some() {
                 continue;
             }
-            let mut why = String::new();
+            // What every mirror said.
+            let mut why = Vec::new();
             let mirrors = places.mirror.iter().map(String::as_str).chain(self.mirrors.iter().copied());
             let fetched = mirrors.into_iter().any(|mirror| {
                 let slash = if mirror.ends_with('/') { "" } else { "/" };
@@ -181,13 +182,13 @@ impl NamedSet {
                 match fetch(&url, &folder.join(format!("{file}.gz")), sum, progress) {
                     Ok(()) => true,
                     Err(e) => {
-                        why = e.to_string();
+                        why.push(e.to_string());
                         false
                     }
                 }
             });
             if !fetched {
-                return Err(unavailable(why));
+                return Err(unavailable(why.join("; ")));
             }
         }
         Ok(folder)
@@ -199,7 +200,7 @@ impl NamedSet {
             let (Sum::Content(expected), Some(path)) = (sum, idx_file(folder, file)) else { continue };
             // An IDX file that cannot be read is reported as such rather than by its checksum.
             read_idx(&path)?;
-            let got = content_md5(&path)?;
+            let got = content_sum(&path)?;
             if got != expected {
                 return Err(DataError::Checksum { path, got, expected: expected.to_owned() });
             }
@@ -208,10 +209,10 @@ impl NamedSet {
     }
 }
 
-/// The MD5 of a file's content, unpacked where its name ends in `.gz`.
-fn content_md5(path: &Path) -> Result<String, DataError> {
+/// The SHA-256 of a file's content, unpacked where its name ends in `.gz`.
+fn content_sum(path: &Path) -> Result<String, DataError> {
     let file = crate::files::open(path)?;
-    let mut hash = Md5Writer::default();
+    let mut hash = SumWriter::default();
     let copied = if path.extension().is_some_and(|e| e == "gz") {
         std::io::copy(&mut flate2::read::MultiGzDecoder::new(std::io::BufReader::new(file)), &mut hash)
     } else {
@@ -223,15 +224,15 @@ fn content_md5(path: &Path) -> Result<String, DataError> {
 
 /// Hashes what is written to it.
 #[derive(Default)]
-pub(super) struct Md5Writer(Md5);
+pub(super) struct SumWriter(Sha256);
 
-impl Md5Writer {
+impl SumWriter {
     pub(super) fn hex(self) -> String {
         self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
-impl std::io::Write for Md5Writer {
+impl std::io::Write for SumWriter {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.update(bytes);
         Ok(bytes.len())

@@ -6,13 +6,13 @@
 use super::foreign::{self, Foreign};
 use super::need::{After, LEAST, beside, check_size, take};
 use super::{jpeg, tiff};
+use crate::guard;
 use crate::images::Shape;
 use crate::limits::{self, Held, Limit, LimitError};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use std::io::Cursor;
 use std::ops::Deref;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Names that pictures have, after the dot.
 const ENDINGS: [&str; 19] = [
@@ -214,8 +214,7 @@ pub(super) fn decode_held(bytes: &[u8], how: Decoding) -> Result<Decoded, Pictur
 
 /// A decoder that panics on a damaged file must not end the program.
 fn guarded<T>(work: impl FnOnce() -> Result<T, PictureError>) -> Result<T, PictureError> {
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(PictureError::Damaged("its decoder gave up".into())))
+    guard::guarded(work).unwrap_or_else(|| Err(PictureError::Damaged("its decoder gave up".into())))
 }
 
 fn open(bytes: &[u8]) -> Result<(ImageFormat, impl ImageDecoder + '_), PictureError> {

@@ -31,7 +31,7 @@ pub struct Episodes {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EpisodeError {
     /// Too few classes have images enough.
-    #[error("{ways}-way {shots}-shot episodes need {ways} classes of at least {} images{}, but there are {found}; ask for fewer", shots + 1,
+    #[error("{ways}-way {shots}-shot episodes need {ways} classes of at least {} images{}, but there are {found}; ask for fewer", shots.saturating_add(1),
         if *within { " in one category" } else { "" })]
     TooFew {
         /// Classes of an episode.
@@ -253,7 +253,7 @@ pub fn draw_episodes_apart(
                 episode.queries.extend(asking.into_iter().take(queries).map(|i| (i, class)));
                 continue;
             }
-            let wanted = (shots + queries).min(members.len());
+            let wanted = shots.saturating_add(queries).min(members.len());
             let (drawn, _) = members.partial_shuffle(rng, wanted);
             episode.support.push(drawn[..shots].to_vec());
             episode.queries.extend(drawn[shots..].iter().map(|i| (*i, class)));

@@ -74,15 +74,10 @@ impl ObjectiveSpec {
                 ));
             }
         }
-        if let Some(Miner::BatchEasyHard(m)) = &self.miner
-            && let Some(why) = m.refusal()
+        if let Some(miner) = &self.miner
+            && let Some(why) = miner.refusal()
         {
-            return refuse(format!("miner batch-easy-hard: {why}"));
-        }
-        if let Some(Miner::UniformHistogram(m)) = &self.miner
-            && let Some(why) = m.refusal()
-        {
-            return refuse(format!("miner uniform-histogram: {why}"));
+            return refuse(format!("miner {}: {why}", miner.name()));
         }
         Ok(())
     }

@@ -63,7 +63,11 @@ impl BatchEasyHard {
             (Strategy::Semihard, Strategy::All) | (Strategy::All, Strategy::Semihard) => {
                 Some("semihard needs a single pair of the other kind to compare with, not all")
             }
-            _ => None,
+            _ => {
+                let empty = |low: Option<f64>, high: Option<f64>| low.zip(high).is_some_and(|(l, h)| l > h);
+                let nothing = empty(self.pos_low, self.pos_high) || empty(self.neg_low, self.neg_high);
+                nothing.then_some("a lower end lies above its upper end, so that nothing is between them")
+            }
         }
     }
 

@@ -170,6 +170,28 @@ impl Miner {
         }
     }
 
+    /// Why its values make no sense, if they do not.
+    pub fn refusal(&self) -> Option<String> {
+        let above_zero = |name: &str, value: f64| (value <= 0.0).then(|| format!("{name} must be above 0"));
+        match self {
+            Miner::BatchEasyHard(m) => m.refusal().map(String::from),
+            Miner::UniformHistogram(m) => m.refusal(),
+            Miner::DistanceWeighted(m) => {
+                above_zero("cutoff", m.cutoff).or(above_zero("nonzero-loss-cutoff", m.nonzero_loss_cutoff))
+            }
+            Miner::Angular(m) => (!(0.0..90.0).contains(&m.angle))
+                .then(|| "angle must be from 0 to below 90 degrees".to_owned()),
+            Miner::Hdc(m) => (!(m.filter_percentage > 0.0 && m.filter_percentage <= 1.0))
+                .then(|| "filter-percentage is a share above 0, 1 at most".to_owned()),
+            Miner::HardRange(m) => (m.take == 0).then(|| "take must be above 0".to_owned()),
+            Miner::BatchHard
+            | Miner::TripletMargin(_)
+            | Miner::SemiHard(_)
+            | Miner::PairMargin(_)
+            | Miner::MultiSimilarity(_) => None,
+        }
+    }
+
     /// The distance that the miner is defined over, if it is only defined over one.
     pub fn distance(&self) -> Option<Distance> {
         matches!(self, Miner::DistanceWeighted(_) | Miner::Angular(_)).then_some(Distance::Chord)
@@ -252,6 +274,31 @@ mod tests {
             let tuples = miner.mine(&candidates, &mut stream(1, Purpose::Mining, 0, 0));
             holds(&candidates, &tuples);
         }
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_refused() {
+        let refused = |text: &str| text.parse::<Miner>().unwrap().refusal().is_some();
+        for text in [
+            "hdc:filter-percentage=-1",
+            "hdc:filter-percentage=0",
+            "hdc:filter-percentage=1.5",
+            "batch-easy-hard:neg-low=0.9,neg-high=0.1",
+            "batch-easy-hard:pos-low=1,pos-high=0",
+            "distance-weighted:cutoff=0",
+            "angular:angle=90",
+            "angular:angle=-1",
+            "hard-range:take=0",
+            "uniform-histogram:num-bins=0",
+        ] {
+            assert!(refused(text), "{text}");
+        }
+        for text in
+            ["hdc:filter-percentage=1", "batch-easy-hard:neg-low=0.1,neg-high=0.9", "angular:angle=45"]
+        {
+            assert!(!refused(text), "{text}");
+        }
+        assert!(Miner::all().iter().all(|m| m.refusal().is_none()));
     }
 
     fn triplets(tuples: &Tuples) -> Vec<[usize; 3]> {

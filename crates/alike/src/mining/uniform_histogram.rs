@@ -35,6 +35,9 @@ impl UniformHistogram {
         if let Some((key, _)) = each.iter().find(|(_, n)| *n > MOST) {
             return Some(format!("{key} is at most {MOST}"));
         }
+        if num_bins == 0 {
+            return Some("num-bins must be above 0".to_owned());
+        }
         (num_bins * pos_per_bin.max(neg_per_bin) > MOST_PAIRS)
             .then(|| format!("num-bins times pairs of each is at most {MOST_PAIRS}"))
     }

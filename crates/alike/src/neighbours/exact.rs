@@ -55,7 +55,8 @@ pub fn nearest<T: Send>(
             .collect();
         for start in (0..gallery.len()).step_by(GALLERY_BLOCK) {
             packed.fill(&frame, gallery, start, GALLERY_BLOCK.min(gallery.len() - start), &squares);
-            blocks.par_iter_mut().for_each(|block| block.meet(tier, &packed, leave));
+            let room = || AlignedBuffer::new(QUERY_BLOCK * GALLERY_BLOCK);
+            blocks.par_iter_mut().for_each_init(room, |room, block| block.meet(tier, &packed, leave, room));
         }
         let lists: Vec<Vec<T>> =
             blocks.into_par_iter().map(|block| block.finish(queries, gallery, &read)).collect();
@@ -105,10 +106,11 @@ impl QueryBlock {
         QueryBlock { first, rows, k, candidates }
     }
 
-    fn meet(&mut self, tier: Tier, packed: &Packed, leave: Leave<'_>) {
+    fn meet(&mut self, tier: Tier, packed: &Packed, leave: Leave<'_>, room: &mut [f32]) {
         let m = self.candidates.len();
         let width = packed.width();
-        let products = packed.products(tier, &self.rows, m, f64::INFINITY);
+        let products = &mut room[..m * width];
+        packed.products(tier, &self.rows, (m, f64::INFINITY), (products, width, 0));
         for (i, found) in self.candidates.iter_mut().enumerate() {
             let query = self.first + i;
             for (chunk, values) in products[i * width..][..width].chunks_exact(PANEL).enumerate() {

@@ -307,11 +307,17 @@ impl Packed {
         self.count.div_ceil(PANEL) * PANEL
     }
 
-    /// `|g|^2 - 2 q·g` of `m` queries, of which none is longer than `longest`, row-major, with each member of the gallery that is
-    /// packed.
-    pub(super) fn products(&self, tier: Tier, queries: &[f32], m: usize, longest: f64) -> AlignedBuffer {
+    /// `|g|^2 - 2 q·g` of `m` queries, of which none is longer than `longest`, with each member of the gallery that is packed: for a
+    /// query a row of `out`, which are `stride` floats apart, from column `at` on.
+    pub(super) fn products(
+        &self,
+        tier: Tier,
+        queries: &[f32],
+        (m, longest): (usize, f64),
+        (out, stride, at): (&mut [f32], usize, usize),
+    ) {
         let (d, width) = (self.d, self.width());
-        let mut products = AlignedBuffer::new(m * width);
+        assert!(at + width <= stride && out.len() == m * stride, "products: room for a row of each query");
         // Even numbers are exact below `2^25`, and so are all their sums here.
         let whole = self.bytes && 2.0 * longest * self.farthest < 2.0 * EXACT;
         let apart = self.run.is_some() && !whole;
@@ -322,13 +328,13 @@ impl Packed {
             let columns = &self.panels[panel * PANEL * d..][..PANEL * d];
             let bias = &self.bias[panel * PANEL..][..PANEL];
             let Some(run) = self.run.filter(|_| !whole) else {
-                let out = Windows::matrix(m, PANEL, width).shifted(panel * PANEL);
+                let to = Windows::matrix(m, PANEL, stride).shifted(at + panel * PANEL);
                 let first = if whole { &none } else { bias };
-                tier.matmul(queries, Windows::matrix(m, d, d), columns, first, &mut products, out);
+                tier.matmul(queries, Windows::matrix(m, d, d), columns, first, out, to);
                 if whole {
                     // Norms come last: with them numbers may be odd.
-                    for out in products.chunks_exact_mut(width) {
-                        let out = out[panel * PANEL..][..PANEL].iter_mut();
+                    for out in out.chunks_exact_mut(stride) {
+                        let out = out[at + panel * PANEL..][..PANEL].iter_mut();
                         out.zip(bias).for_each(|(out, bias)| *out += bias);
                     }
                 }
@@ -342,13 +348,12 @@ impl Packed {
                 tier.matmul(queries, rows, columns, &none, &mut part, Windows::matrix(m, PANEL, PANEL));
                 tier.add_scaled(&part, 1.0, &mut sums);
             }
-            for (out, sums) in products.chunks_exact_mut(width).zip(sums.chunks_exact(PANEL)) {
-                let out = out[panel * PANEL..][..PANEL].iter_mut();
+            for (out, sums) in out.chunks_exact_mut(stride).zip(sums.chunks_exact(PANEL)) {
+                let out = out[at + panel * PANEL..][..PANEL].iter_mut();
                 out.zip(sums.iter().zip(bias))
                     .for_each(|(out, (sum, bias))| *out = (sum + f64::from(*bias)) as f32);
             }
         }
-        products
     }
 }
 
@@ -406,7 +411,10 @@ mod tests {
         packed.fill(frame, v, 0, n, &squares);
         let mut rows = AlignedBuffer::new(n * d);
         (0..n).for_each(|i| frame.read(v, i, &mut rows[i * d..][..d]));
-        let products = packed.products(tier, &rows, n, squares.iter().copied().fold(0.0, f64::max).sqrt());
+        let width = packed.width();
+        let mut products = vec![0.0; n * width];
+        let longest = squares.iter().copied().fold(0.0, f64::max).sqrt();
+        packed.products(tier, &rows, (n, longest), (&mut products, width, 0));
         let mut worst = 0.0f64;
         for i in 0..n {
             for j in 0..n {

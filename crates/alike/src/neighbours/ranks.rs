@@ -6,7 +6,7 @@
 //! go to the lower index.
 
 use super::Leave;
-use super::product::{Bound, Frame, GALLERY_BLOCK, Packed, above, square};
+use super::product::{Bound, Frame, GALLERY_BLOCK, PANEL, Packed, above, square};
 use crate::images::Vectors;
 use alike_kernels::{AlignedBuffer, Tier};
 use rayon::prelude::*;
@@ -92,6 +92,8 @@ struct Block {
     /// The length of the longest query.
     longest: f64,
     n: usize,
+    /// A row of whole panels for each.
+    stride: usize,
     values: Vec<f32>,
 }
 
@@ -157,7 +159,8 @@ impl Block {
         n: usize,
         mut values: Vec<f32>,
     ) -> Block {
-        values.resize(m * n, 0.0);
+        let stride = n.next_multiple_of(PANEL);
+        values.resize(m * stride, 0.0);
         let d = queries.d();
         let mut rows = AlignedBuffer::new(m * d);
         let squares: Vec<f64> = (0..m)
@@ -168,14 +171,12 @@ impl Block {
             })
             .collect();
         let longest = squares.iter().copied().fold(0.0, f64::max).sqrt();
-        Block { first, m, rows, squares, longest, n, values }
+        Block { first, m, rows, squares, longest, n, stride, values }
     }
 
     fn meet(&mut self, tier: Tier, packed: &Packed) {
-        let products = packed.products(tier, &self.rows, self.m, self.longest);
-        for (row, values) in products.chunks_exact(packed.width()).zip(self.values.chunks_exact_mut(self.n)) {
-            values[packed.start..][..packed.count].copy_from_slice(&row[..packed.count]);
-        }
+        let to = (&mut self.values[..], self.stride, packed.start);
+        packed.products(tier, &self.rows, (self.m, self.longest), to);
     }
 
     fn ranks(&self, i: usize, label: u32, all: Ranked<'_>, members: &[u32], s: &mut Scratch) {
@@ -183,7 +184,7 @@ impl Block {
         let left_out = |g: u32| leave.out(self.first + i, g as usize);
         let all_count = leave == Leave::None;
         let square = self.squares[i];
-        let values = &self.values[i * self.n..][..self.n];
+        let values = &self.values[i * self.stride..][..self.n];
         s.query.resize(queries.d(), 0.0);
         queries.read(self.first + i, &mut s.query);
         // Where the product overflowed, or a vector is no number, only measuring tells.

@@ -80,7 +80,7 @@ impl Figure {
             y += row.iter().map(|p| p.height + HEAD).fold(0.0, f64::max) + GAP;
         }
         let (width, height) = (GAP + columns as f64 * (WIDTH + GAP), y);
-        html! {
+        let drawn = html! {
             svg xmlns="http://www.w3.org/2000/svg" width=(N(width)) height=(N(height))
                 viewBox=(format!("0 0 {} {}", N(width), N(height))) {
                 title { (self.title) }
@@ -91,8 +91,8 @@ impl Figure {
                     g transform=(format!("translate({} {})", N(x), N(y))) { (panel.content()) }
                 }
             }
-        }
-        .into_string()
+        };
+        document(drawn)
     }
 
     /// The figure as a PNG file, `scale` pixels a unit. Text is drawn in a font that the program carries.
@@ -106,6 +106,13 @@ impl Figure {
         resvg::render(&tree, tiny_skia::Transform::from_scale(scale, scale), &mut pixels.as_mut());
         pixels.encode_png().map(own::marked_png).map_err(|e| error(&e))
     }
+}
+
+/// Markup as a document may have it: characters that XML forbids, which names of classes and files may hold, become U+FFFD.
+pub(super) fn document(markup: Markup) -> String {
+    let forbidden =
+        |c: char| (c.is_control() && !"\n\r\t".contains(c)) || matches!(c, '\u{FFFE}' | '\u{FFFF}');
+    markup.into_string().replace(forbidden, "\u{FFFD}")
 }
 
 /// A figure could not be drawn.

@@ -1,6 +1,6 @@
 //! A map of embeddings: a page of its own, whose points are looked at one by one or caught with a lasso.
 
-use super::figure::sprite;
+use super::figure::{document, sprite};
 use super::theme;
 use crate::images::{Images, Shape};
 use maud::{DOCTYPE, PreEscaped, html};
@@ -55,7 +55,7 @@ impl MapPoints<'_> {
             "w": shape.w, "h": shape.h, "columns": COLUMNS, "names": self.names, "layouts": layouts, "colours": colours,
             "sprite": self.sprite(shape),
         });
-        html! {
+        let page = html! {
             (DOCTYPE)
             html lang="en" {
                 head {
@@ -91,8 +91,8 @@ impl MapPoints<'_> {
                     script { (PreEscaped(include_str!("map.js"))) }
                 }
             }
-        }
-        .into_string()
+        };
+        document(page)
     }
 
     /// All pictures in one, whatever images they are of.

@@ -1,7 +1,7 @@
 //! The page.
 
 use super::evidence::{Evidence, Triplets, percent, thousands};
-use super::figure::{Figure, sprite};
+use super::figure::{Figure, document, sprite};
 use super::figures::{
     Sample, accuracy, anomalies, architecture, clusters, concept, confusion, curves, doubts, few_shot, loss,
     network, sentence, spaces, strips, unseen, verification_figure, why,
@@ -58,7 +58,7 @@ impl Report {
         figures.extend(anomalies(without.unwrap_or(run)));
         figures.extend(clusters(run));
         figures.extend(doubts(run));
-        let html = page(run, without, &figures, &sample).into_string();
+        let html = document(page(run, without, &figures, &sample));
         Report { figures, html }
     }
 

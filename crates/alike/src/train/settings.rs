@@ -275,6 +275,12 @@ impl Settings {
             return refuse("batch", self.batch.to_string(), "a million images is the most");
         }
         if let Sampler::FixedTriplets(FixedTriplets { count }) = self.sampler
+            && count < self.batch
+        {
+            let why = format!("a batch takes {} triplets", self.batch);
+            return refuse("sampler", text::write(&self.sampler), &why);
+        }
+        if let Sampler::FixedTriplets(FixedTriplets { count }) = self.sampler
             && count > MOST_TRIPLETS
         {
             let why =

@@ -3,8 +3,10 @@
 use std::path::Path;
 
 /// In reading order, as on the library's front page; the shared vocabulary first.
-const VOCABULARY: [&str; 11] =
-    ["images", "identity", "sample", "distance", "rng", "files", "limits", "suggest", "text", "names", "own"];
+const VOCABULARY: [&str; 12] = [
+    "images", "identity", "sample", "distance", "rng", "files", "guard", "limits", "suggest", "text",
+    "names", "own",
+];
 const ROOMS: [&str; 12] = [
     "data",
     "model",

@@ -1,8 +1,8 @@
 //! One NumPy array: its values as features, as pixels or as labels, whatever their type and order are.
 
+use crate::guard::guarded;
 use crate::limits::Limit;
 use npyz::{DType, NpyHeader, Order, TypeChar};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Bytes of a header; NumPy reads no longer one either.
 const LONGEST_HEADER: usize = 10_000;
@@ -66,8 +66,8 @@ impl Array {
         check_header(&bytes)?;
         let mut rest = &bytes[..];
         // The parser multiplies what a damaged header says.
-        let header = catch_unwind(AssertUnwindSafe(|| NpyHeader::from_reader(&mut rest)))
-            .unwrap_or_else(|_| Err(std::io::Error::other("an impossible header")))
+        let header = guarded(|| NpyHeader::from_reader(&mut rest))
+            .unwrap_or_else(|| Err(std::io::Error::other("an impossible header")))
             .map_err(|e| format!("is damaged or no NumPy array ({e})"))?;
         let DType::Plain(plain) = header.dtype() else {
             return Err("holds records; save the columns as arrays of their own".into());

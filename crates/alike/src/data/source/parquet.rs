@@ -5,17 +5,15 @@ use crate::data::DataError;
 use crate::data::listing::Listing;
 use crate::data::table::Table;
 use crate::files;
+use crate::guard::guarded;
 use crate::limits::{Limit, LimitError};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 pub(super) fn open(table: &Path, wish: &Wish<'_>) -> Result<Listing, DataError> {
-    // The reader counts on what a damaged file says of its own pages.
-    let rows = catch_unwind(AssertUnwindSafe(|| read(table)))
-        .unwrap_or_else(|_| Err(wrong(table, "it is damaged: its reader gave up")))?;
-    manifest::from_table(table, &rows, wish)
+    let damaged = || Err(wrong(table, "it is damaged: its decoder gave up"));
+    manifest::from_table(table, &guarded(|| read(table)).unwrap_or_else(damaged)?, wish)
 }
 
 fn read(table: &Path) -> Result<Table, DataError> {
