@@ -13,6 +13,13 @@ use std::cell::OnceCell;
 use std::path::PathBuf;
 
 pub(crate) fn checkpoint(bytes: &[u8]) {
+    loaded(bytes);
+    if let Some(repaired) = repair::checkpoint(bytes).filter(|r| r != bytes) {
+        loaded(&repaired);
+    }
+}
+
+fn loaded(bytes: &[u8]) {
     let scratch = Scratch::new();
     let path = scratch.write("x.safetensors", bytes);
     let Ok(checkpoint) = Checkpoint::load(&path) else { return };
@@ -27,7 +34,8 @@ pub(crate) fn checkpoint(bytes: &[u8]) {
 pub(crate) fn gallery(bytes: &[u8]) {
     let scratch = Scratch::new();
     let [npy, table, facts] = parts(bytes);
-    let path = scratch.write("g.npy", npy);
+    let repaired = repair::npy(npy);
+    let path = scratch.write("g.npy", repaired.as_deref().unwrap_or(npy));
     scratch.write("g.csv", table);
     scratch.write("g.json", facts);
     let Ok(mut gallery) = Gallery::read(&path, FINGERPRINT, WIDTH) else { return };
@@ -129,9 +137,10 @@ pub(crate) fn run(bytes: &[u8]) {
     thread_local!(static DATA: Dataset = digits(DigitCounts { train: 20, test: 10 }, 1));
     let scratch = Scratch::new();
     let [config, last, metrics, split] = parts(bytes);
+    let repaired = repair::checkpoint(last);
     for (name, content) in [
         ("config.toml", config),
-        ("last.safetensors", last),
+        ("last.safetensors", repaired.as_deref().unwrap_or(last)),
         ("metrics.jsonl", metrics),
         ("split.csv", split),
     ] {

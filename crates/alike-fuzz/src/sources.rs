@@ -75,7 +75,9 @@ pub(crate) fn npy(bytes: &[u8]) {
     let [values, labels] = parts(bytes);
     let path = scratch.write("x.npy", values);
     all(&scratch, &path);
-    scratch.write("x.labels.npy", labels);
+    let repaired = [values, labels].map(|file| repair::npy(file).unwrap_or_else(|| file.to_vec()));
+    scratch.write("x.npy", &repaired[0]);
+    scratch.write("x.labels.npy", &repaired[1]);
     all(&scratch, &path);
 }
 
@@ -90,10 +92,18 @@ fn archive(name: &str, bytes: &[u8]) {
 
 pub(crate) fn npz(bytes: &[u8]) {
     archive("x.npz", bytes);
+    let repaired = repair::zip(bytes);
+    if repaired != bytes {
+        archive("x.npz", &repaired);
+    }
 }
 
 pub(crate) fn zip(bytes: &[u8]) {
     archive("x.zip", bytes);
+    let repaired = repair::zip(bytes);
+    if repaired != bytes {
+        archive("x.zip", &repaired);
+    }
 }
 
 pub(crate) fn tar(bytes: &[u8]) {
