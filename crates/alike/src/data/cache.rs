@@ -6,7 +6,7 @@
 //! exchanged is noticed, and made again; it is written under another name first, so it is never half there; and it can be deleted at any
 //! time.
 
-use super::listing::{Listing, Place, State, UNREADABLE};
+use super::listing::{Entry, Listing, Place, State, UNREADABLE};
 use super::progress::{Progress, Unit};
 use super::{DataError, Failure, Places, Preparation};
 use crate::files::{self, FileError};
@@ -98,8 +98,10 @@ pub(super) fn prepare(
 ) -> Result<Prepared, DataError> {
     let n = listing.entries.len();
     let bytes = n * preparation.shape.len();
-    if let Some(rows) = listing.rows.as_ref().filter(|r| *preparation == Preparation::exact(r.shape())) {
-        return Ok(Prepared { images: rows.clone(), failures: Vec::new(), warm: true, note: None });
+    if let Some(rows) = listing.rows.as_ref().filter(|r| *preparation == Preparation::exact(r.shape()))
+        && let Some(images) = as_they_are(listing, rows)
+    {
+        return Ok(Prepared { images, failures: Vec::new(), warm: true, note: None });
     }
     let Keep::Disk { limit } = places.keep else { return in_memory(listing, preparation, progress) };
     let (name, states) = key(listing, preparation);
@@ -125,6 +127,17 @@ pub(super) fn prepare(
     let (images, _) =
         open(&path, preparation, listing, &states).ok_or_else(|| FileError::reading(&path)(again()))?;
     Ok(Prepared { images, failures, warm: false, note: None })
+}
+
+/// The rows of the entries, which may be some of them and in another order; nothing where an entry is changed.
+fn as_they_are(listing: &Listing, rows: &Images) -> Option<Images> {
+    let row = |e: &Entry| match e.place {
+        Place::Row(row) if e.area.is_none() && e.quarters == 0 => Some(row as usize),
+        _ => None,
+    };
+    let chosen: Vec<usize> = listing.entries.iter().map(row).collect::<Option<_>>()?;
+    let all = chosen.len() == rows.len() && chosen.iter().enumerate().all(|(i, row)| i == *row);
+    Some(if all { rows.clone() } else { rows.select(&chosen) })
 }
 
 /// What the bytes depend on, as a name; and the state of the file that each entry lies in.
@@ -379,6 +392,12 @@ fn open(
         return None;
     }
     is_same(listing, states, &known)?;
+    // Whoever reads on counts with each entry failing once.
+    let is_of = |f: &Failure| listing.entries.get(f.entry).is_some_and(|e| e.name == f.name);
+    let ascending = known.failures.windows(2).all(|f| f[0].entry < f[1].entry);
+    if !ascending || !known.failures.iter().all(is_of) {
+        return None;
+    }
     // The time of the last change is that of the last use: what is longest unused goes first.
     let _ = file.set_modified(SystemTime::now());
     Some((Images::in_file(preparation.shape, n, file, path, HEAD).ok()?, known.failures))

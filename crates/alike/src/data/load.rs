@@ -211,6 +211,10 @@ fn build(
     let (by, said) = split(&mut listing, request, path, labelled)?;
     notes.extend(listing.left.iter().map(LeftOut::sentence));
     notes.extend(said);
+    if request.rotations && listing.is_features() {
+        let why = "features cannot be turned; leave --rotations out".to_owned();
+        return Err(DataError::Source { path: origin.into(), why });
+    }
     if request.rotations && labelled {
         rotate(&mut listing.entries);
         notes.push("every class trained on is four: as it is, and turned by each quarter".into());

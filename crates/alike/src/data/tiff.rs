@@ -67,32 +67,89 @@ fn refusal(e: TiffError) -> PictureError {
     }
 }
 
+/// Values of a tag that the decoder reads, which takes 32 bytes for each: a strip a row is far less.
+const MOST_VALUES: u64 = 1 << 20;
+/// Tags from here on are notes that the decoder does not read.
+const NOTES: u64 = 700;
+
+/// Where the entries of a file's first directory lie, and how numbers are read.
+struct Directory {
+    little: bool,
+    big: bool,
+    first: usize,
+    n: usize,
+}
+
+impl Directory {
+    fn of(bytes: &[u8]) -> Option<Directory> {
+        let mut found = Directory { little: bytes.starts_with(b"II"), big: false, first: 0, n: 0 };
+        // A classic file, or one of more than four gigabytes.
+        let (at, counts) = match found.number(bytes, 2, 2)? {
+            42 => (found.number(bytes, 4, 4)?, 2),
+            43 => (found.number(bytes, 8, 8)?, 8),
+            _ => return None,
+        };
+        let at = usize::try_from(at).ok()?;
+        (found.big, found.first) = (counts == 8, at.checked_add(counts)?);
+        found.n = found.number(bytes, at, counts)?.min(1 << 16) as usize;
+        Some(found)
+    }
+
+    fn number(&self, bytes: &[u8], at: usize, size: usize) -> Option<u64> {
+        let digits = bytes.get(at..at.checked_add(size)?)?;
+        let push = |n: u64, b: &u8| n << 8 | u64::from(*b);
+        Some(if self.little { digits.iter().rev().fold(0, push) } else { digits.iter().fold(0, push) })
+    }
+
+    fn entries(&self) -> impl Iterator<Item = usize> {
+        let size = if self.big { 20 } else { 12 };
+        (0..self.n).map(move |i| self.first.saturating_add(i * size))
+    }
+
+    /// Refuses tags of more values than the file has bytes for, or than anybody needs: the decoder makes room for all that are claimed.
+    fn check(&self, bytes: &[u8]) -> Result<(), PictureError> {
+        for at in self.entries() {
+            let [tag, kind] = [at, at.saturating_add(2)].map(|at| self.number(bytes, at, 2));
+            let count = self.number(bytes, at.saturating_add(4), if self.big { 8 } else { 4 });
+            // A directory that is cut is told by the decoder.
+            let (Some(tag), Some(kind), Some(count)) = (tag, kind, count) else { return Ok(()) };
+            if tag >= NOTES && tag != u64::from(DNG_VERSION.to_u16()) {
+                continue;
+            }
+            let size = match kind {
+                3 | 8 => 2,
+                4 | 9 | 11 | 13 => 4,
+                5 | 10 | 12 | 16 | 17 | 18 => 8,
+                _ => 1,
+            };
+            if count.saturating_mul(size) > bytes.len() as u64 {
+                return Err(PictureError::Truncated);
+            }
+            let text = 2;
+            if count > MOST_VALUES && kind != text {
+                return Err(PictureError::too_much());
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Makes a palette's numbers readable as shades: the decoder does not know palettes.
 fn as_grey(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = bytes.to_vec();
-    let little = bytes.starts_with(b"II");
-    let number = |at: usize, size: usize, bytes: &[u8]| -> Option<usize> {
-        let digits = bytes.get(at..at.checked_add(size)?)?;
-        let push = |n: u64, b: &u8| n << 8 | u64::from(*b);
-        let n = if little { digits.iter().rev().fold(0, push) } else { digits.iter().fold(0, push) };
-        usize::try_from(n).ok()
-    };
-    // A classic file, or one of more than four gigabytes.
-    let (at, counts, entry) = match number(2, 2, &bytes)? {
-        42 => (number(4, 4, &bytes)?, 2, 12),
-        43 => (number(8, 8, &bytes)?, 8, 20),
-        _ => return None,
-    };
-    let first = at.checked_add(counts)?;
-    let found = (0..number(at, counts, &bytes)?.min(1 << 16))
-        .map(|i| first.saturating_add(i * entry))
-        .find(|at| number(*at, 2, &bytes) == Some(usize::from(Tag::PhotometricInterpretation.to_u16())))?;
-    let value = bytes.get_mut(found.checked_add(entry - if entry == 12 { 4 } else { 8 })?..)?.get_mut(..2)?;
-    value.copy_from_slice(&if little { BLACK_IS_ZERO.to_le_bytes() } else { BLACK_IS_ZERO.to_be_bytes() });
+    let directory = Directory::of(&bytes)?;
+    let wanted = u64::from(Tag::PhotometricInterpretation.to_u16());
+    let found = directory.entries().find(|at| directory.number(&bytes, *at, 2) == Some(wanted))?;
+    let value = bytes.get_mut(found.checked_add(if directory.big { 12 } else { 8 })?..)?.get_mut(..2)?;
+    let one = if directory.little { BLACK_IS_ZERO.to_le_bytes() } else { BLACK_IS_ZERO.to_be_bytes() };
+    value.copy_from_slice(&one);
     Some(bytes)
 }
 
 fn decoder(bytes: Cow<'_, [u8]>) -> Result<Decoder<Cursor<Cow<'_, [u8]>>>, PictureError> {
+    if let Some(directory) = Directory::of(&bytes) {
+        directory.check(&bytes)?;
+    }
     let most = limits::alone() as usize;
     let mut limits = Limits::default();
     (limits.decoding_buffer_size, limits.intermediate_buffer_size) = (most, most);
@@ -375,4 +432,51 @@ fn signed<T: Copy>(values: Vec<T>, stretch: bool, f: impl Fn(T) -> f64) -> Resul
     }
     let all = range(&values, &f)?;
     Ok(spread(values, all, f))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::picture::{Decoding, decode};
+
+    /// Two grey pixels by two, with so many values of one kind for how they are stored, or a note of so many bytes.
+    fn file(kind: u16, count: u32, note: u32) -> Vec<u8> {
+        let mut file = b"II*\0\x08\0\0\0".to_vec();
+        let entries: [(u16, u16, u32, u32); 9] = [
+            (256, 4, 1, 2),
+            (257, 4, 1, 2),
+            (258, 3, 1, 8),
+            (259, kind, count, 1),
+            (262, 3, 1, 1),
+            (273, 4, 1, 122),
+            (278, 4, 1, 2),
+            (279, 4, 1, 4),
+            (37500, 7, note, 0),
+        ];
+        file.extend((entries.len() as u16).to_le_bytes());
+        for (tag, kind, count, value) in entries {
+            file.extend([tag.to_le_bytes(), kind.to_le_bytes()].concat());
+            file.extend([count.to_le_bytes(), value.to_le_bytes()].concat());
+        }
+        file.extend([0; 4]);
+        assert_eq!(file.len(), 122);
+        file.extend([1, 2, 3, 4]);
+        file
+    }
+
+    #[test]
+    fn a_tag_of_many_values_takes_no_memory() {
+        for note in [1, u32::MAX] {
+            assert_eq!(decode(&file(3, 1, note), Decoding::default()).unwrap().pixels, [1, 2, 3, 4]);
+        }
+        for kind in [1, 2, 3, 4, 16] {
+            for (count, more) in [(50_000_000, 0), (u32::MAX, 0), (2_000_000, 16_000_000)] {
+                let mut bytes = file(kind, count, 1);
+                bytes.resize(bytes.len() + more, 0);
+                let mut refused = false;
+                let taken = allocation_counter::measure(|| refused = open(&bytes).is_err()).bytes_max;
+                assert!(refused && taken < 8 << 20, "{count} of type {kind}: {taken} bytes");
+            }
+        }
+    }
 }

@@ -318,4 +318,54 @@ mod tests {
             assert!(error.contains(why), "{name}: {error}");
         }
     }
+
+    fn npy(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+        let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}\n");
+        let len = (header.len() as u16).to_le_bytes();
+        [b"\x93NUMPY\x01\0", &len[..], header.as_bytes(), data].concat()
+    }
+
+    fn npz(arrays: &[(&str, Vec<u8>)]) -> tempfile::TempPath {
+        let path = tempfile::Builder::new().suffix(".npz").tempfile().unwrap().into_temp_path();
+        let mut zip = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
+        for (name, bytes) in arrays {
+            zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+            std::io::Write::write_all(&mut zip, bytes).unwrap();
+        }
+        zip.finish().unwrap();
+        path
+    }
+
+    fn load(path: &Path, rotations: bool) -> Result<crate::data::Dataset, DataError> {
+        let places =
+            crate::data::Places { keep: crate::data::Keep::Memory, offline: true, ..Default::default() };
+        let request = crate::data::Request { rotations, ..path.to_str().unwrap().into() };
+        crate::data::load(&request, &places, &mut crate::data::Quiet)
+    }
+
+    #[test]
+    fn rows_without_a_class_do_not_shift_the_others() {
+        let x = |from: u8| npy("|u1", "2, 1, 2", &[from, from + 1, from + 2, from + 3]);
+        let path =
+            npz(&[("x_train.npy", x(10)), ("x_test.npy", x(50)), ("y_test.npy", npy("|u1", "2,", &[0, 1]))]);
+        let data = load(&path, false).unwrap();
+        let image = |i: usize| data.test.images.image(i, &mut Vec::new()).to_vec();
+        assert_eq!((data.train.len(), data.test.len()), (0, 2));
+        assert_eq!([image(0), image(1)], [[50, 51], [52, 53]]);
+    }
+
+    #[test]
+    fn arrays_are_turned_and_features_are_not() {
+        let labels = npy("|u1", "2,", &[0, 1]);
+        let train = |x: Vec<u8>| [("x_train.npy", x), ("y_train.npy", labels.clone())];
+        let test = [("x_test.npy", npy("|u1", "2, 2, 2", &[9; 8])), ("y_test.npy", labels.clone())];
+        let pixels = npy("|u1", "2, 2, 2", &[1, 2, 3, 4, 5, 6, 7, 8]);
+        let data = load(&npz(&[&train(pixels)[..], &test].concat()), true).unwrap();
+        let image = |i: usize| data.train.images.image(i, &mut Vec::new()).to_vec();
+        assert_eq!((data.train.len(), data.classes.len(), data.test.len()), (8, 8, 2));
+        assert_eq!([image(0), image(2)], [[1, 2, 3, 4], [2, 4, 1, 3]]);
+        let features = npy("<f4", "2, 3", &[0; 24]);
+        let error = load(&npz(&train(features)), true).unwrap_err().to_string();
+        assert!(error.contains("features cannot be turned"), "{error}");
+    }
 }

@@ -12,7 +12,7 @@ use parquet::record::Field;
 use std::path::Path;
 
 pub(super) fn open(table: &Path, wish: &Wish<'_>) -> Result<Listing, DataError> {
-    let damaged = || Err(wrong(table, "it is damaged: its decoder gave up".into()));
+    let damaged = || Err(wrong(table, "it is damaged: its decoder gave up"));
     manifest::from_table(table, &guarded(|| read(table)).unwrap_or_else(damaged)?, wish)
 }
 
@@ -54,15 +54,13 @@ mod tests {
     use std::fs::File;
     use std::sync::Arc;
 
-    #[test]
-    fn columns_are_those_of_a_csv_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("t.parquet");
+    /// Paths, labels, and the part of the first.
+    fn table(path: &Path) {
         let schema =
             "message m { required binary path (UTF8); required int64 label; optional binary split (UTF8); }";
         let schema = Arc::new(parse_message_type(schema).unwrap());
         let mut writer =
-            SerializedFileWriter::new(File::create(&path).unwrap(), schema, Arc::default()).unwrap();
+            SerializedFileWriter::new(File::create(path).unwrap(), schema, Arc::default()).unwrap();
         let mut rows = writer.next_row_group().unwrap();
         let text = |list: &[&str]| list.iter().map(|s| ByteArray::from(*s)).collect::<Vec<_>>();
         let mut column = rows.next_column().unwrap().unwrap();
@@ -76,10 +74,34 @@ mod tests {
         column.close().unwrap();
         rows.close().unwrap();
         writer.close().unwrap();
+    }
+
+    #[test]
+    fn columns_are_those_of_a_csv_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.parquet");
+        table(&path);
         let listing = open(&path, &Wish::default()).unwrap();
         let facts: Vec<_> = listing.entries.iter().map(|e| (e.class.as_deref(), e.part.is_some())).collect();
         assert_eq!(facts, [(Some("7"), true), (Some("8"), false)]);
         std::fs::write(&path, b"PAR1 no").unwrap();
         assert!(open(&path, &Wish::default()).unwrap_err().to_string().contains("no Parquet file"));
+    }
+
+    /// Some of these make the reader panic.
+    #[test]
+    fn a_damaged_byte_is_an_error_or_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.parquet");
+        table(&path);
+        let good = std::fs::read(&path).unwrap();
+        for at in 0..good.len() {
+            for value in [0, 0x7f, 0xff, good[at].wrapping_add(1)] {
+                let mut damaged = good.clone();
+                damaged[at] = value;
+                std::fs::write(&path, damaged).unwrap();
+                let _ = open(&path, &Wish::default());
+            }
+        }
     }
 }

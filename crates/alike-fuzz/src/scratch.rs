@@ -1,0 +1,48 @@
+//! Files of an input.
+
+use std::path::{Path, PathBuf};
+
+/// What sets the files of an input apart, where a target is of several.
+pub(crate) const MARK: &[u8] = b"\n%%%%\n";
+
+/// The files of an input, as many as there should be; those that it leaves out are empty.
+pub(crate) fn parts<const N: usize>(mut bytes: &[u8]) -> [&[u8]; N] {
+    let mut parts = [&[][..]; N];
+    for (i, part) in parts.iter_mut().enumerate() {
+        let end = bytes.windows(MARK.len()).position(|w| w == MARK).filter(|_| i + 1 < N);
+        *part = &bytes[..end.unwrap_or(bytes.len())];
+        bytes = end.map_or(&[], |end| &bytes[end + MARK.len()..]);
+    }
+    parts
+}
+
+/// Several files as one input.
+pub(crate) fn joined(parts: &[Vec<u8>]) -> Vec<u8> {
+    parts.join(MARK)
+}
+
+/// A folder that is gone when it is dropped.
+pub(crate) struct Scratch(tempfile::TempDir);
+
+impl Scratch {
+    pub(crate) fn new() -> Scratch {
+        Scratch(tempfile::tempdir().unwrap_or_else(|e| panic!("no temporary folder: {e}")))
+    }
+
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Writes a file, and the folders that it lies in.
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.at(name);
+        let parent = path.parent().unwrap_or(self.folder());
+        let written = std::fs::create_dir_all(parent).and_then(|()| std::fs::write(&path, bytes));
+        written.unwrap_or_else(|e| panic!("{} cannot be written: {e}", path.display()));
+        path
+    }
+}

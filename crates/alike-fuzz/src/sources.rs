@@ -1,0 +1,164 @@
+//! Whatever holds images: tables, arrays, archives, pictures.
+
+use crate::repair;
+use crate::scratch::{Scratch, parts};
+use crate::seeds::pictures;
+use alike::data::{
+    Dataset, Decoding, Keep, OnError, Places, Preparation, Quiet, Request, Table, column, decode, header,
+    inspect, load, load_one_shot_runs, load_pictures, read_idx,
+};
+use alike::images::Shape;
+use std::path::Path;
+
+/// Where nothing is but what an input brings.
+pub(crate) fn places(scratch: &Scratch) -> Places {
+    Places { cache: Some(scratch.at("cache")), offline: true, keep: Keep::Memory, ..Places::default() }
+}
+
+/// What a data set of any bytes must hold.
+fn sound(data: &Dataset) {
+    for split in [&data.train, &data.test] {
+        assert_eq!(split.images.len(), split.labels.len(), "a label for each image");
+        assert!(
+            split.labels.iter().all(|l| !data.labelled || (*l as usize) < data.classes.len()),
+            "a label is of a class"
+        );
+        split.images.check().unwrap_or_else(|e| panic!("images of a set are there: {e}"));
+    }
+    let _ = data.split_table();
+}
+
+/// Everything that is done with a source before training.
+fn all(scratch: &Scratch, path: &Path) {
+    let request =
+        Request { on_error: OnError::Skip, ..Request::from(path.to_string_lossy().into_owned().as_str()) };
+    let places = places(scratch);
+    if let Ok(data) = load(&request, &places, &mut Quiet) {
+        sound(&data);
+    }
+    let nested = Request { nested: true, rotations: true, split: "class".parse().ok(), ..request.clone() };
+    if let Ok(data) = load(&nested, &places, &mut Quiet) {
+        sound(&data);
+    }
+    let _ = inspect(&request, &places, &mut Quiet);
+    let _ = column(&request, &places, "group");
+    let small = Preparation::exact(Shape { h: 8, w: 8, c: 1 });
+    let _ = load_pictures(&[path.to_owned()], &small, false, OnError::Skip, &places, &mut Quiet);
+}
+
+pub(crate) fn manifest(bytes: &[u8]) {
+    let scratch = Scratch::new();
+    scratch.write("1.png", &pictures::png());
+    scratch.write("b/2.bmp", &pictures::bmp());
+    for ending in ["csv", "jsonl"] {
+        let path = scratch.write(&format!("pictures.{ending}"), bytes);
+        let _ = Table::read(&path);
+        let _ = Table::columns_of(&path, &bytes[..bytes.len().min(100)]);
+        all(&scratch, &path);
+    }
+}
+
+pub(crate) fn idx(bytes: &[u8]) {
+    let scratch = Scratch::new();
+    let files: [&[u8]; 4] = parts(bytes);
+    for (name, content) in alike::data::IDX_FILES.iter().zip(files) {
+        let path = scratch.write(&format!("set/{name}"), content);
+        if let Ok(idx) = read_idx(&path) {
+            assert_eq!(idx.data.len(), idx.dims.iter().product::<usize>(), "as much as the header says");
+        }
+    }
+    all(&scratch, &scratch.at("set"));
+}
+
+pub(crate) fn npy(bytes: &[u8]) {
+    let scratch = Scratch::new();
+    let [values, labels] = parts(bytes);
+    let path = scratch.write("x.npy", values);
+    all(&scratch, &path);
+    let repaired = [values, labels].map(|file| repair::npy(file).unwrap_or_else(|| file.to_vec()));
+    scratch.write("x.npy", &repaired[0]);
+    scratch.write("x.labels.npy", &repaired[1]);
+    all(&scratch, &path);
+}
+
+/// An archive, and where runs of one-shot classification may be.
+fn archive(name: &str, bytes: &[u8]) {
+    let scratch = Scratch::new();
+    let path = scratch.write(name, bytes);
+    all(&scratch, &path);
+    let small = Preparation::exact(Shape { h: 8, w: 8, c: 1 });
+    let _ = load_one_shot_runs(&path, &small, &places(&scratch), &mut Quiet);
+}
+
+pub(crate) fn npz(bytes: &[u8]) {
+    archive("x.npz", bytes);
+    let repaired = repair::zip(bytes);
+    if repaired != bytes {
+        archive("x.npz", &repaired);
+    }
+}
+
+pub(crate) fn zip(bytes: &[u8]) {
+    archive("x.zip", bytes);
+    let repaired = repair::zip(bytes);
+    if repaired != bytes {
+        archive("x.zip", &repaired);
+    }
+}
+
+pub(crate) fn tar(bytes: &[u8]) {
+    archive("x.tar", bytes);
+    let repaired = repair::tar(bytes);
+    if repaired != bytes {
+        archive("x.tar.gz", &repaired);
+    }
+}
+
+pub(crate) fn cifar(bytes: &[u8]) {
+    let scratch = Scratch::new();
+    let [first, test, names, kinds] = parts(bytes);
+    scratch.write("ten/data_batch_1.bin", first);
+    scratch.write("ten/test_batch.bin", test);
+    scratch.write("ten/batches.meta.txt", names);
+    all(&scratch, &scratch.at("ten"));
+    scratch.write("hundred/train.bin", first);
+    scratch.write("hundred/test.bin", test);
+    scratch.write("hundred/fine_label_names.txt", names);
+    scratch.write("hundred/coarse_label_names.txt", kinds);
+    all(&scratch, &scratch.at("hundred"));
+}
+
+#[cfg(feature = "parquet")]
+pub(crate) fn parquet(bytes: &[u8]) {
+    let scratch = Scratch::new();
+    scratch.write("1.png", &pictures::png());
+    let path = scratch.write("pictures.parquet", bytes);
+    all(&scratch, &path);
+}
+
+pub(crate) fn picture(bytes: &[u8]) {
+    decoded(bytes);
+    if let Some(repaired) = repair::png(bytes).filter(|r| r != bytes) {
+        decoded(&repaired);
+    }
+}
+
+fn decoded(bytes: &[u8]) {
+    let head = header(bytes);
+    let small: Preparation = "size=8x6,channels=3,resize=fit,crop=1,invert=true,stretch=true"
+        .parse()
+        .unwrap_or_else(|e| panic!("a preparation: {e}"));
+    for how in [Decoding::default(), Decoding { stretch: true, ..Decoding::default() }, small.decoding()] {
+        let Ok(picture) = decode(bytes, how) else { continue };
+        let shape = picture.shape;
+        assert_eq!(picture.pixels.len(), shape.len(), "as many pixels as the picture says");
+        let said = head.as_ref().map(|h| (h.shape.h, h.shape.w));
+        assert!(
+            how.at_least.is_some() || said == Ok((shape.h, shape.w)),
+            "its header says {said:?}, but it is {shape}"
+        );
+        let mut out = vec![0; small.shape.len()];
+        let _ = small.apply(&picture, &mut out);
+        let _ = picture.part([1, 1, 3, 3]).map(|part| part.turned(1));
+    }
+}
