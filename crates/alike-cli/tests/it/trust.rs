@@ -203,7 +203,7 @@ fn the_largest_numbers_are_taken_or_refused() {
             1,
         ),
     ] {
-        let ended = scene.alike(&arguments);
+        let ended = scene.alike(&format!("{arguments} -q"));
         assert_eq!(ended.code, code, "alike {arguments}: {ended:?}");
         assert!(code == 0 || ended.stderr.starts_with("error: "), "alike {arguments}: {ended:?}");
     }
