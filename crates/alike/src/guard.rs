@@ -27,7 +27,7 @@ mod tests {
     #[test]
     fn a_panic_is_nothing_and_the_guard_ends_with_it() {
         assert!(!is_guarded());
-        assert_eq!(guarded(|| guarded(|| is_guarded()).unwrap()), Some(true));
+        assert_eq!(guarded(|| guarded(is_guarded).unwrap()), Some(true));
         assert_eq!(guarded(|| -> u8 { panic!("a decoder's") }), None);
         assert!(!is_guarded());
     }

@@ -59,7 +59,7 @@ fn look(tier: Tier, images: Reference<'_>) -> (Option<Bursts>, Vec<Vec<Neighbour
     (among(images.len(), &joins), near)
 }
 
-fn among(n: usize, joins: &[(f64, usize, usize)]) -> Option<Bursts> {
+fn among(n: usize, joins: &[Join]) -> Option<Bursts> {
     let lengths: Vec<f64> = joins.iter().map(|j| j.0).collect();
     let below = gap(&lengths, n)?;
     let mut sets = Sets::new(n);
@@ -82,9 +82,12 @@ fn among(n: usize, joins: &[(f64, usize, usize)]) -> Option<Bursts> {
     (usual <= LARGEST && sizes.len() >= FEWEST).then_some(found)
 }
 
+/// A distance, and the two images that it joins.
+type Join = (f64, usize, usize);
+
 /// The edges by which images of a class hang together, nearest first: a minimum spanning forest of each one's near neighbours.
 /// Pictures that are there twice hang together at no distance, and are no burst.
-fn joins(tier: Tier, images: Reference<'_>) -> (Vec<(f64, usize, usize)>, Vec<Vec<Neighbour>>) {
+fn joins(tier: Tier, images: Reference<'_>) -> (Vec<Join>, Vec<Vec<Neighbour>>) {
     let mut classes: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     images.labels.iter().enumerate().for_each(|(i, l)| classes.entry(*l).or_default().push(i));
     let (mut joins, mut near) = (Vec::new(), Vec::new());
@@ -92,7 +95,7 @@ fn joins(tier: Tier, images: Reference<'_>) -> (Vec<(f64, usize, usize)>, Vec<Ve
         let rows = images.vectors.select(members);
         let v = Vectors::Features(&rows);
         let lists = nearest(tier, v, v, NEAR, Leave::Itself, |_, list| list.to_vec());
-        let mut edges: Vec<(f64, usize, usize)> = lists
+        let mut edges: Vec<Join> = lists
             .iter()
             .enumerate()
             .flat_map(|(i, list)| list.iter().map(move |n| (n.distance, i.min(n.index), i.max(n.index))))

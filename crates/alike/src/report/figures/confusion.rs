@@ -72,9 +72,9 @@ fn cells(matrix: &[Vec<u32>], classes: &[&str]) -> (Markup, f64) {
         @for (t, row) in matrix.iter().enumerate() {
             @let y = top + t as f64 * side;
             @if side > 7.0 {
-                text class="s f-ink" text-anchor="end" x=(N(left - 4.0)) y=(N(y + side / 2.0 + 3.5)) { (short(&classes[t])) }
+                text class="s f-ink" text-anchor="end" x=(N(left - 4.0)) y=(N(y + side / 2.0 + 3.5)) { (short(classes[t])) }
                 text class="s f-ink" text-anchor=(if longest > 2.0 { "start" } else { "middle" })
-                    transform=(format!("translate({:.1} {:.1}) rotate({})", left + (t as f64 + 0.5) * side + if longest > 2.0 { 3.0 } else { 0.0 }, top - 4.0, if longest > 2.0 { -90 } else { 0 })) { (short(&classes[t])) }
+                    transform=(format!("translate({:.1} {:.1}) rotate({})", left + (t as f64 + 0.5) * side + if longest > 2.0 { 3.0 } else { 0.0 }, top - 4.0, if longest > 2.0 { -90 } else { 0 })) { (short(classes[t])) }
             }
             @for (p, v) in row.iter().enumerate() {
                 @let x = left + p as f64 * side;
