@@ -107,7 +107,7 @@ impl Compact {
 
 impl Pairs {
     /// Between what the equal error rate lies, and the share that is accepted of pairs of one class at each rate of false acceptances, 95 %
-    /// ([`bootstrap_interval`](super::bootstrap_interval)). Pairs that share a class, or an image, are not independent: whole classes are
+    /// ([`bootstrap_interval`](crate::eval::bootstrap_interval)). Pairs that share a class, or an image, are not independent: whole classes are
     /// drawn, or images.
     pub fn intervals(&self, seed: u64, of: Independent, fars: &[f64]) -> ([f64; 2], Vec<[f64; 2]>) {
         let ends = |p: &Pair| if of == Independent::Classes { p.of } else { p.images };
