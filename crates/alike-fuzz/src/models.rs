@@ -63,7 +63,7 @@ pub(crate) struct Kept {
 
 /// Bytes of a file of prepared images before its images.
 const HEAD: usize = 4096;
-const TAIL: usize = 24;
+const TAIL: usize = 16;
 
 impl Kept {
     pub(crate) fn new() -> Kept {
@@ -124,12 +124,10 @@ pub(crate) fn cache(bytes: &[u8]) {
         let kept = kept.get_or_init(Kept::new);
         kept.check(bytes);
         // The same with sums that are right, as whoever wants to deceive would write them; its states must be those of the pictures.
-        let Some((_, tail)) = bytes.split_last_chunk::<TAIL>() else { return };
+        let Some((footer, _)) = bytes.split_last_chunk::<TAIL>() else { return };
         let states = &kept.footer[..16 * 3];
-        let footer = &bytes[..bytes.len() - TAIL];
         let footer = [states, footer.get(states.len()..).unwrap_or_default()].concat();
-        let list = u64::from_le_bytes(tail[..8].try_into().unwrap_or_default());
-        kept.check(&repair::cache(&kept.head, &footer, list));
+        kept.check(&repair::cache(&kept.head, &footer));
     });
 }
 

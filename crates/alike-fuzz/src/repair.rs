@@ -29,10 +29,10 @@ pub(crate) fn tar(bytes: &[u8]) -> Vec<u8> {
     file
 }
 
-/// A file of prepared images, from its footer on, whose tail has the lengths and sums that it should have.
-pub(crate) fn cache(head: &[u8], footer: &[u8], list: u64) -> Vec<u8> {
+/// A file of prepared images, from its footer on, whose tail has the sum that it should have.
+pub(crate) fn cache(head: &[u8], footer: &[u8]) -> Vec<u8> {
     let sum = xxhash_rust::xxh3::xxh3_64(&[head, footer].concat());
-    [footer, &list.to_le_bytes(), &sum.to_le_bytes(), b"alike-im"].concat()
+    [footer, &sum.to_le_bytes(), b"alike-im"].concat()
 }
 
 /// A checkpoint whose header is as long as it says: up to the last bracket before what is no text.

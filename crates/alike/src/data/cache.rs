@@ -108,14 +108,21 @@ pub(super) fn prepare(
     let path = image_cache(places).join(format!("{name}.{ENDING}"));
     // What the system refused to read yesterday it may give today, though the file has not changed.
     let still = |failures: &[Failure]| !failures.iter().any(|f| f.why.starts_with(UNREADABLE));
-    if let Some((images, failures)) =
-        open(&path, preparation, listing, &states).filter(|(_, failures)| still(failures))
-    {
-        return Ok(Prepared { images, failures, warm: true, note: None });
+    let found = open(&path, preparation, n).filter(|(file, footer)| {
+        is_sound(file, &footer.sums, preparation.shape.len(), n)
+            && is_same(listing, &states, footer)
+            && still(&footer.failures)
+    });
+    let at = |e| DataError::Cache(FileError::reading(&path)(e));
+    let in_file = |file: File| Images::in_file(preparation.shape, n, file, &path, HEAD).map_err(at);
+    if let Some((file, footer)) = found {
+        // The time of the last change is that of the last use: what is longest unused goes first.
+        let _ = file.set_modified(SystemTime::now());
+        return Ok(Prepared { images: in_file(file)?, failures: footer.failures, warm: true, note: None });
     }
     make_room(places, limit, bytes as u64, &path);
-    let failures = match write(listing, preparation, (&path, &states), progress) {
-        Ok(failures) => failures,
+    let footer = match write(listing, preparation, (&path, states), progress) {
+        Ok(footer) => footer,
         Err(e) if bytes <= SMALL => {
             let kept = in_memory(listing, preparation, progress)?;
             let note = format!("prepared images are kept in memory for this run alone, because {e}");
@@ -123,10 +130,10 @@ pub(super) fn prepare(
         }
         Err(e) => return Err(DataError::Cache(e)),
     };
-    let again = || std::io::Error::other("it vanished as soon as it was written");
-    let (images, _) =
-        open(&path, preparation, listing, &states).ok_or_else(|| FileError::reading(&path)(again()))?;
-    Ok(Prepared { images, failures, warm: false, note: None })
+    // What was just written need not be read again to be believed.
+    let again = || io::Error::other("it vanished as soon as it was written");
+    let (file, _) = open(&path, preparation, n).ok_or_else(|| at(again()))?;
+    Ok(Prepared { images: in_file(file)?, failures: footer.failures, warm: false, note: None })
 }
 
 /// The rows of the entries, which may be some of them and in another order; nothing where an entry is changed.
@@ -244,8 +251,8 @@ fn in_memory(
 }
 
 /// What stands behind the images, in this order: states and digests by entry, sums by chunk of images, all as little-endian numbers,
-/// and a JSON list of what could not be read. Then come the list's length, the sum of the header and the footer, and a last mark.
-#[derive(Debug, Default, PartialEq)]
+/// and a JSON list of what could not be read. Then come the sum of the header and the footer, and a last mark.
+#[derive(Debug)]
 struct Footer {
     /// The state of each entry's file before it was read.
     states: Vec<State>,
@@ -255,12 +262,12 @@ struct Footer {
     failures: Vec<Failure>,
 }
 
-/// Length, sum and mark.
-const TAIL: u64 = 24;
+/// Sum and mark.
+const TAIL: u64 = 16;
 
 impl Footer {
-    /// Its bytes without the tail, and the list's length.
-    fn bytes(&self) -> io::Result<(Vec<u8>, u64)> {
+    /// Its bytes without the tail.
+    fn bytes(&self) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         for state in &self.states {
             bytes.extend_from_slice(&state.inode.to_le_bytes());
@@ -268,9 +275,8 @@ impl Footer {
         }
         self.digests.iter().for_each(|d| bytes.extend_from_slice(&d.to_le_bytes()));
         self.sums.iter().for_each(|s| bytes.extend_from_slice(&s.to_le_bytes()));
-        let list = serde_json::to_vec(&self.failures)?;
-        bytes.extend_from_slice(&list);
-        Ok((bytes, list.len() as u64))
+        bytes.extend(serde_json::to_vec(&self.failures)?);
+        Ok(bytes)
     }
 
     /// From such bytes, of so many entries and chunks; nothing if they are none.
@@ -294,6 +300,7 @@ impl Footer {
 fn write_chunks(
     listing: &Listing,
     preparation: &Preparation,
+    states: Vec<State>,
     out: &mut (dyn Write + Send),
     progress: &mut dyn Progress,
 ) -> io::Result<Footer> {
@@ -320,12 +327,7 @@ fn write_chunks(
         drop((full, empty));
         let written = writer.join().unwrap_or_else(|_| Err(io::Error::other("the writer gave up")));
         // If chunks could not be handed on, it is because one could not be written.
-        written.map(|sums| Footer {
-            sums,
-            digests,
-            failures: failures.unwrap_or_default(),
-            states: Vec::new(),
-        })
+        written.map(|sums| Footer { states, digests, sums, failures: failures.unwrap_or_default() })
     })
 }
 
@@ -340,80 +342,57 @@ fn head(preparation: &Preparation, n: usize) -> io::Result<Vec<u8>> {
 fn write(
     listing: &Listing,
     preparation: &Preparation,
-    (path, states): (&Path, &[State]),
+    (path, states): (&Path, Vec<State>),
     progress: &mut dyn Progress,
-) -> Result<Vec<Failure>, FileError> {
-    let mut failures = Vec::new();
-    // A machine that stops before the disk has all leaves a file that is cut or holds zeros, which `open` sees.
+) -> Result<Footer, FileError> {
+    let mut written = None;
+    // A machine that stops before the disk has all leaves a file that is cut or holds zeros, which is seen when it is opened.
     files::write_soon(path, |out| {
         let head = head(preparation, listing.entries.len())?;
         out.write_all(&head)?;
-        let footer = Footer { states: states.to_vec(), ..write_chunks(listing, preparation, out, progress)? };
-        let (bytes, list) = footer.bytes()?;
+        let footer = write_chunks(listing, preparation, states, out, progress)?;
+        let bytes = footer.bytes()?;
         out.write_all(&bytes)?;
-        out.write_all(&list.to_le_bytes())?;
         out.write_all(&xxh3_64(&[head, bytes].concat()).to_le_bytes())?;
-        failures = footer.failures;
+        written = Some(footer);
         out.write_all(MARK)
     })?;
-    Ok(failures)
+    written.ok_or_else(|| FileError::writing(path)(io::Error::other("nothing was written")))
 }
 
-/// The images of a file, if it is whole and what it should be.
-fn open(
-    path: &Path,
-    preparation: &Preparation,
-    listing: &Listing,
-    states: &[State],
-) -> Option<(Images, Vec<Failure>)> {
+/// A file of `n` images with its footer, if header and footer are what they should be.
+fn open(path: &Path, preparation: &Preparation, n: usize) -> Option<(File, Footer)> {
     let (file, len) = files::open_sized(path).ok()?;
-    let (n, per_image) = (listing.entries.len(), preparation.shape.len());
-    let data = n.checked_mul(per_image)? as u64;
     let mut begin = vec![0; HEAD as usize];
     files::read_at(&file, &mut begin, 0).ok()?;
     if begin != head(preparation, n).ok()? {
         return None;
     }
+    // Memory is taken for no more than the file has.
+    let data = n.checked_mul(preparation.shape.len())? as u64;
+    let mut bytes = vec![0; usize::try_from(len.checked_sub(HEAD + TAIL)?.checked_sub(data)?).ok()?];
+    files::read_at(&file, &mut bytes, HEAD + data).ok()?;
     let mut tail = [0; TAIL as usize];
-    files::read_at(&file, &mut tail, len.checked_sub(TAIL)?).ok()?;
-    let eight = |at: usize| tail[at..].first_chunk::<8>().map(|b| u64::from_le_bytes(*b));
-    let (list, sum) = (eight(0)?, eight(8)?);
-    // What the file says of its length is compared with what it has before memory is taken.
-    let bytes = len.checked_sub(HEAD)?.checked_sub(data)?.checked_sub(TAIL)?;
-    if tail[16..] != *MARK || list > bytes {
-        return None;
-    }
-    let mut footer = vec![0; usize::try_from(bytes).ok()?];
-    files::read_at(&file, &mut footer, HEAD + data).ok()?;
-    let per = per_chunk(per_image);
-    let chunks = n.div_ceil(per);
-    let known = Footer::read(&footer, n, chunks)?;
-    if sum != xxh3_64(&[begin, footer].concat()) || !is_sound(&file, &known.sums, data, per * per_image) {
-        return None;
-    }
-    is_same(listing, states, &known)?;
-    // Whoever reads on counts with each entry failing once.
-    let is_of = |f: &Failure| listing.entries.get(f.entry).is_some_and(|e| e.name == f.name);
-    let ascending = known.failures.windows(2).all(|f| f[0].entry < f[1].entry);
-    if !ascending || !known.failures.iter().all(is_of) {
-        return None;
-    }
-    // The time of the last change is that of the last use: what is longest unused goes first.
-    let _ = file.set_modified(SystemTime::now());
-    Some((Images::in_file(preparation.shape, n, file, path, HEAD).ok()?, known.failures))
+    files::read_at(&file, &mut tail, len - TAIL).ok()?;
+    let footer = Footer::read(&bytes, n, n.div_ceil(per_chunk(preparation.shape.len())))?;
+    let sum = xxh3_64(&[begin, bytes].concat());
+    (tail == *[sum.to_le_bytes(), *MARK].as_flattened()).then_some((file, footer))
 }
 
 /// Whether the images have the sums that they were written with.
-fn is_sound(file: &File, sums: &[u64], data: u64, chunk: usize) -> bool {
+fn is_sound(file: &File, sums: &[u64], len: usize, n: usize) -> bool {
+    let per = per_chunk(len);
     sums.par_iter().enumerate().all(|(i, sum)| {
-        let at = (i * chunk) as u64;
-        let mut bytes = vec![0; chunk.min((data - at) as usize)];
-        files::read_at(file, &mut bytes, HEAD + at).is_ok() && xxh3_64(&bytes) == *sum
+        let first = i * per;
+        let mut bytes = vec![0; per.min(n - first) * len];
+        files::read_at(file, &mut bytes, HEAD + (first * len) as u64).is_ok() && xxh3_64(&bytes) == *sum
     })
 }
 
-/// Whether entries lie in the files that they lay in, or in others of the same content.
-fn is_same(listing: &Listing, states: &[State], known: &Footer) -> Option<()> {
+/// Whether entries lie in the files that they lay in, or in others of the same content, and failures are of these entries, each once.
+fn is_same(listing: &Listing, states: &[State], known: &Footer) -> bool {
+    let is_of = |f: &Failure| listing.entries.get(f.entry).is_some_and(|e| e.name == f.name);
+    let rising = known.failures.windows(2).all(|f| f[0].entry < f[1].entry);
     let other: Vec<usize> = (0..states.len()).filter(|i| states[*i] != known.states[*i]).collect();
     let same = |reader: &mut super::reader::Reader<'_>, i: &usize| {
         let entry = &listing.entries[*i];
@@ -423,7 +402,9 @@ fn is_same(listing: &Listing, states: &[State], known: &Footer) -> Option<()> {
             && reader.bytes(entry).map(drop).is_ok()
             && reader.digest() == known.digests[*i]
     };
-    other.par_iter().map_init(|| listing.reader(), same).all(|same| same).then_some(())
+    rising
+        && known.failures.iter().all(is_of)
+        && other.par_iter().map_init(|| listing.reader(), same).all(|same| same)
 }
 
 /// Deletes what others left half-written, and the longest unused until there is room.
