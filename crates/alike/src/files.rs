@@ -1,6 +1,8 @@
-//! Writing files so that a reader sees the whole of the old or the whole of the new, whatever happens between.
+//! Reading regular files within limits, and writing files so that a reader sees the whole of the old or the whole of the new, whatever
+//! happens between.
 
 use crate::limits::Limit;
+use serde::de::DeserializeOwned;
 use std::fs::{File, FileType, TryLockError};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -106,6 +108,20 @@ pub fn read_lines(path: &Path) -> Result<String, FileError> {
 fn text(path: &Path, limit: Limit) -> Result<String, FileError> {
     let wrong = || io::Error::new(io::ErrorKind::InvalidData, "it is no text: it is not valid UTF-8");
     String::from_utf8(read(path, limit)?).map_err(|_| FileError::reading(path)(wrong()))
+}
+
+/// The JSON objects of a text that has one a line, each with its line's number from 1; or the line that is none, and why. Blank lines are
+/// passed over, and so is a last line without an end that cannot be read: a crash cut it short.
+pub fn json_lines<T: DeserializeOwned>(text: &str) -> Result<Vec<(usize, T)>, (usize, serde_json::Error)> {
+    let mut found = Vec::new();
+    for (i, line) in text.split_inclusive('\n').enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        match serde_json::from_str(line) {
+            Ok(object) => found.push((i + 1, object)),
+            Err(_) if !line.ends_with('\n') => {}
+            Err(e) => return Err((i + 1, e)),
+        }
+    }
+    Ok(found)
 }
 
 /// Reads as many bytes as `into` holds, from position `at` on; other readers of the file are not disturbed.
@@ -266,10 +282,13 @@ pub fn is_part(path: &Path) -> bool {
 pub fn sweep(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
+        if !is_part(&path) {
+            continue;
+        }
         let age = entry.metadata().and_then(|m| m.modified()).map(|t| SystemTime::now().duration_since(t));
         let old = age.is_ok_and(|age| age.is_ok_and(|age| age > INSTANT));
-        let dead = || File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
-        if is_part(&path) && old && dead() {
+        let dead = || open(&path).is_ok_and(|file| file.try_lock().is_ok());
+        if old && dead() {
             // Whoever may not remove it may still use the folder.
             let _ = std::fs::remove_file(&path);
         }

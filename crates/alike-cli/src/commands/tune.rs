@@ -109,38 +109,26 @@ fn continued(folder: &Path, setup: &Setup, rungs: usize) -> anyhow::Result<Vec<T
         return Ok(Vec::new());
     }
     let text = files::read_text(&path)?;
-    // What a crash cut short is tried again, and so is what no candidate of this search is.
-    let mut trials: Vec<Trial> = Vec::new();
-    for (number, line) in text.lines().enumerate() {
-        let last = !text.ends_with('\n') && number + 1 == text.lines().count();
-        match serde_json::from_str::<Trial>(line) {
-            Ok(trial) => {
-                anyhow::ensure!(
-                    trial.rung < rungs && trial.number < setup.candidates as u64,
-                    "line {} of {} is no trial of this search: it has {rungs} rounds and {} candidates; remove that line",
-                    number + 1,
-                    path.display(),
-                    setup.candidates
-                );
-                trials.push(trial);
-            }
-            Err(_) if last || line.trim().is_empty() => {}
-            Err(e) => anyhow::bail!(
-                "line {} of {} cannot be read ({e}); remove that line to try it again",
-                number + 1,
-                path.display()
-            ),
-        }
+    let trials = files::json_lines::<Trial>(&text).map_err(|(line, e)| {
+        anyhow::anyhow!(
+            "line {line} of {} cannot be read ({e}); remove that line to try it again",
+            path.display()
+        )
+    })?;
+    let (candidates, other) =
+        (setup.candidates, |t: &Trial| t.rung >= rungs || t.number >= setup.candidates as u64);
+    if let Some((line, _)) = trials.iter().find(|(_, t)| other(t)) {
+        anyhow::bail!(
+            "line {line} of {} is no trial of this search: it has {rungs} rounds and {candidates} candidates; remove that line",
+            path.display(),
+        )
     }
-    if !text.ends_with('\n') {
-        let mut whole = String::new();
-        for trial in &trials {
-            whole.push_str(&serde_json::to_string(trial)?);
-            whole.push('\n');
-        }
-        files::write(&path, whole.as_bytes())?;
+    // What a crash cut short is tried again, on a line of its own.
+    if !text.is_empty() && !text.ends_with('\n') {
+        let whole = trials.iter().map(|(_, t)| Ok(serde_json::to_string(t)? + "\n"));
+        files::write(&path, whole.collect::<anyhow::Result<String>>()?.as_bytes())?;
     }
-    Ok(trials)
+    Ok(trials.into_iter().map(|(_, trial)| trial).collect())
 }
 
 fn record(path: &Path, trial: &Trial) -> anyhow::Result<()> {

@@ -252,19 +252,9 @@ impl Metric {
 
 /// Reads the metrics of a run. A last line that a crash cut short is left out.
 pub fn read_metrics(path: &Path) -> Result<Vec<Metric>, RunError> {
-    let text = files::read_lines(path)?;
-    let mut metrics = Vec::new();
-    let lines: Vec<&str> = text.lines().collect();
-    for (i, line) in lines.iter().enumerate() {
-        match serde_json::from_str(line) {
-            Ok(metric) => metrics.push(metric),
-            Err(_) if i + 1 == lines.len() && !text.ends_with('\n') => {}
-            Err(e) => {
-                return Err(RunError::Content { path: path.to_owned(), why: format!("line {}: {e}", i + 1) });
-            }
-        }
-    }
-    Ok(metrics)
+    let wrong = |(line, e)| RunError::Content { path: path.to_owned(), why: format!("line {line}: {e}") };
+    let lines = files::json_lines(&files::read_lines(path)?).map_err(wrong)?;
+    Ok(lines.into_iter().map(|(_, metric)| metric).collect())
 }
 
 /// Steps between two lines of metrics.
