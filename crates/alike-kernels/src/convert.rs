@@ -31,8 +31,8 @@ impl Tier {
         dispatch!(self, below_kernel(values: &[f64], limit: f64) -> bool)
     }
 
-    /// Which values are not above a limit, a bit each from the lowest of each number on: also those that are infinite or no number, of
-    /// which a comparison tells nothing. Bits beyond the end are 0.
+    /// Which values are not above a limit: bit `i % 64` of number `i / 64` tells of value `i`. Positive infinity and values that are no
+    /// numbers count as not above. Bits beyond the last value are 0.
     ///
     /// # Panics
     ///

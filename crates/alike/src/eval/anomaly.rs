@@ -139,12 +139,12 @@ impl<'a> Detector<'a> {
         Detector::fit_near(tier, reference, method, &[])
     }
 
-    /// The same where the nearest others of each reference are known, as from [`known_or_found`](super::known_or_found): they are not
-    /// looked for again. None may be known.
+    /// The same where `near` has the nearest others of each reference, nearest first, as from [`known_or_found`](super::known_or_found): they
+    /// are not searched for again, unless too few of them count. It may be empty.
     ///
     /// # Panics
     ///
-    /// As [`Detector::fit`], or if they are known for some references alone.
+    /// As [`Detector::fit`], or if `near` is neither empty nor as long as there are references.
     pub fn fit_near(
         tier: Tier,
         reference: Reference<'a>,

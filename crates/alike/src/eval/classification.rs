@@ -128,9 +128,11 @@ pub struct ClassMeans<'a> {
     labels: &'a [u32],
     /// Sums and counts.
     sums: Vec<(Vec<f64>, usize)>,
-    /// Classes that have images, and their means in single precision: by these the nearest are found, and then measured.
+    /// Classes that have images, and their means to length 1.
     classes: Vec<u32>,
-    means: Features,
+    means: Vec<Vec<f64>>,
+    /// The same in single precision, by which the nearest are found before they are measured.
+    single: Features,
 }
 
 /// Queries that are scaled at a time.
@@ -150,9 +152,9 @@ impl<'a> ClassMeans<'a> {
             *n += 1;
         }
         let classes: Vec<u32> = (0..classes as u32).filter(|c| sums[*c as usize].1 > 0).collect();
-        let mean = |class: &u32| unit(sums[*class as usize].0.clone()).into_iter().map(|v| v as f32);
-        let means = Features::new(gallery.d(), classes.iter().flat_map(mean).collect());
-        ClassMeans { tier, gallery, labels, sums, classes, means }
+        let means: Vec<Vec<f64>> = classes.iter().map(|c| unit(sums[*c as usize].0.clone())).collect();
+        let single = Features::new(gallery.d(), means.iter().flatten().map(|v| *v as f32).collect());
+        ClassMeans { tier, gallery, labels, sums, classes, means, single }
     }
 
     /// The means of those classes that some members of the gallery are of, without these; nothing for a class that has no others.
@@ -198,14 +200,14 @@ impl<'a> ClassMeans<'a> {
                 (begin..queries.len().min(begin + SCALED)).into_par_iter().map(scaled).collect();
             let single = units.iter().flatten().map(|v| *v as f32).collect();
             let single = Features::new(queries.d(), single);
-            let (asking, means) = (Vectors::Features(&single), Vectors::Features(&self.means));
+            let (asking, means) = (Vectors::Features(&single), Vectors::Features(&self.single));
             let read = |i: usize, near: &[Neighbour]| {
                 let far = |mean: &[f64]| {
                     mean.iter().zip(&units[i]).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
                 };
                 let left = self.without(left_out(begin + i));
-                let others = near.iter().map(|n| self.classes[n.index]).filter(|c| !left.contains_key(c));
-                let whole = others.map(|c| (c, far(&unit(self.sums[c as usize].0.clone()))));
+                let others = near.iter().map(|n| (self.classes[n.index], &self.means[n.index]));
+                let whole = others.filter(|(c, _)| !left.contains_key(c)).map(|(c, mean)| (c, far(mean)));
                 let rest = left.iter().filter_map(|(c, mean)| Some((*c, far(mean.as_ref()?))));
                 let mut list: Vec<(u32, f64)> = whole.chain(rest).collect();
                 list.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));

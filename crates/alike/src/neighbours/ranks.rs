@@ -16,7 +16,7 @@ const MOST_VALUES: usize = 64 << 20;
 /// Bins of values between the nearest and the farthest right one: so many for each, up to a number whose table is near at hand.
 const BINS_EACH: usize = 16;
 const MOST_BINS: usize = 1 << 15;
-/// Marks a bin whose values are as near as no right one, within what products can be off by.
+/// Marks a bin in which no value can be as near as a right one, even if products are off by as much as they can be.
 const CLEAR: u32 = 1 << 31;
 /// Queries of a task, at most.
 const QUERY_BLOCK: usize = 64;
@@ -218,12 +218,12 @@ impl Block {
         let mut near = std::mem::take(&mut s.near);
         near.resize(self.n.div_ceil(64), 0);
         tier.not_above(values, beyond, &mut near);
-        let members =
+        let candidates =
             near.iter().enumerate().flat_map(|(word, bits)| ones(*bits).map(move |bit| word * 64 + bit));
-        for g in members {
+        for g in candidates {
             let mut v = values[g];
             let start = s.starts[bins.of(v)];
-            // No right one is as near as what is in a clear bin, so that it is not of the class.
+            // Members of the query's class that count are edges, and no edge lies in a clear bin: this member is of another class.
             if start & CLEAR != 0 && (all_count || !left_out(g as u32)) {
                 s.counts[(start & !CLEAR) as usize] += 1;
                 continue;
@@ -298,8 +298,8 @@ impl Bins {
 }
 
 impl Scratch {
-    /// Where a search of the edges begins, by bin, for a search of all edges for each value would take most of the time; and which bins
-    /// hold nothing within `slack` of an edge.
+    /// By bin of values: where the search of the edges begins, because a search of all edges for every value would take most of the time;
+    /// and whether the bin is [`CLEAR`], so that nothing in it is within `slack` of an edge.
     fn tabulate(&mut self, slack: f32) -> Bins {
         let first = self.edges[0];
         let last = self.edges.iter().rev().copied().find(|e| e.is_finite()).unwrap_or(first);
