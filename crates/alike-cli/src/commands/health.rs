@@ -1,7 +1,7 @@
 //! `alike health`.
 
-use super::refuse_existing;
 use super::report::draw;
+use super::{as_wanted, refuse_existing};
 use crate::args::{Global, HealthArgs, PicturesArgs};
 use crate::printer::{line, note};
 use crate::using::Model;
@@ -9,7 +9,7 @@ use alike::data::{Dataset, Of, Removed, Source, Split, look_alike};
 use alike::eval::{Fitness, Health, Verdict, health};
 use alike::files::{Batch, FileError};
 use alike::images::Features;
-use alike::own::{self, OwnTable};
+use alike::own::OwnTable;
 use alike::report::{PictureRow, Shown, Tone, picture_rows};
 use anyhow::{bail, ensure};
 use serde_json::json;
@@ -319,8 +319,7 @@ fn write(
             for row in rows {
                 csv.row(row)?;
             }
-            let csv = csv.finish()?;
-            w.write_all(&if global.spreadsheet { own::for_spreadsheets(&csv)? } else { csv })
+            w.write_all(&as_wanted(csv.finish()?, global)?)
         })
     };
     let verdict = |(rank, v): (usize, Verdict)| {

@@ -83,10 +83,14 @@ fn refuse_existing(paths: &[&Path], force: bool) -> anyhow::Result<()> {
     }
 }
 
-/// Writes a table of results, for a spreadsheet if the user asked for that. Tables that Alike reads again never are.
+/// A table of results as the user wants it: for a spreadsheet, if that was asked for. Tables that Alike reads again never are.
+fn as_wanted(csv: Vec<u8>, global: &Global) -> std::io::Result<Vec<u8>> {
+    if global.spreadsheet { own::for_spreadsheets(&csv) } else { Ok(csv) }
+}
+
+/// Writes a table of results.
 pub(crate) fn write_table(path: &Path, csv: Vec<u8>, global: &Global) -> anyhow::Result<()> {
-    let csv = if global.spreadsheet { own::for_spreadsheets(&csv)? } else { csv };
-    Ok(files::write(path, &csv)?)
+    Ok(files::write(path, &as_wanted(csv, global)?)?)
 }
 
 /// A run's settings: the `[train]` table of its `config.toml`, or what stands there without a table.

@@ -239,6 +239,10 @@ impl Settings {
             regularizers: regularizers.collect::<Result<Vec<(f64, Regularizer)>, _>>()?,
             memory: self.memory,
         };
+        // What a miner is refused for by itself is not the loss's fault.
+        if let (Some(text), Some(why)) = (&self.miner, spec.miner.as_ref().and_then(Miner::refusal)) {
+            return Err(SettingsError::new("miner", format!("'{text}'"), why));
+        }
         spec.check().map_err(|why| SettingsError::new("loss", format!("'{}'", self.loss), why))?;
         Ok(spec)
     }
@@ -274,18 +278,17 @@ impl Settings {
         if images > 1 << 20 {
             return refuse("batch", self.batch.to_string(), "a million images is the most");
         }
-        if let Sampler::FixedTriplets(FixedTriplets { count }) = self.sampler
-            && count < self.batch
-        {
-            let why = format!("a batch takes {} triplets", self.batch);
-            return refuse("sampler", text::write(&self.sampler), &why);
-        }
-        if let Sampler::FixedTriplets(FixedTriplets { count }) = self.sampler
-            && count > MOST_TRIPLETS
-        {
-            let why =
-                format!("all of them are drawn before the first step, and {MOST_TRIPLETS} are the most");
-            return refuse("sampler", text::write(&self.sampler), &why);
+        if let Sampler::FixedTriplets(FixedTriplets { count }) = self.sampler {
+            let why = match count {
+                n if n < self.batch => Some(format!("a batch takes {} triplets", self.batch)),
+                n if n > MOST_TRIPLETS => Some(format!(
+                    "all of them are drawn before the first step, and {MOST_TRIPLETS} are the most"
+                )),
+                _ => None,
+            };
+            if let Some(why) = why {
+                return refuse("sampler", text::write(&self.sampler), &why);
+            }
         }
         if !positive(self.learning_rate) {
             return refuse("learning-rate", self.learning_rate.to_string(), "it is a finite number above 0");
