@@ -184,4 +184,21 @@ mod tests {
         let same = Features::new(1, vec![1.0; 6]);
         assert_eq!(k_means(Tier::available()[0], &same, 4, 2, 0).inertia, 0.0);
     }
+
+    /// Heaps around 1e30 and 1e10 beside one around the origin.
+    #[test]
+    fn lengths_of_all_magnitudes_are_clustered() {
+        let (heaps, _) = heaps();
+        let d = heaps.d();
+        let far = |heap: usize| [0.0f32, 1e10, 1e30][heap];
+        let data = (0..90).flat_map(|i| heaps.row(i / 3).iter().map(move |v| far(i % 3) + v)).collect();
+        let features = Features::new(d, data);
+        let labels: Vec<u32> = (0..90).map(|i| i % 3).collect();
+        let k = k_means(Tier::available()[0], &features, 3, 4, 0);
+        let found: Assignment = k.assignment.iter().map(|c| Some(*c)).collect();
+        // Whole squares of 1e30 tell nothing of what is 1e10 away.
+        assert!(k.inertia.is_finite() && agreement(&labels, &found).ari > 0.5, "{k:?}");
+        let dense = by_density(&features, 5).unwrap();
+        assert_eq!(agreement(&labels, &dense).ari, 1.0);
+    }
 }

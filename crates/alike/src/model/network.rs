@@ -98,11 +98,17 @@ impl Network {
         let mut layers = Vec::new();
         let mut shape = input;
         let mut offset = 0;
-        let last = spec.layers.len() - 1;
+        let refused =
+            |why: &str| NetworkError { number: 1, layer: spec.to_string(), input, why: why.to_owned() };
+        let last = spec.layers.len().checked_sub(1).ok_or_else(|| refused("it has no layers"))?;
+        if input.is_empty() {
+            return Err(refused("these images have no pixels"));
+        }
         let mut forks = Vec::new();
         let mut values = size(input);
         for (i, &layer) in spec.layers.iter().enumerate() {
             let fail = |why: String| NetworkError { number: i + 1, layer: layer.title(), input: shape, why };
+            layer.check().map_err(fail)?;
             let mut parameters = Vec::new();
             // Before anything is multiplied that might not fit into a number.
             let mut claim = |more: u64, out: u64| {
@@ -160,7 +166,7 @@ impl Network {
                     (shape, 0)
                 }
                 Layer::Add => {
-                    let kept = forks.pop().unwrap_or(shape);
+                    let kept = forks.pop().ok_or_else(|| fail("no residual unit begins before it".into()))?;
                     if kept != shape {
                         return Err(fail(format!("the residual unit began with {kept}; both must be equal")));
                     }
@@ -185,6 +191,9 @@ impl Network {
             };
             layers.push(LayerInfo { layer, input: shape, output, parameters, flop });
             shape = output;
+        }
+        if !forks.is_empty() {
+            return Err(refused("a residual unit has no end"));
         }
         if shape.h * shape.w != 1 {
             let why =
@@ -262,6 +271,31 @@ mod tests {
         assert!(message("conv(8)", "8x9x1").contains("8x9x8 rather than one pixel"));
         assert!(message("gap l2 norm", "8x9x1").contains("last layer"));
         assert!(message("conv(8, kernel=5, pad=0) gap", "4x9x1").contains("smaller than the kernel"));
+    }
+
+    #[test]
+    fn a_network_built_by_hand_is_checked_as_one_that_was_read() {
+        let shape = |text: &str| text.parse::<Shape>().unwrap();
+        let conv = |maps, kernel, stride| Layer::Conv { maps, kernel, pad: 0, stride };
+        for layers in [
+            vec![],
+            vec![conv(0, 1, 1), Layer::Gap],
+            vec![conv(4, 0, 1), Layer::Gap],
+            vec![conv(4, 3, 0), Layer::Gap],
+            vec![Layer::Norm { groups: 0, eps: 1e-5 }, Layer::Gap],
+            vec![Layer::Norm { groups: 1, eps: f32::NAN }, Layer::Gap],
+            vec![Layer::MaxPool { size: 0, stride: 1 }, Layer::Gap],
+            vec![Layer::AvgPool { size: 2, stride: 0 }, Layer::Gap],
+            vec![Layer::Linear { width: 0 }],
+            vec![Layer::Fork, Layer::Gap],
+            vec![Layer::Add, Layer::Gap],
+        ] {
+            let error = Network::new(Spec { layers: layers.clone() }, shape("8x8x1"));
+            assert!(error.is_err(), "{layers:?}");
+        }
+        let spec: Spec = SEED_SPEC.parse().unwrap();
+        assert!(Network::new(spec.clone(), Shape { h: 0, w: 28, c: 1 }).is_err());
+        assert!(Network::new(spec, shape("28x28x1")).is_ok());
     }
 
     #[test]

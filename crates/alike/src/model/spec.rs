@@ -24,6 +24,7 @@
 //! A specification prints as it would be written, defaults left out; a checkpoint keeps that text.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 /// One layer.
@@ -101,6 +102,13 @@ const NAMES: [&str; 9] = ["norm", "relu", "conv", "maxpool", "avgpool", "gap", "
 const DEFAULT_EPS: f32 = 1e-5;
 /// Layers of a network; the deepest in use have a thousand.
 const MOST_LAYERS: usize = 10_000;
+// What a layer's sizes may be.
+const GROUPS: RangeInclusive<usize> = 1..=4096;
+const CHANNELS: RangeInclusive<usize> = 1..=4096;
+const KERNEL: RangeInclusive<usize> = 1..=15;
+const PAD: RangeInclusive<usize> = 0..=64;
+const WINDOW: RangeInclusive<usize> = 1..=16;
+const STRIDE: RangeInclusive<usize> = 1..=16;
 
 impl Spec {
     /// The same network with another width of embedding: that of the last convolution or linear layer.
@@ -124,6 +132,32 @@ impl Spec {
 }
 
 impl Layer {
+    /// What is wrong with its sizes, where it was not read from text. Too many channels are a matter of [`Limit::Model`](crate::limits::Limit).
+    pub(super) fn check(&self) -> Result<(), String> {
+        let at_least_one = |range: &RangeInclusive<usize>| *range.start()..=usize::MAX;
+        let sizes: &[(&str, usize, RangeInclusive<usize>)] = match *self {
+            Layer::Norm { eps, .. } if !(eps > 0.0 && eps.is_finite()) => {
+                return Err(format!("eps is a positive number, not '{eps}'"));
+            }
+            Layer::Norm { groups, .. } => &[("groups", groups, GROUPS)],
+            Layer::Conv { maps, kernel, pad, stride } => &[
+                ("maps", maps, at_least_one(&CHANNELS)),
+                ("kernel", kernel, KERNEL),
+                ("pad", pad, PAD),
+                ("stride", stride, STRIDE),
+            ],
+            Layer::MaxPool { size, stride } | Layer::AvgPool { size, stride } => {
+                &[("size", size, WINDOW), ("stride", stride, STRIDE)]
+            }
+            Layer::Linear { width } => &[("width", width, at_least_one(&CHANNELS))],
+            Layer::Relu | Layer::Gap | Layer::Fork | Layer::Add | Layer::L2 => &[],
+        };
+        match sizes.iter().find(|(_, size, range)| !range.contains(size)) {
+            Some((name, size, range)) => Err(outside(name, range, size)),
+            None => Ok(()),
+        }
+    }
+
     /// The layer in a list of layers, where the two ends of a residual unit stand apart.
     pub fn title(&self) -> String {
         match self {
@@ -213,6 +247,10 @@ impl FromStr for Spec {
     }
 }
 
+fn outside(name: &str, range: &RangeInclusive<usize>, got: impl fmt::Display) -> String {
+    format!("{name} is a whole number from {} to {}, not '{got}'", range.start(), range.end())
+}
+
 /// The values of a layer's arguments, by place and by name, each with where it stands.
 struct Arguments<'a> {
     by_place: Option<(usize, &'a str)>,
@@ -282,31 +320,31 @@ impl<'a> Reader<'a> {
                         })?
                     }
                 };
-                Ok(Layer::Norm { groups: self.whole(groups, "groups", 1..=4096)?.unwrap_or(1), eps })
+                Ok(Layer::Norm { groups: self.whole(groups, "groups", GROUPS)?.unwrap_or(1), eps })
             }
             "conv" => {
                 let names = ["maps", "kernel", "pad", "stride"];
                 let [maps, kernel, pad, stride] = numbers(&names, name)?[..] else { unreachable!() };
-                let maps = self.whole(maps, "maps", 1..=4096)?.ok_or_else(|| {
+                let maps = self.whole(maps, "maps", CHANNELS)?.ok_or_else(|| {
                     self.error(start, "conv needs its number of maps, as in conv(32)".into())
                 })?;
-                let kernel = self.whole(kernel, "kernel", 1..=15)?.unwrap_or(3);
-                let pad = self.whole(pad, "pad", 0..=64)?.unwrap_or(kernel / 2);
-                let stride = self.whole(stride, "stride", 1..=16)?.unwrap_or(1);
+                let kernel = self.whole(kernel, "kernel", KERNEL)?.unwrap_or(3);
+                let pad = self.whole(pad, "pad", PAD)?.unwrap_or(kernel / 2);
+                let stride = self.whole(stride, "stride", STRIDE)?.unwrap_or(1);
                 Ok(Layer::Conv { maps, kernel, pad, stride })
             }
             "maxpool" | "avgpool" => {
                 let [size, stride] = numbers(&["size", "stride"], name)?[..] else { unreachable!() };
-                let size = self.whole(size, "size", 1..=16)?.ok_or_else(|| {
+                let size = self.whole(size, "size", WINDOW)?.ok_or_else(|| {
                     self.error(start, format!("{name} needs its window's size, as in {name}(2)"))
                 })?;
-                let stride = self.whole(stride, "stride", 1..=16)?.unwrap_or(size);
+                let stride = self.whole(stride, "stride", STRIDE)?.unwrap_or(size);
                 let max = name == "maxpool";
                 Ok(if max { Layer::MaxPool { size, stride } } else { Layer::AvgPool { size, stride } })
             }
             "linear" => {
                 let [width] = numbers(&["width"], name)?[..] else { unreachable!() };
-                let width = self.whole(width, "width", 1..=4096)?.ok_or_else(|| {
+                let width = self.whole(width, "width", CHANNELS)?.ok_or_else(|| {
                     self.error(start, "linear needs its number of outputs, as in linear(64)".into())
                 })?;
                 Ok(Layer::Linear { width })
@@ -377,15 +415,12 @@ impl<'a> Reader<'a> {
         &self,
         value: Option<(usize, &str)>,
         name: &str,
-        range: std::ops::RangeInclusive<usize>,
+        range: RangeInclusive<usize>,
     ) -> Result<Option<usize>, SpecError> {
         let Some((at, text)) = value else { return Ok(None) };
         match text.parse() {
             Ok(n) if range.contains(&n) => Ok(Some(n)),
-            _ => {
-                let (low, high) = (range.start(), range.end());
-                Err(self.error(at, format!("{name} is a whole number from {low} to {high}, not '{text}'")))
-            }
+            _ => Err(self.error(at, outside(name, &range, text))),
         }
     }
 }

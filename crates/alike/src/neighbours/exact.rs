@@ -269,4 +269,21 @@ mod tests {
             );
         }
     }
+
+    /// Of 1e10 beside 1e30, products in `f32` overflow or tell nothing of the small ones.
+    #[test]
+    fn rows_of_very_different_lengths_have_their_true_neighbours() {
+        let (n, d) = (200, 12);
+        let scales = [1e30f32, 1.0, 1e10, 1e-10];
+        let mut data = super::super::product::cloud(11, n, d, 0.0, 1.0, false).into_data();
+        data.chunks_exact_mut(d).enumerate().for_each(|(i, row)| {
+            row.iter_mut().for_each(|v| *v *= scales[i % scales.len()]);
+        });
+        let features = Features::new(d, data);
+        let v = Vectors::Features(&features);
+        let expected = plain(v, v, 9, Leave::Itself);
+        for tier in Tier::available() {
+            assert_eq!(nearest(tier, v, v, 9, Leave::Itself, |_, l| l.to_vec()), expected, "{tier:?}");
+        }
+    }
 }
