@@ -53,6 +53,21 @@ impl Tier {
         dispatch!(self, distance_kernel(a: &[f32], b: &[f32]) -> f64)
     }
 
+    /// Asks for values that will be read soon, where the machine can be asked: nothing else happens.
+    #[inline]
+    pub fn prefetch(self, values: &[f32]) {
+        #[cfg(target_arch = "x86_64")]
+        for line in values.chunks(crate::LANE_GROUP) {
+            // SAFETY: every machine of this architecture has the instruction, and it touches no memory that can be seen.
+            unsafe {
+                use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+                _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = values;
+    }
+
     /// The inner product of two vectors, in doubles.
     pub fn dot_wide(self, a: &[f32], b: &[f32]) -> f64 {
         assert_eq!(a.len(), b.len(), "dot: lengths");
@@ -82,18 +97,21 @@ unsafe fn below_kernel<S: Simd>(values: &[f64], limit: f64) -> bool {
 
 #[inline(always)]
 unsafe fn not_above_kernel<S: Simd>(values: &[f32], limit: f32, bits: &mut [u64]) {
+    for (block, bits) in values.chunks(64).zip(bits) {
+        *bits = not_above_bits(block, limit);
+    }
+}
+
+/// See [`Tier::not_above`], for 64 values at most.
+#[inline(always)]
+pub(crate) fn not_above_bits(values: &[f32], limit: f32) -> u64 {
     // Bytes first, which compilers compare many at a time; a product gathers the lowest bits of eight.
     const GATHER: u64 = 0x0102_0408_1020_4080;
-    for (block, bits) in values.chunks(64).zip(bits) {
-        let mut stays = [0u8; 64];
-        stays
-            .iter_mut()
-            .zip(block)
-            .for_each(|(to, v)| *to = u8::from(!((*v > limit) & (*v < f32::INFINITY))));
-        let (eights, _) = stays.as_chunks::<8>();
-        let gathered = eights.iter().map(|eight| u64::from_le_bytes(*eight).wrapping_mul(GATHER) >> 56);
-        *bits = gathered.enumerate().map(|(i, byte)| byte << (8 * i)).sum();
-    }
+    let mut stays = [0u8; 64];
+    stays.iter_mut().zip(values).for_each(|(to, v)| *to = u8::from(!((*v > limit) & (*v < f32::INFINITY))));
+    let (eights, _) = stays.as_chunks::<8>();
+    let gathered = eights.iter().map(|eight| u64::from_le_bytes(*eight).wrapping_mul(GATHER) >> 56);
+    gathered.enumerate().map(|(i, byte)| byte << (8 * i)).sum()
 }
 
 #[inline(always)]

@@ -21,6 +21,7 @@ mod buffer;
 mod tier;
 #[macro_use]
 mod simd;
+mod bins;
 mod convert;
 mod dots;
 mod exp;
@@ -36,6 +37,7 @@ mod transposed;
 mod windows;
 mod winograd;
 
+pub use bins::Bins;
 pub use buffer::{AlignedBuffer, LANE_GROUP, padded};
 pub use norm::{Affine, AffineGradient, GroupStats};
 pub use plane::{Plane, Sliding};

@@ -8,6 +8,8 @@ use crate::{LANE_GROUP, Tier, Windows};
 enum Init<'a> {
     Rows(&'a [f32]),
     Result,
+    /// Zero, for every run of A's columns anew.
+    Runs,
 }
 
 impl Tier {
@@ -30,6 +32,16 @@ impl Tier {
     /// As [`Tier::matmul`].
     pub fn matmul_add(self, a: &[f32], aw: Windows, b: &[f32], c: &mut [f32], out: Windows) {
         product(self, a, aw, b, Init::Result, c, out);
+    }
+
+    /// `c[row] = a[row] * b`, where the products of each run of A's columns are summed by themselves, and then these sums in order:
+    /// the rounding error grows with the length of a run and the number of runs, not with all columns. Otherwise as [`Tier::matmul`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Tier::matmul`].
+    pub fn matmul_by_runs(self, a: &[f32], aw: Windows, b: &[f32], c: &mut [f32], out: Windows) {
+        product(self, a, aw, b, Init::Runs, c, out);
     }
 }
 
@@ -75,9 +87,10 @@ unsafe fn kernel<S: Simd>(a: &[f32], aw: Windows, b: &[f32], init: Init<'_>, c: 
                         run_stride: aw.run_stride(),
                         b: b.as_ptr().add(col),
                         b_row: n,
-                        bias: match init {
-                            Init::Rows(bias) => bias.as_ptr().add(col),
-                            Init::Result => std::ptr::null(),
+                        start: match init {
+                            Init::Rows(bias) => Start::At(bias.as_ptr().add(col)),
+                            Init::Result => Start::Result,
+                            Init::Runs => Start::Zero,
                         },
                         c: c.as_mut_ptr().add(out.start(i, j) + col),
                         c_row: out.inner_stride(),
@@ -96,6 +109,15 @@ unsafe fn kernel<S: Simd>(a: &[f32], aw: Windows, b: &[f32], init: Init<'_>, c: 
     }
 }
 
+/// What a tile's sums start from.
+#[derive(Clone, Copy)]
+enum Start {
+    At(*const f32),
+    Result,
+    /// Each run is added to the result of those before it.
+    Zero,
+}
+
 struct Tile {
     a: *const f32,
     a_row: usize,
@@ -104,7 +126,7 @@ struct Tile {
     run_stride: usize,
     b: *const f32,
     b_row: usize,
-    bias: *const f32,
+    start: Start,
     c: *mut f32,
     c_row: usize,
 }
@@ -129,13 +151,14 @@ impl Tile {
             let mut acc = [[S::splat(0.0); N]; T];
             for (t, row) in acc.iter_mut().enumerate() {
                 for (v, x) in row.iter_mut().enumerate() {
-                    *x = if self.bias.is_null() {
-                        S::load(self.c.add(t * self.c_row + v * S::LANES))
-                    } else {
-                        S::load(self.bias.add(v * S::LANES))
+                    *x = match self.start {
+                        Start::At(bias) => S::load(bias.add(v * S::LANES)),
+                        Start::Result => S::load(self.c.add(t * self.c_row + v * S::LANES)),
+                        Start::Zero => S::splat(0.0),
                     };
                 }
             }
+            let by_runs = self.runs > 1 && matches!(self.start, Start::Zero);
             let mut b = self.b;
             for r in 0..self.runs {
                 let mut a = self.a.add(r * self.run_stride);
@@ -153,10 +176,26 @@ impl Tile {
                     a = a.add(1);
                     b = b.add(self.b_row);
                 }
+                if by_runs {
+                    self.store::<S, T, N>(&acc, r > 0);
+                    acc = [[S::splat(0.0); N]; T];
+                }
             }
-            for (t, row) in acc.iter().enumerate() {
-                for (v, x) in row.iter().enumerate() {
-                    S::store(self.c.add(t * self.c_row + v * S::LANES), *x);
+            if !by_runs {
+                self.store::<S, T, N>(&acc, false);
+            }
+        }
+    }
+
+    /// Writes sums, or adds them to what is there.
+    #[inline(always)]
+    unsafe fn store<S: Simd, const T: usize, const N: usize>(&self, acc: &[[S::V; N]; T], add: bool) {
+        for (t, row) in acc.iter().enumerate() {
+            for (v, x) in row.iter().enumerate() {
+                // SAFETY: in bounds by `kernel`.
+                unsafe {
+                    let c = self.c.add(t * self.c_row + v * S::LANES);
+                    S::store(c, if add { S::add(S::load(c), *x) } else { *x });
                 }
             }
         }
@@ -222,7 +261,28 @@ mod tests {
                 tier.matmul_add(&a, aw, &b, &mut c, out);
                 let twice = expected.iter().enumerate().map(|(i, y)| 2.0 * y - f64::from(bias[i % n]));
                 prop_assert!(c.iter().zip(twice).all(|(x, y)| f64::from(*x) == y), "{tier:?}, added");
+                tier.matmul_by_runs(&a, aw, &b, &mut c, out);
+                let bare = expected.iter().enumerate().map(|(i, y)| y - f64::from(bias[i % n]));
+                prop_assert!(c.iter().zip(bare).all(|(x, y)| f64::from(*x) == y), "{tier:?}, by runs");
             }
+        }
+    }
+
+    /// 2^24 and fifteen ones: one by one they vanish, as a run of their own they do not.
+    #[test]
+    fn runs_are_summed_by_themselves() {
+        let mut a = vec![1.0f32; 32];
+        a[..16].fill(0.0);
+        a[0] = (1u32 << 24) as f32;
+        let b = vec![1.0f32; 32 * LANE_GROUP];
+        let (rows, out) =
+            (Windows::new(0, [1, 1, 2], [32, 32, 16], 16), Windows::matrix(1, LANE_GROUP, LANE_GROUP));
+        for tier in Tier::available() {
+            let mut c = vec![0.0; LANE_GROUP];
+            tier.matmul(&a, rows, &b, &[0.0; LANE_GROUP], &mut c, out);
+            assert!(c.iter().all(|v| *v == (1u32 << 24) as f32), "{tier:?}");
+            tier.matmul_by_runs(&a, rows, &b, &mut c, out);
+            assert!(c.iter().all(|v| *v == ((1u32 << 24) + 16) as f32), "{tier:?}");
         }
     }
 

@@ -46,7 +46,7 @@ pub fn nearest<T: Send>(
     // At least two blocks a thread, so that all have work; at most what memory is meant for.
     let at_once = (MOST_CANDIDATES / k.max(1)).clamp(QUERY_BLOCK * 4, 4096);
     let mut results = Vec::with_capacity(queries.len());
-    let mut packed = Packed::new(&frame);
+    let mut packed = Packed::new(&frame, GALLERY_BLOCK);
     for first in (0..queries.len()).step_by(at_once) {
         let count = at_once.min(queries.len() - first);
         let mut blocks: Vec<QueryBlock> = (0..count)
@@ -54,9 +54,12 @@ pub fn nearest<T: Send>(
             .map(|i| QueryBlock::new(&frame, queries, first + i, QUERY_BLOCK.min(count - i), k, bound))
             .collect();
         for start in (0..gallery.len()).step_by(GALLERY_BLOCK) {
-            packed.fill(&frame, gallery, start, GALLERY_BLOCK.min(gallery.len() - start), &squares);
+            let count = GALLERY_BLOCK.min(gallery.len() - start);
+            packed.fill(&frame, gallery, (count, |i| start + i), &squares);
             let room = || AlignedBuffer::new(QUERY_BLOCK * GALLERY_BLOCK);
-            blocks.par_iter_mut().for_each_init(room, |room, block| block.meet(tier, &packed, leave, room));
+            blocks.par_iter_mut().for_each_init(room, |room, block| {
+                block.meet(tier, (start, &packed), leave, room);
+            });
         }
         let lists: Vec<Vec<T>> =
             blocks.into_par_iter().map(|block| block.finish(queries, gallery, &read)).collect();
@@ -106,11 +109,11 @@ impl QueryBlock {
         QueryBlock { first, rows, k, candidates }
     }
 
-    fn meet(&mut self, tier: Tier, packed: &Packed, leave: Leave<'_>, room: &mut [f32]) {
+    fn meet(&mut self, tier: Tier, (start, packed): (usize, &Packed), leave: Leave<'_>, room: &mut [f32]) {
         let m = self.candidates.len();
         let width = packed.width();
         let products = &mut room[..m * width];
-        packed.products(tier, &self.rows, (m, f64::INFINITY), (products, width, 0));
+        packed.products(tier, &self.rows, (m, f64::INFINITY), products);
         for (i, found) in self.candidates.iter_mut().enumerate() {
             let query = self.first + i;
             for (chunk, values) in products[i * width..][..width].chunks_exact(PANEL).enumerate() {
@@ -123,7 +126,7 @@ impl QueryBlock {
                     continue;
                 }
                 for (j, v) in values.iter().enumerate() {
-                    let index = packed.start + chunk * PANEL + j;
+                    let index = start + chunk * PANEL + j;
                     if within(*v, found.limit) && chunk * PANEL + j < packed.count && !leave.out(query, index)
                     {
                         found.near.push((*v, index as u32));

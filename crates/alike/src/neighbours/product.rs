@@ -7,16 +7,18 @@ use crate::images::{Images, Vectors};
 use alike_kernels::{AlignedBuffer, Tier, Windows, padded};
 use rayon::prelude::*;
 
-/// Gallery members that are packed at a time.
+/// Gallery members that are packed at a time for a choice of neighbours.
 pub(super) const GALLERY_BLOCK: usize = 1024;
 /// Columns that a panel of the packed gallery is wide: two of the widest vectors.
 pub(super) const PANEL: usize = 32;
+/// Panels that a thread packs at least: what is less is packed by the thread that needs it.
+const PANELS_EACH: usize = 64;
 /// Members that the common centre is found from, and into how many means they are gathered.
 const CENTRED_BY: usize = 1024;
 const MEANS: usize = 15;
 /// Numbers of bytes whose products `f32` adds up exactly: `256 * 255^2 < 2^24`.
 const BYTES: usize = 256;
-/// Floats of a run, the error of which grows with its length.
+/// Floats of a run, at least: the error grows with a run's length and the number of runs.
 const RUN: usize = 16;
 /// The unit roundoff of `f32`.
 const UNIT: f64 = (f32::EPSILON / 2.0) as f64;
@@ -26,7 +28,7 @@ const EXACT: f64 = (1u32 << 24) as f64;
 const _: () =
     assert!(padded(PANEL) == PANEL && GALLERY_BLOCK.is_multiple_of(PANEL), "blocks are whole panels");
 
-/// What vectors are multiplied as: shifted by a common centre. A fine frame cuts products into runs that are added in doubles,
+/// What vectors are multiplied as: shifted by a common centre. A fine frame cuts products into runs that are summed by themselves,
 /// and has pixels as whole numbers, whose products are exact.
 pub(super) struct Frame {
     centre: Vec<f32>,
@@ -134,9 +136,15 @@ impl Frame {
     fn run(&self) -> usize {
         match (self.fine, self.bytes) {
             (false, _) => self.centre.len(),
-            (true, false) => RUN,
+            (true, false) => RUN.max(self.centre.len().isqrt()),
             (true, true) => BYTES,
         }
+    }
+
+    /// Floats that a vector takes as it is multiplied: whole runs of features, the rest of the last one zeros.
+    pub(super) fn depth(&self) -> usize {
+        let d = self.centre.len();
+        if self.fine && !self.bytes && self.run() < d { d.next_multiple_of(self.run()) } else { d }
     }
 }
 
@@ -175,8 +183,8 @@ pub(super) fn square(row: &[f32]) -> f64 {
 ///    differ by no more than `2.1 u (Q + G)^2`.
 ///  - **Multiplying.** A run of `t` products and additions is off by no more than `1.1 (t + 2) u` times the sum of all absolute terms
 ///    (Higham, "Accuracy and Stability of Numerical Algorithms", section 3.1, for `t u` below 0.09), which Cauchy and Schwarz
-///    bound by `2 Q G`, and by `G^2` more where the run begins with `|g|^2` rounded. Runs are added in doubles, which is
-///    nothing beside it, and the end is rounded: `u (G^2 + 2 Q G)`.
+///    bound by `2 Q G`, and by `G^2` more where the run begins with `|g|^2` rounded. Adding up `r` runs makes that `1.1 (t + r + 2) u`
+///    (section 4.2), or, in doubles, nothing more. Where `|g|^2` comes last it is rounded, and so is the end: `u (2 G^2 + 2 Q G)`.
 ///  - **Underflow.** What is too small for `f32` is off by `2^-149` an operation.
 ///
 /// Pixels are whole numbers there: shifting and runs are exact, and so is the end below `2^24`. Their distances are meant between
@@ -215,9 +223,10 @@ impl Bound {
             let reading = 1.01 * (read + self.reading);
             last + 2.0 * far * reading + reading * reading
         } else {
-            let terms = 1.1 * (self.run.min(self.d) as f64 + 2.0);
-            let multiplied = if self.run < self.d {
-                (terms + 1.1) * products + 1.1 * norm
+            let runs = if self.run < self.d { self.d.div_ceil(self.run) } else { 0 };
+            let terms = 1.1 * ((self.run.min(self.d) + runs) as f64 + 2.0);
+            let multiplied = if runs > 0 {
+                (terms + 1.1) * products + 2.2 * norm
             } else {
                 (terms + 1.1) * (products + norm)
             };
@@ -238,60 +247,60 @@ pub(super) fn above(value: f32, slack: f32) -> f32 {
 
 /// A block of the gallery as the product reads it: panels of [`PANEL`] columns, each column a vector times -2.
 pub(super) struct Packed {
-    d: usize,
+    /// Floats of a column.
+    depth: usize,
     /// Products of a run, where there is more than one or norms are added to it apart.
     run: Option<usize>,
     bytes: bool,
     /// The length of the longest member.
     farthest: f64,
-    pub(super) start: usize,
     pub(super) count: usize,
     panels: AlignedBuffer,
-    /// Squared norms; infinite for columns beyond the gallery's end, which then never come near.
+    /// Squared norms; infinite for columns beyond the block's end, which then never come near.
     bias: AlignedBuffer,
 }
 
 impl Packed {
-    pub(super) fn new(frame: &Frame) -> Packed {
-        let d = frame.centre.len();
-        let panels = AlignedBuffer::new(GALLERY_BLOCK * d);
-        let run = (frame.bytes || frame.run() < d).then(|| frame.run());
-        let bytes = frame.bytes;
+    /// Room for `most` members.
+    pub(super) fn new(frame: &Frame, most: usize) -> Packed {
+        let depth = frame.depth();
+        let most = most.next_multiple_of(PANEL);
+        let run = (frame.bytes || frame.run() < frame.centre.len()).then(|| frame.run());
         Packed {
-            d,
+            depth,
             run,
-            bytes,
+            bytes: frame.bytes,
             farthest: 0.0,
-            start: 0,
             count: 0,
-            panels,
-            bias: AlignedBuffer::new(GALLERY_BLOCK),
+            panels: AlignedBuffer::new(most * depth),
+            bias: AlignedBuffer::new(most),
         }
     }
 
+    /// Packs the members of the gallery that `member` numbers from 0 to `count`.
     pub(super) fn fill(
         &mut self,
         frame: &Frame,
         gallery: Vectors<'_>,
-        start: usize,
-        count: usize,
+        (count, member): (usize, impl Fn(usize) -> usize + Sync),
         squares: &[f64],
     ) {
-        (self.start, self.count) = (start, count);
-        self.farthest = squares[start..start + count].iter().copied().fold(0.0, f64::max).sqrt();
-        let d = self.d;
-        self.panels
-            .par_chunks_exact_mut(PANEL * d)
-            .zip(self.bias.par_chunks_exact_mut(PANEL))
+        self.count = count;
+        self.farthest = (0..count).map(|i| squares[member(i)]).fold(0.0, f64::max).sqrt();
+        let (depth, width, d) = (self.depth, self.width(), gallery.d());
+        self.panels[..width * depth]
+            .par_chunks_exact_mut(PANEL * depth)
+            .zip(self.bias[..width].par_chunks_exact_mut(PANEL))
             .enumerate()
+            .with_min_len(PANELS_EACH)
             .for_each(|(panel, (columns, bias))| {
-                let mut row = vec![0.0; d];
+                let mut row = vec![0.0; depth];
                 for (column, bias) in bias.iter_mut().enumerate() {
                     let i = panel * PANEL + column;
                     *bias = f32::INFINITY;
                     if i < count {
-                        frame.read(gallery, start + i, &mut row);
-                        *bias = squares[start + i] as f32;
+                        frame.read(gallery, member(i), &mut row[..d]);
+                        *bias = squares[member(i)] as f32;
                     } else {
                         row.fill(0.0);
                     }
@@ -304,56 +313,79 @@ impl Packed {
 
     /// Columns of [`Packed::products`].
     pub(super) fn width(&self) -> usize {
-        self.count.div_ceil(PANEL) * PANEL
+        self.count.next_multiple_of(PANEL)
     }
 
-    /// `|g|^2 - 2 q·g` of `m` queries, of which none is longer than `longest`, with each member of the gallery that is packed: for a
-    /// query a row of `out`, which are `stride` floats apart, from column `at` on.
-    pub(super) fn products(
-        &self,
-        tier: Tier,
-        queries: &[f32],
-        (m, longest): (usize, f64),
-        (out, stride, at): (&mut [f32], usize, usize),
-    ) {
-        let (d, width) = (self.d, self.width());
-        assert!(at + width <= stride && out.len() == m * stride, "products: room for a row of each query");
+    /// `|g|^2 - 2 q·g` of `m` queries of [`Frame::depth`] floats, of which none is longer than `longest`, with each member of the gallery
+    /// that is packed: for a query a row of `out`, which are [`Packed::width`] floats long.
+    pub(super) fn products(&self, tier: Tier, queries: &[f32], (m, longest): (usize, f64), out: &mut [f32]) {
+        let (d, width) = (self.depth, self.width());
+        assert_eq!(out.len(), m * width, "products: room for a row of each query");
         // Even numbers are exact below `2^25`, and so are all their sums here.
         let whole = self.bytes && 2.0 * longest * self.farthest < 2.0 * EXACT;
-        let apart = self.run.is_some() && !whole;
-        let mut part = AlignedBuffer::new(if apart { m * PANEL } else { 0 });
-        let mut sums = vec![0.0; part.len()];
         let none = [0.0; PANEL];
+        let mut sums = ByRuns { part: AlignedBuffer::new(0), sums: Vec::new() };
         for panel in 0..width / PANEL {
             let columns = &self.panels[panel * PANEL * d..][..PANEL * d];
             let bias = &self.bias[panel * PANEL..][..PANEL];
-            let Some(run) = self.run.filter(|_| !whole) else {
-                let to = Windows::matrix(m, PANEL, stride).shifted(at + panel * PANEL);
-                let first = if whole { &none } else { bias };
-                tier.matmul(queries, Windows::matrix(m, d, d), columns, first, out, to);
-                if whole {
-                    // Norms come last: with them numbers may be odd.
-                    for out in out.chunks_exact_mut(stride) {
-                        let out = out[at + panel * PANEL..][..PANEL].iter_mut();
-                        out.zip(bias).for_each(|(out, bias)| *out += bias);
+            let to = Windows::matrix(m, PANEL, width).shifted(panel * PANEL);
+            match self.run {
+                None => tier.matmul(queries, Windows::matrix(m, d, d), columns, bias, out, to),
+                Some(_) if whole => tier.matmul(queries, Windows::matrix(m, d, d), columns, &none, out, to),
+                Some(run) if self.bytes => {
+                    let sums = sums.of(tier, queries, (m, d, run), columns);
+                    for (out, sums) in out.chunks_exact_mut(width).zip(sums.chunks_exact(PANEL)) {
+                        let out = out[panel * PANEL..][..PANEL].iter_mut();
+                        out.zip(sums.iter().zip(bias))
+                            .for_each(|(out, (sum, bias))| *out = (sum + f64::from(*bias)) as f32);
                     }
+                    continue;
                 }
-                continue;
-            };
-            sums.fill(0.0);
-            for from in (0..d).step_by(run) {
-                let to = d.min(from + run);
-                let rows = Windows::matrix(m, to - from, d).shifted(from);
-                let columns = &columns[from * PANEL..to * PANEL];
-                tier.matmul(queries, rows, columns, &none, &mut part, Windows::matrix(m, PANEL, PANEL));
-                tier.add_scaled(&part, 1.0, &mut sums);
+                Some(run) => {
+                    let rows = Windows::new(0, [1, m, d / run], [0, d, run], run);
+                    tier.matmul_by_runs(queries, rows, columns, out, to);
+                }
             }
-            for (out, sums) in out.chunks_exact_mut(stride).zip(sums.chunks_exact(PANEL)) {
-                let out = out[at + panel * PANEL..][..PANEL].iter_mut();
-                out.zip(sums.iter().zip(bias))
-                    .for_each(|(out, (sum, bias))| *out = (sum + f64::from(*bias)) as f32);
+            if self.run.is_some() {
+                // Norms come last: beside them runs are short, and numbers may be odd.
+                for out in out.chunks_exact_mut(width) {
+                    let out = out[panel * PANEL..][..PANEL].iter_mut();
+                    out.zip(bias).for_each(|(out, bias)| *out += bias);
+                }
             }
         }
+    }
+}
+
+/// Sums of runs in doubles: of bytes, where sums of several runs may be too large to be exact in `f32`.
+struct ByRuns {
+    part: AlignedBuffer,
+    sums: Vec<f64>,
+}
+
+impl ByRuns {
+    /// The products of `m` queries of `d` floats with a panel.
+    fn of(
+        &mut self,
+        tier: Tier,
+        queries: &[f32],
+        (m, d, run): (usize, usize, usize),
+        columns: &[f32],
+    ) -> &[f64] {
+        if self.sums.len() != m * PANEL {
+            self.part = AlignedBuffer::new(m * PANEL);
+        }
+        self.sums.clear();
+        self.sums.resize(m * PANEL, 0.0);
+        for from in (0..d).step_by(run) {
+            let to = d.min(from + run);
+            let rows = Windows::matrix(m, to - from, d).shifted(from);
+            let columns = &columns[from * PANEL..to * PANEL];
+            let part = Windows::matrix(m, PANEL, PANEL);
+            tier.matmul(queries, rows, columns, &[0.0; PANEL], &mut self.part, part);
+            tier.add_scaled(&self.part, 1.0, &mut self.sums);
+        }
+        &self.sums
     }
 }
 
@@ -407,14 +439,15 @@ mod tests {
         let (n, d) = (v.len(), v.d());
         let squares = frame.square_norms(v);
         let bound = frame.bound(v, &squares);
-        let mut packed = Packed::new(frame);
-        packed.fill(frame, v, 0, n, &squares);
-        let mut rows = AlignedBuffer::new(n * d);
-        (0..n).for_each(|i| frame.read(v, i, &mut rows[i * d..][..d]));
+        let mut packed = Packed::new(frame, n);
+        packed.fill(frame, v, (n, |i| i), &squares);
+        let depth = frame.depth();
+        let mut rows = AlignedBuffer::new(n * depth);
+        (0..n).for_each(|i| frame.read(v, i, &mut rows[i * depth..][..d]));
         let width = packed.width();
         let mut products = vec![0.0; n * width];
         let longest = squares.iter().copied().fold(0.0, f64::max).sqrt();
-        packed.products(tier, &rows, (n, longest), (&mut products, width, 0));
+        packed.products(tier, &rows, (n, longest), &mut products);
         let mut worst = 0.0f64;
         for i in 0..n {
             for j in 0..n {

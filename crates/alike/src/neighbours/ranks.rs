@@ -1,25 +1,31 @@
 //! Where the right ones stand in the whole ranking of a gallery, without sorting it.
 //!
-//! All that retrieval metrics ask of a ranking is the ranks of the members that are of the query's class. A member of
-//! another class counts by which right ones it is nearer than, which a product in `f32` tells for almost all. Where it is as
-//! near as a right one, within what the product can be off by, both are measured again in `f64`. So ranks are exact, and ties
-//! go to the lower index.
+//! All that retrieval metrics ask of a ranking is the ranks of the members that are of the query's class. A query first meets
+//! these: what a product in `f32` gives for each are its *edges*, sorted. Then it meets the whole gallery, a block at a time, and a
+//! member of another class counts by which edges it lies between, which for almost all a histogram tells. Where it is as near as an
+//! edge, within what the product can be off by, both are measured again in `f64`. So ranks are exact, and ties go to the lower index.
 
 use super::Leave;
-use super::product::{Bound, Frame, GALLERY_BLOCK, PANEL, Packed, above, square};
+use super::product::{Bound, Frame, Packed, above, square};
 use crate::images::Vectors;
-use alike_kernels::{AlignedBuffer, Tier};
+use alike_kernels::{AlignedBuffer, Bins, Tier};
 use rayon::prelude::*;
+use std::collections::HashMap;
 
-/// Distances that are in memory at a time, over all queries: 256 MB.
-const MOST_VALUES: usize = 64 << 20;
-/// Bins of values between the nearest and the farthest right one: so many for each, up to a number whose table is near at hand.
+/// Bytes that queries hold at a time, about.
+const MOST_HELD: usize = 128 << 20;
+/// Bytes of the gallery that are packed at a time, about.
+const MOST_PACKED: usize = 128 << 20;
+/// Queries of a task, at most, and members that they meet at once: their products lie in the second cache.
+const QUERY_BLOCK: usize = 32;
+const MEMBERS: usize = 8192;
+/// Bins of values between the nearest and the farthest edge: so many for each, up to a number whose table is near at hand.
 const BINS_EACH: usize = 16;
 const MOST_BINS: usize = 1 << 15;
-/// Marks a bin in which no value can be as near as a right one, even if products are off by as much as they can be.
-const CLEAR: u32 = 1 << 31;
-/// Queries of a task, at most.
-const QUERY_BLOCK: usize = 64;
+/// Members in doubt that a query keeps before it measures them.
+const MOST_DOUBTFUL: usize = 4096;
+/// How far ahead rows are asked for that will be measured.
+const AHEAD: usize = 8;
 
 /// For every query, the ranks (from 1, rising) of the gallery's members with its label, turned into a `T` at once; none where
 /// there is no such member. The result is in the queries' order.
@@ -38,337 +44,482 @@ pub fn ranks_of_matches<T: Send>(
     let frame = Frame::fine(queries, gallery);
     let squares = frame.square_norms(gallery);
     let bound = frame.bound(gallery, &squares);
-    let classes = labels.iter().chain(asked).max().map_or(0, |l| *l as usize + 1);
-    let mut members: Vec<Vec<u32>> = vec![Vec::new(); classes];
-    labels.iter().enumerate().for_each(|(i, l)| members[*l as usize].push(i as u32));
+    let mut members: HashMap<u32, Vec<u32>> = HashMap::new();
+    labels.iter().enumerate().for_each(|(i, l)| members.entry(*l).or_default().push(i as u32));
+    let all = All { tier, queries, gallery, labels, frame: &frame, squares: &squares, bound };
+    let excluded = Excluded::new(leave);
+    // Queries of a class meet its members together.
+    let mut order: Vec<usize> = (0..queries.len()).collect();
+    order.sort_by_key(|q| asked[*q]);
 
-    let n = gallery.len();
-    let at_once = (MOST_VALUES / n.max(1)).clamp(16, 4096);
-    // At least two blocks a thread, so that all have work.
-    let per = at_once.div_ceil(2 * rayon::current_num_threads()).clamp(1, QUERY_BLOCK);
-    let mut packed = Packed::new(&frame);
-    let mut results = Vec::with_capacity(queries.len());
-    let mut kept: Vec<Vec<f32>> = Vec::new();
-    for first in (0..queries.len()).step_by(at_once) {
-        let count = at_once.min(queries.len() - first);
-        let mut blocks: Vec<Block> = (0..count)
-            .step_by(per)
-            .map(|i| {
-                Block::new(&frame, queries, first + i, per.min(count - i), n, kept.pop().unwrap_or_default())
-            })
-            .collect();
-        for start in (0..n).step_by(GALLERY_BLOCK) {
-            packed.fill(&frame, gallery, start, GALLERY_BLOCK.min(n - start), &squares);
-            blocks.par_iter_mut().for_each(|block| block.meet(tier, &packed));
+    let mut results: Vec<Option<T>> = (0..queries.len()).map(|_| None).collect();
+    let chunks = gallery.len().div_ceil(MEMBERS);
+    let span = (MOST_PACKED / (MEMBERS * frame.depth() * size_of::<f32>())).clamp(1, chunks.max(1));
+    let mut packed: Vec<Packed> =
+        (0..span).map(|_| Packed::new(&frame, MEMBERS.min(gallery.len()))).collect();
+    let mut filled = None;
+    let mut rest = &order[..];
+    while !rest.is_empty() {
+        let count = at_once(rest, |q| members.get(&asked[q]).map_or(0, Vec::len));
+        let (now, later) = rest.split_at(count);
+        rest = later;
+        // At least two blocks a thread, so that all have work.
+        let per = count.div_ceil(2 * rayon::current_num_threads()).clamp(1, QUERY_BLOCK);
+        let mut blocks: Vec<Block> =
+            now.par_chunks(per).map(|own| Block::new(&all, own, asked, &members, &excluded)).collect();
+        for first in (0..chunks).step_by(span) {
+            let starts = (first..chunks.min(first + span)).map(|chunk| chunk * MEMBERS);
+            let packed = &mut packed[..starts.len()];
+            if filled != Some(first) {
+                for (packed, start) in packed.iter_mut().zip(starts.clone()) {
+                    let count = MEMBERS.min(gallery.len() - start);
+                    packed.fill(&frame, gallery, (count, |i| start + i), &squares);
+                }
+                filled = Some(first);
+            }
+            // A block stays with its queries, whose tables are larger than what it reads of the gallery.
+            let room = || (AlignedBuffer::new(per * MEMBERS), Scratch::default());
+            blocks.par_iter_mut().for_each_init(room, |(room, scratch), block| {
+                for (packed, start) in packed.iter().zip(starts.clone()) {
+                    block.meet(&all, &excluded, (start, packed), room, scratch);
+                }
+            });
         }
-        let parts: Vec<(Vec<T>, Vec<f32>)> = blocks
+        let finished: Vec<Vec<(usize, T)>> = blocks
             .into_par_iter()
-            .map(|block| {
-                let mut scratch = Scratch::default();
-                let read = |i| {
-                    let q = block.first + i;
-                    let right = &members[asked[q] as usize];
-                    let ranked = Ranked { tier, queries, gallery, labels, leave, frame: &frame, bound };
-                    block.ranks(i, asked[q], ranked, right, &mut scratch);
-                    read(q, &scratch.ranks)
+            .map_init(Scratch::default, |scratch, block| {
+                let finish = |mut query: Query| {
+                    let q = query.index;
+                    (q, read(q, query.finish(&all, scratch)))
                 };
-                ((0..block.m).map(read).collect(), block.values)
+                block.queries.into_iter().map(finish).collect()
             })
             .collect();
-        for (part, values) in parts {
-            results.extend(part);
-            kept.push(values);
+        for (q, result) in finished.into_iter().flatten() {
+            results[q] = Some(result);
         }
     }
-    results
+    // Every query was in one block.
+    results.into_iter().flatten().collect()
 }
 
-/// Some queries, and what the product gave for each with every member of the gallery.
-struct Block {
-    first: usize,
-    m: usize,
-    rows: AlignedBuffer,
-    squares: Vec<f64>,
-    /// The length of the longest query.
-    longest: f64,
-    n: usize,
-    /// A row of whole panels for each.
-    stride: usize,
-    values: Vec<f32>,
+/// How many of the queries may be held at once, where each has so many right ones.
+fn at_once(queries: &[usize], right: impl Fn(usize) -> usize) -> usize {
+    let mut held = 0;
+    let fits = |q: &&usize| {
+        let right = right(**q);
+        let bins = (BINS_EACH * right).clamp(64, MOST_BINS);
+        held += size_of::<Query>() + 16 * right + 8 * bins + 12 * MOST_DOUBTFUL;
+        held <= MOST_HELD
+    };
+    queries.iter().take_while(fits).count().max(QUERY_BLOCK).min(queries.len())
 }
 
 /// What is ranked.
-#[derive(Clone, Copy)]
-struct Ranked<'a> {
+struct All<'a> {
     tier: Tier,
     queries: Vectors<'a>,
     gallery: Vectors<'a>,
     labels: &'a [u32],
-    leave: Leave<'a>,
     frame: &'a Frame,
+    squares: &'a [f64],
     bound: Bound,
+}
+
+impl All<'_> {
+    /// The squared distances of a query and members, as they are, in the members' order.
+    fn measure(&self, query: &[f32], members: impl Iterator<Item = u32> + Clone, mut take: impl FnMut(f64)) {
+        let mut row = Vec::new();
+        let mut ahead = members.clone().skip(AHEAD);
+        for member in members {
+            if let (Some(next), Vectors::Features(features)) = (ahead.next(), self.gallery) {
+                self.tier.prefetch(features.row(next as usize));
+            }
+            let row = match self.gallery {
+                Vectors::Features(features) => features.row(member as usize),
+                Vectors::Pixels(_) => {
+                    row.resize(self.gallery.d(), 0.0);
+                    self.gallery.read(member as usize, &mut row);
+                    &row
+                }
+            };
+            let far = self.tier.square_distance(query, row);
+            // What is no number is farther than all that is.
+            take(if far.is_nan() { f64::INFINITY } else { far });
+        }
+    }
+}
+
+/// By query, the members that do not count for it.
+enum Excluded<'a> {
+    Nobody,
+    Itself,
+    Groups { queries: &'a [u32], members: HashMap<u32, Vec<u32>> },
+    Either(Box<[Excluded<'a>; 2]>),
+}
+
+impl<'a> Excluded<'a> {
+    fn new(leave: Leave<'a>) -> Excluded<'a> {
+        match leave {
+            Leave::None => Excluded::Nobody,
+            Leave::Itself => Excluded::Itself,
+            Leave::Group { queries, gallery } => {
+                let mut members: HashMap<u32, Vec<u32>> = HashMap::new();
+                for (i, group) in gallery.iter().enumerate() {
+                    members.entry(*group).or_default().push(i as u32);
+                }
+                Excluded::Groups { queries, members }
+            }
+            Leave::Either(one, other) => {
+                Excluded::Either(Box::new([Excluded::new(*one), Excluded::new(*other)]))
+            }
+        }
+    }
+
+    /// Appends those of a range of the gallery, in no order, some perhaps twice.
+    fn within(&self, query: usize, range: std::ops::Range<u32>, into: &mut Vec<u32>) {
+        match self {
+            Excluded::Nobody => {}
+            Excluded::Itself => into.extend(Some(query as u32).filter(|q| range.contains(q))),
+            Excluded::Groups { queries, members } => {
+                if let Some(members) = members.get(&queries[query]) {
+                    let from = members.partition_point(|m| *m < range.start);
+                    into.extend(members[from..].iter().take_while(|m| **m < range.end));
+                }
+            }
+            Excluded::Either(both) => both.iter().for_each(|one| one.within(query, range.clone(), into)),
+        }
+    }
+
+    /// The same, rising, each once.
+    fn sorted(&self, query: usize, range: std::ops::Range<u32>, into: &mut Vec<u32>) {
+        into.clear();
+        self.within(query, range, into);
+        into.sort_unstable();
+        into.dedup();
+    }
+}
+
+/// Some queries, sorted by class.
+struct Block {
+    /// As they are multiplied, [`Frame::depth`] floats each.
+    rows: AlignedBuffer,
+    /// The length of the longest.
+    longest: f64,
+    queries: Vec<Query>,
+}
+
+/// A query: its edges, and what was counted between them.
+struct Query {
+    index: usize,
+    label: u32,
+    square: f64,
+    /// What its products can be off by, where they are about as near as the farthest edge or nearer.
+    slack: f32,
+    /// Nothing above this can be as near as the farthest edge.
+    beyond: f32,
+    /// The right ones by what the product gave, rising: squared distance less the query's square, and index.
+    edges: Vec<f32>,
+    right: Vec<u32>,
+    bins: Bins,
+    /// By bin: how many members of other classes are in it, if it is [`Bins::CLEAR`]: no value in it can be as near as an edge, even if
+    /// products are off by as much as they can be.
+    numbers: Vec<u32>,
+    /// By bin: the first edge that is not in a lower bin.
+    starts: Vec<u32>,
+    /// By edge: members that come before it, and not before the edge before it, as far as bins do not tell.
+    counts: Vec<u32>,
+    /// Members that may or may not be nearer than some edges: these edges, and the member's index.
+    doubtful: Vec<(u32, u32, u32)>,
 }
 
 #[derive(Default)]
 struct Scratch {
-    /// The right ones by what the product gave: squared distance less the query's square, and index.
-    right: Vec<(f32, u32)>,
-    edges: Vec<f32>,
-    /// By bin of values: the first edge that is not in a lower bin, and whether it is [`CLEAR`].
-    starts: Vec<u32>,
-    /// By member, a bit each: whether it may be as near as the farthest right one.
-    near: Vec<u64>,
-    counts: Vec<u32>,
-    ranks: Vec<u32>,
-    /// Members that may or may not be nearer than some right ones: which right ones, and the member's index.
-    doubtful: Vec<(usize, usize, u32)>,
-    /// By right one: how many more windows of doubt begin here than end.
-    windows: Vec<i32>,
-    /// By right one: where its run of doubtful ones begins and ends.
-    runs: Vec<(u32, u32)>,
-    /// By right one, sorted within its run: the squared distance and the index.
-    measured: Vec<(f64, u32)>,
+    excluded: Vec<u32>,
+    open: Vec<u32>,
     query: Vec<f32>,
-    row: Vec<f32>,
-}
-
-impl Scratch {
-    /// The squared distance of the query and a member, as they are.
-    fn measure(&mut self, tier: Tier, gallery: Vectors<'_>, g: u32) -> f64 {
-        let row = match gallery {
-            Vectors::Features(features) => features.row(g as usize),
-            Vectors::Pixels(_) => {
-                self.row.resize(gallery.d(), 0.0);
-                gallery.read(g as usize, &mut self.row);
-                &self.row
-            }
-        };
-        let far = tier.square_distance(&self.query, row);
-        // What is no number is farther than all that is.
-        if far.is_nan() { f64::INFINITY } else { far }
-    }
+    /// By edge: how many more windows of doubt begin here than end.
+    windows: Vec<i32>,
+    /// By edge: where its run of doubtful ones begins and ends.
+    runs: Vec<(u32, u32)>,
+    /// By edge, sorted within its run: the squared distance and the index.
+    measured: Vec<(f64, u32)>,
+    ranks: Vec<u32>,
 }
 
 impl Block {
-    /// `values` is memory that an earlier block needs no more.
+    /// Meets the right ones.
     fn new(
-        frame: &Frame,
-        queries: Vectors<'_>,
-        first: usize,
-        m: usize,
-        n: usize,
-        mut values: Vec<f32>,
+        all: &All<'_>,
+        queries: &[usize],
+        asked: &[u32],
+        members: &HashMap<u32, Vec<u32>>,
+        excluded: &Excluded<'_>,
     ) -> Block {
-        let stride = n.next_multiple_of(PANEL);
-        values.resize(m * stride, 0.0);
-        let d = queries.d();
-        let mut rows = AlignedBuffer::new(m * d);
-        let squares: Vec<f64> = (0..m)
-            .map(|i| {
-                let row = &mut rows[i * d..][..d];
-                frame.read(queries, first + i, row);
+        let (d, depth) = (all.queries.d(), all.frame.depth());
+        let mut rows = AlignedBuffer::new(queries.len() * depth);
+        let squares: Vec<f64> = (queries.iter().enumerate())
+            .map(|(i, q)| {
+                let row = &mut rows[i * depth..][..d];
+                all.frame.read(all.queries, *q, row);
                 square(row)
             })
             .collect();
         let longest = squares.iter().copied().fold(0.0, f64::max).sqrt();
-        Block { first, m, rows, squares, longest, n, stride, values }
-    }
-
-    fn meet(&mut self, tier: Tier, packed: &Packed) {
-        let to = (&mut self.values[..], self.stride, packed.start);
-        packed.products(tier, &self.rows, (self.m, self.longest), to);
-    }
-
-    fn ranks(&self, i: usize, label: u32, all: Ranked<'_>, members: &[u32], s: &mut Scratch) {
-        let Ranked { tier, queries, gallery, labels, leave, frame, bound } = all;
-        let left_out = |g: u32| leave.out(self.first + i, g as usize);
-        let all_count = leave == Leave::None;
-        let square = self.squares[i];
-        let values = &self.values[i * self.stride..][..self.n];
-        s.query.resize(queries.d(), 0.0);
-        queries.read(self.first + i, &mut s.query);
-        // Where the product overflowed, or a vector is no number, only measuring tells.
-        let value = |s: &mut Scratch, g: u32| -> f32 {
-            let v = values[g as usize];
-            if v.is_finite() {
-                return v;
-            }
-            let v = (frame.scale() * s.measure(tier, gallery, g) - square) as f32;
-            if v.is_nan() { f32::INFINITY } else { v }
-        };
-        s.right.clear();
-        for g in members.iter().copied().filter(|g| !left_out(*g)) {
-            let v = value(s, g);
-            s.right.push((v, g));
-        }
-        s.right.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-        s.edges.clear();
-        s.edges.extend(s.right.iter().map(|(v, _)| v));
-        s.counts.clear();
-        s.counts.resize(s.right.len() + 1, 0);
-        s.ranks.clear();
-        s.doubtful.clear();
-        let Some(last) = s.edges.last().copied() else { return };
-        let (length, read) = (square.sqrt(), frame.reading(queries, self.first + i));
-        // Whatever is compared is about as near as the farthest right one, and so not much longer than that.
-        let slack =
-            bound.slack_within(length, read, f64::from(above(last, bound.slack(length, read))) + square);
-        let beyond = above(last, slack);
-        let bins = s.tabulate(slack);
-        let mut near = std::mem::take(&mut s.near);
-        near.resize(self.n.div_ceil(64), 0);
-        tier.not_above(values, beyond, &mut near);
-        let candidates =
-            near.iter().enumerate().flat_map(|(word, bits)| ones(*bits).map(move |bit| word * 64 + bit));
-        for g in candidates {
-            let mut v = values[g];
-            let start = s.starts[bins.of(v)];
-            // Members of the query's class that count are edges, and no edge lies in a clear bin: this member is of another class.
-            if start & CLEAR != 0 && (all_count || !left_out(g as u32)) {
-                s.counts[(start & !CLEAR) as usize] += 1;
-                continue;
-            }
-            if labels[g] == label || left_out(g as u32) {
-                continue;
-            }
-            // An infinite value is one that overflowed.
-            let mut at = (start & !CLEAR) as usize;
-            if !v.is_finite() {
-                v = value(s, g as u32);
-                at = (s.starts[bins.of(v)] & !CLEAR) as usize;
-            }
-            while s.edges.get(at).is_some_and(|e| *e < v) {
-                at += 1;
-            }
-            // What is no number is not far.
-            let close = |e: Option<&f32>| e.is_some_and(|e| (e - v).abs() <= slack || (e - v).is_nan());
-            if close(s.edges.get(at)) || at > 0 && close(s.edges.get(at - 1)) {
-                let far = f64::from(above(v, 2.0 * slack)) + square;
-                let slack = f64::from(bound.slack_within(length, read, far));
-                // Where the difference is no number, nothing is known.
-                let (low, high) = match (f64::from(v) - slack, f64::from(v) + slack) {
-                    (low, high) if low.is_nan() || high.is_nan() => (f64::NEG_INFINITY, f64::INFINITY),
-                    sure => sure,
-                };
-                let from = s.edges[..at].partition_point(|e| f64::from(*e) < low);
-                let to = at + s.edges[at..].partition_point(|e| f64::from(*e) <= high);
-                if from < to {
-                    s.doubtful.push((from, to, g as u32));
-                    continue;
+        let mut each: Vec<Query> = Vec::with_capacity(queries.len());
+        let (mut scratch, mut from) = (Scratch::default(), 0);
+        for class in queries.chunk_by(|a, b| asked[*a] == asked[*b]) {
+            let label = asked[class[0]];
+            let right = members.get(&label).map_or(&[][..], |m| m);
+            let mut values = vec![Vec::with_capacity(right.len()); class.len()];
+            for some in right.chunks(MEMBERS) {
+                let mut packed = Packed::new(all.frame, some.len());
+                packed.fill(all.frame, all.gallery, (some.len(), |i| some[i] as usize), all.squares);
+                let mut products = AlignedBuffer::new(class.len() * packed.width());
+                let rows = &rows[from * depth..][..class.len() * depth];
+                packed.products(all.tier, rows, (class.len(), longest), &mut products);
+                for (values, products) in values.iter_mut().zip(products.chunks_exact(packed.width())) {
+                    values.extend(products[..some.len()].iter().copied().zip(some.iter().copied()));
                 }
             }
-            s.counts[at] += 1;
+            for (i, (q, values)) in class.iter().zip(values).enumerate() {
+                each.push(Query::new(all, (*q, label, squares[from + i]), values, excluded, &mut scratch));
+            }
+            from += class.len();
         }
-        s.near = near;
-        s.settle(tier, gallery);
-        let mut nearer = 0;
-        for (j, count) in s.counts[..s.right.len()].iter().enumerate() {
-            nearer += count;
-            s.ranks.push(nearer + j as u32 + 1);
+        Block { rows, longest, queries: each }
+    }
+
+    /// Meets the members of the gallery from `start` on that are packed.
+    fn meet(
+        &mut self,
+        all: &All<'_>,
+        excluded: &Excluded<'_>,
+        (start, packed): (usize, &Packed),
+        room: &mut [f32],
+        scratch: &mut Scratch,
+    ) {
+        let width = packed.width();
+        let m = self.queries.len();
+        let products = &mut room[..m * width];
+        packed.products(all.tier, &self.rows, (m, self.longest), products);
+        for (query, values) in self.queries.iter_mut().zip(products.chunks_exact(width)) {
+            query.meet(all, excluded, (start, &values[..packed.count]), scratch);
         }
     }
 }
 
-/// The places of the bits that are set, from the lowest on.
-fn ones(mut bits: u64) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        let place = bits.trailing_zeros() as usize;
-        (bits != 0).then(|| {
-            bits &= bits - 1;
-            place
-        })
-    })
-}
-
-/// Bins of values, evenly from the first edge to the last that is finite.
-#[derive(Clone, Copy)]
-struct Bins {
-    first: f32,
-    scale: f32,
-    last: f32,
-}
-
-impl Bins {
-    /// The bin of a value: never a lower one for a larger value, and the first for what is no number.
-    #[inline]
-    fn of(self, v: f32) -> usize {
-        // What is no number loses against zero. Small numbers are converted faster.
-        ((v - self.first) * self.scale).max(0.0).min(self.last) as i32 as usize
-    }
-}
-
-impl Scratch {
-    /// By bin of values: where the search of the edges begins, because a search of all edges for every value would take most of the time;
-    /// and whether the bin is [`CLEAR`], so that nothing in it is within `slack` of an edge.
-    fn tabulate(&mut self, slack: f32) -> Bins {
-        let first = self.edges[0];
-        let last = self.edges.iter().rev().copied().find(|e| e.is_finite()).unwrap_or(first);
-        let count = (BINS_EACH * self.edges.len()).next_power_of_two().clamp(64, MOST_BINS);
-        let scale = count as f32 / (last - first).max(f32::MIN_POSITIVE);
-        let bins = Bins { first, scale, last: (count - 1) as f32 };
-        let clear = if slack.is_finite() { CLEAR } else { 0 };
-        self.starts.clear();
-        for (i, e) in self.edges.iter().enumerate() {
-            let reached = self.starts.len().max(bins.of(*e) + 1);
-            self.starts.resize(reached, i as u32 | clear);
+impl Query {
+    fn new(
+        all: &All<'_>,
+        (index, label, square): (usize, u32, f64),
+        mut values: Vec<(f32, u32)>,
+        excluded: &Excluded<'_>,
+        scratch: &mut Scratch,
+    ) -> Query {
+        excluded.sorted(index, 0..u32::MAX, &mut scratch.excluded);
+        values.retain(|(_, g)| scratch.excluded.binary_search(g).is_err());
+        for (value, g) in values.iter_mut().filter(|(value, _)| !value.is_finite()) {
+            *value = measured_value(all, (index, square), *g, scratch);
         }
-        self.starts.resize(count, self.edges.len() as u32 | clear);
+        values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        let edges: Vec<f32> = values.iter().map(|(v, _)| *v).collect();
+        let right = values.iter().map(|(_, g)| *g).collect();
+        let mut query = Query {
+            index,
+            label,
+            square,
+            slack: 0.0,
+            beyond: 0.0,
+            counts: vec![0; edges.len() + 1],
+            right,
+            bins: Bins::new(0.0, 1.0, 1),
+            numbers: Vec::new(),
+            starts: Vec::new(),
+            doubtful: Vec::new(),
+            edges,
+        };
+        if let Some(last) = query.edges.last().copied() {
+            let (length, read) = (square.sqrt(), all.frame.reading(all.queries, index));
+            // Whatever is compared is about as near as the farthest edge, and so not much longer than that.
+            let far = f64::from(above(last, all.bound.slack(length, read))) + square;
+            query.slack = all.bound.slack_within(length, read, far);
+            query.beyond = above(last, query.slack);
+            query.tabulate();
+        }
+        query
+    }
+
+    /// Makes the bins.
+    fn tabulate(&mut self) {
+        let Query { edges, slack, .. } = self;
+        let finite = |e: &f32| e.is_finite();
+        let first = edges.iter().copied().find(finite).unwrap_or(0.0);
+        let last = edges.iter().rev().copied().find(finite).unwrap_or(first);
+        let count = (BINS_EACH * edges.len()).next_power_of_two().clamp(64, MOST_BINS);
+        let bins = Bins::new(first, last, count);
+        let mut starts = Vec::with_capacity(count);
+        for (i, e) in edges.iter().enumerate() {
+            let reached = starts.len().max(bins.of(*e) + 1);
+            starts.resize(reached, i as u32);
+        }
+        starts.resize(count, edges.len() as u32);
+        let mut numbers = vec![if slack.is_finite() { Bins::CLEAR } else { 0 }; count];
         let mut next = 0;
-        for e in &self.edges {
-            let around = |by: f64| (f64::from(*e) + by * 1.0001 * f64::from(slack)) as f32;
+        for e in edges.iter() {
+            let around = |by: f64| (f64::from(*e) + by * 1.0001 * f64::from(*slack)) as f32;
             let (low, high) = (bins.of(around(-1.0).next_down()), bins.of(around(1.0).next_up()));
             // Edges rise, and so do both ends.
-            let unclear = self.starts.get_mut(low.max(next)..high + 1).unwrap_or_default();
-            unclear.iter_mut().for_each(|start| *start &= !CLEAR);
+            numbers.get_mut(low.max(next)..high + 1).unwrap_or_default().fill(0);
             next = next.max(high + 1);
         }
         // What overflowed, or is no number, falls into the first bin or the last.
-        self.starts[0] &= !CLEAR;
-        self.starts[count - 1] &= !CLEAR;
-        bins
+        numbers[0] = 0;
+        numbers[count - 1] = 0;
+        (self.bins, self.starts, self.numbers) = (bins, starts, numbers);
+    }
+
+    /// Counts members of the gallery from `start` on by what products gave for them.
+    fn meet(
+        &mut self,
+        all: &All<'_>,
+        excluded: &Excluded<'_>,
+        (start, values): (usize, &[f32]),
+        scratch: &mut Scratch,
+    ) {
+        if self.edges.is_empty() {
+            return;
+        }
+        excluded.sorted(self.index, start as u32..(start + values.len()) as u32, &mut scratch.excluded);
+        let (left_out, mut open) = (std::mem::take(&mut scratch.excluded), std::mem::take(&mut scratch.open));
+        let mut from = 0;
+        for to in left_out.iter().map(|g| *g as usize - start).chain(Some(values.len())) {
+            open.clear();
+            all.tier.count_bins(&values[from..to], self.beyond, self.bins, &mut self.numbers, &mut open);
+            for i in open.iter().map(|i| from + *i as usize) {
+                self.place(all, values[i], (start + i) as u32, scratch);
+            }
+            from = to + 1;
+        }
+        (scratch.excluded, scratch.open) = (left_out, open);
+        if self.doubtful.len() >= MOST_DOUBTFUL {
+            self.settle(all, scratch);
+        }
+    }
+
+    /// Counts a member in whose bin there are edges, or may be.
+    fn place(&mut self, all: &All<'_>, mut v: f32, g: u32, scratch: &mut Scratch) {
+        // An infinite value is one that overflowed.
+        if !v.is_finite() {
+            v = measured_value(all, (self.index, self.square), g, scratch);
+        }
+        let mut at = self.starts[self.bins.of(v)] as usize;
+        while self.edges.get(at).is_some_and(|e| *e < v) {
+            at += 1;
+        }
+        // What is no number is not far.
+        let close = |e: Option<&f32>| e.is_some_and(|e| !((e - v).abs() > self.slack));
+        if close(self.edges.get(at)) || at > 0 && close(self.edges.get(at - 1)) {
+            // A right one is as near as its own edge.
+            if all.labels[g as usize] == self.label {
+                return;
+            }
+            let (length, read) = (self.square.sqrt(), all.frame.reading(all.queries, self.index));
+            let far = f64::from(above(v, 2.0 * self.slack)) + self.square;
+            let slack = f64::from(all.bound.slack_within(length, read, far));
+            // Where the difference is no number, nothing is known.
+            let (low, high) = match (f64::from(v) - slack, f64::from(v) + slack) {
+                (low, high) if low.is_nan() || high.is_nan() => (f64::NEG_INFINITY, f64::INFINITY),
+                sure => sure,
+            };
+            let from = self.edges[..at].partition_point(|e| f64::from(*e) < low);
+            let to = at + self.edges[at..].partition_point(|e| f64::from(*e) <= high);
+            if from < to {
+                self.doubtful.push((from as u32, to as u32, g));
+                return;
+            }
+        }
+        self.counts[at] += 1;
     }
 
     /// Counts what is in doubt, by measuring it and the right ones that it may be as near as.
-    fn settle(&mut self, tier: Tier, gallery: Vectors<'_>) {
+    fn settle(&mut self, all: &All<'_>, s: &mut Scratch) {
         if self.doubtful.is_empty() {
             return;
         }
         let n = self.edges.len();
-        self.windows.clear();
-        self.windows.resize(n + 1, 0);
+        s.windows.clear();
+        s.windows.resize(n + 1, 0);
         for (from, to, _) in &self.doubtful {
-            self.windows[*from] += 1;
-            self.windows[*to] -= 1;
+            s.windows[*from as usize] += 1;
+            s.windows[*to as usize] -= 1;
         }
-        self.runs.clear();
-        self.runs.resize(n, (0, 0));
-        self.measured.clear();
-        self.measured.resize(n, (0.0, 0));
+        s.read_query(all, self.index);
+        s.runs.clear();
+        s.runs.resize(n, (0, 0));
+        s.measured.clear();
+        s.measured.resize(n, (0.0, 0));
         let (mut open, mut begin) = (0, 0);
         for j in 0..=n {
             let before = open;
-            open += self.windows[j];
+            open += s.windows[j];
             if before == 0 && open > 0 {
                 begin = j;
             }
             if before > 0 && open == 0 {
                 // What lies before a run is nearer than all of it, and what lies after is farther.
-                for k in begin..j {
-                    let g = self.right[k].1;
-                    self.measured[k] = (self.measure(tier, gallery, g), g);
-                }
-                self.measured[begin..j].sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-                self.runs[begin..j].fill((begin as u32, j as u32));
+                let right = &self.right[begin..j];
+                let mut to = s.measured[begin..j].iter_mut().zip(right);
+                all.measure(&s.query, right.iter().copied(), |far| {
+                    to.next().into_iter().for_each(|(to, g)| *to = (far, *g));
+                });
+                s.measured[begin..j].sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+                s.runs[begin..j].fill((begin as u32, j as u32));
             }
         }
-        for (from, _, g) in std::mem::take(&mut self.doubtful) {
-            let far = self.measure(tier, gallery, g);
-            let (begin, end) = (self.runs[from].0 as usize, self.runs[from].1 as usize);
+        let mut each = self.doubtful.iter();
+        all.measure(&s.query, self.doubtful.iter().map(|(_, _, g)| *g), |far| {
+            let Some((from, _, g)) = each.next() else { return };
+            let (begin, end) = s.runs[*from as usize];
+            let (begin, end) = (begin as usize, end as usize);
             let nearer =
-                self.measured[begin..end].partition_point(|r| r.0.total_cmp(&far).then(r.1.cmp(&g)).is_lt());
+                s.measured[begin..end].partition_point(|r| r.0.total_cmp(&far).then(r.1.cmp(g)).is_lt());
             self.counts[begin + nearer] += 1;
-        }
+        });
+        self.doubtful.clear();
     }
+
+    /// The ranks of the right ones.
+    fn finish<'s>(&mut self, all: &All<'_>, scratch: &'s mut Scratch) -> &'s [u32] {
+        self.settle(all, scratch);
+        for (number, start) in self.numbers.iter().zip(&self.starts) {
+            if number & Bins::CLEAR != 0 {
+                self.counts[*start as usize] += number & !Bins::CLEAR;
+            }
+        }
+        scratch.ranks.clear();
+        let mut nearer = 0;
+        for (j, count) in self.counts[..self.edges.len()].iter().enumerate() {
+            nearer += count;
+            scratch.ranks.push(nearer + j as u32 + 1);
+        }
+        &scratch.ranks
+    }
+}
+
+impl Scratch {
+    fn read_query(&mut self, all: &All<'_>, index: usize) {
+        self.query.resize(all.queries.d(), 0.0);
+        all.queries.read(index, &mut self.query);
+    }
+}
+
+/// What a product would give if it did not overflow.
+fn measured_value(all: &All<'_>, (query, square): (usize, f64), g: u32, scratch: &mut Scratch) -> f32 {
+    scratch.read_query(all, query);
+    let mut value = f32::INFINITY;
+    all.measure(&scratch.query, std::iter::once(g), |far| value = (all.frame.scale() * far - square) as f32);
+    if value.is_nan() { f32::INFINITY } else { value }
 }
 
 #[cfg(test)]
