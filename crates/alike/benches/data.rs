@@ -1,7 +1,7 @@
 //! Alike's side of `bench/data.py`: reads one task a line, does it once, answers with the seconds that it took.
 
 use alike::data::{Keep, Places, Preparation, Quiet, Request, list, load, prepare_chunks};
-use alike::engine::{Engine, awake};
+use alike::engine::{Engine, with_spinning_threads};
 use alike::images::Images;
 use alike::model::{Network, SEED_SPEC, initial};
 use rayon::prelude::*;
@@ -77,7 +77,7 @@ fn train(images: &Images) -> Result<f64, Box<dyn Error>> {
     let mut engine = Engine::new(&network)?;
     let mut gradient = vec![0.0; parameters.len()];
     let began = Instant::now();
-    awake(|| {
+    with_spinning_threads(|| {
         for step in 0..100 {
             let chosen: Vec<usize> = (0..192).map(|i| (step * 192 + i) * 7919 % images.len()).collect();
             let slopes = engine.forward(&parameters, images, &chosen).to_vec();

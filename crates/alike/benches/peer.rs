@@ -4,7 +4,7 @@
 
 use alike::data::{Dataset, Places, Quiet, load};
 use alike::distance::Distance;
-use alike::engine::{Engine, awake};
+use alike::engine::{Engine, with_spinning_threads};
 use alike::eval::Judge;
 use alike::images::{Features, Images, Shape, Vectors};
 use alike::loss::{Objective, ObjectiveSpec, TripletMargin, mean_triplet_loss};
@@ -50,7 +50,7 @@ impl Learner {
     /// triplet margin loss, others the mean square.
     fn train(&mut self, images: &Images, batch: usize) -> f64 {
         // As the training loop does: see `Training::run`.
-        awake(|| self.steps(images, batch))
+        with_spinning_threads(|| self.steps(images, batch))
     }
 
     fn steps(&mut self, images: &Images, batch: usize) -> f64 {
@@ -119,7 +119,7 @@ fn time_loss(task: &str, mut objective: Objective) -> f64 {
     let labels: Vec<u32> = (0..512).map(label).collect();
     let (mut gradient, mut own) = (vec![0.0; x.len()], vec![0.0; objective.parameter_count()]);
     let began = Instant::now();
-    let total: f64 = awake(|| {
+    let total: f64 = with_spinning_threads(|| {
         (0..steps()).map(|_| objective.evaluate(&x, &labels, &mut rng, &mut gradient, &mut own).loss).sum()
     });
     if total.is_finite() { began.elapsed().as_secs_f64() } else { f64::NAN }

@@ -7,18 +7,19 @@
 mod plan;
 
 mod build;
+mod layers;
 mod workspace;
 
-mod awake;
 mod backward;
 mod forward;
 mod pack;
 mod pixels;
+mod spin;
 
-pub use awake::awake;
 pub use build::Rewrites;
 pub use pixels::PixelGradients;
 pub use plan::Plan;
+pub use spin::with_spinning_threads;
 
 use crate::images::{Features, Images};
 use crate::model::Network;
@@ -132,7 +133,7 @@ impl Engine {
     pub fn embed_with_mirror(&mut self, parameters: &[f32], images: &Images) -> Features {
         const AT_ONCE: usize = 1024;
         let d = self.plan.embedding;
-        let unit = self.plan.ops.last().is_some_and(|op| matches!(op.kind, plan::OpKind::L2));
+        let unit = self.plan.ops.last().is_some_and(|op| matches!(op.step, layers::Step::L2(_)));
         let mut out = self.embed(parameters, images).into_data();
         for first in (0..images.len()).step_by(AT_ONCE) {
             let some: Vec<usize> = (first..images.len().min(first + AT_ONCE)).collect();
@@ -239,7 +240,7 @@ impl Engine {
                 let Workspace { run, tape } = &mut *lock(workspaces);
                 sum.fill(0.0);
                 for (i, (dy, &image)) in
-                    dys.chunks_exact(d).zip(indices).enumerate().filter(|(_, (dy, _))| speaks(dy))
+                    dys.chunks_exact(d).zip(indices).enumerate().filter(|(_, (dy, _))| is_nonzero(dy))
                 {
                     source.forward(tier, packed, (part * per + i, image), tape, true, run, None);
                     plan.backward(tier, packed, tape, run, dy, sum);
@@ -249,7 +250,7 @@ impl Engine {
             work.zip(self.tapes.par_chunks_mut(per)).for_each(|((dys, sum), tapes)| {
                 let run = &mut lock(workspaces).run;
                 sum.fill(0.0);
-                for (dy, tape) in dys.chunks_exact(d).zip(tapes).filter(|(dy, _)| speaks(dy)) {
+                for (dy, tape) in dys.chunks_exact(d).zip(tapes).filter(|(dy, _)| is_nonzero(dy)) {
                     plan.backward(tier, packed, tape, run, dy, sum);
                 }
             });
@@ -311,9 +312,8 @@ impl Source<'_> {
     }
 }
 
-/// Whether an image's loss asks for anything. Late in a run most triplets are beyond the margin, and a gradient of zero
-/// adds zero to every sum.
-fn speaks(gradient: &[f32]) -> bool {
+/// Whether a gradient has anything to add. Late in a run most triplets are beyond the margin, and their gradients are zero.
+fn is_nonzero(gradient: &[f32]) -> bool {
     gradient.iter().any(|g| *g != 0.0)
 }
 

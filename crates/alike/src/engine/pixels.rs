@@ -6,13 +6,13 @@ use super::workspace::Workspace;
 use crate::model::Network;
 use alike_kernels::{AlignedBuffer, Tier};
 
-/// A network that is asked for the gradient of its input, which training never needs: it has a plan of its own.
+/// A network that computes the gradient by its input, which training never needs: it has a plan of its own.
 #[derive(Debug)]
 pub struct PixelGradients {
     plan: Plan,
     tier: Tier,
     packed: AlignedBuffer,
-    /// The parameters' gradients, which come along and are not looked at.
+    /// The parameters' gradients, which are computed too and not used.
     sum: AlignedBuffer,
     workspace: Workspace,
 }
@@ -46,15 +46,15 @@ impl PixelGradients {
         assert_eq!(gradient.len(), embedding.len(), "pixel gradients: a number for each of the embedding");
         let shape = self.plan.input;
         let mut pixels = vec![0.0; shape.len()];
-        // Nothing flows back from a gradient of zero.
+        // A gradient of zero gives zeros.
         if gradient.iter().any(|g| *g != 0.0) {
             self.sum.fill(0.0);
             self.plan.backward(self.tier, &self.packed, tape, run, &gradient, &mut self.sum);
             let tensor = &self.plan.tensors[0];
-            let flow = &run.flow[tensor.flow_range()];
+            let gradients = &run.gradients[tensor.gradient_range()];
             for y in 0..shape.h {
                 for x in 0..shape.w {
-                    let from = &flow[tensor.flow.at(y, x)..][..shape.c];
+                    let from = &gradients[tensor.gradient.at(y, x)..][..shape.c];
                     pixels[(y * shape.w + x) * shape.c..][..shape.c].copy_from_slice(from);
                 }
             }

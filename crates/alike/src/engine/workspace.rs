@@ -7,8 +7,8 @@ use alike_kernels::{AlignedBuffer, GroupStats};
 #[derive(Debug)]
 pub(super) struct Tape {
     pub(super) floats: AlignedBuffer,
-    /// Places of maxima.
-    pub(super) places: Vec<u8>,
+    /// Of every pooling window, the number of its largest value.
+    pub(super) argmax: Vec<u8>,
     pub(super) stats: Vec<GroupStats>,
 }
 
@@ -17,7 +17,7 @@ impl Tape {
         let sizes = plan.tape;
         Tape {
             floats: AlignedBuffer::new(sizes.floats),
-            places: vec![0; sizes.places],
+            argmax: vec![0; sizes.argmax],
             stats: vec![GroupStats::default(); sizes.stats],
         }
     }
@@ -31,21 +31,22 @@ pub(super) struct Workspace {
     pub(super) tape: Tape,
 }
 
-/// What passes through a thread while an image does: activations that nobody needs later, and gradients.
+/// What a thread writes while it computes an image: activations that the backward pass does not need, and gradients.
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) scratch: AlignedBuffer,
-    pub(super) flow: AlignedBuffer,
+    /// Gradients of all tensors.
+    pub(super) gradients: AlignedBuffer,
     /// Where the windows of a sparse gradient begin, and its values.
-    pub(super) at: Vec<u32>,
-    pub(super) values: Vec<f32>,
-    /// Windows on their way back into an image.
+    pub(super) sparse_at: Vec<u32>,
+    pub(super) sparse_values: Vec<f32>,
+    /// Windows whose gradients are added into an image.
     pub(super) columns: AlignedBuffer,
     /// Transformed tiles of a convolution.
     pub(super) tiles: AlignedBuffer,
     /// Two numbers a group of a normalisation.
     pub(super) means: Vec<[f32; 2]>,
-    /// An embedding that is computed again only for what lies before it.
+    /// An embedding that is computed again only for its activations.
     pub(super) embedding: Vec<f32>,
     /// An image as training sees it.
     pub(super) image: Vec<u8>,
@@ -59,9 +60,9 @@ impl Workspace {
         Workspace {
             run: Run {
                 scratch: AlignedBuffer::new(sizes.scratch),
-                flow: AlignedBuffer::new(sizes.flow),
-                at: vec![0; sizes.entries],
-                values: vec![0.0; sizes.entries],
+                gradients: AlignedBuffer::new(sizes.gradients),
+                sparse_at: vec![0; sizes.sparse],
+                sparse_values: vec![0.0; sizes.sparse],
                 columns: AlignedBuffer::new(sizes.columns),
                 tiles: AlignedBuffer::new(sizes.tiles),
                 means: vec![[0.0; 2]; plan.tape.stats],
@@ -89,12 +90,12 @@ impl Memory<'_> {
         if t.kept { &mut self.floats[t.range()] } else { &mut self.scratch[t.range()] }
     }
 
-    /// An operation's input and output, whichever of the two memories each lies in.
+    /// A step's input and output, whichever of the two memories each lies in.
     pub(super) fn pair(&mut self, x: &Tensor, y: &Tensor) -> (&[f32], &mut [f32]) {
         pair(self.floats, self.scratch, x, y)
     }
 
-    /// Input, output, and an operation's own memory in the scratch, which lies behind all tensors.
+    /// Input, output, and a step's own memory in the scratch, which lies behind all tensors.
     pub(super) fn triple(
         &mut self,
         x: &Tensor,

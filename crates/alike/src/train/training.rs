@@ -10,7 +10,7 @@ use super::{
 use crate::data::{
     Apart, Changes, ClassError, Dataset, Occasion, Preparation, exclude, find_class, hold_out,
 };
-use crate::engine::{Engine, Plan, Prepare, Rewrites, awake};
+use crate::engine::{Engine, Plan, Prepare, Rewrites, with_spinning_threads};
 use crate::images::{Features, Images, Shape};
 use crate::limits::Limit;
 use crate::loss::{
@@ -315,7 +315,7 @@ impl Training {
         observers: &mut [&mut dyn Observer],
         stop: &AtomicBool,
     ) -> Result<Outcome, TrainError> {
-        awake(|| self.steps(data, observers, stop))
+        with_spinning_threads(|| self.steps(data, observers, stop))
     }
 
     fn steps(
