@@ -3,8 +3,7 @@
 mod args;
 mod commands;
 mod config;
-mod embedder;
-mod judged;
+mod hints;
 mod printer;
 mod using;
 
@@ -41,7 +40,8 @@ fn main() -> ExitCode {
         // Whoever reads our output has enough of it: no error.
         Err(e) if is_broken_pipe(&e) => ExitCode::SUCCESS,
         Err(e) => {
-            say(format!("error: {e:#}"));
+            let hint = hints::hint(&e).map_or(String::new(), |hint| format!("; {hint}"));
+            say(format!("error: {e:#}{hint}"));
             ExitCode::FAILURE
         }
     }

@@ -17,6 +17,11 @@ pub(crate) fn line(text: impl AsRef<str>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Writes a result to stdout as one JSON object.
+pub(crate) fn json(result: &impl serde::Serialize) -> anyhow::Result<()> {
+    line(serde_json::to_string(result)?)
+}
+
 /// Writes a line to stderr. Who has closed it wants to hear nothing, which is no reason to stop work.
 pub(crate) fn say(text: impl AsRef<str>) {
     let _ = writeln!(std::io::stderr().lock(), "{}", printable(text.as_ref()));

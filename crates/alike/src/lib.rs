@@ -9,15 +9,17 @@
 //! 2. [`data`]: where images come from.
 //! 3. [`model`]: what a network is, and the files that hold one.
 //! 4. [`engine`]: runs a network forward and backward.
-//! 5. [`gallery`]: embedded images, kept.
-//! 6. [`neighbours`]: who is nearest to whom, exactly.
-//! 7. [`projection`]: few dimensions out of many.
-//! 8. [`mining`]: which pairs and triplets a loss looks at.
-//! 9. [`loss`]: formulas over distances.
-//! 10. [`train`]: the loop, its settings, its observers, the run folder.
-//! 11. [`eval`]: how good an embedding is, by the field's own rules.
-//! 12. [`tune`]: which loss, with which values.
-//! 13. [`report`]: figures and the page.
+//! 5. [`encoder`]: whatever makes a vector of a picture.
+//! 6. [`gallery`]: embedded images, kept.
+//! 7. [`neighbours`]: who is nearest to whom, exactly.
+//! 8. [`projection`]: few dimensions out of many.
+//! 9. [`mining`]: which pairs and triplets a loss looks at.
+//! 10. [`loss`]: formulas over distances.
+//! 11. [`train`]: the loop, its settings, its observers, the run folder.
+//! 12. [`eval`]: how good an embedding is, by the field's own rules.
+//! 13. [`tasks`]: questions and answers, how an embedding is used.
+//! 14. [`tune`]: which loss, with which values.
+//! 15. [`report`]: figures and the page.
 //!
 //! # Shapes
 //!
@@ -44,6 +46,8 @@ pub mod model;
 
 pub mod engine;
 
+pub mod encoder;
+
 pub mod gallery;
 
 pub mod neighbours;
@@ -57,6 +61,8 @@ pub mod loss;
 pub mod train;
 
 pub mod eval;
+
+pub mod tasks;
 
 pub mod tune;
 

@@ -3,11 +3,11 @@
 use super::eval::percent;
 use super::{refuse_existing, write_table};
 use crate::args::{CompareArgs, Global};
-use crate::judged::{Opened, Subject};
 use crate::printer::line;
+use crate::using::{open_run, subject};
 use alike::eval::{Difference, Judge, Quality, difference};
 use alike::images::Vectors;
-use alike::train::Run;
+use alike::tasks::Opened;
 use anyhow::ensure;
 use serde::Serialize;
 use serde_json::json;
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &CompareArgs, global: &Global) -> anyhow::Result<()> {
     let opened = args
         .runs
         .iter()
-        .map(|folder| Ok((folder.display().to_string(), Opened::new(&Run::open(folder)?, false)?)))
+        .map(|folder| Ok((folder.display().to_string(), open_run(folder)?)))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let mut all: Vec<Judged> = Vec::new();
     for (name, run) in opened {
@@ -119,7 +119,7 @@ fn table(all: &[Judged]) -> anyhow::Result<String> {
 }
 
 fn judge(name: String, opened: Opened, args: &CompareArgs, global: &Global) -> anyhow::Result<Judged> {
-    let mut subject = Subject::of(opened, &args.subject, global)?;
+    let subject = subject(opened, &args.subject, global)?;
     let data = subject.data.clone();
     let judge = Judge::new(subject.tier(), &[1]).leaving_groups(args.leave_group);
     judge.check(&data)?;

@@ -4,11 +4,11 @@ use super::eval::{as_many_as, table, unseen};
 use super::report::{AT, KS, figures_beside};
 use super::{places, refuse_existing, report, train};
 use crate::args::{DemoArgs, Global};
-use crate::judged::{Judged, Opened, quick_pixel_retrieval};
 use crate::printer::{Bars, line, note};
 use alike::data::{DIGITS, Dataset, load};
 use alike::eval::{Judge, SpaceJudgement};
 use alike::report::Evidence;
+use alike::tasks::{Judged, Opened, quick_pixel_retrieval};
 use alike::train::Settings;
 use alike_kernels::Tier;
 use anyhow::Context;
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &DemoArgs, global: &Global) -> anyhow::Result<()> {
         settings.keep_source(&name.as_str().into(), &data);
         let (run, training) = train::create(settings, &data, folder, args.force)?;
         train::drive(&run, &data, training, global)?;
-        Opened::new(&run, false)
+        Ok(Opened::new(&run, false)?)
     };
     note(global, format!("training on all {} classes of {}", data.classes.len(), data.name));
     let seen = learn(&all, "seed", &[])?;
@@ -60,8 +60,8 @@ pub(crate) fn run(args: &DemoArgs, global: &Global) -> anyhow::Result<()> {
     let image = quick_pixel_retrieval(&judge, &data, &at)?;
     for (page, run, beside) in [(&page, &judged, Some(&without)), (&fast_page, &fast, None)] {
         let feature = run.retrieval(&judge, &data, &at)?;
-        let evidence = Evidence { retrieval: Some((&feature, image.as_ref())), ..run.evidence(&data) };
-        report::write(page, &evidence, beside.map(|w| w.evidence(&data)).as_ref(), global)?;
+        let evidence = Evidence { retrieval: Some((&feature, image.as_ref())), ..Evidence::of(run, &data) };
+        report::write(page, &evidence, beside.map(|w| Evidence::of(w, &data)).as_ref(), global)?;
     }
     note(global, format!("all done in {:.0} s", began.elapsed().as_secs_f64()));
     let pages = [&page, &fast_page].map(|p| p.display().to_string());

@@ -2,12 +2,11 @@
 
 use super::refuse_existing;
 use crate::args::{EmbedArgs, Global};
-use crate::printer::{line, note};
-use crate::using::Model;
-use alike::files::Batch;
+use crate::printer::{json, line, note};
+use crate::using::OpenModel;
 use alike::gallery::Gallery;
+use alike::tasks::embed;
 use anyhow::ensure;
-use serde_json::json;
 
 pub(crate) fn run(args: &EmbedArgs, global: &Global) -> anyhow::Result<()> {
     ensure!(
@@ -17,18 +16,20 @@ pub(crate) fn run(args: &EmbedArgs, global: &Global) -> anyhow::Result<()> {
     );
     let [table, facts] = Gallery::files(&args.out);
     refuse_existing(&[&args.out, &table, &facts], args.force)?;
-    let mut model = Model::open(&args.run, &args.pictures, global)?;
-    let data = model.pictures(&args.paths)?;
-    let gallery = model.gallery(&data, &data.train)?;
-    let mut batch = Batch::default();
-    gallery.stage(&args.out, &mut batch)?;
-    batch.commit()?;
-    let (n, d) = (gallery.len(), gallery.features.d());
-    note(global, format!("{n} images, {d} numbers each; their paths are in {}", table.display()));
+    let model = OpenModel::new(&args.run, &args.pictures, global)?;
+    let data = model.read(&args.paths)?;
+    let answer = embed(&model, &data, &args.out)?;
+    note(
+        global,
+        format!(
+            "{} images, {} numbers each; their paths are in {}",
+            answer.n,
+            answer.d,
+            answer.paths.display()
+        ),
+    );
     if global.json {
-        let facts =
-            json!({ "embeddings": args.out, "paths": table, "model": gallery.fingerprint, "n": n, "d": d });
-        return line(facts.to_string());
+        return json(&answer);
     }
     line(args.out.display().to_string())
 }

@@ -1,13 +1,11 @@
 //! `alike enroll`.
 
 use crate::args::{EnrollArgs, Global};
-use crate::printer::line;
-use crate::using::Model;
-use alike::files::Batch;
+use crate::printer::{json, line};
+use crate::using::OpenModel;
 use alike::gallery::Gallery;
-use alike::identity::Identities;
+use alike::tasks::enroll;
 use anyhow::ensure;
-use serde_json::json;
 
 pub(crate) fn run(args: &EnrollArgs, global: &Global) -> anyhow::Result<()> {
     let path = &args.gallery;
@@ -23,35 +21,18 @@ pub(crate) fn run(args: &EnrollArgs, global: &Global) -> anyhow::Result<()> {
         path.display(),
         path.with_extension("json").display()
     );
-    let mut model = Model::open(&args.run, &args.pictures, global)?;
-    let there = if path.exists() { Some(model.kept(path)?) } else { None };
-    let data = model.pictures(&args.images)?;
-    let mut more = model.gallery(&data, &data.train)?;
-    more.set_class(args.class.trim());
-    let added = more.len();
-    let all = match there {
-        None => more,
-        Some(mut all) => {
-            if let Some(same) = Identities::shared(&more.identities, &all.identities) {
-                let twice = same.queries.iter().position(|q| (*q as usize) < all.len()).unwrap_or(0);
-                anyhow::bail!("{} is in {} already", more.names[twice], path.display());
-            }
-            all.append(&more);
-            all
-        }
-    };
-    let mut batch = Batch::default();
-    all.stage(path, &mut batch)?;
-    batch.commit()?;
+    let model = OpenModel::new(&args.run, &args.pictures, global)?;
+    let data = model.read(&args.images)?;
+    let answer = enroll(&model, &data, args.class.trim(), path)?;
     if global.json {
-        let facts = json!({ "gallery": path, "class": args.class.trim(), "added": added, "images": all.len(), "classes": all.classes.len() });
-        return line(facts.to_string());
+        return json(&answer);
     }
     line(format!(
-        "{}: {added} images of '{}' added; {} images of {} classes now",
+        "{}: {} images of '{}' added; {} images of {} classes now",
         path.display(),
-        args.class.trim(),
-        all.len(),
-        all.classes.len()
+        answer.added,
+        answer.class,
+        answer.images,
+        answer.classes
     ))
 }

@@ -4,7 +4,7 @@ use super::report::draw;
 use super::{as_wanted, refuse_existing};
 use crate::args::{Global, HealthArgs, PicturesArgs};
 use crate::printer::{line, note};
-use crate::using::Model;
+use crate::using::OpenModel;
 use alike::data::{Dataset, Of, Removed, Source, Split, look_alike};
 use alike::eval::{Fitness, Health, Verdict, health};
 use alike::files::{Batch, FileError};
@@ -129,14 +129,14 @@ pub(crate) fn run(args: &HealthArgs, global: &Global) -> anyhow::Result<()> {
         );
     }
     let how = PicturesArgs::default();
-    let mut model = Model::open(&args.run, &how, global)?;
-    let data = model.own_data()?;
+    let model = OpenModel::new(&args.run, &how, global)?;
+    let data = model.read_own()?;
     ensure!(
         data.labelled,
         "{} has no classes, so no label can be wrong; see alike data stats for duplicates",
         data.name
     );
-    let source = model.source().ok();
+    let source = model.source();
     let nameless = source.as_ref().map_or(Some("they are no files"), Source::nameless);
     if let Some(why) = nameless {
         let asked = [(args.clean_test, "--clean-test"), (args.drop_doubts, "--drop-doubts")];
@@ -158,7 +158,7 @@ pub(crate) fn run(args: &HealthArgs, global: &Global) -> anyhow::Result<()> {
         for images in [&data.train.images, &data.test.images, &gallery.images] {
             all.extend_from_slice(model.embed(images)?.data());
         }
-        Features::new(model.embedder().width(), all)
+        Features::new(model.encoder().facts().dimension, all)
     };
     let labels = [&data.train.labels[..], &data.test.labels, &gallery.labels].concat();
     ensure!(labels.len() > 1, "one image has no neighbours to judge it");

@@ -3,7 +3,7 @@
 use super::refuse_existing;
 use crate::args::{Global, MapArg, MapArgs};
 use crate::printer::{line, note};
-use crate::using::Model;
+use crate::using::OpenModel;
 use alike::data::{Dataset, NO_CLASS, Split};
 use alike::files;
 use alike::identity::{Identities, Shared};
@@ -32,16 +32,16 @@ pub(crate) fn run(args: &MapArgs, global: &Global) -> anyhow::Result<()> {
         "a map is a page; name a .html file, not {}",
         args.out.display()
     );
-    let mut model = Model::open(&args.run, &args.pictures, global)?;
+    let model = OpenModel::new(&args.run, &args.pictures, global)?;
     let source = if args.images.is_empty() {
-        let data = model.own_data()?;
+        let data = model.read_own()?;
         let mut parts = Vec::new();
         for (name, split) in [("train", &data.train), ("test", &data.test)] {
             parts.push((name, split.clone(), model.embed(&split.images)?));
         }
         Source { data, parts }
     } else {
-        let data = model.pictures(&args.images)?;
+        let data = model.read(&args.images)?;
         let features = model.embed(&data.train.images)?;
         Source { parts: vec![("given", data.train.clone(), features)], data }
     };
@@ -61,7 +61,7 @@ pub(crate) fn run(args: &MapArgs, global: &Global) -> anyhow::Result<()> {
             drawn.into_iter().map(move |i| (p, i)).collect::<Vec<_>>()
         })
         .collect();
-    let d = model.embedder().width();
+    let d = model.encoder().facts().dimension;
     let features = Features::new(d, chosen.iter().flat_map(|(p, i)| parts[*p].2.row(*i).to_vec()).collect());
     let v = Vectors::Features(&features);
     let pca = Pca::fit(model.tier(), v, 2);
@@ -113,7 +113,7 @@ pub(crate) fn run(args: &MapArgs, global: &Global) -> anyhow::Result<()> {
 
 /// Class, part, whether the nearest other is of another class, and how far the nearest one is of those that the run learned from.
 fn colours(
-    model: &Model<'_>,
+    model: &OpenModel<'_>,
     data: &Dataset,
     parts: &[(&'static str, Split, Features)],
     chosen: &[(usize, usize)],

@@ -22,12 +22,10 @@ pub(crate) mod tune;
 pub(crate) mod verify;
 
 use crate::args::Global;
-use crate::printer::{Bars, note};
-use alike::data::{DataError, Dataset, Keep, Places, load};
-use alike::train::{Run, RunError, Settings};
+use crate::printer::note;
+use alike::data::{Dataset, Keep, Places};
 use alike::{files, own};
 use std::path::Path;
-use toml::{Table, Value};
 
 /// Where data sets are looked for, as flags and environment say.
 pub(crate) fn places(global: &Global) -> Places {
@@ -42,19 +40,6 @@ pub(crate) fn places(global: &Global) -> Places {
             Keep::Disk { limit: global.cache_limit.saturating_mul(1 << 30) }
         },
     }
-}
-
-/// The data that a run was made from, refused if they have changed since.
-pub(crate) fn data_of(run: &Run, settings: &Settings, global: &Global) -> anyhow::Result<Dataset> {
-    let data = load(&settings.request()?, &places(global), &mut Bars::new(global)).map_err(|e| match e {
-        DataError::Moved { .. } => anyhow::anyhow!(
-            "{e}; put it back, or write where it is now as data into {}, or use other images with --data where a verb has it",
-            run.folder().join("config.toml").display()
-        ),
-        e => e.into(),
-    })?;
-    run.check_split(&data)?;
-    Ok(data)
 }
 
 /// What a user should know of a data set, and of pictures that were left out.
@@ -91,20 +76,4 @@ fn as_wanted(csv: Vec<u8>, global: &Global) -> std::io::Result<Vec<u8>> {
 /// Writes a table of results.
 pub(crate) fn write_table(path: &Path, csv: Vec<u8>, global: &Global) -> anyhow::Result<()> {
     Ok(files::write(path, &as_wanted(csv, global)?)?)
-}
-
-/// A run's settings: the `[train]` table of its `config.toml`, or what stands there without a table.
-pub(crate) fn settings(run: &Run) -> Result<Settings, RunError> {
-    run.settings(|text| {
-        let mut table: Table = text.parse().map_err(|e: toml::de::Error| e.message().to_owned())?;
-        let train = table.remove("train").ok_or("it has no [train] table")?;
-        train.try_into().map_err(|e: toml::de::Error| e.message().to_owned())
-    })
-}
-
-/// Settings as a run's `config.toml`.
-fn settings_text(settings: &Settings) -> anyhow::Result<String> {
-    let table = Table::from_iter([("train".to_owned(), Value::try_from(settings)?)]);
-    let comment = "# The resolved settings of this run; `alike train --config` reads them too.\n";
-    Ok(format!("{comment}{}", toml::to_string(&table)?))
 }

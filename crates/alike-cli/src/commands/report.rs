@@ -1,13 +1,14 @@
 //! `alike report`.
 
 use super::eval::as_many_as;
-use super::{data_of, refuse_existing};
+use super::refuse_existing;
 use crate::args::{Global, ReportArgs};
-use crate::judged::{Opened, quick_pixel_retrieval};
 use crate::printer::{line, note};
+use crate::using::{open_run, own_data};
 use alike::eval::Judge;
 use alike::files::Batch;
 use alike::report::{Evidence, Figure, Report};
+use alike::tasks::{Opened, quick_pixel_retrieval};
 use alike::train::Run;
 use alike_kernels::Tier;
 use anyhow::{Context, ensure};
@@ -31,7 +32,7 @@ pub(crate) fn run(args: &ReportArgs, global: &Global) -> anyhow::Result<()> {
     let without = match &args.unseen {
         None => None,
         Some(folder) => {
-            let opened = Opened::new(&Run::open(folder)?, false)?;
+            let opened = open_run(folder)?;
             ensure!(
                 !opened.settings.exclude_class.is_empty(),
                 "{} excluded no class; give --unseen a run trained with --exclude-class",
@@ -40,7 +41,7 @@ pub(crate) fn run(args: &ReportArgs, global: &Global) -> anyhow::Result<()> {
             Some(opened)
         }
     };
-    let data = data_of(&run, &opened.settings, global)?;
+    let data = own_data(&opened, global)?;
     for each in [Some(&opened), without.as_ref()].into_iter().flatten() {
         ensure!(
             each.settings.request()?.is_same_as(&opened.settings.request()?),
@@ -61,8 +62,8 @@ pub(crate) fn run(args: &ReportArgs, global: &Global) -> anyhow::Result<()> {
     let judged = opened.judge(&judge, &data, image)?;
     let feature = judged.retrieval(&judge, &data, &at)?;
     let image = quick_pixel_retrieval(&judge, &data, &at)?;
-    let evidence = Evidence { retrieval: Some((&feature, image.as_ref())), ..judged.evidence(&data) };
-    let figures = write(&page, &evidence, without.as_ref().map(|w| w.evidence(&data)).as_ref(), global)?;
+    let evidence = Evidence { retrieval: Some((&feature, image.as_ref())), ..Evidence::of(&judged, &data) };
+    let figures = write(&page, &evidence, without.as_ref().map(|w| Evidence::of(w, &data)).as_ref(), global)?;
     if global.json {
         return line(json!({ "page": page, "figures": figures }).to_string());
     }

@@ -1,6 +1,6 @@
 //! `alike train`.
 
-use super::{data_of, model, places, remark, settings, settings_text};
+use super::{model, places, remark};
 use crate::args::{Global, ObjectiveArgs, ScheduleArgs, StartArg, TrainArgs};
 use crate::printer::{Bars, Live, line, note, say};
 use alike::data::{Dataset, Request, find_classes, leaks, load};
@@ -10,7 +10,7 @@ use alike::model::named_network;
 use alike::names::shell_path;
 use alike::text::{self, Choice};
 use alike::train::{
-    Choice as AutoChoice, Observer, Outcome, Recorder, Run, Settings, Start, Training, divide,
+    Choice as AutoChoice, Observer, Outcome, Recorder, Run, Settings, Start, Training, divide, settings_text,
 };
 use alike_kernels::Tier;
 use serde_json::json;
@@ -130,11 +130,11 @@ pub(super) fn create(
 
 fn resume(folder: &Path, args: &TrainArgs, global: &Global) -> anyhow::Result<(Run, Dataset, Training)> {
     let run = Run::open(folder)?.claim()?;
-    let mut settings = settings(&run)?;
+    let mut settings = run.settings()?;
     if let Some(epochs) = args.epochs {
         settings.epochs = epochs;
     }
-    let data = data_of(&run, &settings, global)?;
+    let data = run.data(&settings, &places(global), &mut Bars::new(global))?;
     describe(&data, &settings, global);
     let training = Training::resume(settings, &data, run.last()?)?;
     Ok((run, data, training))

@@ -1,14 +1,14 @@
 //! `alike tune`.
 
 use super::train::{self, stop};
-use super::{places, remark, settings_text};
+use super::{places, remark};
 use crate::args::{Global, JudgeArg, TuneArgs};
 use crate::printer::{Bars, line, note};
 use alike::data::load;
 use alike::files::{self, Claim};
 use alike::names::shell_path;
 use alike::report::tuned;
-use alike::train::Settings;
+use alike::train::{Settings, settings_text};
 use alike::tune::{Judgement, Search, Trial};
 use alike_kernels::Tier;
 use anyhow::Context;

@@ -1,103 +1,76 @@
 //! `alike verify`.
 
 use crate::args::{Global, VerifyArgs};
-use crate::printer::line;
-use crate::using::Model;
-use alike::eval::Pairs;
-use alike::images::Vectors;
-use alike::neighbours::squared_distance;
-use anyhow::Context;
-use serde_json::json;
+use crate::printer::{json, line};
+use crate::using::OpenModel;
+use alike::tasks::{Known, TaskError, VerifiedBy, VerifyBy, verify};
 
 pub(crate) fn run(args: &VerifyArgs, global: &Global) -> anyhow::Result<()> {
-    let mut model = Model::open(&args.run, &args.pictures, global)?;
-    let two = model.two(&args.a, &args.b, "verify")?;
-    let trained = model.asked_of_trained(&two, None);
-    let features = model.embed(&two.train.images)?;
-    let distance = squared_distance(features.row(0), features.row(1)).sqrt();
-    if let Some(threshold) = args.threshold {
-        let same = distance <= threshold;
-        if global.json {
-            return line(
-                json!({ "same": same, "distance": distance, "threshold": threshold, "trained_on": trained })
-                    .to_string(),
-            );
-        }
-        return line(format!("{}: distance {distance:.4}, threshold {threshold:.4}", word(same)));
-    }
-    let known = if args.known.is_empty() {
-        let data = model.own_data()?;
-        anyhow::ensure!(
-            data.labelled,
-            "{} has no classes; give images of known classes with --known, or a --threshold",
-            data.name
-        );
-        // Images that were trained on lie nearer to each other than new ones do.
-        let all = model.own_all(&data)?;
-        let new: Vec<usize> = (0..all.gallery.len()).filter(|i| all.trained(*i) == Some(false)).collect();
-        let mut known = all.select(&new);
-        known.call(format!("images of the run ({}) that were not trained on", data.name));
-        known
-    } else {
-        model.known(&args.known)?
-    };
-    let (known, labels) = known.labelled();
-    let answering = known.answering();
-    let groups = if args.leave_group { known.groups(true)?.0 } else { Vec::new() };
-    let (vectors, identities) = (Vectors::Features(&known.gallery.features), &known.gallery.identities);
-    let pairs = Pairs::leaving_groups(vectors, &labels, identities, &groups, 0).with_context(|| {
-        format!(
-            "{} make no pairs of one class, or none of two; give others with --known, or a --threshold",
-            answering.sentence()
-        )
-    })?;
-    let eer = pairs.equal_error_rate();
-    let (one, two) = pairs.counts();
-    let (threshold, rate, why) = match args.far {
-        None if eer.eer == 0.0 => {
-            let why = format!(
-                "between {one} known pairs of one class and {two} of two, which it tells apart without error"
-            );
-            (eer.threshold, None, why)
-        }
+    let model = OpenModel::new(&args.run, &args.pictures, global)?;
+    let two = model.read_two(&args.a, &args.b)?;
+    let known;
+    let by = match args.threshold {
+        Some(threshold) => VerifyBy::Threshold(threshold),
         None => {
-            let why =
-                format!("where {:.2} % of known pairs are judged wrongly, of either kind", 100.0 * eer.eer);
-            (eer.threshold, None, why)
-        }
-        Some(far) => {
-            let at = pairs.promising(far);
-            let few = if at.far > far { format!(", for {two} pairs promise no less") } else { String::new() };
-            let why = format!(
-                "accepts {:.2} % of {one} known pairs of one class, {} of {two} of two, and of new pairs of two at most {} % in the mean{few}",
-                100.0 * at.tar,
-                at.support,
-                100.0 * at.far
-            );
-            (at.threshold, Some(at.far), why)
+            known = known_images(&model, args)?;
+            VerifyBy::Known { known: &known, far: args.far, leave_group: args.leave_group }
         }
     };
-    let [genuine, impostor] = pairs.nearer_than(distance);
-    let same = distance <= threshold;
+    let answer = verify(&model, &two, &by)?;
+    model.note_trained(&two, &answer.trained_on);
     if global.json {
-        return line(
-            json!({
-                "same": same, "distance": distance, "threshold": threshold, "eer": eer.eer,
-                "far": rate, "genuine_pairs": one, "impostor_pairs": two,
-                "genuine_nearer": genuine, "impostor_nearer": impostor, "gallery": answering, "trained_on": trained,
-            })
-            .to_string(),
-        );
+        return json(&answer);
     }
-    line(format!("{}: distance {distance:.4}, threshold {threshold:.4} ({why})", word(same)))?;
-    line(format!(
-        "nearer than {:.1} % of known pairs of one class, and than {:.1} % of those of two; known are {}",
-        100.0 * (1.0 - genuine),
-        100.0 * (1.0 - impostor),
-        answering.sentence()
-    ))
+    let how = answer.by.as_ref().map_or(String::new(), |by| format!(" ({})", why(by, args.far)));
+    let word = if answer.same { "same" } else { "different" };
+    line(format!("{word}: distance {:.4}, threshold {:.4}{how}", answer.distance, answer.threshold))?;
+    match &answer.by {
+        None => Ok(()),
+        Some(by) => line(format!(
+            "nearer than {:.1} % of known pairs of one class, and than {:.1} % of those of two; known are {}",
+            100.0 * (1.0 - by.genuine_nearer),
+            100.0 * (1.0 - by.impostor_nearer),
+            by.gallery.sentence()
+        )),
+    }
 }
 
-fn word(same: bool) -> &'static str {
-    if same { "same" } else { "different" }
+/// The images whose pairs tell how far apart two of one class are.
+fn known_images(model: &OpenModel<'_>, args: &VerifyArgs) -> anyhow::Result<Known> {
+    if !args.known.is_empty() {
+        return Ok(model.read_known(&args.known)?);
+    }
+    let data = model.read_own()?;
+    if !data.labelled {
+        return Err(TaskError::NoClasses(data.name).into());
+    }
+    // Images that were trained on lie nearer to each other than new ones do.
+    let all = model.own_all(&data)?;
+    let new: Vec<usize> = (0..all.gallery.len()).filter(|i| all.trained(*i) == Some(false)).collect();
+    let mut known = all.select(&new);
+    known.call(format!("images of the run ({}) that were not trained on", data.name));
+    Ok(known)
+}
+
+/// Where the threshold comes from.
+fn why(by: &VerifiedBy, asked: Option<f64>) -> String {
+    let (one, two) = (by.genuine_pairs, by.impostor_pairs);
+    match (by.far, by.tar, by.accepted_impostors) {
+        (Some(far), Some(tar), Some(accepted)) => {
+            let few = asked.is_some_and(|asked| far > asked);
+            let few = if few { format!(", for {two} pairs promise no less") } else { String::new() };
+            format!(
+                "accepts {:.2} % of {one} known pairs of one class, {accepted} of {two} of two, and of new pairs of two at most {} % in the \
+                 mean{few}",
+                100.0 * tar,
+                100.0 * far
+            )
+        }
+        _ if by.eer == 0.0 => {
+            format!(
+                "between {one} known pairs of one class and {two} of two, which it tells apart without error"
+            )
+        }
+        _ => format!("where {:.2} % of known pairs are judged wrongly, of either kind", 100.0 * by.eer),
+    }
 }

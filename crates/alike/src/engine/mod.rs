@@ -12,11 +12,13 @@ mod workspace;
 
 mod backward;
 mod forward;
+mod inference;
 mod pack;
 mod pixels;
 mod spin;
 
 pub use build::Rewrites;
+pub use inference::Inference;
 pub use pixels::PixelGradients;
 pub use plan::Plan;
 pub use spin::with_spinning_threads;
@@ -104,49 +106,8 @@ impl Engine {
     ///
     /// If the images or parameters are not those of the network.
     pub fn embed(&mut self, parameters: &[f32], images: &Images) -> Features {
-        assert_eq!(images.shape(), self.plan.input, "engine: images of another shape");
         pack::pack(&self.plan, self.tier, parameters, &mut self.packed);
-        let d = self.plan.embedding;
-        let mut out = vec![0.0; images.len() * d];
-        let (plan, tier, packed, workspaces) = (&self.plan, self.tier, &*self.packed, &self.workspaces);
-        // Small runs of images, so that threads end together; each image stands alone, so the cut does not matter.
-        out.par_chunks_mut(d * 32).enumerate().for_each(|(run, out)| {
-            let mut workspace = lock(workspaces);
-            let Workspace { run: buffers, tape } = &mut *workspace;
-            for (i, out) in out.chunks_exact_mut(d).enumerate() {
-                plan.forward(
-                    tier,
-                    packed,
-                    images.image(run * 32 + i, &mut buffers.raw),
-                    tape,
-                    false,
-                    (&mut buffers.scratch, &mut buffers.tiles),
-                    out,
-                );
-            }
-        });
-        Features::new(d, out)
-    }
-
-    /// Embeds every image and its mirror image, and takes the mean, scaled to length 1 where the network's embeddings are:
-    /// what is usual for faces, and for whatever else has no left and right.
-    pub fn embed_with_mirror(&mut self, parameters: &[f32], images: &Images) -> Features {
-        const AT_ONCE: usize = 1024;
-        let d = self.plan.embedding;
-        let unit = self.plan.ops.last().is_some_and(|op| matches!(op.step, layers::Step::L2(_)));
-        let mut out = self.embed(parameters, images).into_data();
-        for first in (0..images.len()).step_by(AT_ONCE) {
-            let some: Vec<usize> = (first..images.len().min(first + AT_ONCE)).collect();
-            let mirrored = self.embed(parameters, &images.select(&some).mirrored());
-            for (row, other) in out[first * d..].chunks_exact_mut(d).zip(mirrored.rows()) {
-                row.iter_mut().zip(other).for_each(|(a, b)| *a = 0.5 * (*a + b));
-                let length = row.iter().map(|x| x * x).sum::<f32>().sqrt();
-                if unit && length > 0.0 {
-                    row.iter_mut().for_each(|x| *x /= length);
-                }
-            }
-        }
-        Features::new(d, out)
+        inference::embed(&self.plan, self.tier, &self.packed, &self.workspaces, images)
     }
 
     /// Embeds the images at `indices` and keeps what [`Engine::backward`] needs; `indices.len() x d` floats.

@@ -6,6 +6,7 @@ use crate::engine::Engine;
 use crate::eval::{Judgement, RetrievalReport};
 use crate::images::Features;
 use crate::model::{Checkpoint, initial};
+use crate::tasks::Judged;
 use crate::train::{Metric, Settings, TripletSampler, divide};
 use alike_kernels::Tier;
 
@@ -32,7 +33,22 @@ pub struct Evidence<'a> {
     pub tier: Tier,
 }
 
-impl Evidence<'_> {
+impl<'a> Evidence<'a> {
+    /// What a page is made from, of a run that was judged on these data.
+    pub fn of(judged: &'a Judged, data: &'a Dataset) -> Evidence<'a> {
+        Evidence {
+            data,
+            settings: &judged.settings,
+            checkpoint: &judged.checkpoint,
+            metrics: &judged.metrics,
+            gallery: &judged.gallery,
+            queries: &judged.queries,
+            judgement: &judged.judgement,
+            retrieval: None,
+            tier: judged.tier,
+        }
+    }
+
     /// The training images that it learned from: without excluded classes and those held out for validation.
     pub(super) fn trained(&self) -> Vec<usize> {
         let Settings { exclude_class, validate, seed, .. } = self.settings;

@@ -17,7 +17,7 @@ pub use batches::{FixedTriplets, Hierarchical, Pk, Sampler, TuplesToWeights};
 pub use health::{Health, verdict};
 pub use observer::{EpochReport, Observer, StepReport, View};
 pub use optimizer::{Betas, Group, Optimizer, OptimizerKind, Sgd, clip, groups};
-pub use run::{Metric, Recorder, Run, RunError, read_metrics};
+pub use run::{Metric, Recorder, Run, RunError, read_metrics, settings_text};
 pub use sampler::{SamplerError, TripletSampler};
 pub use schedule::{OneCycle, Schedule, Steps};
 pub use settings::{RECIPES, Settings, SettingsError, Start};

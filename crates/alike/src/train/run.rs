@@ -9,8 +9,8 @@
 //! | `skipped.csv` | pictures that could not be read and were left out, if any |
 //! | `metrics.jsonl` | one JSON object a line: a step now and then, and every epoch |
 
-use super::{EpochReport, Observer, Settings, StepReport, TrainError, Training, View};
-use crate::data::Dataset;
+use super::{EpochReport, Observer, Settings, SettingsError, StepReport, TrainError, Training, View};
+use crate::data::{DataError, Dataset, Places, Progress, load};
 use crate::files::{self, Claim, FileError};
 use crate::model::{Checkpoint, CheckpointError};
 use crate::own;
@@ -61,6 +61,20 @@ pub enum RunError {
         data: String,
         /// The first difference.
         what: String,
+    },
+    /// The data cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The settings make no sense.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The data are not there any more.
+    #[error("{why}; put it back, or write where it is now as data into {}", config.display())]
+    Moved {
+        /// Where they were looked for.
+        why: Box<DataError>,
+        /// The run's `config.toml`.
+        config: PathBuf,
     },
     /// A file of the run does not make sense.
     #[error("{} cannot be read: {why}", path.display())]
@@ -370,11 +384,52 @@ impl Observer for Recorder {
 }
 
 impl Run {
-    /// The settings in `config.toml`, given how to read its text.
-    pub fn settings(
-        &self,
-        parse: impl FnOnce(&str) -> Result<Settings, String>,
-    ) -> Result<Settings, RunError> {
+    /// The settings: the `[train]` table of `config.toml`.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or makes no sense.
+    pub fn settings(&self) -> Result<Settings, RunError> {
+        let parse = |text: &str| -> Result<Settings, String> {
+            let plain = |e: toml::de::Error| e.message().to_owned();
+            let mut table: toml::Table = text.parse().map_err(plain)?;
+            let train = table.remove(TRAIN).ok_or("it has no [train] table")?;
+            train.try_into().map_err(plain)
+        };
         parse(&self.config()?).map_err(|why| RunError::Content { path: self.path(CONFIG), why })
     }
+
+    /// The data that the run was made from.
+    ///
+    /// # Errors
+    ///
+    /// If they are not there any more, or have changed since.
+    pub fn data(
+        &self,
+        settings: &Settings,
+        places: &Places,
+        progress: &mut dyn Progress,
+    ) -> Result<Dataset, RunError> {
+        let request = settings.request()?;
+        let data = load(&request, places, progress).map_err(|e| match e {
+            DataError::Moved { .. } => RunError::Moved { why: Box::new(e), config: self.path(CONFIG) },
+            e => e.into(),
+        })?;
+        self.check_split(&data)?;
+        Ok(data)
+    }
+}
+
+/// The table of settings.
+const TRAIN: &str = "train";
+
+/// Settings as the text of a run's `config.toml`.
+///
+/// # Errors
+///
+/// If a value cannot be written as TOML.
+pub fn settings_text(settings: &Settings) -> Result<String, toml::ser::Error> {
+    let table = toml::Table::from_iter([(TRAIN.to_owned(), toml::Value::try_from(settings)?)]);
+    let comment = "# The resolved settings of this run; `alike train --config` reads them too.\n";
+    Ok(format!("{comment}{}", toml::to_string(&table)?))
 }

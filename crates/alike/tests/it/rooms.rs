@@ -7,10 +7,11 @@ const VOCABULARY: [&str; 12] = [
     "images", "identity", "sample", "distance", "rng", "files", "guard", "limits", "suggest", "text",
     "names", "own",
 ];
-const ROOMS: [&str; 12] = [
+const ROOMS: [&str; 14] = [
     "data",
     "model",
     "engine",
+    "encoder",
     "gallery",
     "neighbours",
     "projection",
@@ -18,6 +19,7 @@ const ROOMS: [&str; 12] = [
     "loss",
     "train",
     "eval",
+    "tasks",
     "tune",
     "report",
 ];

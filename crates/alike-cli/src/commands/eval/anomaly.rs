@@ -3,12 +3,13 @@
 use super::{bracketed, percent};
 use crate::args::{AnomalyProtocolArgs, Global};
 use crate::commands::{refuse_existing, write_table};
-use crate::judged::{Opened, Subject};
 use crate::printer::{line, note};
+use crate::using::{other_data, subject};
 use alike::data::{Split, exclude, find_class};
 use alike::eval::{AnomalyMethod, Detection, Detector, Reference, bootstrap_interval};
 use alike::identity::{Identities, NO_GROUP, Shared};
 use alike::images::{Features, Vectors};
+use alike::tasks::Opened;
 use anyhow::{Context, ensure};
 use serde::Serialize;
 use serde_json::json;
@@ -46,7 +47,7 @@ pub(super) fn run(args: &AnomalyProtocolArgs, opened: Opened, global: &Global) -
         refuse_existing(&[path], args.force)?;
     }
     let other = args.against.as_ref().map(|what| {
-        let data = opened.other(what, &args.subject.source, global)?;
+        let data = other_data(&opened, args.subject.source.request(what, global.seed.unwrap_or(0)), global)?;
         ensure!(!data.test.is_empty(), "{what} has no test images to be anomalies");
         opened.fits(&data)?;
         Ok(data)
@@ -55,7 +56,7 @@ pub(super) fn run(args: &AnomalyProtocolArgs, opened: Opened, global: &Global) -
     if other.is_none() {
         args.subject.check()?;
     }
-    let mut subject = Subject::of(opened, &args.subject, global)?;
+    let subject = subject(opened, &args.subject, global)?;
     let data = subject.data.clone();
     ensure!(!data.test.is_empty(), "{} has no test images to judge by", data.name);
     let excluded: Vec<u32> = if args.subject.data.is_some() {

@@ -4,13 +4,14 @@ use super::{bracketed, percent};
 use crate::args::{FewShotArgs, Global};
 use crate::commands::report::draw;
 use crate::commands::{places, refuse_existing, write_table};
-use crate::judged::{Opened, Subject};
 use crate::printer::{Bars, line, note};
+use crate::using::{runs, subject};
 use alike::data::load_one_shot_runs;
 use alike::eval::{Accuracy, Episode, Episodes, FewShot, draw_episodes_apart, few_shot, most_ways};
 use alike::files;
 use alike::images::{Features, Images, Vectors};
 use alike::report::mistakes;
+use alike::tasks::{Opened, Subject};
 use anyhow::{Context, ensure};
 use serde_json::json;
 use std::path::Path;
@@ -22,7 +23,7 @@ pub(super) fn run(args: &FewShotArgs, opened: Opened, global: &Global) -> anyhow
     if let Some(path) = &args.runs {
         return one_shot_runs(path, args, opened, global);
     }
-    let mut subject = Subject::of(opened, &args.subject, global)?;
+    let subject = subject(opened, &args.subject, global)?;
     let data = &subject.data;
     if !data.is_open_set() && args.subject.data.is_none() {
         note(global, "these classes were trained on; name others with --data, or train with --split class");
@@ -177,11 +178,11 @@ fn interval(a: Accuracy) -> String {
 fn one_shot_runs(path: &Path, args: &FewShotArgs, opened: Opened, global: &Global) -> anyhow::Result<()> {
     let how = &args.subject;
     let preparation = opened.preparation();
-    let runs = load_one_shot_runs(path, &preparation, &places(global), &mut Bars::new(global))?;
-    let mut subject = Subject::new(opened, runs.data, &how.with, how.flip)?;
+    let sets = load_one_shot_runs(path, &preparation, &places(global), &mut Bars::new(global))?;
+    let subject = Subject::new(opened, sets.data, true, &runs(&how.with), how.flip)?;
     let images = subject.data.train.images.clone();
     let features = subject.embed(&images)?;
-    let episodes: Vec<Episode> = runs
+    let episodes: Vec<Episode> = sets
         .runs
         .iter()
         .map(|r| Episode {
@@ -207,13 +208,13 @@ fn one_shot_runs(path: &Path, args: &FewShotArgs, opened: Opened, global: &Globa
     if let Some(path) = &args.csv {
         let mut csv = csv::Writer::from_writer(Vec::new());
         csv.write_record(["run", "image_error", "feature_error"])?;
-        for (r, (i, f)) in runs.runs.iter().zip(image.iter().zip(&feature)) {
+        for (r, (i, f)) in sets.runs.iter().zip(image.iter().zip(&feature)) {
             csv.write_record([r.name.clone(), i.to_string(), f.to_string()])?;
         }
         write_table(path, csv.into_inner()?, global)?;
     }
     if global.json {
-        let by_run: Vec<_> = runs
+        let by_run: Vec<_> = sets
             .runs
             .iter()
             .zip(image.iter().zip(&feature))
@@ -230,7 +231,7 @@ fn one_shot_runs(path: &Path, args: &FewShotArgs, opened: Opened, global: &Globa
     for (name, e) in [("pixels", i), ("embedding", f)] {
         line(format!("{name:10} {:>24}", interval(e)))?;
     }
-    let worst: Vec<String> = runs
+    let worst: Vec<String> = sets
         .runs
         .iter()
         .zip(&feature)

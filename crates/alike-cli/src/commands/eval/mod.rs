@@ -7,9 +7,10 @@ mod verification;
 use super::report::{AT, KS};
 use super::{refuse_existing, write_table};
 use crate::args::{EvalArgs, Global, Protocol};
-use crate::judged::{Opened, Subject};
 use crate::printer::{line, note};
+use crate::using::subject;
 use alike::eval::{Judge, Judgement, RetrievalReport};
+use alike::tasks::Opened;
 use alike::train::Run;
 use alike_kernels::Tier;
 use serde_json::json;
@@ -32,7 +33,7 @@ pub(crate) fn run(args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
         Some(Protocol::Anomaly(anomaly)) => return anomaly::run(anomaly, opened, global),
     }
     args.subject.check()?;
-    let mut subject = Subject::of(opened, &args.subject, global)?;
+    let subject = subject(opened, &args.subject, global)?;
     let judge = |ks: &[usize]| -> anyhow::Result<Judge> {
         let judge = Judge::new(Tier::from_env()?, ks).leaving_groups(args.leave_group);
         Ok(judge.weighting_votes(args.weighted))

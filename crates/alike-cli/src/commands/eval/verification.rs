@@ -4,13 +4,14 @@ use super::{bracketed, percent};
 use crate::args::{Global, VerificationArgs};
 use crate::commands::report::draw;
 use crate::commands::{places, refuse_existing, write_table};
-use crate::judged::{Opened, Subject, independent};
 use crate::printer::line;
+use crate::using::subject;
 use alike::data::{FIRST, Request, SAME, SECOND, Table, truth};
 use alike::eval::{AtFar, Folded, Independent, Pair, Pairs, Verification};
 use alike::files;
 use alike::images::Vectors;
 use alike::report::verification_figure;
+use alike::tasks::{Opened, independent};
 use anyhow::{Context, bail, ensure};
 use serde::Serialize;
 use serde_json::json;
@@ -37,7 +38,7 @@ pub(super) fn run(args: &VerificationArgs, opened: Opened, global: &Global) -> a
     args.subject.check()?;
     let files: Vec<&Path> = [&args.csv, &args.out].into_iter().flatten().map(|p| p.as_path()).collect();
     refuse_existing(&files, args.force)?;
-    let mut subject = Subject::of(opened, &args.subject, global)?;
+    let subject = subject(opened, &args.subject, global)?;
     let split = subject.data.test.clone();
     ensure!(!split.is_empty(), "{} has no test images to make pairs of", subject.data.name);
     ensure!(

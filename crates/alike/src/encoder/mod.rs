@@ -1,0 +1,98 @@
+//! Encoders: whatever makes a vector of a picture.
+//!
+//! Everything that uses embeddings (galleries, tasks, protocols, figures) knows this trait alone: a trained network, several side by
+//! side, one with mirror images.
+
+mod ensemble;
+mod mirrored;
+mod trained;
+
+pub use ensemble::Ensemble;
+pub use mirrored::Mirrored;
+pub use trained::TrainedNetwork;
+
+use crate::data::Preparation;
+use crate::engine::PixelGradients;
+use crate::files::FileError;
+use crate::images::{Features, Images, Shape};
+
+/// What is to be known of an encoder before it is used.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EncoderFacts {
+    /// What is done to a picture before the encoder takes it, and the shape that it then has.
+    pub preparation: Preparation,
+    /// Numbers of an embedding.
+    pub dimension: usize,
+    /// Whether every embedding has length 1.
+    pub unit_length: bool,
+    /// Names all that an embedding depends on: embeddings of two encoders can be compared if these are equal.
+    pub fingerprint: String,
+}
+
+/// Makes a vector of each picture. It is shared between threads.
+pub trait Encoder: Send + Sync {
+    /// Its input, its dimension and its fingerprint. They never change.
+    fn facts(&self) -> &EncoderFacts;
+
+    /// Embeds prepared pictures: `n x dimension` floats, in the images' order. The same image always has the same embedding.
+    ///
+    /// # Errors
+    ///
+    /// If the images are not of the shape that it takes, or one cannot be read.
+    fn embed(&self, images: &Images) -> Result<Features, EncoderError>;
+
+    /// The gradient of an embedding by the pixels, where there is one: what a judgement is explained by.
+    fn pixel_gradients(&self) -> Option<PixelGradients> {
+        None
+    }
+}
+
+/// Images cannot be embedded, or encoders cannot be combined.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncoderError {
+    /// Images of another shape.
+    #[error("the encoder takes images of {takes}, not of {got}")]
+    Shape {
+        /// The encoder's input.
+        takes: Shape,
+        /// The images' shape.
+        got: Shape,
+    },
+    /// An image could not be read.
+    #[error(transparent)]
+    Image(#[from] FileError),
+    /// The member of an ensemble prepares pictures in another way than the first.
+    #[error("member {member} of the ensemble prepares images as {its}, but the first as {first}")]
+    Preparation {
+        /// Counted from 1.
+        member: usize,
+        /// The first member's preparation.
+        first: Box<Preparation>,
+        /// That of the other.
+        its: Box<Preparation>,
+    },
+    /// An ensemble of nobody.
+    #[error("an ensemble needs at least one encoder")]
+    Empty,
+}
+
+/// Refuses images that an encoder does not take.
+pub(crate) fn check_shape(facts: &EncoderFacts, images: &Images) -> Result<(), EncoderError> {
+    let (takes, got) = (facts.preparation.shape, images.shape());
+    if takes == got { Ok(()) } else { Err(EncoderError::Shape { takes, got }) }
+}
+
+impl<E: Encoder + ?Sized> Encoder for Box<E> {
+    fn facts(&self) -> &EncoderFacts {
+        (**self).facts()
+    }
+
+    fn embed(&self, images: &Images) -> Result<Features, EncoderError> {
+        (**self).embed(images)
+    }
+
+    fn pixel_gradients(&self) -> Option<PixelGradients> {
+        (**self).pixel_gradients()
+    }
+}

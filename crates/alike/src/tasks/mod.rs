@@ -1,0 +1,28 @@
+//! Questions and answers: how an encoder is put to use.
+//!
+//! A task is a function from a [`Model`], pictures and typed options to a result that serialises. The same result is printed, written as
+//! JSON, served and returned. How good an encoder is, is a matter of [`crate::eval`].
+
+mod anomaly;
+mod classify;
+mod cluster;
+mod enroll;
+mod error;
+mod explain;
+mod known;
+mod model;
+mod search;
+mod subject;
+mod verify;
+
+pub use anomaly::{AnomalyAnswer, AnomalyOptions, Scored, anomaly};
+pub use classify::{CalibratedBy, CalibratedOn, Classified, ClassifyAnswer, ClassifyOptions, classify};
+pub use cluster::{CLUSTER_MEASURES, ClusterAnswer, ClusterMethod, cluster};
+pub use enroll::{EmbedAnswer, EnrollAnswer, embed, enroll};
+pub use error::TaskError;
+pub use explain::{ExplainAnswer, explain};
+pub use known::{GallerySummary, Known, Together, group_numbers, with_others};
+pub use model::{Model, ModelOptions};
+pub use search::{Found, Match, SearchAnswer, SearchOptions, search};
+pub use subject::{Judged, Opened, Subject, independent, quick_pixel_retrieval};
+pub use verify::{VerifiedBy, VerifyAnswer, VerifyBy, verify};

@@ -1,0 +1,356 @@
+//! A model put to use: an encoder, and the run that it came from if there is one.
+
+use super::{Known, TaskError};
+use crate::data::{
+    Dataset, OnError, Places, Preparation, PreparationWish, Progress, Quiet, Source, Split, find_class,
+    load_pictures,
+};
+use crate::encoder::{Encoder, Ensemble, Mirrored, TrainedNetwork};
+use crate::gallery::{Gallery, GalleryError};
+use crate::identity::Identities;
+use crate::images::{Features, Images};
+use crate::model::Checkpoint;
+use crate::train::{Run, Settings, divide};
+use alike_kernels::Tier;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+/// How a model is opened.
+#[derive(Clone, Debug, Default)]
+pub struct ModelOptions {
+    /// Further runs, whose embeddings are concatenated to the first: an ensemble.
+    pub with: Vec<PathBuf>,
+    /// Whether each image is embedded with its mirror image.
+    pub flip: bool,
+    /// How pictures are prepared otherwise than the model says.
+    pub prepare: PreparationWish,
+    /// What is done about pictures that cannot be read.
+    pub on_error: OnError,
+}
+
+/// An encoder, and how pictures get to it.
+pub struct Model {
+    encoder: Box<dyn Encoder>,
+    run: Option<(Run, Settings)>,
+    preparation: Preparation,
+    on_error: OnError,
+    places: Places,
+    tier: Tier,
+}
+
+/// The encoder of a checkpoint, with those of other runs beside it.
+///
+/// # Errors
+///
+/// If another run cannot be opened, or prepares pictures in another way.
+pub(super) fn encoder(
+    first: Checkpoint,
+    with: &[PathBuf],
+    flip: bool,
+) -> Result<Box<dyn Encoder>, TaskError> {
+    let member = |checkpoint: Checkpoint| -> Result<Box<dyn Encoder>, TaskError> {
+        let network = TrainedNetwork::new(checkpoint)?;
+        Ok(if flip { Box::new(Mirrored::new(network)) } else { Box::new(network) })
+    };
+    let own = first.preparation;
+    let mut members = vec![member(first)?];
+    for folder in with {
+        let other = Run::open(folder)?.best()?;
+        if other.preparation != own {
+            let (own, its) = (Box::new(own), Box::new(other.preparation));
+            return Err(TaskError::OtherPreparation { run: folder.clone(), own, its });
+        }
+        members.push(member(other)?);
+    }
+    Ok(if members.len() == 1 { members.remove(0) } else { Box::new(Ensemble::new(members)?) })
+}
+
+impl Model {
+    /// The best checkpoint of a run.
+    ///
+    /// # Errors
+    ///
+    /// If a run cannot be opened, or the options do not fit it.
+    pub fn open(folder: &Path, options: &ModelOptions, places: Places) -> Result<Model, TaskError> {
+        let run = Run::open(folder)?;
+        let settings = run.settings()?;
+        let checkpoint = run.best()?;
+        let takes = checkpoint.network.input();
+        if options.prepare != PreparationWish::default() && takes.is_features() {
+            return Err(TaskError::PreparedFeatures { run: folder.to_owned() });
+        }
+        let preparation = options.prepare.over(checkpoint.preparation);
+        if preparation.shape != takes {
+            return Err(TaskError::PreparedShape { got: preparation.shape, takes });
+        }
+        let encoder = encoder(checkpoint, &options.with, options.flip)?;
+        let on_error = options.on_error;
+        Ok(Model {
+            encoder,
+            run: Some((run, settings)),
+            preparation,
+            on_error,
+            places,
+            tier: Tier::from_env()?,
+        })
+    }
+
+    /// An encoder of any kind, without images of its own.
+    ///
+    /// # Errors
+    ///
+    /// If `ALIKE_SIMD` names instructions that this machine does not have.
+    pub fn of(encoder: Box<dyn Encoder>, places: Places) -> Result<Model, TaskError> {
+        let preparation = encoder.facts().preparation;
+        let on_error = OnError::default();
+        Ok(Model { encoder, run: None, preparation, on_error, places, tier: Tier::from_env()? })
+    }
+
+    /// The instructions that vectors are compared with.
+    pub fn tier(&self) -> Tier {
+        self.tier
+    }
+
+    /// What embeds.
+    pub fn encoder(&self) -> &dyn Encoder {
+        &*self.encoder
+    }
+
+    fn nested(&self) -> bool {
+        self.run.as_ref().is_some_and(|(_, settings)| settings.nested)
+    }
+
+    /// Reads pictures, or folders and files of them, prepared as the model says, and their classes as its run has them.
+    ///
+    /// # Errors
+    ///
+    /// If one cannot be read, unless such are to be skipped.
+    pub fn pictures(&self, paths: &[PathBuf], progress: &mut dyn Progress) -> Result<Dataset, TaskError> {
+        let (nested, on_error) = (self.nested(), self.on_error);
+        Ok(load_pictures(paths, &self.preparation, nested, on_error, &self.places, progress)?)
+    }
+
+    /// Reads two pictures that are to be compared with each other.
+    ///
+    /// # Errors
+    ///
+    /// If they are one, or one of them is no picture.
+    pub fn two(&self, a: &Path, b: &Path, progress: &mut dyn Progress) -> Result<Dataset, TaskError> {
+        let one_file = |p: &Path| p.canonicalize().ok().filter(|p| p.is_file());
+        if let (Some(one), Some(two)) = (one_file(a), one_file(b))
+            && one == two
+        {
+            return Err(TaskError::SameFile([a.to_owned(), b.to_owned()]));
+        }
+        if let Some(folder) = [a, b].into_iter().find(|p| p.is_dir()) {
+            return Err(TaskError::Folder(folder.to_owned()));
+        }
+        let two = self.pictures(&[a.to_owned(), b.to_owned()], progress)?;
+        if two.train.len() == 2 { Ok(two) } else { Err(TaskError::NotTwo(two.train.len())) }
+    }
+
+    /// Embeds images: `n x dimension` floats.
+    ///
+    /// # Errors
+    ///
+    /// As [`Encoder::embed`].
+    pub fn embed(&self, images: &Images) -> Result<Features, TaskError> {
+        Ok(self.encoder.embed(images)?)
+    }
+
+    /// Reads embeddings that were kept.
+    ///
+    /// # Errors
+    ///
+    /// If they are another model's, or cannot be read.
+    pub fn kept(&self, npy: &Path) -> Result<Gallery, GalleryError> {
+        let facts = self.encoder.facts();
+        Gallery::read(npy, &facts.fingerprint, facts.dimension)
+    }
+
+    /// Embeds the images of a part of a data set.
+    ///
+    /// # Errors
+    ///
+    /// As [`Encoder::embed`].
+    pub fn gallery(&self, data: &Dataset, split: &Split) -> Result<Gallery, TaskError> {
+        let features = self.embed(&split.images)?;
+        Ok(Gallery::new(data, split, features, self.encoder.facts().fingerprint.clone()))
+    }
+
+    /// The run that it came from, and its settings.
+    ///
+    /// # Errors
+    ///
+    /// If it is no run's.
+    pub fn run(&self) -> Result<(&Run, &Settings), TaskError> {
+        self.run.as_ref().map(|(run, settings)| (run, settings)).ok_or(TaskError::NoImages)
+    }
+
+    /// The data that the run was made from.
+    ///
+    /// # Errors
+    ///
+    /// If they are not there any more, or have changed.
+    pub fn own_data(&self, progress: &mut dyn Progress) -> Result<Dataset, TaskError> {
+        let (run, settings) = self.run()?;
+        let data = run.data(settings, &self.places, progress)?;
+        let takes = self.preparation.shape;
+        if data.shape() == takes {
+            return Ok(data);
+        }
+        let (got, takes) = (format!("images of {}", data.shape()), takes.to_string());
+        Err(TaskError::Misfit { data: data.name, got, takes })
+    }
+
+    /// The classes that the run was not to learn.
+    ///
+    /// # Errors
+    ///
+    /// If one is not among the data's.
+    pub fn excluded(&self, data: &Dataset) -> Result<Vec<u32>, TaskError> {
+        let (_, settings) = self.run()?;
+        Ok(settings.exclude_class.iter().map(|name| find_class(data, name)).collect::<Result<_, _>>()?)
+    }
+
+    /// By training image of the run's own data: whether the run learned from it.
+    fn learned(&self, data: &Dataset) -> Result<Vec<bool>, TaskError> {
+        let (_, Settings { exclude_class, validate, seed, .. }) = self.run()?;
+        let mut learned = vec![false; data.train.len()];
+        divide(data, exclude_class, *validate, *seed)?.0.into_iter().for_each(|i| learned[i] = true);
+        Ok(learned)
+    }
+
+    /// Embedded images of all `paths`: embeddings that were kept are read, all else is embedded. `seen` is told of every set that
+    /// was read.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or one cannot be read.
+    pub fn known(
+        &self,
+        paths: &[PathBuf],
+        progress: &mut dyn Progress,
+        mut seen: impl FnMut(&Dataset),
+    ) -> Result<Known, TaskError> {
+        let mut all: Option<Known> = None;
+        for path in paths {
+            let more = if Gallery::is(path) {
+                Known::kept(self.kept(path)?)
+            } else {
+                let data = self.pictures(std::slice::from_ref(path), progress)?;
+                seen(&data);
+                Known::of(self.gallery(&data, &data.train)?, data.train.images)
+            };
+            match &mut all {
+                None => all = Some(more),
+                Some(known) => known.append(more),
+            }
+        }
+        let mut all = all.map(Known::sorted).ok_or(TaskError::NoGallery)?;
+        all.call(paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", "));
+        if let Some(trained) = self.trained_places() {
+            all.mark_trained(&trained);
+        }
+        Ok(all)
+    }
+
+    /// Where the images lie that the run learned from, if its data are still there.
+    fn trained_places(&self) -> Option<HashSet<String>> {
+        let (_, settings) = self.run().ok()?;
+        Some(self.source()?.trained(&settings.exclude_class))
+    }
+
+    /// Some images of the run's own data, embedded.
+    ///
+    /// # Errors
+    ///
+    /// As [`Encoder::embed`].
+    pub fn own(&self, data: &Dataset, split: &Split, part: &str) -> Result<Known, TaskError> {
+        let mut gallery = self.gallery(data, split)?;
+        let ids = &mut gallery.identities;
+        if (0..ids.len()).any(|i| ids.place(i).is_none()) {
+            // Images of arrays lie nowhere; within their set they are told apart by part and number.
+            let places: Vec<String> = (0..ids.len()).map(|i| format!("{}#{part}/{i}", data.origin)).collect();
+            let keys = ids.keys().to_vec();
+            *ids = Identities::new(keys.into_iter().zip(places.iter().map(String::as_str)));
+        }
+        let mut known = Known::of(gallery, split.images.clone());
+        known.call(format!("the run's own {part} images ({})", data.name));
+        Ok(known.of_the_run())
+    }
+
+    /// Some training images of the run's own data, embedded.
+    ///
+    /// # Errors
+    ///
+    /// As [`Encoder::embed`].
+    pub fn own_training(&self, data: &Dataset, rows: &[usize]) -> Result<Known, TaskError> {
+        let learned = self.learned(data)?;
+        let known = self.own(data, &data.train.select(rows), "training")?;
+        Ok(known.with_trained(rows.iter().map(|i| Some(learned[*i])).collect()))
+    }
+
+    /// All images of the run's own data: those that it learned from, and those that were held back.
+    ///
+    /// # Errors
+    ///
+    /// As [`Encoder::embed`].
+    pub fn own_all(&self, data: &Dataset) -> Result<Known, TaskError> {
+        let learned = self.learned(data)?.into_iter().map(Some).collect();
+        let mut known = self.own(data, &data.train, "training")?.with_trained(learned);
+        let gallery = data.given_gallery.as_ref().map(|g| (g, "gallery"));
+        for (split, part) in [(&data.test, "test")].into_iter().chain(gallery) {
+            known.append(self.own(data, split, part)?.with_trained(vec![Some(false); split.len()]));
+        }
+        let mut known = known.sorted();
+        known.call(format!("the run's own images ({})", data.name));
+        Ok(known)
+    }
+
+    /// By image that is asked about: whether the run learned from it. The distances of such an image say little.
+    pub fn asked_of_trained(&self, asked: &Dataset, known: Option<&Known>) -> Vec<bool> {
+        let of = &asked.train.identities;
+        let places = match known.and_then(Known::own_trained_places) {
+            Some(places) => places,
+            None => self.trained_places().unwrap_or_default(),
+        };
+        (0..of.len()).map(|i| of.place(i).is_some_and(|p| places.contains(p))).collect()
+    }
+
+    /// Refuses an encoder whose judgements cannot be explained by pixels.
+    ///
+    /// # Errors
+    ///
+    /// If it has no gradient by pixels.
+    pub fn explainable(&self) -> Result<(), TaskError> {
+        self.encoder.pixel_gradients().map(|_| ()).ok_or(TaskError::NoGradients)
+    }
+
+    /// Where the run's own images lie, to be looked at again; nothing if they are not there any more.
+    pub fn source(&self) -> Option<Source> {
+        let (_, settings) = self.run().ok()?;
+        Source::again(&settings.request().ok()?, &self.places, &mut Quiet).ok()
+    }
+
+    /// The picture of a known image: one in memory, or one whose file is still there.
+    pub fn find(&self, known: &Known, i: usize) -> Option<(Images, usize)> {
+        if let Some(found) = known.picture(i) {
+            return Some(found);
+        }
+        let path = PathBuf::from(&known.gallery.names[i]);
+        if !path.is_file() {
+            return None;
+        }
+        let paths = std::slice::from_ref(&path);
+        let nested = self.nested();
+        let data = load_pictures(paths, &self.preparation, nested, OnError::Fail, &self.places, &mut Quiet);
+        data.ok().map(|d| (d.train.images, 0))
+    }
+
+    /// A black picture, for what cannot be shown.
+    pub fn blank(&self) -> Images {
+        let shape = self.preparation.shape;
+        Images::new(shape, vec![0; shape.len()])
+    }
+}

@@ -1,0 +1,110 @@
+//! Verification: whether two pictures show the same.
+
+use super::{GallerySummary, Known, Model, TaskError};
+use crate::data::Dataset;
+use crate::eval::Pairs;
+use crate::images::Vectors;
+use crate::neighbours::squared_distance;
+use serde::Serialize;
+
+/// By what two pictures are judged.
+#[derive(Clone, Debug)]
+pub enum VerifyBy<'a> {
+    /// A threshold of the distance that is given.
+    Threshold(f64),
+    /// Known images of known classes, whose pairs give the threshold.
+    Known {
+        /// These images.
+        known: &'a Known,
+        /// The share of new pairs of two classes that may be accepted, from 0 to 1; where there is none, the threshold is where errors
+        /// of both kinds are equal.
+        far: Option<f64>,
+        /// Whether pairs of one group are left out.
+        leave_group: bool,
+    },
+}
+
+/// Whether two pictures show the same.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct VerifyAnswer {
+    /// Whether they are nearer than the threshold.
+    pub same: bool,
+    /// The Euclidean distance of their embeddings.
+    pub distance: f64,
+    /// Pairs that are no farther are taken for the same.
+    pub threshold: f64,
+    /// What known pairs tell; nothing where the threshold was given.
+    #[serde(flatten)]
+    pub by: Option<VerifiedBy>,
+    /// By picture: whether the run learned from it, so that the distance says little.
+    pub trained_on: Vec<bool>,
+}
+
+/// What known pairs tell of a distance.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct VerifiedBy {
+    /// The equal error rate of known pairs.
+    pub eer: f64,
+    /// The share of new pairs of two classes that is accepted, at most and in expectation; nothing where no rate was asked for.
+    pub far: Option<f64>,
+    /// The share of known pairs of one class that is accepted, where a rate was asked for.
+    pub tar: Option<f64>,
+    /// Known pairs of two classes that are accepted, where a rate was asked for.
+    pub accepted_impostors: Option<usize>,
+    /// Known pairs of one class.
+    pub genuine_pairs: usize,
+    /// Known pairs of two classes.
+    pub impostor_pairs: usize,
+    /// The share of known pairs of one class that are nearer than the two pictures.
+    pub genuine_nearer: f64,
+    /// The same of pairs of two classes.
+    pub impostor_nearer: f64,
+    /// The known images.
+    pub gallery: GallerySummary,
+}
+
+/// Judges whether the two pictures of `two` show the same.
+///
+/// # Errors
+///
+/// If a picture cannot be embedded, or known images make no pairs of both kinds.
+pub fn verify(model: &Model, two: &Dataset, by: &VerifyBy<'_>) -> Result<VerifyAnswer, TaskError> {
+    let trained_on = model.asked_of_trained(two, None);
+    let features = model.embed(&two.train.images)?;
+    let distance = squared_distance(features.row(0), features.row(1)).sqrt();
+    let (known, far, leave_group) = match *by {
+        VerifyBy::Threshold(threshold) => {
+            return Ok(VerifyAnswer {
+                same: distance <= threshold,
+                distance,
+                threshold,
+                by: None,
+                trained_on,
+            });
+        }
+        VerifyBy::Known { known, far, leave_group } => (known, far, leave_group),
+    };
+    let (known, labels) = known.labelled();
+    let gallery = known.summary();
+    let groups = if leave_group { known.groups(true)?.0 } else { Vec::new() };
+    let (vectors, identities) = (Vectors::Features(&known.gallery.features), &known.gallery.identities);
+    let pairs = Pairs::leaving_groups(vectors, &labels, identities, &groups, 0)
+        .ok_or_else(|| TaskError::NoPairs(gallery.sentence()))?;
+    let eer = pairs.equal_error_rate();
+    let (genuine_pairs, impostor_pairs) = pairs.counts();
+    let at = far.map(|far| pairs.promising(far));
+    let threshold = at.map_or(eer.threshold, |at| at.threshold);
+    let [genuine_nearer, impostor_nearer] = pairs.nearer_than(distance);
+    let by = VerifiedBy {
+        eer: eer.eer,
+        far: at.map(|at| at.far),
+        tar: at.map(|at| at.tar),
+        accepted_impostors: at.map(|at| at.support),
+        genuine_pairs,
+        impostor_pairs,
+        genuine_nearer,
+        impostor_nearer,
+        gallery,
+    };
+    Ok(VerifyAnswer { same: distance <= threshold, distance, threshold, by: Some(by), trained_on })
+}
