@@ -3,16 +3,15 @@
 use super::report::draw;
 use super::{as_wanted, refuse_existing};
 use crate::args::{Global, HealthArgs, PicturesArgs};
-use crate::printer::{line, note};
+use crate::printer::{json, line, note};
 use crate::using::OpenModel;
-use alike::data::{Dataset, Of, Removed, Source, Split, look_alike};
-use alike::eval::{Fitness, Health, Verdict, health};
+use alike::data::{Removed, Source};
+use alike::eval::{Fitness, Verdict};
 use alike::files::{Batch, FileError};
-use alike::images::Features;
 use alike::own::OwnTable;
-use alike::report::{PictureRow, Shown, Tone, picture_rows};
+use alike::report::{Figure, PictureRow, Shown, Tone, picture_rows};
+use alike::tasks::{Cleaning, HealthOptions, HealthReport, health};
 use anyhow::{bail, ensure};
-use serde_json::json;
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -23,99 +22,6 @@ const DRAWN: usize = 48;
 
 const FILES: [&str; 7] =
     ["labels.csv", "ambiguous.csv", "hardest.csv", "twice.csv", "confused.csv", "cleaned.csv", "health.png"];
-
-/// All parts of a data set in one row: first what is trained on, then what is judged by.
-struct All<'a> {
-    data: &'a Dataset,
-    /// Images of a gallery that are not among the test images.
-    gallery: Split,
-    labels: Vec<u32>,
-    source: Option<Source>,
-}
-
-impl All<'_> {
-    fn parts(&self) -> [(&Split, &'static str, Of); 3] {
-        let Dataset { train, test, .. } = self.data;
-        [(train, "train", Of::Train), (test, "test", Of::Test), (&self.gallery, "gallery", Of::Test)]
-    }
-
-    fn place(&self, i: usize) -> (&Split, &'static str, usize) {
-        let mut i = i;
-        for (split, part, _) in self.parts() {
-            if i < split.len() {
-                return (split, part, i);
-            }
-            i -= split.len();
-        }
-        unreachable!("an image of no part")
-    }
-
-    /// Whether an image is trained on, or validated by.
-    fn is_trained(&self, i: usize) -> bool {
-        i < self.data.train.len()
-    }
-
-    fn removed(&self, i: usize) -> Option<Removed> {
-        let (split, _, at) = self.place(i);
-        Removed::of(self.data, split, if self.is_trained(i) { Of::Train } else { Of::Test }, at)
-    }
-
-    fn name(&self, i: usize) -> String {
-        let (split, part, i) = self.place(i);
-        split.names.get(i).cloned().unwrap_or_else(|| format!("{part}/{i}"))
-    }
-
-    fn shown(&self, i: usize, text: String, tone: Tone) -> Shown<'_> {
-        let (split, _, i) = self.place(i);
-        Shown::new(&split.images, i, text, tone)
-    }
-
-    /// Whether two images are one picture: as they are kept, or as they were prepared where they are no files.
-    fn same(&self, a: usize, b: usize) -> bool {
-        let ((one, _, a), (two, _, b)) = (self.place(a), self.place(b));
-        let (mut first, mut second) = (Vec::new(), Vec::new());
-        if one.images.are_floats() {
-            return false;
-        }
-        let (first, second) = (one.images.image(a, &mut first), two.images.image(b, &mut second));
-        if first == second {
-            return true;
-        }
-        let is_same = || self.source.as_ref().and_then(|s| s.same((one, a), (two, b)));
-        // Images of arrays are as they were made: a copy is the same to the bit.
-        look_alike(first, second) && is_same().unwrap_or(false)
-    }
-
-    fn class(&self, label: u32) -> &str {
-        &self.data.classes[label as usize]
-    }
-
-    /// By image: what it is not judged by, where that is more than itself.
-    fn apart(&self, leave_group: bool) -> anyhow::Result<Vec<u32>> {
-        let mut identities = self.data.train.identities.clone();
-        identities.append(&self.data.test.identities);
-        identities.append(&self.gallery.identities);
-        if leave_group {
-            let groups: Vec<u32> = self.parts().iter().flat_map(|p| p.0.groups.iter().copied()).collect();
-            ensure!(
-                groups.len() == self.labels.len(),
-                "{} has no groups to leave out; leave --leave-group out, or name groups in a column 'group' of a table",
-                self.data.name
-            );
-            return Ok(groups);
-        }
-        Ok(identities.repeated().map_or(Vec::new(), |shared| shared.gallery))
-    }
-}
-
-/// What a cleaned table is without.
-struct Cleaning {
-    removed: Vec<usize>,
-    copies: usize,
-    doubts: usize,
-    /// What a user should know.
-    said: Vec<String>,
-}
 
 pub(crate) fn run(args: &HealthArgs, global: &Global) -> anyhow::Result<()> {
     if let Some(out) = &args.out {
@@ -128,75 +34,30 @@ pub(crate) fn run(args: &HealthArgs, global: &Global) -> anyhow::Result<()> {
             "--drop-doubts says how cleaned.csv is made; name a folder for it with -o"
         );
     }
-    let how = PicturesArgs::default();
-    let model = OpenModel::new(&args.run, &how, global)?;
+    let model = OpenModel::new(&args.run, &PicturesArgs::default(), global)?;
     let data = model.read_own()?;
-    ensure!(
-        data.labelled,
-        "{} has no classes, so no label can be wrong; see alike data stats for duplicates",
-        data.name
-    );
-    let source = model.source();
-    let nameless = source.as_ref().map_or(Some("they are no files"), Source::nameless);
-    if let Some(why) = nameless {
+    let options = HealthOptions {
+        k: args.k as usize,
+        leave_group: args.leave_group,
+        clean_test: args.clean_test,
+        drop_doubts: args.drop_doubts,
+    };
+    let nameless = model.source().as_ref().map_or(Some("they are no files"), Source::nameless);
+    if let Some(why) = nameless.filter(|_| data.labelled) {
         let asked = [(args.clean_test, "--clean-test"), (args.drop_doubts, "--drop-doubts")];
         if let Some((_, flag)) = asked.iter().find(|a| a.0) {
             bail!("the images of {} cannot be named in a cleaned table: {why}; leave {flag} out", data.name);
         }
     }
-    let gallery = match &data.given_gallery {
-        None => data.test.select(&[]),
-        Some(gallery) => {
-            let asked: HashSet<&str> =
-                (0..data.test.len()).filter_map(|i| data.test.identities.place(i)).collect();
-            let alone = |i: &usize| gallery.identities.place(*i).is_none_or(|p| !asked.contains(p));
-            gallery.select(&(0..gallery.len()).filter(alone).collect::<Vec<_>>())
-        }
-    };
-    let features = {
-        let mut all = Vec::new();
-        for images in [&data.train.images, &data.test.images, &gallery.images] {
-            all.extend_from_slice(model.embed(images)?.data());
-        }
-        Features::new(model.encoder().facts().dimension, all)
-    };
-    let labels = [&data.train.labels[..], &data.test.labels, &gallery.labels].concat();
-    ensure!(labels.len() > 1, "one image has no neighbours to judge it");
-    let all = All { labels, data: &data, gallery, source };
-    let apart = all.apart(args.leave_group)?;
-    let same = |a, b| all.same(a, b);
-    let found = health(model.tier(), &features, &all.labels, &apart, args.k as usize, same);
-    all.parts().iter().try_for_each(|p| p.0.images.check())?;
-    let doubtful: Vec<Verdict> = found.doubtful().into_iter().filter(|v| v.doubt > 0.0).collect();
-    let cleaning = clean(&all, &found, &doubtful, args);
+    let report = health(&model, &data, &options)?;
     if let Some(out) = &args.out {
-        write(out, (&all, &found, &doubtful), (&cleaning, nameless), global)?;
+        write(out, &report, nameless, global)?;
     }
-    note(global, fitness(&found.fitness));
+    note(global, fitness(&report.found.fitness));
     if global.json {
-        let copy = |i: &usize| json!({ "image": all.name(*i), "part": all.place(*i).1, "class": all.class(all.labels[*i]) });
-        let copies = |group: &Vec<usize>| json!(group.iter().map(copy).collect::<Vec<_>>());
-        let verdict = |v: &Verdict| {
-            json!({ "image": all.name(v.image), "part": all.place(v.image).1, "label": all.class(v.label),
-                    "other": all.class(v.other), "doubt": v.doubt })
-        };
-        let confused: Vec<_> = found
-            .confused
-            .iter()
-            .map(|c| json!({ "classes": c.classes.map(|l| all.class(l)), "images": c.images, "share": c.share }))
-            .collect();
-        return line(
-            json!({
-                "data": data.name, "images": all.labels.len(),
-                "labels": found.doubtful().iter().map(verdict).collect::<Vec<_>>(),
-                "model": found.fitness,
-                "cleaned_without": { "copies": cleaning.copies, "doubts": cleaning.doubts },
-                "twice": found.twice.iter().map(copies).collect::<Vec<_>>(),
-                "confused": confused,
-            })
-            .to_string(),
-        );
+        return json(&report.answer());
     }
+    let HealthReport { all, found, doubtful, .. } = &report;
     line(format!(
         "{}: {} images, each judged by its {} nearest others",
         data.name,
@@ -253,65 +114,13 @@ fn fitness(f: &Fitness) -> String {
     )
 }
 
-/// What a cleaned table is to be without: copies, and labels in doubt where the model is fit to doubt them; test images only if that
-/// is asked for, for a test that is cleaned by the model that it judges flatters it.
-fn clean(all: &All<'_>, found: &Health, doubtful: &[Verdict], args: &HealthArgs) -> Cleaning {
-    let may = |i: usize| all.is_trained(i) || args.clean_test;
-    let mut said = Vec::new();
-    let held_out: HashSet<usize> = all.data.held_out.iter().copied().collect();
-    let mut removed: HashSet<usize> = HashSet::new();
-    let mut of_test = 0;
-    for group in &found.twice {
-        // One is kept: a test image before one that is validated by, and this before one that is trained on, so that none is
-        // trained on that is judged by; among equals the one whose label is least in doubt.
-        let rank = |i: usize| match i {
-            i if !all.is_trained(i) => 0,
-            i if held_out.contains(&i) => 1,
-            _ => 2,
-        };
-        let first = group.iter().copied().min_by(|a, b| {
-            let doubt = |i: usize| found.verdicts[i].doubt;
-            rank(*a).cmp(&rank(*b)).then(doubt(*a).total_cmp(&doubt(*b))).then(a.cmp(b))
-        });
-        let others = group.iter().copied().filter(|i| Some(*i) != first);
-        for i in others {
-            if may(i) {
-                removed.insert(i);
-            } else {
-                of_test += 1;
-            }
-        }
-    }
-    let copies = removed.len();
-    let trust = found.fitness.fit || args.drop_doubts;
-    let in_question: Vec<usize> = doubtful.iter().map(|v| v.image).collect();
-    if trust {
-        removed.extend(in_question.iter().copied().filter(|i| may(*i)));
-    } else if !in_question.is_empty() {
-        said.push(format!(
-            "{} labels in doubt stay in cleaned.csv, for the model is not fit to judge them; --drop-doubts leaves them out all the same",
-            in_question.len()
-        ));
-    }
-    let doubts = removed.len() - copies;
-    let kept = if trust { in_question.iter().filter(|i| !may(**i)).count() } else { 0 } + of_test;
-    if kept > 0 {
-        said.push(format!(
-            "{kept} test images that are in doubt, or there twice, stay in cleaned.csv: a test that is cleaned by the model which it judges \
-             flatters it; --clean-test leaves them out"
-        ));
-    }
-    let mut removed: Vec<usize> = removed.into_iter().collect();
-    removed.sort_unstable();
-    Cleaning { removed, copies, doubts, said }
-}
-
 fn write(
     out: &Path,
-    (all, found, doubtful): (&All<'_>, &Health, &[Verdict]),
-    (cleaning, nameless): (&Cleaning, Option<&str>),
+    report: &HealthReport<'_>,
+    nameless: Option<&str>,
     global: &Global,
 ) -> anyhow::Result<()> {
+    let HealthReport { all, found, cleaning, .. } = report;
     let mut batch = Batch::default();
     let mut table = |name: &str, header: &[&str], rows: &mut dyn Iterator<Item = Vec<String>>| {
         batch.stage(&out.join(name), |w| {
@@ -349,7 +158,7 @@ fn write(
     };
     table(FILES[4], &["class", "class_2", "images", "share"], &mut found.confused.iter().map(confused))?;
 
-    let png = draw(&figure(all, found, doubtful), Path::new(FILES[6]))?;
+    let png = draw(&figure(report), Path::new(FILES[6]))?;
     batch.stage(&out.join(FILES[6]), |w| w.write_all(&png))?;
     let cleaned = out.join(FILES[5]);
     let rows = match (&all.source, nameless) {
@@ -382,8 +191,8 @@ fn write(
                     "{} has {} images: left out are {} copies and {} labels in doubt{}{unreadable}",
                     cleaned.display(),
                     rows.rows.len() - 1,
-                    cleaning.copies,
-                    cleaning.doubts,
+                    cleaning.without.copies,
+                    cleaning.without.doubts,
                     if cleaning.removed.iter().any(|i| !all.is_trained(*i)) {
                         ""
                     } else {
@@ -391,7 +200,7 @@ fn write(
                     },
                 ),
             );
-            cleaning.said.iter().for_each(|text| note(global, text));
+            say_what_stays(cleaning, global);
         }
         Err(why) => {
             // One that another run left there would be taken for this one's.
@@ -413,8 +222,36 @@ fn write(
     Ok(())
 }
 
-fn figure(all: &All<'_>, found: &Health, doubtful: &[Verdict]) -> alike::report::Figure {
-    let shown = |v: &Verdict, tone| all.shown(v.image, all.class(v.label).to_owned(), tone);
+/// What a user should know of a cleaned table.
+fn say_what_stays(cleaning: &Cleaning, global: &Global) {
+    if cleaning.unfit_doubts > 0 {
+        note(
+            global,
+            format!(
+                "{} labels in doubt stay in cleaned.csv, for the model is not fit to judge them; --drop-doubts leaves them out all the same",
+                cleaning.unfit_doubts
+            ),
+        );
+    }
+    if cleaning.kept_of_test > 0 {
+        note(
+            global,
+            format!(
+                "{} test images that are in doubt, or there twice, stay in cleaned.csv: a test that is cleaned by the model which it judges \
+                 flatters it; --clean-test leaves them out",
+                cleaning.kept_of_test
+            ),
+        );
+    }
+}
+
+fn figure(report: &HealthReport<'_>) -> Figure {
+    let HealthReport { all, found, doubtful, .. } = report;
+    let image = |i: usize, text: String, tone| {
+        let (split, _, i) = all.place(i);
+        Shown::new(&split.images, i, text, tone)
+    };
+    let shown = |v: &Verdict, tone| image(v.image, all.class(v.label).to_owned(), tone);
     let becomes = |v: &Verdict| format!("→ {}", all.class(v.other));
     let row = |heading: &str, others| PictureRow { lead: None, heading: heading.to_owned(), others };
     let labels = doubtful.iter().take(DRAWN).map(|v| shown(v, Tone::Wrong).noting(becomes(v))).collect();
@@ -430,7 +267,7 @@ fn figure(all: &All<'_>, found: &Health, doubtful: &[Verdict]) -> alike::report:
         .take(DRAWN / 4)
         .flatten()
         .take(DRAWN / 2)
-        .map(|i| all.shown(*i, all.class(all.labels[*i]).to_owned(), Tone::Plain))
+        .map(|i| image(*i, all.class(all.labels[*i]).to_owned(), Tone::Plain))
         .collect();
     let panels = [
         ("Labels in doubt", vec![row("Its label, and what its neighbours say", labels)]),

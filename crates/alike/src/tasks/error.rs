@@ -138,6 +138,12 @@ pub enum TaskError {
     /// A file could not be written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// Data without classes, whose labels were to be judged.
+    #[error("{0} has no classes, so no label can be wrong; see alike data stats for duplicates")]
+    NoLabels(String),
+    /// One image.
+    #[error("one image has no neighbours to judge it")]
+    OneImage,
     /// Nobody said how many clusters.
     #[error("images have no classes to count; say how many clusters")]
     HowMany,

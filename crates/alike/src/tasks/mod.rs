@@ -9,6 +9,7 @@ mod cluster;
 mod enroll;
 mod error;
 mod explain;
+mod health;
 mod known;
 mod model;
 mod search;
@@ -21,6 +22,10 @@ pub use cluster::{CLUSTER_MEASURES, ClusterAnswer, ClusterMethod, cluster};
 pub use enroll::{EmbedAnswer, EnrollAnswer, embed, enroll};
 pub use error::TaskError;
 pub use explain::{ExplainAnswer, explain};
+pub use health::{
+    AllImages, CleanedWithout, Cleaning, ConfusedClasses, HealthAnswer, HealthOptions, HealthReport,
+    LabelInDoubt, PlacedImage, health,
+};
 pub use known::{GallerySummary, Known, Together, group_numbers, with_others};
 pub use model::{Model, ModelOptions};
 pub use search::{Found, Match, SearchAnswer, SearchOptions, search};
