@@ -39,16 +39,16 @@ pub(crate) struct Cli {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Global {
-    /// Threads to work with [default: all cores]
+    /// Number of threads [default: all cores]
     #[arg(long, global = true, value_name = "N", value_parser = threads, help_heading = "Global options")]
     pub(crate) threads: Option<usize>,
-    /// Decides all that is random [default: 0]
+    /// Seed of all random choices [default: 0]
     #[arg(long, global = true, value_name = "N", help_heading = "Global options")]
     pub(crate) seed: Option<u64>,
-    /// Say nothing but results and errors
+    /// Print only results and errors
     #[arg(short, long, global = true, help_heading = "Global options")]
     pub(crate) quiet: bool,
-    /// Say more: the machine's instructions, where data come from
+    /// Print more: the CPU's instruction set, where data come from
     #[arg(short, long, global = true, help_heading = "Global options")]
     pub(crate) verbose: bool,
     /// Print one JSON object to stdout instead of a table
@@ -61,19 +61,19 @@ pub(crate) struct Global {
     /// A TOML file with a table per verb, whose keys are that verb's flags; flags win
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub(crate) config: Option<PathBuf>,
-    /// Where data sets lie, a folder each [default: $ALIKE_DATA]
+    /// Folder that holds a folder for each data set [default: $ALIKE_DATA]
     #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Never download anything
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) offline: bool,
-    /// Where downloads and prepared images are kept [default: the user's cache folder]
+    /// Folder for downloads and prepared images [default: the user's cache folder]
     #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
     pub(crate) cache_dir: Option<PathBuf>,
-    /// The most that prepared images may take on disk; the longest unused are deleted
+    /// Disk space for prepared images; the least recently used are deleted first
     #[arg(long, global = true, value_name = "GB", default_value_t = 20, help_heading = "Global options")]
     pub(crate) cache_limit: u64,
-    /// Keep prepared images in memory, for this run alone
+    /// Keep prepared images in memory only
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) no_cache: bool,
     /// What files may ask for, as in pixels=1000M,memory=4G: pixels of a picture (256M), memory of decoding over all threads (1G), a
@@ -94,45 +94,45 @@ fn threads(text: &str) -> Result<usize, String> {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Data sets: list them, fetch them, look at them
+    /// List, download and inspect data sets
     Data(DataArgs),
-    /// A network: its layers, shapes, parameters and cost
+    /// Show a network: layers, shapes, parameters and cost
     Model(ModelArgs),
     /// Train an embedding
     Train(Box<TrainArgs>),
-    /// Search for the loss, values and step size that suit a data set
+    /// Search for the loss, its parameters and the learning rate that suit a data set
     Tune(TuneArgs),
-    /// List losses, with their values and what they are for
+    /// List the losses with their parameters and uses
     Losses(LossesArgs),
-    /// Judge a run: image space against feature space
+    /// Evaluate a run: its embeddings against raw pixels
     Eval(Box<EvalArgs>),
-    /// Compare runs on the same images: which is better, and whether it could be chance
+    /// Compare runs on the same images, with intervals and p-values
     Compare(CompareArgs),
-    /// Draw a run: one HTML page, and its figures as SVG and PNG
+    /// Write a run's report: one HTML page, and its figures as SVG and PNG
     Report(ReportArgs),
     /// Embed images with a trained network
     Embed(EmbedArgs),
-    /// Find the images that are most like others
+    /// Find the images that are most similar to a query
     Search(SearchArgs),
-    /// Name the class of images, or say that it is unknown
+    /// Classify images by their nearest known images, or say that the class is unknown
     Classify(ClassifyArgs),
-    /// Teach a new class by a handful of images, without training
+    /// Add a class to a gallery from a handful of images, without training
     Enroll(EnrollArgs),
-    /// Say whether two images are of the same class
+    /// Decide whether two images are of the same class
     Verify(VerifyArgs),
-    /// Find images that are unlike what is normal
+    /// Find images that are unlike normal ones
     Anomaly(AnomalyArgs),
-    /// Put images that lie together into clusters
+    /// Cluster images by their embeddings
     Cluster(ClusterArgs),
     /// Find wrong labels, duplicates and confused classes in a run's data
     Health(HealthArgs),
-    /// Draw a map of images: a page to look around in
+    /// Write an interactive map of images as an HTML page
     Map(MapArgs),
-    /// Show what makes two images alike
+    /// Show which pixels make two images similar or different
     Explain(ExplainArgs),
-    /// Everything at once: train with and without a class, judge, and write the page
+    /// Train with and without one class, evaluate both and write the report
     Demo(DemoArgs),
-    /// Print a shell's completion script
+    /// Print a completion script for a shell
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -147,14 +147,14 @@ pub(crate) struct DataArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DataVerb {
-    /// Sets that can be had by name, and where they are
+    /// List the data sets that are known by name, and where they are
     List,
-    /// Download a set, or check that it is here
+    /// Download a data set, or check that it is there
     Fetch {
         /// mnist, fashion-mnist or kmnist
         name: String,
     },
-    /// Look at all of a set's images: counts, sizes, what cannot be read, what is there twice
+    /// Inspect all images of a data set: counts, sizes, unreadable files, duplicates
     Stats {
         /// A name (see alike data list), a folder of pictures, or a file: .csv, .zip, .tar, .npy, .npz
         #[arg(value_name = "NAME|PATH")]
@@ -162,13 +162,13 @@ pub(crate) enum DataVerb {
         #[command(flatten)]
         source: SourceArgs,
     },
-    /// List prepared images that are kept, or delete them
+    /// List or delete the prepared images in the cache
     Cache {
         /// Delete them all
         #[arg(long)]
         clear: bool,
     },
-    /// Count a set's images by class as training would have them, and draw a contact sheet
+    /// Count a data set's images by class as training would see them, and draw a contact sheet
     Show {
         /// A name (see alike data list), a folder of pictures, or a file: .csv, .zip, .tar, .npy, .npz
         #[arg(value_name = "NAME|PATH")]
@@ -178,10 +178,10 @@ pub(crate) enum DataVerb {
         /// The .png or .svg file to write
         #[arg(short, long, value_name = "FILE")]
         out: Option<PathBuf>,
-        /// Show images as training would see them, changed so
+        /// Show images with this augmentation
         #[arg(long, value_parser = clap::value_parser!(Augment))]
         augment: Option<Augment>,
-        /// Replace a file that is there
+        /// Replace an existing file
         #[arg(long)]
         force: bool,
     },
@@ -204,7 +204,7 @@ pub(crate) enum ModelVerb {
         /// The images' size
         #[arg(long, value_name = "HxWxC", default_value = "28x28x1")]
         input: Shape,
-        /// Print how the network is run instead: operations that are done together, and memory
+        /// Print the execution plan instead: fused operations and memory
         #[arg(long)]
         plan: bool,
         #[command(flatten)]
@@ -214,7 +214,7 @@ pub(crate) enum ModelVerb {
 
 #[derive(Debug, Args)]
 pub(crate) struct RewriteArgs {
-    /// Run the network without a rewrite of its plan, which changes its speed and the rounding of its numbers
+    /// Run the network without a rewrite of its plan; this changes its speed and rounding
     #[arg(long, value_name = "REWRITE", value_delimiter = ',',
         value_parser = clap::builder::PossibleValuesParser::new(alike::engine::Rewrites::NAMES))]
     without: Vec<String>,
@@ -237,26 +237,26 @@ pub(crate) struct SourceArgs {
     /// follows from the pictures
     #[arg(long, value_name = "KEY=VALUE,...", value_parser = clap::value_parser!(PreparationWish), help_heading = "Images")]
     pub(crate) prepare: Option<PreparationWish>,
-    /// What is held back for judging: image:test=0.2, class, group, given, lists:folder=DIR [default: as the source says, else
+    /// Test split: image:test=0.2, class, group, given, lists:folder=DIR [default: as the source says, else
     /// image]
     #[arg(long, value_parser = clap::value_parser!(SplitBy), help_heading = "Images")]
     pub(crate) split: Option<SplitBy>,
-    /// A class is the whole path of an image's folder, rather than the first folder
+    /// Take the whole path of an image's folder as its class, rather than the first folder
     #[arg(long, help_heading = "Images")]
     pub(crate) nested: bool,
-    /// Every class trained on, turned by each quarter, is another class
+    /// Add each training class rotated by 90, 180 and 270 degrees as further classes
     #[arg(long, help_heading = "Images")]
     pub(crate) rotations: bool,
-    /// What to do about pictures that cannot be read
+    /// What to do with pictures that cannot be read
     #[arg(long, value_name = "skip|fail", value_enum, help_heading = "Images")]
     pub(crate) on_error: Option<OnErrorArg>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum OnErrorArg {
-    /// Leave them out, and list them
+    /// Skip them, and list them
     Skip,
-    /// Stop, and name the first
+    /// Stop at the first
     Fail,
 }
 
@@ -296,10 +296,10 @@ pub(crate) struct NetworkArgs {
     /// conv(32) maxpool(2) norm relu conv(32) gap", or @FILE to read it from
     #[arg(long, value_name = "SPEC")]
     pub(crate) network: Option<String>,
-    /// Numbers an image becomes: the maps of the last convolution
+    /// Embedding dimension: the output channels of the last convolution or linear layer
     #[arg(long, value_name = "N")]
     pub(crate) embedding: Option<NonZeroUsize>,
-    /// Scale every embedding to length 1
+    /// Scale every embedding to unit length
     #[arg(long)]
     pub(crate) normalize: bool,
 }
@@ -315,61 +315,61 @@ pub(crate) struct TrainArgs {
     /// A name (see alike data list), a folder of pictures, or a file: .csv, .zip, .tar, .npy, .npz
     #[arg(long, required_unless_present = "resume", value_name = "NAME|PATH")]
     pub(crate) data: Option<String>,
-    /// Where the data were found before: what a run's own settings say
+    /// Where the data were found before, as a run's own settings say
     #[arg(long, hide = true, requires = "data", value_name = "PATH")]
     pub(crate) found_at: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
-    /// The folder to make
+    /// Folder to create
     #[arg(long, short, required_unless_present = "resume", value_name = "RUN")]
     pub(crate) out: Option<PathBuf>,
     /// Continue a run that was stopped
     #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "out", "force", "recipe", "exclude_class", "network",
         "embedding", "normalize", "objective", "schedule", "source", "batch", "validate", "seed", "start"])]
     pub(crate) resume: Option<PathBuf>,
-    /// Replace a run that is there
+    /// Replace an existing run
     #[arg(long)]
     pub(crate) force: bool,
-    /// Where the other values begin; auto finds them for the data, and says why
+    /// Defaults for all other settings; auto chooses them for the data, and says why
     #[arg(long, default_value = "auto", value_parser = clap::builder::PossibleValuesParser::new(alike::train::RECIPES))]
     pub(crate) recipe: String,
-    /// A class that is not trained on; may be given several times, or as a list with commas. A name that holds a comma is meant whole
+    /// A class to leave out of training; repeat the flag or separate names by commas. A name that contains a comma is matched whole first
     #[arg(long, value_name = "NAME")]
     pub(crate) exclude_class: Vec<String>,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
-    /// Where weights begin. Whitened, the network is shallow and nothing more is learned unless --network and --epochs say so
+    /// Initial weights. With whitened, the network is 'shallow' and there are no epochs unless --network and --epochs say otherwise
     #[arg(long, value_enum)]
     pub(crate) start: Option<StartArg>,
-    /// Passes over the training images
+    /// Number of epochs
     #[arg(long)]
     pub(crate) epochs: Option<u64>,
-    /// Images a step; triplets for samplers of triplets
+    /// Batch size in images, or in triplets for samplers of triplets
     #[arg(long)]
     pub(crate) batch: Option<usize>,
-    /// How batches are drawn: triplets, random, pk:CLASSESxIMAGES, hierarchical, fixed-triplets, tuples-to-weights
+    /// Batch sampler: triplets, random, pk:CLASSESxIMAGES, hierarchical, fixed-triplets, tuples-to-weights
     #[arg(long, value_parser = clap::value_parser!(Sampler))]
     pub(crate) sampler: Option<Sampler>,
     #[command(flatten)]
     pub(crate) objective: ObjectiveArgs,
     #[command(flatten)]
     pub(crate) schedule: ScheduleArgs,
-    /// How images are changed as they are trained on: none, affine, custom:KEY=VALUE,... (see alike losses --all)
+    /// Augmentation of training images: none, affine, custom:KEY=VALUE,... (see alike losses --all)
     #[arg(long, value_parser = clap::value_parser!(Augment))]
     pub(crate) augment: Option<Augment>,
-    /// Megabytes that a batch may keep for its backward pass; beyond it activations are computed twice [default: 1024]
+    /// Megabytes of activations that a batch may keep for the backward pass; beyond it activations are recomputed [default: 1024]
     #[arg(long, value_name = "MB")]
     pub(crate) activation_memory: Option<usize>,
     #[command(flatten)]
     pub(crate) rewrites: RewriteArgs,
-    /// Hold out a share of the training images and judge by it after each epoch; the best epoch is kept
+    /// Share of the training images to hold out for validation after each epoch; the best epoch is kept
     #[arg(long, value_name = "SHARE", num_args = 0..=1, default_missing_value = "0.1", require_equals = true)]
     pub(crate) validate: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum StartArg {
-    /// At random
+    /// Random weights
     Random,
     /// With a last linear layer by which differences within classes count for less: a second's work, for few images that always
     /// lie alike
@@ -389,28 +389,28 @@ impl From<StartArg> for Start {
 #[derive(Debug, Args)]
 #[group(id = "objective", multiple = true)]
 pub(crate) struct ObjectiveArgs {
-    /// The loss, with values if they are not the usual ones: circle:gamma=40, or a sum: arcface + 0.5 * intra-pair-variance
+    /// Loss, with parameters that differ from the defaults: circle:gamma=40, or a sum: arcface + 0.5 * intra-pair-variance
     #[arg(long, value_name = "LOSS")]
     pub(crate) loss: Option<String>,
-    /// Sets the margin of the loss
+    /// Margin of the loss
     #[arg(long)]
     pub(crate) margin: Option<f64>,
-    /// What losses and miners measure by; each one's own unless given
+    /// Distance of losses and miners [default: each one's own]
     #[arg(long, value_parser = clap::value_parser!(Distance))]
     pub(crate) distance: Option<Distance>,
-    /// Which pairs and triplets of a batch count; all unless given
+    /// Miner: which pairs and triplets of a batch count [default: all]
     #[arg(long)]
     pub(crate) miner: Option<String>,
-    /// How a loss's elements become one number, by term as in "sum | mean"; each loss's own way unless given
+    /// Reducer: how a loss's elements become one number, by term as in "sum | mean" [default: each loss's own]
     #[arg(long)]
     pub(crate) reducer: Option<String>,
-    /// A cost of vectors by themselves, with its weight: "0.1 * lp"; may be given several times
+    /// Regulariser of embeddings or proxies, with its weight: "0.1 * lp"; may be given several times
     #[arg(long)]
     pub(crate) regularizer: Vec<String>,
-    /// Embeddings of past batches to compare with besides the batch
+    /// Cross-batch memory: embeddings of past batches to compare with besides the batch
     #[arg(long, value_name = "N")]
     pub(crate) memory: Option<usize>,
-    /// Learn without labels, from two views of each image
+    /// Train without labels, on two augmented views of each image
     #[arg(long)]
     pub(crate) self_supervised: bool,
 }
@@ -419,37 +419,37 @@ pub(crate) struct ObjectiveArgs {
 #[derive(Debug, Args)]
 #[group(id = "schedule", multiple = true)]
 pub(crate) struct ScheduleArgs {
-    /// adam, adamw or sgd:momentum=0.9
+    /// Optimiser: adam, adamw or sgd:momentum=0.9
     #[arg(long, value_parser = clap::value_parser!(OptimizerKind))]
     pub(crate) optimizer: Option<OptimizerKind>,
-    /// Step size
+    /// Learning rate
     #[arg(long)]
     pub(crate) learning_rate: Option<f64>,
-    /// How the step size goes over the run: constant, cosine, one-cycle, step:epochs=N,factor=F
+    /// Learning rate schedule: constant, cosine, one-cycle, step:epochs=N,factor=F
     #[arg(long = "schedule", value_parser = clap::value_parser!(Schedule))]
     pub(crate) curve: Option<Schedule>,
-    /// Epochs over which the step size rises
+    /// Epochs of learning rate warm-up
     #[arg(long, value_name = "EPOCHS")]
     pub(crate) warmup: Option<f64>,
-    /// Weights (not biases, not normalisations) shrink by this times the step size
+    /// Weight decay, applied to weights but not to biases and normalisations
     #[arg(long)]
     pub(crate) weight_decay: Option<f64>,
-    /// Cut gradients to this length
+    /// Clip the gradient to this norm
     #[arg(long, value_name = "LENGTH")]
     pub(crate) clip: Option<f64>,
-    /// Judge a moving average of the weights that keeps this much a step, as in 0.999
+    /// Evaluate an exponential moving average of the weights with this decay per step, as in 0.999
     #[arg(long, value_name = "SHARE")]
     pub(crate) average: Option<f64>,
-    /// The step size of class vectors, by that of weights
+    /// Learning rate of proxies, as a multiple of the weights' learning rate
     #[arg(long, value_name = "FACTOR")]
     pub(crate) class_rate: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum JudgeArg {
-    /// Images of the classes that are trained on
+    /// Held-out images of the classes that are trained on
     Image,
-    /// Classes that are not
+    /// Held-out classes
     Class,
 }
 
@@ -464,34 +464,34 @@ pub(crate) struct TuneArgs {
     pub(crate) data: String,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
-    /// The folder of the search; one that is there is continued
+    /// Folder of the search; an existing search is continued
     #[arg(long, short, value_name = "DIR")]
     pub(crate) out: PathBuf,
-    /// Where candidates begin
+    /// Recipe that candidates start from
     #[arg(long, default_value = "auto", value_parser = clap::builder::PossibleValuesParser::new(alike::train::RECIPES))]
     pub(crate) recipe: String,
-    /// Candidates: all losses with their usual values first, then others
+    /// Number of candidates: all losses with their defaults first, then others
     #[arg(long, default_value_t = 27, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub(crate) candidates: u16,
-    /// Judge by held-out images, or by classes that are not trained on
+    /// Validate on held-out images or on held-out classes
     #[arg(long, value_enum, default_value = "image")]
     pub(crate) by: JudgeArg,
-    /// The share of images, or classes, that is held out
+    /// Share of images or classes to hold out
     #[arg(long, default_value_t = 0.2)]
     pub(crate) hold_out: f64,
-    /// Passes over the images of a round [default: the recipe's]
+    /// Epochs of a round [default: the recipe's]
     #[arg(long)]
     pub(crate) epochs: Option<u64>,
-    /// Stop after this long; the same command goes on from there
+    /// Stop after this time; the same command continues
     #[arg(long)]
     pub(crate) minutes: Option<f64>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct LossesArgs {
-    /// Only this one
+    /// Show only this loss
     pub(crate) name: Option<String>,
-    /// Miners, reducers, distances, samplers, optimisers, schedules, augmentations and regularisers too
+    /// List miners, reducers, distances, samplers, optimisers, schedules, augmentations and regularisers too
     #[arg(long)]
     pub(crate) all: bool,
 }
@@ -500,13 +500,13 @@ pub(crate) struct LossesArgs {
 pub(crate) struct EmbedArgs {
     /// A run's folder
     pub(crate) run: PathBuf,
-    /// Image files, or folders of them
+    /// Image files or folders
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// The .npy file to write; the paths go into a .csv beside it, the model's fingerprint into a .json
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: PathBuf,
-    /// Replace files that are there
+    /// Replace existing files
     #[arg(long)]
     pub(crate) force: bool,
     #[command(flatten)]
@@ -520,26 +520,26 @@ pub(crate) struct ReportArgs {
     /// The HTML file to write; figures go into a folder beside it [default: report.html in the run's folder]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// A run on the same data that excluded classes, to show what becomes of them
+    /// A run on the same data that excluded classes, to show how these fare
     #[arg(long, value_name = "RUN")]
     pub(crate) unseen: Option<PathBuf>,
-    /// Replace a page and figures that are there
+    /// Replace an existing page and its figures
     #[arg(long)]
     pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// The folder to make
+    /// Folder to create
     #[arg(short, long, value_name = "DIR", default_value = "alike-demo")]
     pub(crate) out: PathBuf,
-    /// Replace what an earlier demo left there
+    /// Replace the output of an earlier demo
     #[arg(long)]
     pub(crate) force: bool,
-    /// What to learn from [default: mnist if it can be had, else digits]
+    /// Data set [default: mnist; when offline, built-in synthetic digits]
     #[arg(long, value_name = "NAME|DIR")]
     pub(crate) data: Option<String>,
-    /// Passes over the training images
+    /// Number of epochs
     #[arg(long)]
     pub(crate) epochs: Option<u64>,
 }

@@ -16,27 +16,27 @@ use std::path::PathBuf;
 pub(crate) struct EvalArgs {
     /// A run's folder
     pub(crate) run: PathBuf,
-    /// Numbers of neighbours that vote [default: 1,5, as far as there are so many]
+    /// Values of k for k-NN classification [default: 1,5, where the gallery is large enough]
     #[arg(long, value_delimiter = ',')]
     pub(crate) k: Vec<usize>,
-    /// Let a neighbour's vote weigh one over its distance
+    /// Weight a neighbour's vote by the inverse of its distance
     #[arg(long)]
     pub(crate) weighted: bool,
     #[command(flatten)]
     pub(crate) subject: SubjectArgs,
-    /// The Ks of Recall@K, Precision@K and NDCG@K [default: 1,5,10, as far as there are so many]
+    /// Values of K for Recall@K, Precision@K and NDCG@K [default: 1,5,10, where the gallery is large enough]
     #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) at: Vec<u32>,
-    /// Compare no image with those of its own group: what one camera, writer or session took
+    /// Exclude gallery images of the query's own group, such as a camera, writer or session
     #[arg(long)]
     pub(crate) leave_group: bool,
     /// Write the retrieval measures of every class and category to a .csv file
     #[arg(long, value_name = "FILE")]
     pub(crate) csv: Option<PathBuf>,
-    /// Replace a file that is there
+    /// Replace an existing file
     #[arg(long)]
     pub(crate) force: bool,
-    /// Judge the last epoch even where another validated better
+    /// Evaluate the last epoch even if another validated better
     #[arg(long)]
     pub(crate) last: bool,
     #[command(subcommand)]
@@ -62,26 +62,26 @@ impl EvalArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Protocol {
-    /// Classes never trained on, told apart by a handful of images each
+    /// Few-shot classification of classes never trained on
     FewShot(FewShotArgs),
-    /// Whether two images are of one class, by their distance: error rates, curves, accuracy by folds
+    /// Verification of pairs: error rates, ROC curve, accuracy by folds
     Verification(VerificationArgs),
-    /// Whether images of other classes are told from those that are normal
+    /// Anomaly detection: AUROC of images of other classes against normal ones
     Anomaly(AnomalyProtocolArgs),
 }
 
 /// Which images a run is judged on.
 #[derive(Debug, Args)]
 pub(crate) struct SubjectArgs {
-    /// Judge on other data than those that the run was trained on: a name, a folder or a file
+    /// Evaluate on other data than the run was trained on: a name, a folder or a file
     #[arg(long, value_name = "NAME|PATH")]
     pub(crate) data: Option<String>,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
-    /// Embed each image and its mirror image, and take the mean
+    /// Average the embeddings of each image and its mirror image
     #[arg(long)]
     pub(crate) flip: bool,
-    /// Embed by these runs too, side by side: several are surer than one; may be given several times, or as a list with commas
+    /// An ensemble: concatenate the embeddings of these runs to the first; repeat the flag or separate folders by commas
     #[arg(long, value_name = "RUN")]
     pub(crate) with: Vec<PathBuf>,
 }
@@ -105,22 +105,22 @@ impl SubjectArgs {
 pub(crate) struct FewShotArgs {
     #[command(flatten)]
     pub(crate) subject: SubjectArgs,
-    /// Classes of an episode [default: 5 and 20, as far as there are so many]
+    /// Classes per episode [default: 5 and 20, where there are enough]
     #[arg(long, value_delimiter = ',', value_name = "N")]
     pub(crate) ways: Vec<usize>,
-    /// Images of each class to learn from [default: 1 and 5, as far as classes have so many and one more]
+    /// Support images per class [default: 1 and 5, where classes have enough]
     #[arg(long, value_delimiter = ',', value_name = "N")]
     pub(crate) shots: Vec<usize>,
-    /// Images of each class that ask, at most
+    /// Query images per class, at most
     #[arg(long, default_value_t = 15, value_name = "N")]
     pub(crate) queries: usize,
-    /// Episodes of each kind
+    /// Number of episodes of each kind
     #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) episodes: u32,
-    /// All classes of an episode are of one category, an alphabet say
+    /// Draw all classes of an episode from one category, such as an alphabet
     #[arg(long)]
     pub(crate) within_category: bool,
-    /// No image asks of a group that its class is learned from: what one camera, writer or session took
+    /// Exclude queries of the groups that their class is learned from, such as a camera, writer or session
     #[arg(long)]
     pub(crate) leave_group: bool,
     /// One-shot runs in the layout of Omniglot's all_runs.zip, instead of episodes
@@ -132,7 +132,7 @@ pub(crate) struct FewShotArgs {
     /// Draw the worst mistakes, of the first kind of episodes, into a .png or .svg file
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Replace files that are there
+    /// Replace existing files
     #[arg(long)]
     pub(crate) force: bool,
 }
@@ -146,16 +146,16 @@ pub(crate) struct FewShotArgs {
 pub(crate) struct VerificationArgs {
     #[command(flatten)]
     pub(crate) subject: SubjectArgs,
-    /// Only these pairs: a table with the columns a and b, names of test images, and same, true or false
+    /// Use only these pairs: a table with columns a and b (names of test images) and same (true or false)
     #[arg(long, value_name = "FILE")]
     pub(crate) pairs: Option<PathBuf>,
-    /// The shares of pairs of two classes that may be accepted
+    /// False accept rates at which to report the true accept rate
     #[arg(long, value_delimiter = ',', default_value = "0.1,0.01,0.001,0.0001", value_parser = share, value_name = "SHARE")]
     pub(crate) far: Vec<f64>,
-    /// Leave pairs of one group out: what one camera, writer or session took
+    /// Exclude pairs of one group, such as a camera, writer or session
     #[arg(long, conflicts_with = "pairs")]
     pub(crate) leave_group: bool,
-    /// Tell pairs apart by a column of the data's table: pose, light...
+    /// Report by a column of the data's table, such as pose or light
     #[arg(long, value_name = "COLUMN")]
     pub(crate) by: Option<String>,
     /// Write the receiver operating characteristic to a .csv file
@@ -164,7 +164,7 @@ pub(crate) struct VerificationArgs {
     /// Draw curves, histograms and the worst pairs into a .png or .svg file
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Replace files that are there
+    /// Replace existing files
     #[arg(long)]
     pub(crate) force: bool,
 }
@@ -180,19 +180,19 @@ pub(crate) struct AnomalyProtocolArgs {
     /// Methods: knn:k=1, mahalanobis, mahalanobis-by-class, lof:k=20
     #[arg(long, default_values = ["knn", "mahalanobis", "mahalanobis-by-class", "lof"], value_parser = clap::value_parser!(AnomalyMethod))]
     pub(crate) method: Vec<AnomalyMethod>,
-    /// Each class alone is normal, and all others are anomalies [default where the run left no class out]
+    /// Take each class in turn as normal and all others as anomalies [default if the run excluded no class]
     #[arg(long, conflicts_with = "against")]
     pub(crate) one_class: bool,
     /// A data set whose test images are all anomalies
     #[arg(long, value_name = "NAME|PATH")]
     pub(crate) against: Option<String>,
-    /// Score no image by references of its own group: what one camera, lot or session took
+    /// Exclude references of the image's own group, such as a camera, lot or session
     #[arg(long)]
     pub(crate) leave_group: bool,
     /// Write a row for every class, method and space to a .csv file
     #[arg(long, value_name = "FILE")]
     pub(crate) csv: Option<PathBuf>,
-    /// Replace a file that is there
+    /// Replace an existing file
     #[arg(long)]
     pub(crate) force: bool,
 }
@@ -205,13 +205,13 @@ pub(crate) struct CompareArgs {
     /// Folders of runs on the same data and split; the others are compared with the first
     #[arg(required = true, value_name = "RUN")]
     pub(crate) runs: Vec<PathBuf>,
-    /// Compare no image with those of its own group: what one camera, writer or session took
+    /// Exclude gallery images of the query's own group, such as a camera, writer or session
     #[arg(long)]
     pub(crate) leave_group: bool,
     /// Write every run's measures and differences to a .csv file
     #[arg(long, value_name = "FILE")]
     pub(crate) csv: Option<PathBuf>,
-    /// Replace a file that is there
+    /// Replace an existing file
     #[arg(long)]
     pub(crate) force: bool,
     #[command(flatten)]

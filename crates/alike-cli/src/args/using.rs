@@ -9,16 +9,16 @@ use std::path::PathBuf;
 /// How pictures become embeddings.
 #[derive(Debug, Default, Args)]
 pub(crate) struct PicturesArgs {
-    /// Prepare pictures otherwise than the model says, as in resize=squash or invert
+    /// Override the model's preparation of pictures, as in resize=squash or invert
     #[arg(long, value_name = "KEY=VALUE,...", value_parser = clap::value_parser!(PreparationWish), help_heading = "Images")]
     pub(crate) prepare: Option<PreparationWish>,
-    /// What to do about pictures that cannot be read
+    /// What to do with pictures that cannot be read
     #[arg(long, value_name = "skip|fail", value_enum, help_heading = "Images")]
     pub(crate) on_error: Option<OnErrorArg>,
-    /// Embed each image and its mirror image, and take the mean
+    /// Average the embeddings of each image and its mirror image
     #[arg(long, help_heading = "Images")]
     pub(crate) flip: bool,
-    /// Embed by these runs too, side by side: several are surer than one; may be given several times, or as a list with commas
+    /// An ensemble: concatenate the embeddings of these runs to the first; repeat the flag or separate folders by commas
     #[arg(long, value_name = "RUN", help_heading = "Images")]
     pub(crate) with: Vec<PathBuf>,
 }
@@ -30,22 +30,22 @@ pub(crate) struct PicturesArgs {
 pub(crate) struct SearchArgs {
     /// A run's folder
     pub(crate) run: PathBuf,
-    /// Images to look for: files, or folders of them
+    /// Query images: files or folders
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<PathBuf>,
-    /// What to look among: folders, archives, tables, or what alike embed wrote (.npy) [default: all images of the run]
+    /// Gallery to search: folders, archives, tables, or a .npy file from alike embed [default: all images of the run]
     #[arg(long, value_name = "PATH")]
     pub(crate) gallery: Vec<PathBuf>,
-    /// Neighbours of each image
+    /// Number of neighbours per query
     #[arg(short, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) k: u32,
-    /// Leave out what is of an image's own group: what one camera, writer or session took. Groups are a table's column 'group'
+    /// Exclude gallery images of the query's own group, such as a camera, writer or session (a table's column 'group')
     #[arg(long)]
     pub(crate) leave_group: bool,
-    /// Draw images and neighbours into a .png or .svg file
+    /// Draw queries and neighbours into a .png or .svg file
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Replace a file that is there
+    /// Replace an existing file
     #[arg(long)]
     pub(crate) force: bool,
     #[command(flatten)]
@@ -54,9 +54,9 @@ pub(crate) struct SearchArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum RuleArg {
-    /// Most of the k nearest
+    /// Majority vote of the k nearest
     Knn,
-    /// Most of the k nearest, nearer ones counting more
+    /// Vote of the k nearest, weighted by inverse distance
     Weighted,
     /// The nearest class mean
     Means,
@@ -70,32 +70,32 @@ pub(crate) enum RuleArg {
 pub(crate) struct ClassifyArgs {
     /// A run's folder
     pub(crate) run: PathBuf,
-    /// Images to classify: files, or folders of them
+    /// Images to classify: files or folders
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<PathBuf>,
     /// Images of known class: folders, archives, tables, or what alike embed wrote (.npy) [default: all
     /// images of the run, trained on or held back]
     #[arg(long, value_name = "PATH")]
     pub(crate) gallery: Vec<PathBuf>,
-    /// What decides
+    /// Classification rule
     #[arg(long, value_enum, default_value = "weighted")]
     pub(crate) rule: RuleArg,
-    /// Neighbours that vote
+    /// Number of neighbours that vote
     #[arg(short, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) k: u32,
-    /// The share of images of known classes that is to be taken for known
+    /// Share of new images of known classes that should be accepted as known
     #[arg(long, default_value_t = 0.99, value_name = "SHARE", value_parser = share)]
     pub(crate) accept: f64,
-    /// What is farther than this is unknown, instead of what --accept says
+    /// Distance threshold for *unknown*; overrides --accept
     #[arg(long, value_name = "DISTANCE")]
     pub(crate) threshold: Option<f64>,
-    /// Compare no image with those of its own group: what one camera, writer or session took. Groups are a table's column 'group'
+    /// Exclude gallery images of the query's own group, such as a camera, writer or session (a table's column 'group')
     #[arg(long)]
     pub(crate) leave_group: bool,
     /// Write the answers to a .csv file
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Replace a file that is there
+    /// Replace an existing file
     #[arg(long)]
     pub(crate) force: bool,
     #[command(flatten)]
@@ -115,10 +115,10 @@ pub(super) fn share(text: &str) -> Result<f64, String> {
 pub(crate) struct EnrollArgs {
     /// A run's folder
     pub(crate) run: PathBuf,
-    /// A handful of images of the class: files, or folders of them
+    /// Images of the class: files or folders
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<PathBuf>,
-    /// What alike embed wrote (.npy), to which they are added; a new one where none is
+    /// Gallery (.npy) that they are added to; created if it does not exist
     #[arg(long, value_name = "FILE")]
     pub(crate) gallery: PathBuf,
     /// The class's name
@@ -150,10 +150,10 @@ pub(crate) struct VerifyArgs {
     /// missed]
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub(crate) far: Option<f64>,
-    /// Leave pairs of one group out of the known ones: what one camera, writer or session took
+    /// Exclude known pairs of one group, such as a camera, writer or session
     #[arg(long)]
     pub(crate) leave_group: bool,
-    /// What is farther apart than this is different, instead of what known pairs say
+    /// Distance threshold for *different*; overrides known pairs
     #[arg(long, value_name = "DISTANCE", conflicts_with_all = ["known", "far", "leave_group"])]
     pub(crate) threshold: Option<f64>,
     #[command(flatten)]
@@ -167,20 +167,20 @@ pub(crate) struct VerifyArgs {
 pub(crate) struct AnomalyArgs {
     /// A run's folder
     pub(crate) run: PathBuf,
-    /// Images to score: files, or folders of them
+    /// Images to score: files or folders
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<PathBuf>,
     /// Images of what is normal: folders, archives, tables, or what alike embed wrote (.npy) [default: what the run was trained
     /// on]
     #[arg(long, value_name = "PATH")]
     pub(crate) reference: Vec<PathBuf>,
-    /// How images are scored: knn:k=1, mahalanobis, mahalanobis-by-class, lof:k=20
+    /// Anomaly score: knn:k=1, mahalanobis, mahalanobis-by-class, lof:k=20
     #[arg(long, default_value = "knn", value_parser = clap::value_parser!(AnomalyMethod))]
     pub(crate) method: AnomalyMethod,
-    /// The share of normal images that may raise an alarm
+    /// Share of new normal images that may raise an alarm
     #[arg(long, default_value_t = 0.01, value_name = "SHARE", value_parser = share)]
     pub(crate) false_alarms: f64,
-    /// Score no image by references of its own group: what one camera, lot or session took. Groups are a table's column 'group'
+    /// Exclude references of the image's own group, such as a camera, lot or session (a table's column 'group')
     #[arg(long)]
     pub(crate) leave_group: bool,
     /// Write the scores to a .csv file
@@ -189,7 +189,7 @@ pub(crate) struct AnomalyArgs {
     /// Draw the most anomalous images into a .png or .svg file, each beside the normal ones that it is nearest to
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Replace files that are there
+    /// Replace existing files
     #[arg(long)]
     pub(crate) force: bool,
     #[command(flatten)]
@@ -209,7 +209,7 @@ pub(crate) struct ExplainArgs {
     /// The .png or .svg file to write
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: PathBuf,
-    /// Replace a file that is there
+    /// Replace an existing file
     #[arg(long)]
     pub(crate) force: bool,
     #[command(flatten)]
@@ -218,9 +218,9 @@ pub(crate) struct ExplainArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum ClusterArg {
-    /// So many means
+    /// k-means
     KMeans,
-    /// What hangs together densely; the rest belongs to none
+    /// Clusters by density (HDBSCAN); the rest belongs to none
     Density,
 }
 
@@ -234,22 +234,22 @@ pub(crate) struct ClusterArgs {
     /// Images: files, folders of them, or what alike embed wrote (.npy) [default: the run's test images]
     #[arg(value_name = "PATH")]
     pub(crate) images: Vec<PathBuf>,
-    /// How they are put together
+    /// Clustering method
     #[arg(long, value_enum, default_value = "k-means")]
     pub(crate) method: ClusterArg,
     /// Clusters of k-means [default: as many as there are classes]
     #[arg(short, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) k: Option<u32>,
-    /// Members that a dense cluster has at least
+    /// Smallest cluster of --method density
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..), value_name = "N")]
     pub(crate) least: u32,
     /// Write each image's cluster to a .csv file
     #[arg(long, value_name = "FILE")]
     pub(crate) csv: Option<PathBuf>,
-    /// Draw some images of every cluster into a .png or .svg file
+    /// Draw sample images of every cluster into a .png or .svg file
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Replace files that are there
+    /// Replace existing files
     #[arg(long)]
     pub(crate) force: bool,
     #[command(flatten)]
@@ -263,33 +263,33 @@ pub(crate) struct ClusterArgs {
 pub(crate) struct HealthArgs {
     /// A run's folder
     pub(crate) run: PathBuf,
-    /// The folder to make, for lists as .csv, pictures, and cleaned.csv
+    /// Folder to create for the lists (.csv), a figure and cleaned.csv
     #[arg(short, long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Neighbours that judge an image
     #[arg(short, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) k: u32,
-    /// Judge no image by those of its own group: what one camera, writer or session took
+    /// Exclude neighbours of the image's own group, such as a camera, writer or session
     #[arg(long)]
     pub(crate) leave_group: bool,
-    /// Leave test images out of cleaned.csv too; what is then judged by is easier than what will come
+    /// Clean the test images too; the cleaned test is easier than new images will be
     #[arg(long)]
     pub(crate) clean_test: bool,
-    /// Leave labels in doubt out of cleaned.csv even where the model is not fit to judge them
+    /// Remove doubtful labels from cleaned.csv even if the model is not fit to judge them
     #[arg(long)]
     pub(crate) drop_doubts: bool,
-    /// Replace files that are there
+    /// Replace existing files
     #[arg(long)]
     pub(crate) force: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum MapArg {
-    /// Principal components: distances are true, but only two directions are seen
+    /// Principal components: true distances, but only two directions are visible
     Pca,
-    /// t-SNE: neighbours stay neighbours; sizes and gaps say little
+    /// t-SNE: keeps neighbours together; sizes and gaps mean little
     Tsne,
-    /// UMAP: the same, and heaps that are alike lie near each other
+    /// UMAP: keeps neighbours together, and similar clusters near each other
     Umap,
 }
 
@@ -316,13 +316,13 @@ pub(crate) struct MapArgs {
     /// The .html file to write
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: PathBuf,
-    /// How the plane is found
+    /// Projection to two dimensions
     #[arg(long, value_enum, value_delimiter = ',', default_value = "pca,tsne,umap")]
     pub(crate) method: Vec<MapArg>,
-    /// Images that are placed, at most; some are drawn where there are more
+    /// Number of images to place, at most; larger sets are sampled
     #[arg(long, default_value_t = 4000, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=50_000))]
     pub(crate) most: u32,
-    /// Replace a file that is there
+    /// Replace an existing file
     #[arg(long)]
     pub(crate) force: bool,
     #[command(flatten)]

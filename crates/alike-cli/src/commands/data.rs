@@ -131,7 +131,7 @@ fn list(global: &Global) -> anyhow::Result<()> {
         KNOWN_FOLDERS
             .map(|(name, about)| (name, about, places.folder(name).map(|f| f.display().to_string()))),
     );
-    rows.push((DIGITS, "digits drawn by the program", Some("built in".to_owned())));
+    rows.push((DIGITS, "built-in synthetic digits", Some("built in".to_owned())));
     if global.json {
         let sets: Vec<_> = rows
             .iter()

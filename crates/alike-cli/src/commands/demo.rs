@@ -80,7 +80,7 @@ fn choose(args: &DemoArgs, global: &Global) -> anyhow::Result<(String, Dataset)>
             Ok(("mnist".to_owned(), data))
         }
         Err(e) => {
-            note(global, format!("data: digits drawn by the program, because {e}"));
+            note(global, format!("data: built-in synthetic digits, because {e}"));
             Ok((DIGITS.to_owned(), get(DIGITS)?))
         }
     }

@@ -140,7 +140,7 @@ fn record(path: &Path, trial: &Trial) -> anyhow::Result<()> {
 fn sentence(t: &Trial) -> String {
     let miner = t.miner.as_ref().map_or(String::new(), |m| format!(", miner {m}"));
     let result = if t.accuracy < 0.0 {
-        "its loss left the numbers".to_owned()
+        "the loss became NaN or infinite".to_owned()
     } else {
         format!("{:.2} %  MAP@R {:.2} %", 100.0 * t.accuracy, 100.0 * t.map_at_r)
     };

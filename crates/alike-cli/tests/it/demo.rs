@@ -7,7 +7,7 @@ fn the_demo_falls_back_on_drawn_digits_and_says_why() {
     let scene = Scene::new();
     let ended = scene.alike("demo --out here --offline --epochs 1");
     assert_eq!(ended.code, 0, "{}", ended.stderr);
-    assert!(ended.stderr.contains("digits drawn by the program, because 'mnist'"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("built-in synthetic digits, because 'mnist'"), "{}", ended.stderr);
     assert_eq!(ended.stdout.lines().last(), Some("here/report.html"));
     assert!(ended.stdout.contains("1-NN") && ended.stdout.contains("never seen in training: 0"));
     let page = std::fs::read_to_string(scene.path("here/report.html")).unwrap();

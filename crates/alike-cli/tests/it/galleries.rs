@@ -24,7 +24,7 @@ fn people(scene: &Scene) {
 }
 
 fn neighbours(told: &Value) -> Vec<&str> {
-    let list = told[0]["neighbours"].as_array().unwrap();
+    let list = told["queries"][0]["neighbours"].as_array().unwrap();
     list.iter().map(|n| n["path"].as_str().unwrap()).collect()
 }
 
@@ -66,7 +66,7 @@ fn who_was_trained_on_and_who_was_held_back_are_known_alike() {
         let found = json(&scene.ok(&format!("search run people/{name} -k 100 --json -q")));
         assert_eq!(neighbours(&found).len(), 59);
         assert!(!neighbours(&found).contains(&name.as_str()));
-        assert_eq!(found[0]["gallery"]["images"], 60);
+        assert_eq!(found["gallery"]["images"], 60);
         let told = json(&scene.ok(&format!("verify run people/{name} people/{} --json -q", test[0])));
         assert_eq!(
             (&told["gallery"]["images"], &told["gallery"]["trained_on"]),
@@ -93,22 +93,22 @@ fn another_picture_of_the_same_relative_name_is_a_match() {
     // The same picture under the same name within another folder.
     scene.write("other/p0/3.png", &std::fs::read(scene.path("people/p0/3.png")).unwrap());
     let found = json(&scene.ok("search run other -k 1 --json -q"));
-    assert_eq!(found[0]["neighbours"][0]["path"], "p0/3.png", "{found}");
-    assert_eq!(found[0]["neighbours"][0]["distance"], 0.0);
+    assert_eq!(found["queries"][0]["neighbours"][0]["path"], "p0/3.png", "{found}");
+    assert_eq!(found["queries"][0]["neighbours"][0]["distance"], 0.0);
     let found = json(&scene.ok("search run other --gallery people -k 1 --json -q"));
-    assert_eq!(found[0]["neighbours"][0]["path"], "people/p0/3.png");
+    assert_eq!(found["queries"][0]["neighbours"][0]["path"], "people/p0/3.png");
     // However its path is written, a picture of the gallery is not its own match.
     let whole = scene.path("people/p0/3.png").display().to_string();
     for spelling in ["people/p0/3.png", "./people/p0/3.png", "people/../people/p0/3.png", &whole] {
         for gallery in ["", "--gallery people", "--gallery ./people"] {
             let found = json(&scene.ok(&format!("search run {spelling} {gallery} -k 1 --json -q")));
-            assert_ne!(found[0]["neighbours"][0]["distance"], 0.0, "{spelling} {gallery}");
+            assert_ne!(found["queries"][0]["neighbours"][0]["distance"], 0.0, "{spelling} {gallery}");
         }
     }
     // Nor twice in a gallery that is named twice.
     let found = json(&scene.ok("search run other --gallery people --gallery ./people -k 2 --json -q"));
-    assert_ne!(found[0]["neighbours"][1]["distance"], 0.0);
-    assert_eq!(found[0]["gallery"]["images"], 60);
+    assert_ne!(found["queries"][0]["neighbours"][1]["distance"], 0.0);
+    assert_eq!(found["gallery"]["images"], 60);
 }
 
 #[cfg(unix)]
@@ -230,8 +230,8 @@ fn an_archive_is_itself_under_any_spelling() {
     scene.ok("train --data people --out run --start whitened -q");
     for gallery in ["p.zip", "./p.zip --gallery p.zip"] {
         let found = json(&scene.ok(&format!("search run p.zip --gallery {gallery} -k 99 --json -q")));
-        assert_eq!((&found[0]["gallery"]["images"], neighbours(&found).len()), (&24.into(), 23), "{gallery}");
-        assert!(found.as_array().unwrap().iter().all(|q| q["neighbours"][0]["distance"] != 0.0));
+        assert_eq!((&found["gallery"]["images"], neighbours(&found).len()), (&24.into(), 23), "{gallery}");
+        assert!(found["queries"].as_array().unwrap().iter().all(|q| q["neighbours"][0]["distance"] != 0.0));
     }
 }
 
@@ -251,7 +251,7 @@ fn classes_are_whole_paths_for_whoever_uses_a_run_that_learned_them_so() {
         (&3.into(), &"fruit/pear".into())
     );
     let found = json(&scene.ok("search run --gallery more set/tool/saw/3.png -k 1 --json -q"));
-    assert_eq!(found[0]["neighbours"][0]["class"], "tool/saw");
+    assert_eq!(found["queries"][0]["neighbours"][0]["class"], "tool/saw");
     scene.ok("embed run more -o e.npy -q");
     assert!(std::fs::read_to_string(scene.path("e.csv")).unwrap().contains(",fruit/apple,"));
     let told = json(&scene.ok("eval run --data more --json -q"));
@@ -346,5 +346,5 @@ fn names_that_are_no_text_are_other_pictures() {
         picture(i, 50).save_with_format(path, image::ImageFormat::Png).unwrap();
     }
     let found = json(&scene.ok("search run odd --gallery odd -k 9 --json -q"));
-    assert_eq!((found.as_array().unwrap().len(), neighbours(&found).len()), (3, 2), "{found}");
+    assert_eq!((found["queries"].as_array().unwrap().len(), neighbours(&found).len()), (3, 2), "{found}");
 }

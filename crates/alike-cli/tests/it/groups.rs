@@ -77,7 +77,7 @@ fn every_verb_leaves_groups_out_or_says_why_not() {
                     path.as_str().unwrap().rsplit('/').next().unwrap().trim_end_matches(".png").to_owned();
                 name.parse::<usize>().unwrap() / 2
             };
-            let of = found.as_array().unwrap().iter();
+            let of = found["queries"].as_array().unwrap().iter();
             of.filter(|q| group(&q["query"]) == group(&q["neighbours"][0]["path"])).count()
         };
         assert_eq!((near(""), near("--leave-group")), (48, 0), "{gallery}");
@@ -85,7 +85,7 @@ fn every_verb_leaves_groups_out_or_says_why_not() {
         let one = json(
             &scene.ok(&format!("search run set/4.png --gallery {gallery} -k 1 --json -q --leave-group")),
         );
-        assert!(!one[0]["neighbours"][0]["path"].as_str().unwrap().ends_with("/5.png"));
+        assert!(!one["queries"][0]["neighbours"][0]["path"].as_str().unwrap().ends_with("/5.png"));
         for rule in ["knn", "means"] {
             let right = |more: &str| {
                 let told = json(&scene.ok(&format!(

@@ -28,8 +28,8 @@ fn a_gallery_is_embedded_once_and_answers_its_own_model_alone() {
     let direct = json(&scene.ok("search run --gallery pictures pictures/bee/03.png -k 5 --json -q"));
     scene.ok("embed run pictures -o all.npy -q");
     let kept = json(&scene.ok("search run --gallery all.npy pictures/bee/03.png -k 5 --json -q"));
-    assert_eq!(direct[0]["neighbours"], kept[0]["neighbours"]);
-    let found = direct[0]["neighbours"].as_array().unwrap();
+    assert_eq!(direct["queries"][0]["neighbours"], kept["queries"][0]["neighbours"]);
+    let found = direct["queries"][0]["neighbours"].as_array().unwrap();
     assert_eq!(found.len(), 5);
     assert_eq!(found[0]["class"], "bee");
     assert!(found.iter().all(|n| n["path"] != "pictures/bee/03.png"), "an image is not its own neighbour");
@@ -54,7 +54,7 @@ fn a_gallery_is_embedded_once_and_answers_its_own_model_alone() {
     scene.ok("embed run --with other pictures -o both.npy -q");
     let both =
         json(&scene.ok("search run --with other --gallery both.npy pictures/bee/03.png -k 1 --json -q"));
-    assert_eq!(both[0]["neighbours"][0]["class"], "bee");
+    assert_eq!(both["queries"][0]["neighbours"][0]["class"], "bee");
     scene.refused(
         "explain run pictures/bee/03.png pictures/bee/04.png --with other -o x.png -q",
         1,

@@ -101,7 +101,7 @@ pub enum TrainError {
         /// What is there.
         anchors: usize,
     },
-    /// The loss left the numbers.
+    /// The loss became NaN or infinite.
     #[error(
         "the loss became {loss} in epoch {epoch}, step {step}; the last good checkpoint is kept. Lower --learning-rate, \
          or check the images for what is unlike the rest"
@@ -114,7 +114,7 @@ pub enum TrainError {
         /// Within the epoch, counted from 1.
         step: u64,
     },
-    /// The weights left the numbers, though the losses that led there did not.
+    /// The weights became NaN or infinite, though the losses did not.
     #[error(
         "weights became infinite or NaN in epoch {epoch}; the last good checkpoint is kept. Lower --learning-rate, or check \
          the images for what is unlike the rest"
