@@ -2,9 +2,9 @@
 
 use super::inspect::LOSSY;
 use super::listing::{Entry, Listing, Part, Place, Role};
-use super::load::{path_of, split};
+use super::load::split;
 use super::picture::{Decoding, Picture, header};
-use super::source::set_aside_classless;
+use super::source::{path_of, set_aside_classless};
 use super::{DataError, Dataset, Places, Progress, Request, Split, list, same_picture};
 use crate::names::shown;
 use std::collections::{HashMap, HashSet};
