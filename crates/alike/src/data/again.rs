@@ -1,9 +1,10 @@
 //! A data set's source, looked at again: its pictures as they are, and its rows, of which those that are in order are written anew.
 
+use super::decode::{Decoding, header};
 use super::inspect::LOSSY;
 use super::listing::{Entry, Listing, Part, Place, Role};
 use super::load::split;
-use super::picture::{Decoding, Picture, header};
+use super::picture::Picture;
 use super::source::{path_of, set_aside_classless};
 use super::{DataError, Dataset, Places, Progress, Request, Split, list, same_picture};
 use crate::names::shown;

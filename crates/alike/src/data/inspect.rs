@@ -1,8 +1,8 @@
 //! A data set's condition: counts, sizes, what cannot be read, what is there twice.
 
+use super::decode::{Decoded, Decoding, header};
 use super::listing::{Entry, LeftOut, Listing, Part};
 use super::load::split;
-use super::picture::{Decoded, Decoding, header};
 use super::prepare::Resize;
 use super::source::{path_of, set_aside_classless};
 use super::survey::Survey;
