@@ -30,6 +30,10 @@ pub struct Rows {
 
 impl Source {
     /// Lists the source of a data set once more.
+    ///
+    /// # Errors
+    ///
+    /// As [`list`], or if it cannot be split as it was.
     pub fn again(
         request: &Request,
         places: &Places,

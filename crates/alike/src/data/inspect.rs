@@ -84,6 +84,10 @@ struct Look {
 }
 
 /// Decodes every image of a source and counts.
+///
+/// # Errors
+///
+/// If there is no such source, or it cannot be listed, or not be split as asked for.
 pub fn inspect(
     request: &Request,
     places: &Places,

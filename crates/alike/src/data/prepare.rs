@@ -175,7 +175,11 @@ impl Preparation {
         }
     }
 
-    /// Writes the prepared picture; an error says why it cannot be.
+    /// Writes the prepared picture.
+    ///
+    /// # Errors
+    ///
+    /// If it is not of the size that a preparation without scaling asks for; the text says what to do.
     ///
     /// # Panics
     ///

@@ -79,7 +79,7 @@ pub struct Network {
 pub struct NetworkError {
     /// Counted from 1.
     pub number: usize,
-    /// As the specification prints it.
+    /// The layer as the specification prints it.
     pub layer: String,
     /// The shape that arrives.
     pub input: Shape,

@@ -51,7 +51,7 @@ pub struct SpecError {
 const MOST_LAYERS: usize = 10_000;
 
 impl Spec {
-    /// The same network with another width of embedding: that of the last convolution or linear layer.
+    /// Changes the width of the embedding: that of the last convolution or linear layer.
     pub fn with_embedding(mut self, embedding: usize) -> Spec {
         for layer in self.layers.iter_mut().rev() {
             if let Layer::Conv { out_channels: width, .. } | Layer::Linear { width } = layer {
@@ -62,7 +62,7 @@ impl Spec {
         self
     }
 
-    /// The same network with embeddings of length 1.
+    /// Scales embeddings to length 1, where the network does not do so already.
     pub fn normalized(mut self) -> Spec {
         if self.layers.last() != Some(&Layer::L2) {
             self.layers.push(Layer::L2);
@@ -165,7 +165,7 @@ impl<'a> Arguments<'a> {
         Ok(values)
     }
 
-    /// The same arguments, one that is given by an older name renamed.
+    /// Renames an argument that is given by an older name.
     pub(super) fn renamed(&self, old: &str, new: &'static str) -> Arguments<'a> {
         let mut arguments = self.clone();
         arguments.by_name.iter_mut().filter(|(_, key, _)| *key == old).for_each(|(_, key, _)| *key = new);

@@ -34,7 +34,7 @@ impl Kind for Zip {
     }
 
     fn list(&self, asked: &Asked<'_>, wish: Wish<'_>, _: &mut dyn Progress) -> Result<Found, DataError> {
-        zip(asked.path, wish).map(Found::Listing)
+        zip(asked.path, wish).map(Found::from)
     }
 }
 
@@ -47,7 +47,7 @@ impl Kind for Tar {
     }
 
     fn list(&self, asked: &Asked<'_>, wish: Wish<'_>, _: &mut dyn Progress) -> Result<Found, DataError> {
-        shards(&[asked.path.to_owned()], wish).map(Found::Listing)
+        shards(&[asked.path.to_owned()], wish).map(Found::from)
     }
 }
 
@@ -60,7 +60,7 @@ impl Kind for Shards {
     }
 
     fn list(&self, asked: &Asked<'_>, wish: Wish<'_>, _: &mut dyn Progress) -> Result<Found, DataError> {
-        shards(&braces(asked.path).unwrap_or_default(), wish).map(Found::Listing)
+        shards(&braces(asked.path).unwrap_or_default(), wish).map(Found::from)
     }
 }
 

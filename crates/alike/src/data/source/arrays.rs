@@ -29,7 +29,7 @@ impl Kind for Arrays {
     }
 
     fn list(&self, asked: &Asked<'_>, _: Wish<'_>, _: &mut dyn Progress) -> Result<Found, DataError> {
-        open(asked.path).map(Found::Listing)
+        open(asked.path).map(Found::from)
     }
 }
 

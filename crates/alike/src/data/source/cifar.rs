@@ -55,7 +55,7 @@ impl Kind for Cifar {
 
     fn list(&self, asked: &Asked<'_>, _: Wish<'_>, _: &mut dyn Progress) -> Result<Found, DataError> {
         let (folder, layout) = find(asked.path).ok_or_else(|| wrong(asked.path, "its files are gone"))?;
-        read(&folder, layout).map(Found::Listing)
+        read(&folder, layout).map(Found::from)
     }
 }
 

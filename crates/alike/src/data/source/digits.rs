@@ -25,7 +25,7 @@ impl Kind for Digits {
 
     fn list(&self, asked: &Asked<'_>, _: Wish<'_>, _: &mut dyn Progress) -> Result<Found, DataError> {
         let (counts, seed) = DigitCounts::parse(asked.what)?.unwrap_or_default();
-        Ok(Found::ReadyMade(Box::new(digits(counts, seed))))
+        Ok(digits(counts, seed).into())
     }
 }
 

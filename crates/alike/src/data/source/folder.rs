@@ -17,7 +17,7 @@ impl Kind for Folder {
     }
 
     fn list(&self, asked: &Asked<'_>, wish: Wish<'_>, _: &mut dyn Progress) -> Result<Found, DataError> {
-        folder(asked.path, wish).map(Found::Listing)
+        folder(asked.path, wish).map(Found::from)
     }
 }
 

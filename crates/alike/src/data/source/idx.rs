@@ -118,7 +118,7 @@ impl Kind for IdxFolder {
     fn list(&self, asked: &Asked<'_>, _: Wish<'_>, _: &mut dyn Progress) -> Result<Found, DataError> {
         let data = read_folder(asked.path, asked.what, None)?;
         let place = std::path::absolute(asked.path).ok();
-        Ok(Found::ReadyMade(Box::new(Dataset { place, ..data })))
+        Ok(Dataset { place, ..data }.into())
     }
 }
 

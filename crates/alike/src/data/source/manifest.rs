@@ -31,7 +31,7 @@ impl Kind for Manifest {
     }
 
     fn list(&self, asked: &Asked<'_>, wish: Wish<'_>, _: &mut dyn Progress) -> Result<Found, DataError> {
-        open(asked.path, &wish).map(Found::Listing)
+        open(asked.path, &wish).map(Found::from)
     }
 }
 

@@ -86,7 +86,7 @@ pub(super) struct Asked<'a> {
 /// What a source holds.
 pub(super) enum Found {
     /// Images that are not decoded yet, or rows of an array.
-    Listing(Listing),
+    Listing(Box<Listing>),
     /// A data set that needs no preparation and no split.
     ReadyMade(Box<Dataset>),
 }
@@ -164,12 +164,13 @@ fn unrecognised(path: &Path) -> DataError {
 
 /// Refuses a source without images, or without the column that is asked for.
 fn checked(found: Found, asked: &Asked<'_>, wish: Wish<'_>) -> Result<Found, DataError> {
-    let nothing = Listing::default();
-    let listing = match &found {
-        Found::Listing(listing) => listing,
-        Found::ReadyMade(_) => &nothing,
+    let Found::Listing(listing) = &found else {
+        return match wish.column {
+            Some(column) => Err(no_column(asked, column, &[])),
+            None => Ok(found),
+        };
     };
-    if matches!(found, Found::Listing(_)) && listing.entries.is_empty() {
+    if listing.entries.is_empty() {
         let others = match (listing.ignored, &listing.unread.sentences()[..]) {
             (0, []) => String::new(),
             (n, []) => format!(", only {n} other files"),
@@ -184,22 +185,37 @@ fn checked(found: Found, asked: &Asked<'_>, wish: Wish<'_>) -> Result<Found, Dat
         ));
     }
     if let Some(column) = wish.column.filter(|_| listing.values.is_empty()) {
-        let said: String =
-            listing.notes.iter().filter(|n| n.contains("table")).map(|n| format!("; {n}")).collect();
-        let is_path = !asked.path.as_os_str().is_empty();
-        return Err(wrong(
-            if is_path { asked.path } else { Path::new(asked.what) },
-            format!("it has no table with columns, so there is no '{column}' to tell images apart by{said}"),
-        ));
+        return Err(no_column(asked, column, &listing.notes));
     }
     Ok(found)
 }
 
+fn no_column(asked: &Asked<'_>, column: &str, notes: &[String]) -> DataError {
+    let said: String = notes.iter().filter(|n| n.contains("table")).map(|n| format!("; {n}")).collect();
+    let is_path = !asked.path.as_os_str().is_empty();
+    wrong(
+        if is_path { asked.path } else { Path::new(asked.what) },
+        format!("it has no table with columns, so there is no '{column}' to tell images apart by{said}"),
+    )
+}
+
+impl From<Listing> for Found {
+    fn from(listing: Listing) -> Found {
+        Found::Listing(Box::new(listing))
+    }
+}
+
+impl From<Dataset> for Found {
+    fn from(data: Dataset) -> Found {
+        Found::ReadyMade(Box::new(data))
+    }
+}
+
 impl Found {
-    /// As a listing, whose images can be prepared and split otherwise.
+    /// The source as a listing, whose images can be prepared and split otherwise.
     pub(super) fn into_listing(self) -> Listing {
         let data = match self {
-            Found::Listing(listing) => return listing,
+            Found::Listing(listing) => return *listing,
             Found::ReadyMade(data) => data,
         };
         let mut listing = Listing::default();

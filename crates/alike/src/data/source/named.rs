@@ -138,7 +138,7 @@ impl Kind for NamedSets {
 
     fn list(&self, asked: &Asked<'_>, _: Wish<'_>, progress: &mut dyn Progress) -> Result<Found, DataError> {
         let set = named(asked.what).ok_or_else(|| super::wrong(asked.path, "no set has this name"))?;
-        Ok(Found::ReadyMade(Box::new(set.load(asked.places, progress)?)))
+        set.load(asked.places, progress).map(Found::from)
     }
 }
 

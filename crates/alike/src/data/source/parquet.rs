@@ -12,7 +12,7 @@ impl Kind for Parquet {
 
     #[cfg(feature = "parquet")]
     fn list(&self, asked: &Asked<'_>, wish: Wish<'_>, _: &mut dyn Progress) -> Result<Found, DataError> {
-        super::parquet_table::open(asked.path, &wish).map(Found::Listing)
+        super::parquet_table::open(asked.path, &wish).map(Found::from)
     }
 
     #[cfg(not(feature = "parquet"))]
