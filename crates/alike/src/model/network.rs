@@ -92,7 +92,7 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// If it does not fit, or takes more memory than [`Limit::Model`]: a value of four bytes for every parameter, and for all that
+    /// If it does not fit, or takes more memory than [`Limit::Model`](crate::limits::Limit::Model): a value of four bytes for every parameter, and for all that
     /// comes out of a layer.
     pub fn new(spec: Spec, input: Shape) -> Result<Network, NetworkError> {
         let refused =
