@@ -1,10 +1,11 @@
 //! A data set's source, looked at again: its pictures as they are, and its rows, of which those that are in order are written anew.
 
+use super::decode::{Decoding, header};
 use super::inspect::LOSSY;
 use super::listing::{Entry, Listing, Part, Place, Role};
-use super::load::{path_of, split};
-use super::picture::{Decoding, Picture, header};
-use super::source::set_aside_classless;
+use super::load::split;
+use super::picture::Picture;
+use super::source::{path_of, set_aside_classless};
 use super::{DataError, Dataset, Places, Progress, Request, Split, list, same_picture};
 use crate::names::shown;
 use std::collections::{HashMap, HashSet};
@@ -29,6 +30,10 @@ pub struct Rows {
 
 impl Source {
     /// Lists the source of a data set once more.
+    ///
+    /// # Errors
+    ///
+    /// As [`list`], or if it cannot be split as it was.
     pub fn again(
         request: &Request,
         places: &Places,

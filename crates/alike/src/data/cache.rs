@@ -187,6 +187,10 @@ fn per_chunk(len: usize) -> usize {
 /// are, no more than a chunk is in memory. `done` may keep the chunk and leave another vector in its place.
 ///
 /// What could not be read is black, and is among the failures that come back.
+///
+/// # Errors
+///
+/// If `done` fails.
 pub fn prepare_chunks<E>(
     listing: &Listing,
     preparation: &Preparation,
@@ -196,7 +200,7 @@ pub fn prepare_chunks<E>(
     digested_chunks(listing, preparation, progress, |chunk, _| done(chunk))
 }
 
-/// The same, each chunk with the digests of its entries' files.
+/// Decodes and prepares as [`prepare_chunks`] does, and hands each chunk over with the digests of its entries' files.
 fn digested_chunks<E>(
     listing: &Listing,
     preparation: &Preparation,

@@ -11,7 +11,7 @@ const COLOURS: usize = 8;
 /// Grey levels by which two encodings of a picture differ in the mean, at most. JPEG of quality 30 differs by 7, two photographs of one
 /// face by 8 or more.
 const DIFFERENCE: f64 = 6.5;
-/// The same where neither encoding loses anything.
+/// Grey levels by which two pictures differ in the mean, at most, where neither encoding loses anything.
 const LOSSLESS: f64 = 1.0;
 /// Grey levels by which their means differ: another exposure is another picture.
 const MEANS: f64 = 1.5;
@@ -72,7 +72,7 @@ fn colours(a: &Picture, b: &Picture) -> bool {
     })
 }
 
-/// The same of two grey images of one size.
+/// Compares two grey images of one size in the same way.
 fn alike(x: &[u8], y: &[u8], (h, w): (usize, usize), most: f64) -> bool {
     let n = x.len() as f64;
     let mean = |v: &[u8]| v.iter().map(|p| f64::from(*p)).sum::<f64>() / n;

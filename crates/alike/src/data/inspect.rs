@@ -1,10 +1,10 @@
 //! A data set's condition: counts, sizes, what cannot be read, what is there twice.
 
+use super::decode::{Decoded, Decoding, header};
 use super::listing::{Entry, LeftOut, Listing, Part};
-use super::load::{path_of, split};
-use super::picture::{Decoded, Decoding, header};
+use super::load::split;
 use super::prepare::Resize;
-use super::source::set_aside_classless;
+use super::source::{path_of, set_aside_classless};
 use super::survey::Survey;
 use super::{DataError, Dataset, Failure, Places, Preparation, Progress, Request, Unit, list, same_picture};
 use crate::images::Shape;
@@ -84,6 +84,10 @@ struct Look {
 }
 
 /// Decodes every image of a source and counts.
+///
+/// # Errors
+///
+/// If there is no such source, or it cannot be listed, or not be split as asked for.
 pub fn inspect(
     request: &Request,
     places: &Places,

@@ -1,6 +1,7 @@
 //! JPEG: what a file's segments say before anything is decoded, and decoding at a reduced scale.
 
-use super::picture::{Decoding, PictureError, fitted};
+use super::decode::{Decoding, PictureError};
+use super::picture::fitted;
 use crate::limits;
 use image::DynamicImage;
 

@@ -1,20 +1,14 @@
 //! From what a user asks for to a data set.
 
-use super::cache::{Prepared, prepare};
-use super::listing::{Entry, LeftOut, Listing, Part, Place, Role, Why};
-use super::source::Wish;
+use super::assemble::{Named, finish, unreadable};
+use super::listing::{Entry, LeftOut, Listing, Part, Why};
+use super::source::{self, Found, path_of};
 use super::splits::{Lists, divide};
 use super::survey::Survey;
-use super::{
-    DIGITS, DataError, Dataset, DigitCounts, Failure, IDX_FILES, KNOWN_FOLDERS, Keep, NAMED, Places,
-    Preparation, PreparationWish, Progress, Split, SplitBy, digits, is_picture, named, read_idx_folder,
-    source,
-};
-use crate::identity::Identities;
-use crate::images::Images;
-use crate::names::{shell_path, shown};
+use super::{DataError, Dataset, Failure, Places, Preparation, PreparationWish, Progress, Quiet, SplitBy};
+use crate::names::shown;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// What happens to pictures that cannot be read.
@@ -68,33 +62,13 @@ impl From<&str> for Request {
     }
 }
 
-/// The path that a user means, if there is one: where it was before, as it stands, or in the folder of data.
-pub(super) fn path_of(request: &Request, places: &Places) -> Option<PathBuf> {
-    let there = request.found_at.as_deref().filter(|at| source::is_there(at));
-    there.map(Path::to_owned).or_else(|| {
-        let (what, path) = (&request.what, Path::new(&request.what));
-        if source::is_there(path) {
-            return Some(path.to_owned());
-        }
-        let is_name =
-            !what.is_empty() && path.components().all(|c| matches!(c, std::path::Component::Normal(_)));
-        let folder = |name: &str| places.folder(name).filter(|f| source::is_there(f));
-        if is_name { folder(what) } else { None }
-    })
-}
-
-/// Every image of a source, before anything is decoded.
+/// Every image of a source, before anything is decoded, in an order that does not depend on the source's.
+///
+/// # Errors
+///
+/// If there is no such source, or it cannot be read, or holds no images.
 pub fn list(request: &Request, places: &Places, progress: &mut dyn Progress) -> Result<Listing, DataError> {
-    if let Some(data) = ready_made(request, places, progress)? {
-        return Ok(as_listing(&data));
-    }
-    let path = path_of(request, places).ok_or_else(|| unknown(request, places))?;
-    listed(&path, Wish { nested: request.nested, column: None })
-}
-
-/// The images of a source, in an order of their own.
-fn listed(path: &Path, wish: Wish<'_>) -> Result<Listing, DataError> {
-    let mut listing = source::list(path, wish)?;
+    let mut listing = source::find(request, None, places, progress)?.into_listing();
     listing.sort();
     Ok(listing)
 }
@@ -105,94 +79,27 @@ fn listed(path: &Path, wish: Wish<'_>) -> Result<Listing, DataError> {
 ///
 /// If the set has no table, or the table no such column.
 pub fn column(request: &Request, places: &Places, name: &str) -> Result<HashMap<String, String>, DataError> {
-    let path = path_of(request, places).ok_or_else(|| unknown(request, places))?;
-    Ok(source::list(&path, Wish { nested: request.nested, column: Some(name) })?.values)
+    Ok(source::find(request, Some(name), places, &mut Quiet)?.into_listing().values)
 }
 
-/// Sets that come as arrays of bytes.
-fn ready_made(
-    request: &Request,
-    places: &Places,
-    progress: &mut dyn Progress,
-) -> Result<Option<Dataset>, DataError> {
-    let what = request.what.as_str();
-    if let Some((counts, seed)) = DigitCounts::parse(what)? {
-        return Ok(Some(digits(counts, seed)));
-    }
-    if let Some(set) = named(what) {
-        return set.load(places, progress).map(Some);
-    }
-    let idx = path_of(request, places)
-        .filter(|path| IDX_FILES.iter().any(|file| super::idx::idx_file(path, file).is_some()));
-    let read = |path: PathBuf| {
-        let data = read_idx_folder(&path, what, None)?;
-        Ok(Dataset { place: std::path::absolute(path).ok(), ..data })
-    };
-    idx.map(read).transpose()
-}
-
-fn unknown(request: &Request, places: &Places) -> DataError {
-    let what = request.what.as_str();
-    if let Some(before) = &request.found_at {
-        let here = std::path::absolute(what).ok();
-        let named = places.data_dir.as_ref().map(|dir| dir.join(what));
-        let mut looked: Vec<PathBuf> = [Some(before.clone()), here, named].into_iter().flatten().collect();
-        looked.dedup();
-        return DataError::Moved { what: what.to_owned(), looked };
-    }
-    let known: Vec<&str> =
-        NAMED.iter().map(|set| set.name).chain(KNOWN_FOLDERS.map(|f| f.0)).chain([DIGITS]).collect();
-    let is_path = what.contains(['/', '\\', '.']);
-    if KNOWN_FOLDERS.iter().any(|f| f.0 == what) {
-        return DataError::Source {
-            path: what.into(),
-            why: format!(
-                "it is not on this machine; put its files into a folder called {what} in --data-dir"
-            ),
-        };
-    }
-    DataError::Unknown {
-        name: what.to_owned(),
-        hint: if is_path { String::new() } else { crate::suggest::did_you_mean(what, known.iter().copied()) },
-        known: known.join(", "),
-    }
-}
-
-/// A ready-made set as a listing, so that it can be prepared and split otherwise.
-fn as_listing(data: &Dataset) -> Listing {
-    let mut listing = Listing::default();
-    let (mut bytes, mut scratch) = (Vec::new(), Vec::new());
-    for (part, split) in [(Part::Train, &data.train), (Part::Test, &data.test)] {
-        let prefix = if part == Part::Train { "train" } else { "test" };
-        for (i, label) in split.labels.iter().enumerate() {
-            let row = listing.entries.len() as u32;
-            let class = Some(data.classes[*label as usize].clone());
-            let entry = Entry::new(format!("{prefix}/{i}"), Place::Row(row));
-            listing.entries.push(Entry { class, part: Some(part), ..entry });
-            bytes.extend_from_slice(split.images.image(i, &mut scratch));
-        }
-    }
-    listing.rows = Some(Images::new(data.shape(), bytes));
-    listing
-}
-
-/// The data set that a user means.
+/// The data set that a user means: found, prepared and split.
+///
+/// # Errors
+///
+/// If there is no such source, or something of it cannot be read, or it cannot be split as asked for.
 pub fn load(request: &Request, places: &Places, progress: &mut dyn Progress) -> Result<Dataset, DataError> {
     let plain = Request { what: request.what.clone(), seed: request.seed, ..Request::default() };
     let as_it_is = Request { on_error: OnError::Fail, found_at: None, ..request.clone() } == plain;
-    if let Some(data) = ready_made(request, places, progress)? {
-        return if as_it_is {
-            Ok(data)
-        } else {
-            let place = data.place.clone();
-            let built = build(as_listing(&data), &data.origin, place.as_deref(), request, places, progress)?;
-            Ok(Dataset { place, ..built })
-        };
-    }
-    let path = path_of(request, places).ok_or_else(|| unknown(request, places))?;
-    let listing = listed(&path, Wish { nested: request.nested, column: None })?;
-    let data = build(listing, &shown(&path), Some(&path), request, places, progress)?;
-    Ok(Dataset { place: std::path::absolute(&path).ok(), ..data })
+    let found = source::find(request, None, places, progress)?;
+    let (origin, path) = match found {
+        Found::ReadyMade(data) if as_it_is => return Ok(*data),
+        Found::ReadyMade(ref data) => (data.origin.clone(), data.place.clone()),
+        Found::Listing(_) => path_of(request, places).map_or_else(Default::default, |p| (shown(&p), Some(p))),
+    };
+    let mut listing = found.into_listing();
+    listing.sort();
+    let data = build(listing, &origin, path.as_deref(), request, places, progress)?;
+    Ok(Dataset { place: path.and_then(|p| std::path::absolute(p).ok()), ..data })
 }
 
 fn build(
@@ -235,144 +142,6 @@ fn build(
     }
     let what = Named { name, origin, notes, on_error: request.on_error };
     Ok(Dataset { split: by, ..finish(&listing, preparation, what, places, progress)? })
-}
-
-/// What a data set is called, and how it came about.
-pub(super) struct Named<'a> {
-    pub(super) name: &'a str,
-    pub(super) origin: &'a str,
-    pub(super) notes: Vec<String>,
-    pub(super) on_error: OnError,
-}
-
-/// Prepares all entries, whose parts are known, and puts them together.
-pub(super) fn finish(
-    listing: &Listing,
-    preparation: Preparation,
-    what: Named<'_>,
-    places: &Places,
-    progress: &mut dyn Progress,
-) -> Result<Dataset, DataError> {
-    let Named { name, origin, mut notes, on_error } = what;
-    let Prepared { images, failures, warm, note } = prepare(listing, &preparation, places, progress)?;
-    notes.extend(note);
-    if warm && listing.rows.is_none() {
-        notes.push("images were prepared already".into());
-    }
-    let total = listing.entries.len();
-    if let Some(first) = failures.first().filter(|_| on_error == OnError::Fail || failures.len() == total) {
-        return Err(unreadable(first, failures.len(), total, origin));
-    }
-    let failed: HashSet<usize> = failures.iter().map(|f| f.entry).collect();
-    let kept: Vec<usize> = (0..total).filter(|i| !failed.contains(i)).collect();
-    if !failures.is_empty() {
-        notes.push(format!("{} of {total} images cannot be read and are left out", failures.len()));
-    }
-    let identities = listing.identities(&kept, origin);
-    // A picture that is named again, for the same class and part, is one picture.
-    let mut seen = HashSet::new();
-    let once: Vec<usize> = (0..kept.len())
-        .filter(|k| {
-            let e = &listing.entries[kept[*k]];
-            seen.insert((identities.place(*k), e.class.as_deref(), e.part.map(|p| p as u8), e.role as u8))
-        })
-        .collect();
-    if once.len() < kept.len() {
-        let again = kept.len() - once.len();
-        let pictures = if again == 1 { "1 picture is" } else { &format!("{again} pictures are") };
-        notes.push(format!("{pictures} named a second time and counted once"));
-    }
-    let (kept, identities): (Vec<usize>, _) =
-        (once.iter().map(|k| kept[*k]).collect(), identities.select(&once));
-    let mut classes = class_names(kept.iter().filter_map(|i| listing.entries[*i].class.as_deref()));
-    let labelled = !classes.is_empty();
-    if labelled && kept.iter().any(|i| listing.entries[*i].class.is_none()) {
-        classes.push(NO_CLASS.to_owned());
-    }
-    let what = Gathered { name, origin, notes, labelled, preparation, classes, failures };
-    Ok(gather(what, &listing.entries, &kept, (&images, &identities)))
-}
-
-/// Pictures, and folders or files of them, all as one part and prepared as given: what a model embeds. `nested` is as in a [`Request`].
-///
-/// # Errors
-///
-/// If something cannot be read, or the model takes features and these are pictures, or the other way round.
-pub fn load_pictures(
-    paths: &[PathBuf],
-    preparation: &Preparation,
-    nested: bool,
-    on_error: OnError,
-    places: &Places,
-    progress: &mut dyn Progress,
-) -> Result<Dataset, DataError> {
-    let mut all = Listing::default();
-    for path in paths {
-        let name = shown(path);
-        if path.is_file() && (is_picture(&name) || !source::is_source(path)) {
-            all.entries.push(Entry::new(name, Place::File(path.clone())));
-            continue;
-        }
-        // In the source's order, which is that of a table's rows: whoever embeds a table wants its rows.
-        let mut more = source::list(path, Wish { nested, column: None })?;
-        // Whatever needs neither classes nor parts takes every picture.
-        let mut kept = Vec::new();
-        for left in std::mem::take(&mut more.left) {
-            if matches!(left.why, Why::NoClass | Why::BesideParts) {
-                more.entries.extend(left.entries);
-            } else {
-                kept.push(left.sentence());
-            }
-        }
-        more.notes.append(&mut kept);
-        if more.rows.is_some() && paths.len() > 1 {
-            let why = "arrays are embedded one at a time".to_owned();
-            return Err(DataError::Source { path: path.clone(), why });
-        }
-        let before = all.archives.len() as u32;
-        for entry in &mut more.entries {
-            if !entry.name.starts_with('/') {
-                entry.name = format!("{}/{}", name.trim_end_matches('/'), entry.name);
-            }
-            if let Place::Zip { archive, .. } | Place::Span { archive, .. } = &mut entry.place {
-                *archive += before;
-            }
-        }
-        all.entries.append(&mut more.entries);
-        all.archives.append(&mut more.archives);
-        all.notes.append(&mut more.notes);
-        all.rows = more.rows;
-        all.ignored += more.ignored;
-        all.unread.merge(more.unread);
-    }
-    all.entries.iter_mut().for_each(|e| e.part = Some(Part::Train));
-    if let Some(rows) = all.rows.as_ref().filter(|r| r.are_floats() && r.shape() != preparation.shape) {
-        let why =
-            format!("it holds {} numbers a row, but the network takes {}", rows.shape().c, preparation.shape);
-        return Err(DataError::Source { path: paths[0].clone(), why });
-    }
-    if let Some(why) = no_features(&all, preparation) {
-        return Err(DataError::Source { path: paths[0].clone(), why });
-    }
-    let mut notes = std::mem::take(&mut all.notes);
-    notes.extend(all.left_out());
-    // What is embedded once need not be kept, if there is room for it.
-    let small = all.entries.len() * preparation.shape.len() <= super::cache::SMALL;
-    let places = if small { &Places { keep: Keep::Memory, ..places.clone() } } else { places };
-    let origin = paths.iter().map(shown).collect::<Vec<_>>().join(", ");
-    finish(&all, *preparation, Named { name: &origin, origin: &origin, notes, on_error }, places, progress)
-}
-
-/// Why pictures cannot be given to a model that takes features, if that is what they are given to.
-pub(super) fn no_features(listing: &Listing, preparation: &Preparation) -> Option<String> {
-    let takes = preparation.shape;
-    (takes.is_features() && !listing.is_features()).then(|| {
-        format!(
-            "it holds pictures, but the model takes features, {} numbers a row; make them as those were made that it was trained on, \
-             and give them as .npy or .npz",
-            takes.c
-        )
-    })
 }
 
 /// Gives entries their parts; says how. `path` is where the source lies.
@@ -441,143 +210,4 @@ fn all_fail(listing: &Listing, origin: &str) -> DataError {
     let why = why.unwrap_or_else(|| "its size cannot be read".into());
     let failure = Failure { entry: 0, name: first.name.clone(), why };
     unreadable(&failure, listing.entries.len(), listing.entries.len(), origin)
-}
-
-fn unreadable(first: &Failure, count: usize, total: usize, origin: &str) -> DataError {
-    let (first, why) = (first.name.clone(), first.why.clone());
-    // Several sources have no one inspection.
-    let see = if origin.contains(", ") {
-        String::new()
-    } else {
-        format!(", or see them all with: alike data stats {}", shell_path(origin))
-    };
-    let hint = if count == total {
-        format!("None can; see why with: alike data stats {}", shell_path(origin))
-    } else {
-        format!("Give --on-error skip to leave them out{see}")
-    };
-    DataError::Unreadable { count, total, first, why, hint }
-}
-
-/// Every name once: as numbers if all are numbers, else as text.
-fn class_names<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut names: Vec<&str> = names.collect::<HashSet<_>>().into_iter().collect();
-    let number = |n: &&str| n.parse::<i64>().ok();
-    if names.iter().all(|n| number(n).is_some()) {
-        names.sort_by_key(|n| (number(n), *n));
-    } else {
-        // Digits within names count as numbers too: s2 comes before s10.
-        names.sort_by_cached_key(|n| natural(n));
-    }
-    names.into_iter().map(str::to_owned).collect()
-}
-
-/// A name in pieces: text, and numbers by their value.
-fn natural(name: &str) -> (Vec<(String, u64)>, String) {
-    let mut pieces = Vec::new();
-    let mut rest = name;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-        let end = rest[digits..].find(|c: char| !c.is_ascii_digit()).map_or(rest.len(), |e| digits + e);
-        pieces.push((rest[..digits].to_owned(), rest[digits..end].parse().unwrap_or(u64::MAX)));
-        rest = &rest[end..];
-    }
-    (pieces, name.to_owned())
-}
-
-/// The name of the class of images that have none, beside others that do: what [`load_pictures`] reads may have both.
-pub const NO_CLASS: &str = "";
-
-/// What a data set is besides its images.
-struct Gathered<'a> {
-    name: &'a str,
-    origin: &'a str,
-    notes: Vec<String>,
-    labelled: bool,
-    preparation: Preparation,
-    classes: Vec<String>,
-    failures: Vec<Failure>,
-}
-
-/// `kept` are the entries that could be read, `identities` theirs.
-fn gather(
-    what: Gathered<'_>,
-    entries: &[Entry],
-    kept: &[usize],
-    (images, identities): (&Images, &Identities),
-) -> Dataset {
-    let label: BTreeMap<&str, u32> =
-        what.classes.iter().enumerate().map(|(i, c)| (c.as_str(), i as u32)).collect();
-    let mut groups: BTreeMap<&str, u32> = BTreeMap::new();
-    for &i in kept {
-        let next = groups.len() as u32;
-        entries[i].group.as_deref().map(|g| *groups.entry(g).or_insert(next));
-    }
-    let grouped = kept.iter().all(|i| entries[*i].group.is_some());
-    let part = |wanted: &dyn Fn(&Entry) -> bool| {
-        let at: Vec<usize> = (0..kept.len()).filter(|k| wanted(&entries[kept[*k]])).collect();
-        let rows: Vec<usize> = at.iter().map(|k| kept[*k]).collect();
-        let of =
-            |map: &BTreeMap<&str, u32>, key: Option<&str>| key.and_then(|k| map.get(k)).copied().unwrap_or(0);
-        Split {
-            images: images.select(&rows),
-            labels: rows
-                .iter()
-                .map(|i| of(&label, entries[*i].class.as_deref().or(Some(NO_CLASS))))
-                .collect(),
-            names: rows.iter().map(|i| entries[*i].name.clone()).collect(),
-            groups: if grouped {
-                rows.iter().map(|i| of(&groups, entries[*i].group.as_deref())).collect()
-            } else {
-                vec![]
-            },
-            identities: identities.select(&at),
-        }
-    };
-    let is_test = |e: &Entry| e.part == Some(Part::Test);
-    let train = part(&|e| !is_test(e));
-    let test = part(&|e| is_test(e) && e.role != Role::Gallery);
-    let gallery = part(&|e| is_test(e) && e.role != Role::Query);
-    let apart = kept.iter().any(|i| is_test(&entries[*i]) && entries[*i].role != Role::Both);
-    let validation = kept.iter().filter(|i| !is_test(&entries[**i])).enumerate();
-    let held_out =
-        validation.filter(|(_, i)| entries[**i].part == Some(Part::Validation)).map(|(row, _)| row).collect();
-    let mut categories = Vec::new();
-    if kept.iter().any(|i| entries[*i].category.is_some()) {
-        categories = vec![String::new(); what.classes.len()];
-        for &i in kept {
-            if let (Some(class), Some(category)) = (&entries[i].class, &entries[i].category) {
-                categories[label[class.as_str()] as usize].clone_from(category);
-            }
-        }
-    }
-    let classes = if what.labelled { what.classes } else { vec!["all".to_owned()] };
-    let mut group_names = vec![String::new(); if grouped { groups.len() } else { 0 }];
-    group_names.iter_mut().zip(0u32..).for_each(|(name, number)| {
-        let of = groups.iter().find(|g| *g.1 == number);
-        of.into_iter().for_each(|(group, _)| (*group).clone_into(name));
-    });
-    Dataset {
-        categories,
-        group_names,
-        given_gallery: apart.then_some(gallery),
-        held_out,
-        preparation: what.preparation,
-        labelled: what.labelled,
-        skipped: what.failures,
-        notes: what.notes,
-        ..Dataset::new(what.name, what.origin, classes, train, test)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn classes_are_ordered_as_a_person_would() {
-        let names = |list: &[&str]| class_names(list.iter().copied());
-        assert_eq!(names(&["10", "9", "1", "9"]), ["1", "9", "10"]);
-        assert_eq!(names(&["s10", "s2", "a"]), ["a", "s2", "s10"]);
-    }
 }

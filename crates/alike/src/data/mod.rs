@@ -4,19 +4,18 @@
 //! channels, once, into a file of the cache; what comes of it is a [`Dataset`].
 
 mod again;
+mod assemble;
 mod augment;
 mod cache;
 mod copies;
 mod dataset;
-mod digits;
-mod download;
+mod decode;
 mod foreign;
-mod idx;
 mod inspect;
 mod jpeg;
 mod listing;
 mod load;
-mod named;
+mod load_pictures;
 mod need;
 mod one_shot;
 mod picture;
@@ -30,22 +29,26 @@ mod table;
 mod tiff;
 
 pub use again::{Of, Removed, Rows, Source};
+pub use assemble::NO_CLASS;
 pub use augment::{Affine, Augment, Changes, Occasion};
 pub use cache::{Keep, cached, image_cache, prepare_chunks};
 pub use copies::same_picture;
 pub use dataset::{Dataset, Failure, Split};
-pub use digits::{DIGITS, DigitCounts, digits};
+pub use decode::{Decoding, Header, PictureError, decode, header};
 pub use foreign::{Foreign, Unread, unreadable_kind};
-pub use idx::{IDX_FILES, Idx, read as read_idx, read_folder as read_idx_folder};
 pub use inspect::{Inspection, inspect, leaks, look_alike};
 pub use listing::{Entry, LeftOut, Listing, Part, Role, Why};
-pub use load::{NO_CLASS, OnError, Request, column, list, load, load_pictures};
-pub use named::{KNOWN_FOLDERS, NAMED, NamedSet, Places, named};
+pub use load::{OnError, Request, column, list, load};
+pub use load_pictures::load_pictures;
 pub use one_shot::{OneShotRun, OneShotRuns, load_one_shot_runs};
-pub use picture::{Decoding, Header, Picture, PictureError, decode, header, is_picture};
+pub use picture::{Picture, is_picture};
 pub use prepare::{Preparation, PreparationWish, Resize};
 pub use progress::{Progress, Quiet, Unit};
 pub(crate) use source::check_header;
+pub use source::{
+    DIGITS, DigitCounts, IDX_FILES, Idx, KNOWN_FOLDERS, NAMED, NamedSet, Places, digits, named, read_idx,
+    read_idx_folder,
+};
 pub use splits::{Apart, ClassError, Share, SplitBy, exclude, find_class, find_classes, hold_out};
 pub use survey::{Survey, drawn};
 pub use table::{FIRST, SAME, SECOND, Table, truth};

@@ -3,8 +3,9 @@
 //! The layout is that of Omniglot's `all_runs.zip` (Lake, Salakhutdinov and Tenenbaum, Science 2015): a folder a run, with a
 //! `class_labels.txt` whose lines are two paths, of an image that asks and of the one that is right.
 
+use super::assemble::{Named, finish};
 use super::listing::{Content, Entry, Listing, Part};
-use super::load::{Named, finish, no_features};
+use super::load_pictures::no_features;
 use super::{DataError, Dataset, OnError, Places, Preparation, Progress, source};
 use crate::files::{self, FileError};
 use std::collections::{BTreeMap, HashMap};

@@ -2,7 +2,8 @@
 //!
 //! It belongs to the model and is saved with it, so that training, embedding and serving cannot disagree.
 
-use super::picture::{Decoding, Picture, fitted};
+use super::decode::Decoding;
+use super::picture::{Picture, fitted};
 use crate::images::Shape;
 use crate::suggest::did_you_mean;
 use fast_image_resize::images::{Image, ImageRef};
@@ -174,7 +175,11 @@ impl Preparation {
         }
     }
 
-    /// Writes the prepared picture; an error says why it cannot be.
+    /// Writes the prepared picture.
+    ///
+    /// # Errors
+    ///
+    /// If it is not of the size that a preparation without scaling asks for; the text says what to do.
     ///
     /// # Panics
     ///
@@ -331,7 +336,7 @@ fn scale(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::picture::{decode, header};
+    use crate::data::decode::{decode, header};
 
     fn ramp(h: usize, w: usize) -> Picture {
         let pixels = (0..h * w).map(|i| ((i % w) * 255 / (w - 1).max(1)) as u8).collect();

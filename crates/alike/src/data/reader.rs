@@ -1,7 +1,8 @@
 //! From an entry of a listing to its bytes and its picture.
 
+use super::decode::{Decoded, Decoding, decode_held};
 use super::listing::{Content, Entry, Listing, Place, UNREADABLE};
-use super::picture::{Decoded, Decoding, Picture, decode_held};
+use super::picture::Picture;
 use crate::files::{self, FileError};
 use crate::limits::{self, Held, Limit, READING};
 use std::fs::File;

@@ -18,6 +18,10 @@ pub struct ClassError {
 }
 
 /// The label of the class called `name`.
+///
+/// # Errors
+///
+/// If there is no such class.
 pub fn find_class(dataset: &Dataset, name: &str) -> Result<u32, ClassError> {
     dataset.classes.iter().position(|c| c == name).map(|i| i as u32).ok_or_else(|| ClassError {
         dataset: dataset.name.clone(),
@@ -29,6 +33,10 @@ pub fn find_class(dataset: &Dataset, name: &str) -> Result<u32, ClassError> {
 
 /// The classes that a user means by `names`, each a name or a list of names with commas between them. A name that there is whole is
 /// that class, even if it holds a comma.
+///
+/// # Errors
+///
+/// If a name is no class's.
 pub fn find_classes(dataset: &Dataset, names: &[String]) -> Result<Vec<String>, ClassError> {
     let mut found: Vec<String> = Vec::new();
     for name in names {
@@ -223,7 +231,7 @@ impl std::str::FromStr for SplitBy {
 }
 
 impl SplitBy {
-    /// The same with the seed decided.
+    /// Decides the seed where it is open.
     pub fn seeded(mut self, seed: u64) -> SplitBy {
         if let SplitBy::Image(share) | SplitBy::Class(share) | SplitBy::Group(share) = &mut self {
             share.seed.get_or_insert(seed);

@@ -1,8 +1,8 @@
 //! A look at some of a listing's pictures, and the preparation that suits them.
 
 use super::Preparation;
+use super::decode::{Decoding, header};
 use super::listing::Listing;
-use super::picture::{Decoding, header};
 use super::prepare::Resize;
 use crate::identity::Identities;
 use crate::images::{Images, Shape};

@@ -5,9 +5,9 @@
 //! another range - nothing is guessed: the picture is refused, unless brightness is to be spread from its own darkest to its own
 //! brightest value.
 
+use super::decode::PictureError;
 use super::foreign::RAW;
 use super::need::check_size;
-use super::picture::PictureError;
 use crate::images::Shape;
 use crate::limits;
 use image::metadata::Orientation;
@@ -437,7 +437,7 @@ fn signed<T: Copy>(values: Vec<T>, stretch: bool, f: impl Fn(T) -> f64) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::picture::{Decoding, decode};
+    use crate::data::decode::{Decoding, decode};
 
     /// Two grey pixels by two, with so many values of one kind for how they are stored, or a note of so many bytes.
     fn file(kind: u16, count: u32, note: u32) -> Vec<u8> {

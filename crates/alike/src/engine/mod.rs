@@ -58,6 +58,10 @@ pub struct Engine {
 
 impl Engine {
     /// Plans the network for the fastest instructions that this machine has.
+    ///
+    /// # Errors
+    ///
+    /// If `ALIKE_SIMD` asks for instructions that there are not.
     pub fn new(network: &Network) -> Result<Engine, TierError> {
         Ok(Engine::with_tier(network, Tier::from_env()?))
     }
@@ -119,7 +123,7 @@ impl Engine {
         self.forward_prepared(parameters, images, indices, None)
     }
 
-    /// The same, over images that `prepare` changes, each in its own work.
+    /// Embeds the images at `indices` as [`Engine::forward`] does, each changed by `prepare` in its own work.
     ///
     /// # Panics
     ///
@@ -177,7 +181,8 @@ impl Engine {
         self.backward_prepared(images, None, embedding_gradients, gradient);
     }
 
-    /// The same for [`Engine::forward_prepared`], whose `prepare` must give the same images again.
+    /// Turns gradients of embeddings into those of parameters, as [`Engine::backward`] does, after [`Engine::forward_prepared`].
+    /// `prepare` must give the same images again.
     ///
     /// # Panics
     ///

@@ -1,6 +1,6 @@
 //! Weights in a file: safetensors with the architecture in the metadata.
 //!
-//! Tensors are named and shaped as PyTorch would (`layers.3.weight`, `maps x channels x kernel x kernel`). One entry of
+//! Tensors are named and shaped as PyTorch would (`layers.3.weight`, `out channels x channels x kernel x kernel`). One entry of
 //! the metadata, `alike`, is a JSON object with the format's version, the network's specification, the input's shape,
 //! and notes (of training, say). One entry rather than many, so that the same content always gives the same bytes.
 
@@ -66,6 +66,10 @@ const HEADER: &str = "alike";
 
 impl Checkpoint {
     /// A network and its weights, with nothing else.
+    ///
+    /// # Panics
+    ///
+    /// If there are not as many weights as the network has parameters.
     pub fn new(network: Network, parameters: Vec<f32>) -> Checkpoint {
         assert_eq!(network.parameter_count(), parameters.len(), "checkpoint: parameters of another network");
         let preparation = Preparation::exact(network.input());
@@ -81,6 +85,10 @@ impl Checkpoint {
     }
 
     /// Writes the file; a reader sees the old one or the new one whole.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), CheckpointError> {
         let bytes = |values: &[f32]| -> Vec<u8> { values.iter().flat_map(|v| v.to_le_bytes()).collect() };
         let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = self
@@ -113,6 +121,10 @@ impl Checkpoint {
     }
 
     /// Reads a file, and refuses one whose tensors are not those of its own specification, or not finite.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, is damaged, or is refused.
     pub fn load(path: &Path) -> Result<Checkpoint, CheckpointError> {
         let wrong = |why: String| CheckpointError::Content { path: path.to_owned(), why };
         let (mut file, len) = files::open_sized(path).map_err(FileError::reading(path))?;

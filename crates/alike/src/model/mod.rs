@@ -2,14 +2,16 @@
 
 mod checkpoint;
 mod init;
+mod layer;
 mod network;
 mod spec;
 mod zoo;
 
 pub use checkpoint::{Checkpoint, CheckpointError, FORMAT_VERSION};
 pub use init::initial;
+pub use layer::Layer;
 pub use network::{LayerInfo, Network, NetworkError, ParameterInfo, ParameterKind};
-pub use spec::{Layer, Spec, SpecError};
+pub use spec::{Spec, SpecError};
 pub use zoo::{NETWORKS, named_network};
 
 /// The network of the project's first page: 18,946 parameters for 28 x 28 grey images.

@@ -1,13 +1,13 @@
 //! A specification fitted to an input: every shape known, every parameter placed.
 
+use super::layer::{Fitting, Taken, values};
 use super::{Layer, Spec};
 use crate::images::Shape;
-use crate::limits::Limit;
 
 /// What a parameter does, which decides how it is initialised and whether weight decay applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParameterKind {
-    /// A convolution's weights, `maps x channels x kernel x kernel`.
+    /// A convolution's weights, `out channels x channels x kernel x kernel`.
     Weight,
     /// A convolution's bias.
     Bias,
@@ -79,7 +79,7 @@ pub struct Network {
 pub struct NetworkError {
     /// Counted from 1.
     pub number: usize,
-    /// As the specification prints it.
+    /// The layer as the specification prints it.
     pub layer: String,
     /// The shape that arrives.
     pub input: Shape,
@@ -92,107 +92,31 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// If it does not fit, or takes more memory than [`Limit::Model`]: a value of four bytes for every parameter, and for all that
+    /// If it does not fit, or takes more memory than [`Limit::Model`](crate::limits::Limit::Model): a value of four bytes for every parameter, and for all that
     /// comes out of a layer.
     pub fn new(spec: Spec, input: Shape) -> Result<Network, NetworkError> {
-        let mut layers = Vec::new();
-        let mut shape = input;
-        let mut offset = 0;
         let refused =
             |why: &str| NetworkError { number: 1, layer: spec.to_string(), input, why: why.to_owned() };
         let last = spec.layers.len().checked_sub(1).ok_or_else(|| refused("it has no layers"))?;
         if input.is_empty() {
             return Err(refused("these images have no pixels"));
         }
-        let mut forks = Vec::new();
-        let mut values = size(input);
+        let mut layers: Vec<LayerInfo> = Vec::new();
+        let mut open_units = Vec::new();
+        let mut taken = Taken { values: values(input), parameters: 0 };
+        let mut shape = input;
         for (i, &layer) in spec.layers.iter().enumerate() {
-            let fail = |why: String| NetworkError { number: i + 1, layer: layer.title(), input: shape, why };
-            layer.check().map_err(fail)?;
-            let mut parameters = Vec::new();
-            // Before anything is multiplied that might not fit into a number.
-            let mut claim = |more: u64, out: u64| {
-                values = values.saturating_add(more).saturating_add(out);
-                let bytes = values.saturating_mul(4);
-                let limited = Limit::Model.check(bytes, || "up to here the network takes much memory".into());
-                limited.map_err(|e| fail(e.to_string()))
-            };
-            claim(0, 0)?;
-            let mut add = |suffix: &str, dims: Vec<usize>, kind, fan_in| {
-                let p =
-                    ParameterInfo { name: format!("layers.{i}.{suffix}"), shape: dims, offset, kind, fan_in };
-                offset += p.len();
-                parameters.push(p);
-            };
-            let pixels = (shape.h * shape.w) as u64;
-            let (output, flop) = match layer {
-                Layer::Norm { groups, .. } => {
-                    if !shape.c.is_multiple_of(groups) {
-                        return Err(fail(format!("{groups} groups do not divide {} channels", shape.c)));
-                    }
-                    claim(2 * shape.c as u64, size(shape))?;
-                    add("weight", vec![shape.c], ParameterKind::Scale, 1);
-                    add("bias", vec![shape.c], ParameterKind::Shift, 1);
-                    (shape, 7 * pixels * shape.c as u64)
-                }
-                Layer::Relu => {
-                    claim(0, size(shape))?;
-                    (shape, pixels * shape.c as u64)
-                }
-                Layer::Conv { maps, kernel, pad, stride } => {
-                    let (h, w) = (shape.h + 2 * pad, shape.w + 2 * pad);
-                    if h < kernel || w < kernel {
-                        return Err(fail(
-                            "it is smaller than the kernel; use a larger pad or fewer pools".into(),
-                        ));
-                    }
-                    let fan_in = shape.c * kernel * kernel;
-                    let out = Shape { h: (h - kernel) / stride + 1, w: (w - kernel) / stride + 1, c: maps };
-                    let weights = (maps as u64).saturating_mul(fan_in as u64 + 1);
-                    claim(weights, size(out))?;
-                    add("weight", vec![maps, shape.c, kernel, kernel], ParameterKind::Weight, fan_in);
-                    add("bias", vec![maps], ParameterKind::Bias, fan_in);
-                    (out, size(out).saturating_mul(2 * fan_in as u64))
-                }
-                Layer::Linear { width } => {
-                    let weights = (width as u64).saturating_mul(size(shape).saturating_add(1));
-                    claim(weights, width as u64)?;
-                    add("weight", vec![width, shape.len()], ParameterKind::Weight, shape.len());
-                    add("bias", vec![width], ParameterKind::Bias, shape.len());
-                    (Shape { h: 1, w: 1, c: width }, 2 * (width * shape.len()) as u64)
-                }
-                Layer::Fork => {
-                    forks.push(shape);
-                    (shape, 0)
-                }
-                Layer::Add => {
-                    let kept = forks.pop().ok_or_else(|| fail("no residual unit begins before it".into()))?;
-                    if kept != shape {
-                        return Err(fail(format!("the residual unit began with {kept}; both must be equal")));
-                    }
-                    claim(0, size(shape))?;
-                    (shape, shape.len() as u64)
-                }
-                Layer::MaxPool { size, stride } | Layer::AvgPool { size, stride } => {
-                    if shape.h < size || shape.w < size {
-                        return Err(fail("it is smaller than the window; use fewer pools".into()));
-                    }
-                    let out = Shape {
-                        h: (shape.h - size) / stride + 1,
-                        w: (shape.w - size) / stride + 1,
-                        c: shape.c,
-                    };
-                    claim(0, out.len() as u64)?;
-                    (out, (out.len() * size * size) as u64)
-                }
-                Layer::Gap => (Shape { h: 1, w: 1, c: shape.c }, shape.len() as u64),
-                Layer::L2 if i != last => return Err(fail("l2 must be the last layer".into())),
-                Layer::L2 => (shape, 3 * shape.len() as u64),
-            };
-            layers.push(LayerInfo { layer, input: shape, output, parameters, flop });
-            shape = output;
+            let fitted = Fitting::new((i, i == last), shape, &mut open_units, &mut taken).layer(layer);
+            let info = fitted.map_err(|why| NetworkError {
+                number: i + 1,
+                layer: layer.title(),
+                input: shape,
+                why,
+            })?;
+            shape = info.output;
+            layers.push(info);
         }
-        if !forks.is_empty() {
+        if !open_units.is_empty() {
             return Err(refused("a residual unit has no end"));
         }
         if shape.h * shape.w != 1 {
@@ -201,7 +125,7 @@ impl Network {
             let layer = spec.layers[last].to_string();
             return Err(NetworkError { number: last + 1, layer, input: layers[last].input, why });
         }
-        Ok(Network { spec, input, layers, parameters: offset })
+        Ok(Network { spec, input, layers, parameters: taken.parameters })
     }
 
     /// The specification.
@@ -240,11 +164,6 @@ impl Network {
     }
 }
 
-/// Values of a shape, as many as a number holds at most.
-fn size(shape: Shape) -> u64 {
-    [shape.h, shape.w, shape.c].iter().fold(1, |n: u64, side| n.saturating_mul(*side as u64))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,7 +195,7 @@ mod tests {
     #[test]
     fn a_network_built_by_hand_is_checked_as_one_that_was_read() {
         let shape = |text: &str| text.parse::<Shape>().unwrap();
-        let conv = |maps, kernel, stride| Layer::Conv { maps, kernel, pad: 0, stride };
+        let conv = |out_channels, kernel, stride| Layer::Conv { out_channels, kernel, pad: 0, stride };
         for layers in [
             vec![],
             vec![conv(0, 1, 1), Layer::Gap],

@@ -13,7 +13,7 @@
 //! |---|---|---|
 //! | `norm(groups=1, eps=1e-5)` | group normalisation with a learned scale and shift | |
 //! | `relu` | negative values become zero | |
-//! | `conv(maps, kernel=3, pad=kernel/2, stride=1)` | convolution with a bias | |
+//! | `conv(out_channels, kernel=3, pad=kernel/2, stride=1)` | convolution with a bias | |
 //! | `maxpool(size, stride=size)` | maximum of each window, no padding | size at most 16 |
 //! | `avgpool(size, stride=size)` | average of each window, no padding | size at most 16 |
 //! | `gap` | global average pooling | |
@@ -23,61 +23,10 @@
 //!
 //! A specification prints as it would be written, defaults left out; a checkpoint keeps that text.
 
+use super::layer::{Layer, NAMES, outside};
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
-
-/// One layer.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Layer {
-    /// Group normalisation.
-    Norm {
-        /// Groups that the channels are divided into.
-        groups: usize,
-        /// Added to the variance.
-        eps: f32,
-    },
-    /// Rectification.
-    Relu,
-    /// Convolution with a bias.
-    Conv {
-        /// Output channels.
-        maps: usize,
-        /// Pixels along a side of the window.
-        kernel: usize,
-        /// Zero pixels around the input.
-        pad: usize,
-        /// Pixels from one window to the next.
-        stride: usize,
-    },
-    /// Max-pooling without padding.
-    MaxPool {
-        /// Pixels along a side of the window.
-        size: usize,
-        /// Pixels from one window to the next.
-        stride: usize,
-    },
-    /// Average-pooling without padding.
-    AvgPool {
-        /// Pixels along a side of the window.
-        size: usize,
-        /// Pixels from one window to the next.
-        stride: usize,
-    },
-    /// Global average pooling.
-    Gap,
-    /// A full connection with a bias: one pixel comes out.
-    Linear {
-        /// Its channels.
-        width: usize,
-    },
-    /// Where a residual unit begins: what comes in is also kept for its [`Layer::Add`].
-    Fork,
-    /// Where the residual unit that began last ends: what its [`Layer::Fork`] kept is added.
-    Add,
-    /// Division by the Euclidean norm.
-    L2,
-}
 
 /// A sequence of layers, not yet fitted to an input.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,23 +47,14 @@ pub struct SpecError {
     pub why: String,
 }
 
-const NAMES: [&str; 9] = ["norm", "relu", "conv", "maxpool", "avgpool", "gap", "linear", "residual", "l2"];
-const DEFAULT_EPS: f32 = 1e-5;
 /// Layers of a network; the deepest in use have a thousand.
 const MOST_LAYERS: usize = 10_000;
-// What a layer's sizes may be.
-const GROUPS: RangeInclusive<usize> = 1..=4096;
-const CHANNELS: RangeInclusive<usize> = 1..=4096;
-const KERNEL: RangeInclusive<usize> = 1..=15;
-const PAD: RangeInclusive<usize> = 0..=64;
-const WINDOW: RangeInclusive<usize> = 1..=16;
-const STRIDE: RangeInclusive<usize> = 1..=16;
 
 impl Spec {
-    /// The same network with another width of embedding: that of the last convolution or linear layer.
+    /// Changes the width of the embedding: that of the last convolution or linear layer.
     pub fn with_embedding(mut self, embedding: usize) -> Spec {
         for layer in self.layers.iter_mut().rev() {
-            if let Layer::Conv { maps: width, .. } | Layer::Linear { width } = layer {
+            if let Layer::Conv { out_channels: width, .. } | Layer::Linear { width } = layer {
                 *width = embedding;
                 break;
             }
@@ -122,82 +62,12 @@ impl Spec {
         self
     }
 
-    /// The same network with embeddings of length 1.
+    /// Scales embeddings to length 1, where the network does not do so already.
     pub fn normalized(mut self) -> Spec {
         if self.layers.last() != Some(&Layer::L2) {
             self.layers.push(Layer::L2);
         }
         self
-    }
-}
-
-impl Layer {
-    /// What is wrong with its sizes, where it was not read from text. Too many channels are a matter of [`Limit::Model`](crate::limits::Limit).
-    pub(super) fn check(&self) -> Result<(), String> {
-        let at_least_one = |range: &RangeInclusive<usize>| *range.start()..=usize::MAX;
-        let sizes: &[(&str, usize, RangeInclusive<usize>)] = match *self {
-            Layer::Norm { eps, .. } if !(eps > 0.0 && eps.is_finite()) => {
-                return Err(format!("eps is a positive number, not '{eps}'"));
-            }
-            Layer::Norm { groups, .. } => &[("groups", groups, GROUPS)],
-            Layer::Conv { maps, kernel, pad, stride } => &[
-                ("maps", maps, at_least_one(&CHANNELS)),
-                ("kernel", kernel, KERNEL),
-                ("pad", pad, PAD),
-                ("stride", stride, STRIDE),
-            ],
-            Layer::MaxPool { size, stride } | Layer::AvgPool { size, stride } => {
-                &[("size", size, WINDOW), ("stride", stride, STRIDE)]
-            }
-            Layer::Linear { width } => &[("width", width, at_least_one(&CHANNELS))],
-            Layer::Relu | Layer::Gap | Layer::Fork | Layer::Add | Layer::L2 => &[],
-        };
-        match sizes.iter().find(|(_, size, range)| !range.contains(size)) {
-            Some((name, size, range)) => Err(outside(name, range, size)),
-            None => Ok(()),
-        }
-    }
-
-    /// The layer in a list of layers, where the two ends of a residual unit stand apart.
-    pub fn title(&self) -> String {
-        match self {
-            Layer::Fork => "residual unit".to_owned(),
-            Layer::Add => "add the unit's input".to_owned(),
-            layer => layer.to_string(),
-        }
-    }
-}
-
-impl fmt::Display for Layer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Layer::Norm { groups: 1, eps: DEFAULT_EPS } => write!(f, "norm"),
-            Layer::Norm { groups, eps: DEFAULT_EPS } => write!(f, "norm({groups})"),
-            Layer::Norm { groups, eps } => write!(f, "norm({groups}, eps={eps:e})"),
-            Layer::Relu => write!(f, "relu"),
-            Layer::Conv { maps, kernel, pad, stride } => {
-                write!(f, "conv({maps}")?;
-                if kernel != 3 {
-                    write!(f, ", kernel={kernel}")?;
-                }
-                if pad != kernel / 2 {
-                    write!(f, ", pad={pad}")?;
-                }
-                if stride != 1 {
-                    write!(f, ", stride={stride}")?;
-                }
-                write!(f, ")")
-            }
-            Layer::MaxPool { size, stride } if size == stride => write!(f, "maxpool({size})"),
-            Layer::MaxPool { size, stride } => write!(f, "maxpool({size}, stride={stride})"),
-            Layer::AvgPool { size, stride } if size == stride => write!(f, "avgpool({size})"),
-            Layer::AvgPool { size, stride } => write!(f, "avgpool({size}, stride={stride})"),
-            Layer::Gap => write!(f, "gap"),
-            Layer::Linear { width } => write!(f, "linear({width})"),
-            Layer::Fork => write!(f, "residual("),
-            Layer::Add => write!(f, ")"),
-            Layer::L2 => write!(f, "l2"),
-        }
     }
 }
 
@@ -247,14 +117,77 @@ impl FromStr for Spec {
     }
 }
 
-fn outside(name: &str, range: &RangeInclusive<usize>, got: impl fmt::Display) -> String {
-    format!("{name} is a whole number from {} to {}, not '{got}'", range.start(), range.end())
+/// Why a layer cannot be read, and at which byte of the text.
+#[derive(Debug)]
+pub(super) struct Misread {
+    pub(super) at: usize,
+    pub(super) why: String,
 }
 
-/// The values of a layer's arguments, by place and by name, each with where it stands.
-struct Arguments<'a> {
+/// A layer's arguments as they are written, by place and by name, each with where it stands.
+#[derive(Clone)]
+pub(super) struct Arguments<'a> {
+    /// The layer's name.
+    pub(super) layer: &'a str,
+    start: usize,
     by_place: Option<(usize, &'a str)>,
     by_name: Vec<(usize, &'a str, &'a str)>,
+}
+
+/// An argument, and where it stands; nothing where it was left out.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Argument<'a> {
+    pub(super) written: Option<(usize, &'a str)>,
+}
+
+impl<'a> Arguments<'a> {
+    /// The arguments in the order of `names`; unknown and repeated ones are refused.
+    pub(super) fn named<const N: usize>(&self, names: [&str; N]) -> Result<[Argument<'a>; N], Misread> {
+        let mut values = [Argument::default(); N];
+        if let Some(first) = self.by_place {
+            match values.first_mut() {
+                Some(value) => value.written = Some(first),
+                None => {
+                    let why = format!("{} takes no arguments", self.layer);
+                    return Err(Misread { at: first.0, why });
+                }
+            }
+        }
+        for &(at, key, value) in &self.by_name {
+            let Some(i) = names.iter().position(|name| *name == key) else {
+                let hint = crate::suggest::did_you_mean(key, names);
+                return Err(Misread { at, why: format!("{} has no argument '{key}'{hint}", self.layer) });
+            };
+            if values[i].written.replace((at, value)).is_some() {
+                return Err(Misread { at, why: format!("'{key}' is given twice") });
+            }
+        }
+        Ok(values)
+    }
+
+    /// Renames an argument that is given by an older name.
+    pub(super) fn renamed(&self, old: &str, new: &'static str) -> Arguments<'a> {
+        let mut arguments = self.clone();
+        arguments.by_name.iter_mut().filter(|(_, key, _)| *key == old).for_each(|(_, key, _)| *key = new);
+        arguments
+    }
+
+    /// An argument without which there is no layer; `what` it is, with an example.
+    pub(super) fn required(&self, value: Option<usize>, what: &str, example: &str) -> Result<usize, Misread> {
+        let why = || format!("{} needs {what}, as in {example}", self.layer);
+        value.ok_or_else(|| Misread { at: self.start, why: why() })
+    }
+}
+
+impl Argument<'_> {
+    /// A whole number within a range.
+    pub(super) fn whole(self, name: &str, range: RangeInclusive<usize>) -> Result<Option<usize>, Misread> {
+        let Some((at, text)) = self.written else { return Ok(None) };
+        match text.parse() {
+            Ok(n) if range.contains(&n) => Ok(Some(n)),
+            _ => Err(Misread { at, why: outside(name, &range, text) }),
+        }
+    }
 }
 
 struct Reader<'a> {
@@ -307,62 +240,22 @@ impl<'a> Reader<'a> {
             self.at += 1;
             return Ok(Layer::Fork);
         }
-        let arguments = self.arguments()?;
-        let numbers = |names: &[&str], of: &str| self.numbers(&arguments, names, of);
-        match name {
-            "norm" => {
-                let [groups, eps] = numbers(&["groups", "eps"], name)?[..] else { unreachable!() };
-                let eps = match eps {
-                    None => DEFAULT_EPS,
-                    Some((at, text)) => {
-                        text.parse().ok().filter(|v: &f32| *v > 0.0 && v.is_finite()).ok_or_else(|| {
-                            self.error(at, format!("eps is a positive number, not '{text}'"))
-                        })?
-                    }
-                };
-                Ok(Layer::Norm { groups: self.whole(groups, "groups", GROUPS)?.unwrap_or(1), eps })
+        let arguments = self.arguments(start, name)?;
+        match Layer::read(name, &arguments) {
+            Some(layer) => layer.map_err(|Misread { at, why }| self.error(at, why)),
+            None if name.is_empty() => {
+                Err(self.error(start, format!("expected a layer, one of {}", NAMES.join(", "))))
             }
-            "conv" => {
-                let names = ["maps", "kernel", "pad", "stride"];
-                let [maps, kernel, pad, stride] = numbers(&names, name)?[..] else { unreachable!() };
-                let maps = self.whole(maps, "maps", CHANNELS)?.ok_or_else(|| {
-                    self.error(start, "conv needs its number of maps, as in conv(32)".into())
-                })?;
-                let kernel = self.whole(kernel, "kernel", KERNEL)?.unwrap_or(3);
-                let pad = self.whole(pad, "pad", PAD)?.unwrap_or(kernel / 2);
-                let stride = self.whole(stride, "stride", STRIDE)?.unwrap_or(1);
-                Ok(Layer::Conv { maps, kernel, pad, stride })
-            }
-            "maxpool" | "avgpool" => {
-                let [size, stride] = numbers(&["size", "stride"], name)?[..] else { unreachable!() };
-                let size = self.whole(size, "size", WINDOW)?.ok_or_else(|| {
-                    self.error(start, format!("{name} needs its window's size, as in {name}(2)"))
-                })?;
-                let stride = self.whole(stride, "stride", STRIDE)?.unwrap_or(size);
-                let max = name == "maxpool";
-                Ok(if max { Layer::MaxPool { size, stride } } else { Layer::AvgPool { size, stride } })
-            }
-            "linear" => {
-                let [width] = numbers(&["width"], name)?[..] else { unreachable!() };
-                let width = self.whole(width, "width", CHANNELS)?.ok_or_else(|| {
-                    self.error(start, "linear needs its number of outputs, as in linear(64)".into())
-                })?;
-                Ok(Layer::Linear { width })
-            }
-            "relu" => numbers(&[], name).map(|_| Layer::Relu),
-            "gap" => numbers(&[], name).map(|_| Layer::Gap),
-            "l2" => numbers(&[], name).map(|_| Layer::L2),
-            "" => Err(self.error(start, format!("expected a layer, one of {}", NAMES.join(", ")))),
-            _ => {
+            None => {
                 let hint = crate::suggest::did_you_mean(name, NAMES);
-                Err(self
-                    .error(start, format!("there is no layer '{name}'{hint} (layers: {})", NAMES.join(", "))))
+                let names = NAMES.join(", ");
+                Err(self.error(start, format!("there is no layer '{name}'{hint} (layers: {names})")))
             }
         }
     }
 
-    fn arguments(&mut self) -> Result<Arguments<'a>, SpecError> {
-        let mut arguments = Arguments { by_place: None, by_name: Vec::new() };
+    fn arguments(&mut self, start: usize, layer: &'a str) -> Result<Arguments<'a>, SpecError> {
+        let mut arguments = Arguments { layer, start, by_place: None, by_name: Vec::new() };
         if !self.rest().starts_with('(') {
             return Ok(arguments);
         }
@@ -384,44 +277,6 @@ impl<'a> Reader<'a> {
         }
         self.at = close + 1;
         Ok(arguments)
-    }
-
-    /// The arguments in the order of `names`; unknown and repeated ones are refused.
-    fn numbers(
-        &self,
-        arguments: &Arguments<'a>,
-        names: &[&str],
-        layer: &str,
-    ) -> Result<Vec<Option<(usize, &'a str)>>, SpecError> {
-        let mut values = vec![None; names.len()];
-        if let Some(first) = arguments.by_place {
-            *values
-                .first_mut()
-                .ok_or_else(|| self.error(first.0, format!("{layer} takes no arguments")))? = Some(first);
-        }
-        for &(at, key, value) in &arguments.by_name {
-            let Some(i) = names.iter().position(|name| *name == key) else {
-                let hint = crate::suggest::did_you_mean(key, names.iter().copied());
-                return Err(self.error(at, format!("{layer} has no argument '{key}'{hint}")));
-            };
-            if values[i].replace((at, value)).is_some() {
-                return Err(self.error(at, format!("'{key}' is given twice")));
-            }
-        }
-        Ok(values)
-    }
-
-    fn whole(
-        &self,
-        value: Option<(usize, &str)>,
-        name: &str,
-        range: RangeInclusive<usize>,
-    ) -> Result<Option<usize>, SpecError> {
-        let Some((at, text)) = value else { return Ok(None) };
-        match text.parse() {
-            Ok(n) if range.contains(&n) => Ok(Some(n)),
-            _ => Err(self.error(at, outside(name, &range, text))),
-        }
     }
 }
 
@@ -447,6 +302,7 @@ mod tests {
     fn a_specification_prints_as_it_would_be_written() {
         check(SEED_SPEC, &SEED_SPEC.replace('\n', " "));
         check("norm(groups=4,eps=1e-3) conv( 8 , kernel=1 )", "norm(4, eps=1e-3) conv(8, kernel=1)");
+        check("conv(maps=8) conv(kernel=5, out_channels=4)", "conv(8) conv(4, kernel=5)");
         check("conv(8, pad=0) # why\n gap # end", "conv(8, pad=0) gap");
         check("maxpool(2, stride=2) l2", "maxpool(2) l2");
         check(
@@ -469,8 +325,9 @@ mod tests {
             "conv(32, kernal=3)",
             "column 10: conv has no argument 'kernal'; did you mean 'kernel'?",
         );
-        check_refused("conv", "conv needs its number of maps");
-        check_refused("conv(0)", "maps is a whole number from 1 to 4096, not '0'");
+        check_refused("conv", "conv needs its number of output channels");
+        check_refused("conv(8, maps=8)", "'out_channels' is given twice");
+        check_refused("conv(0)", "out_channels is a whole number from 1 to 4096, not '0'");
         check_refused("conv(3, 5)", "write this argument as name=value");
         check_refused("conv(3", "never closed");
         check_refused("relu(2)", "relu takes no arguments");

@@ -5,15 +5,18 @@ use crate::images::Shape;
 
 /// Names of networks, and what each is for.
 pub const NETWORKS: [(&str, &str); 10] = [
-    ("seed", "the project's first page: three convolutions of 32 maps"),
+    ("seed", "the project's first page: three convolutions of 32 channels"),
     ("plain", "five convolutions, two pools, 128 numbers: small grey images, many of them"),
-    ("conv4", "the few-shot papers' four blocks of 64 maps (Vinyals et al. 2016), with group normalisation"),
-    ("residual-small", "a residual unit a scale, from 32 maps on: 32 to 128 pixels, few images"),
+    (
+        "conv4",
+        "the few-shot papers' four blocks of 64 channels (Vinyals et al. 2016), with group normalisation",
+    ),
+    ("residual-small", "a residual unit a scale, from 32 channels on: 32 to 128 pixels, few images"),
     (
         "aligned",
         "the same, but it knows where in the picture things are: faces and parts that always lie alike",
     ),
-    ("residual", "as residual-small, from 64 maps on: thousands of images"),
+    ("residual", "as residual-small, from 64 channels on: thousands of images"),
     ("residual-large", "two units a scale, wider: many images, and time"),
     (
         "shallow",
@@ -64,7 +67,7 @@ fn conv4(shape: Shape) -> String {
 /// A first convolution that is pooled at once, for full size costs most and sees least; then units at every scale, then the
 /// embedding. Large images are halved by the first convolution too.
 fn residual(shape: Shape, widths: &[usize], units: usize, embedding: usize) -> String {
-    let norm = |maps: usize| format!("norm({}) relu", maps / 8);
+    let norm = |channels: usize| format!("norm({}) relu", channels / 8);
     let width = |scale: usize| widths[scale.min(widths.len() - 1)];
     let large = shape.h.min(shape.w) >= 96;
     let first = if large { format!("{}, kernel=5, stride=2", width(0)) } else { width(0).to_string() };
@@ -80,7 +83,7 @@ fn residual(shape: Shape, widths: &[usize], units: usize, embedding: usize) -> S
     format!("{text} {} conv({embedding}) gap l2", norm(width(scales - 1)))
 }
 
-/// A convolution over at most 64 pixels along the shorter side, averaged over about 4 x 4 places, all of which the last layer
+/// A convolution over at most 64 pixels along the shorter side, averaged over about 4 x 4 fields, all of which the last layer
 /// sees: as many numbers as can be whitened, at most. Of features, that layer alone.
 fn shallow(shape: Shape) -> String {
     const NUMBERS: usize = 2048;
@@ -90,11 +93,11 @@ fn shallow(shape: Shape) -> String {
     let stride = shape.h.min(shape.w).div_ceil(64).max(1);
     let (h, w) = (shape.h.div_ceil(stride), shape.w.div_ceil(stride));
     let pool = (h.min(w) / 4).clamp(1, 16);
-    let places = (h / pool).max(1) * (w / pool).max(1);
-    let maps = (NUMBERS / places).clamp(1, 64);
+    let pixels = (h / pool).max(1) * (w / pool).max(1);
+    let out_channels = (NUMBERS / pixels).clamp(1, 64);
     let strided = if stride > 1 { format!(", stride={stride}") } else { String::new() };
     let pooled = if pool > 1 { format!(" avgpool({pool})") } else { String::new() };
-    format!("norm conv({maps}, kernel=5{strided}) relu{pooled} linear({}) l2", maps * places)
+    format!("norm conv({out_channels}, kernel=5{strided}) relu{pooled} linear({}) l2", out_channels * pixels)
 }
 
 #[cfg(test)]

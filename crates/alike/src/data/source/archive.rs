@@ -1,13 +1,14 @@
 //! Zip and tar archives, as they would be if they were unpacked.
 
 use super::arrange::{arrange, in_runs, part};
+use super::locate::braces;
 use super::manifest::tidy;
 use super::walk::{is_png, is_system};
-use super::{Member, Wish, samples, tables, wrong};
-use crate::data::DataError;
+use super::{Asked, Found, Kind, Member, Wish, samples, tables, wrong};
 use crate::data::listing::{Archive, Content, Entry, LeftOut, Listing, Part, Place, Why};
 use crate::data::picture::is_picture;
 use crate::data::reader::FileAt;
+use crate::data::{DataError, Progress};
 use crate::files::{self, FileError};
 use crate::limits::Limit;
 use crate::names::{from_bytes, shown};
@@ -23,6 +24,45 @@ use zip::ZipArchive;
 
 /// Bytes of a name, of what a link leads to, and of what is said of a member before it: a system has no longer ones.
 const LONGEST: usize = 1 << 16;
+
+/// A zip archive.
+pub(super) struct Zip;
+
+impl Kind for Zip {
+    fn endings(&self) -> &'static [&'static str] {
+        &[".zip"]
+    }
+
+    fn list(&self, asked: &Asked<'_>, wish: Wish<'_>, _: &mut dyn Progress) -> Result<Found, DataError> {
+        zip(asked.path, wish).map(Found::from)
+    }
+}
+
+/// A tar archive.
+pub(super) struct Tar;
+
+impl Kind for Tar {
+    fn endings(&self) -> &'static [&'static str] {
+        &[".tar", ".tar.gz", ".tgz"]
+    }
+
+    fn list(&self, asked: &Asked<'_>, wish: Wish<'_>, _: &mut dyn Progress) -> Result<Found, DataError> {
+        shards(&[asked.path.to_owned()], wish).map(Found::from)
+    }
+}
+
+/// Several tar archives, written as one name with braces.
+pub(super) struct Shards;
+
+impl Kind for Shards {
+    fn recognises(&self, asked: &Asked<'_>) -> bool {
+        !asked.path.exists() && braces(asked.path).is_some()
+    }
+
+    fn list(&self, asked: &Asked<'_>, wish: Wish<'_>, _: &mut dyn Progress) -> Result<Found, DataError> {
+        shards(&braces(asked.path).unwrap_or_default(), wish).map(Found::from)
+    }
+}
 
 /// Members of archives that are nobody's data.
 fn is_hidden(name: &str) -> bool {
@@ -40,7 +80,7 @@ pub(super) fn zip_members(path: &Path, number: u32) -> Result<(Archive, Vec<Memb
     zip_pictures(path, number).map(|(archive, members, _)| (archive, members))
 }
 
-/// The same, with the pictures that are left out.
+/// The files of a zip archive, with the pictures that are left out.
 pub(super) fn zip_pictures(
     path: &Path,
     number: u32,

@@ -24,7 +24,7 @@ pub(super) fn part(name: &str) -> Option<Part> {
     }
 }
 
-/// The same with what a test image is for.
+/// The part that a name stands for, with what a test image is for.
 pub(super) fn part_and_role(name: &str) -> Option<(Part, Role)> {
     match name.to_ascii_lowercase().as_str() {
         "query" | "queries" => Some((Part::Test, Role::Query)),

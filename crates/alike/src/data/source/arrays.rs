@@ -6,9 +6,9 @@
 //! Labels are whole numbers, floats that are whole, truths or text, one a row.
 
 use super::npy::Array;
-use super::wrong;
-use crate::data::DataError;
+use super::{Asked, Found, Kind, Wish, wrong};
 use crate::data::listing::{Content, Entry, Listing, Part, Place};
+use crate::data::{DataError, Progress};
 use crate::files;
 use crate::images::{Images, Shape};
 use crate::limits::{Limit, LimitError};
@@ -19,6 +19,19 @@ const IMAGES: [&str; 7] = ["x", "images", "features", "embeddings", "data", "img
 const LABELS: [&str; 5] = ["y", "labels", "targets", "label", "arr_1"];
 /// The most numbers of a feature.
 const LONGEST: usize = 1 << 14;
+
+/// An array, or an archive of several.
+pub(super) struct Arrays;
+
+impl Kind for Arrays {
+    fn endings(&self) -> &'static [&'static str] {
+        &[".npy", ".npz"]
+    }
+
+    fn list(&self, asked: &Asked<'_>, _: Wish<'_>, _: &mut dyn Progress) -> Result<Found, DataError> {
+        open(asked.path).map(Found::from)
+    }
+}
 
 /// An array of images or features with its labels.
 struct Rows {
@@ -37,7 +50,7 @@ fn labels(path: &Path, name: &str, array: &Array) -> Result<Vec<String>, DataErr
     array.labels().map_err(|why| wrong(path, format!("{name} {why}")))
 }
 
-pub(super) fn open(path: &Path) -> Result<Listing, DataError> {
+fn open(path: &Path) -> Result<Listing, DataError> {
     if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("npz")) {
         return archive(path);
     }

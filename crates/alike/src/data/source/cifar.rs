@@ -4,9 +4,9 @@
 //! section "Binary version": a record is one label byte (CIFAR-10) or two (CIFAR-100: coarse, fine), then 3,072 bytes, the
 //! red, green and blue planes of 32 x 32 pixels.
 
-use super::wrong;
-use crate::data::DataError;
+use super::{Asked, Found, Kind, Wish, wrong};
 use crate::data::listing::{Entry, Listing, Part, Place};
+use crate::data::{DataError, Progress};
 use crate::files;
 use crate::images::{Images, Shape};
 use crate::limits::Limit;
@@ -22,7 +22,7 @@ struct Layout {
     categories: Option<&'static str>,
 }
 
-const LAYOUTS: [Layout; 2] = [
+static LAYOUTS: [Layout; 2] = [
     Layout {
         train: &[
             "data_batch_1.bin",
@@ -45,17 +45,31 @@ const LAYOUTS: [Layout; 2] = [
     },
 ];
 
-/// The set in a folder, or in the folder that its archive unpacks to; nothing if there is none.
-pub(super) fn open(folder: &Path) -> Result<Option<Listing>, DataError> {
+/// A folder of the files, or the folder in which its archive was unpacked.
+pub(super) struct Cifar;
+
+impl Kind for Cifar {
+    fn recognises(&self, asked: &Asked<'_>) -> bool {
+        find(asked.path).is_some()
+    }
+
+    fn list(&self, asked: &Asked<'_>, _: Wish<'_>, _: &mut dyn Progress) -> Result<Found, DataError> {
+        let (folder, layout) = find(asked.path).ok_or_else(|| wrong(asked.path, "its files are gone"))?;
+        read(&folder, layout).map(Found::from)
+    }
+}
+
+/// Where the set's files lie, and which of the two sets it is.
+fn find(folder: &Path) -> Option<(PathBuf, &'static Layout)> {
     let inner = ["cifar-10-batches-bin", "cifar-100-binary"].map(|name| folder.join(name));
     for folder in std::iter::once(folder.to_owned()).chain(inner) {
         for layout in &LAYOUTS {
             if folder.join(layout.train[0]).is_file() && folder.join(layout.test).is_file() {
-                return read(&folder, layout).map(Some);
+                return Some((folder, layout));
             }
         }
     }
-    Ok(None)
+    None
 }
 
 fn read(folder: &Path, layout: &Layout) -> Result<Listing, DataError> {

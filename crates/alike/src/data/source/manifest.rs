@@ -13,21 +13,34 @@
 //! A path may begin with `./`, have backslashes, or be absolute.
 
 use super::arrange::part_and_role;
-use super::{Wish, wrong};
-use crate::data::DataError;
+use super::{Asked, Found, Kind, Wish, wrong};
 use crate::data::listing::{Entry, Listing, Part, Place, Role};
 use crate::data::table::{self, CATEGORY, CORNERS, GROUP, LABEL, PATH, SPLIT, Table, same_column};
+use crate::data::{DataError, Progress};
 use crate::names::{from_bytes, shown, unescaped};
 use crate::own::WRITTEN_BY;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+/// A table as text.
+pub(super) struct Manifest;
+
+impl Kind for Manifest {
+    fn endings(&self) -> &'static [&'static str] {
+        &[".csv", ".tsv", ".jsonl"]
+    }
+
+    fn list(&self, asked: &Asked<'_>, wish: Wish<'_>, _: &mut dyn Progress) -> Result<Found, DataError> {
+        open(asked.path, &wish).map(Found::from)
+    }
+}
+
 /// Reads a table whose paths are files.
-pub(super) fn open(table: &Path, wish: &Wish<'_>) -> Result<Listing, DataError> {
+fn open(table: &Path, wish: &Wish<'_>) -> Result<Listing, DataError> {
     from_table(table, &Table::read(table)?, wish)
 }
 
-/// The same of a table that is read already.
+/// Lists a table whose paths are files.
 pub(super) fn from_table(path: &Path, table: &Table, wish: &Wish<'_>) -> Result<Listing, DataError> {
     let folder = Folder::new(path.parent().unwrap_or(Path::new("")));
     let mut listing = Listing::default();

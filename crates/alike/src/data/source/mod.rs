@@ -1,28 +1,95 @@
-//! Where images come from: each kind of source becomes a [`Listing`].
+//! Where images come from: one ordered list of kinds of source, each of which knows its own and lists its images.
+//!
+//! A new kind is a file here, with a line in [`KINDS`].
 
 mod archive;
 mod arrange;
 mod arrays;
+mod checksum;
 mod cifar;
+mod digits;
+mod download;
+mod folder;
+mod idx;
+mod locate;
 mod manifest;
+mod named;
 mod npy;
 mod omniglot;
-#[cfg(feature = "parquet")]
 mod parquet;
+#[cfg(feature = "parquet")]
+mod parquet_table;
 mod samples;
 mod tables;
 mod walk;
 
-use super::DataError;
-use super::listing::{Listing, Place};
-use crate::files;
-use crate::limits::Limit;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+pub use digits::{DIGITS, DigitCounts, digits};
+pub use idx::{IDX_FILES, Idx, read as read_idx, read_folder as read_idx_folder};
+pub use named::{KNOWN_FOLDERS, NAMED, NamedSet, Places, named};
+
+use super::listing::{Entry, Listing, Part, Place};
+use super::{DataError, Dataset, Progress, Quiet, Request};
+use crate::images::Images;
+use std::path::Path;
 
 pub(super) use arrange::set_aside_classless;
+pub(super) use locate::path_of;
 pub(crate) use npy::check_header;
 pub(super) use omniglot::list_classes;
+
+/// A kind of source.
+trait Kind: Sync {
+    /// How the names of its files end, in small letters.
+    fn endings(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Whether this is what is asked for.
+    fn recognises(&self, asked: &Asked<'_>) -> bool {
+        ends_in(asked.path, self.endings()) && asked.path.exists() && !asked.path.is_dir()
+    }
+
+    /// Lists its images.
+    fn list(
+        &self,
+        asked: &Asked<'_>,
+        wish: Wish<'_>,
+        progress: &mut dyn Progress,
+    ) -> Result<Found, DataError>;
+}
+
+/// Every kind of source; the first that recognises what is asked for lists it.
+static KINDS: [&dyn Kind; 12] = [
+    &digits::Digits,
+    &named::NamedSets,
+    &idx::IdxFolder,
+    &archive::Shards,
+    &omniglot::Omniglot,
+    &cifar::Cifar,
+    &folder::Folder,
+    &manifest::Manifest,
+    &parquet::Parquet,
+    &archive::Zip,
+    &archive::Tar,
+    &arrays::Arrays,
+];
+
+/// What is asked for.
+pub(super) struct Asked<'a> {
+    /// As the user wrote it; empty where a path is asked for.
+    what: &'a str,
+    /// Where that lies; empty where nothing of that name is found.
+    path: &'a Path,
+    places: &'a Places,
+}
+
+/// What a source holds.
+pub(super) enum Found {
+    /// Images that are not decoded yet, or rows of an array.
+    Listing(Box<Listing>),
+    /// A data set that needs no preparation and no split.
+    ReadyMade(Box<Dataset>),
+}
 
 /// A file of a source: its name within it, and where it lies.
 struct Member {
@@ -39,58 +106,69 @@ pub(super) struct Wish<'a> {
     pub(super) column: Option<&'a str>,
 }
 
-/// Endings of files that hold many images.
-const ENDINGS: [&str; 10] =
-    [".csv", ".tsv", ".jsonl", ".parquet", ".zip", ".tar", ".tar.gz", ".tgz", ".npy", ".npz"];
+fn ends_in(path: &Path, endings: &[&str]) -> bool {
+    let name = path.to_string_lossy().to_ascii_lowercase();
+    endings.iter().any(|e| name.ends_with(e))
+}
 
 /// Whether a file's name is that of one with many images.
 pub(super) fn is_source(path: &Path) -> bool {
-    let name = path.to_string_lossy().to_ascii_lowercase();
-    ENDINGS.iter().any(|e| name.ends_with(e))
+    KINDS.iter().any(|kind| ends_in(path, kind.endings()))
 }
 
 fn wrong(path: &Path, why: impl Into<String>) -> DataError {
     DataError::Source { path: path.to_owned(), why: why.into() }
 }
 
-/// Whether there is something at a path, or at the first of the paths that it stands for.
-pub(super) fn is_there(path: &Path) -> bool {
-    path.exists() || braces(path).is_some_and(|all| all.first().is_some_and(|first| first.exists()))
+/// What a user asks for, whatever it is.
+///
+/// # Errors
+///
+/// If there is no such thing, or it cannot be read, or holds no images.
+pub(super) fn find(
+    request: &Request,
+    column: Option<&str>,
+    places: &Places,
+    progress: &mut dyn Progress,
+) -> Result<Found, DataError> {
+    let path = path_of(request, places);
+    let asked = Asked { what: &request.what, path: path.as_deref().unwrap_or(Path::new("")), places };
+    let wish = Wish { nested: request.nested, column };
+    match KINDS.iter().find(|kind| kind.recognises(&asked)) {
+        Some(kind) => checked(kind.list(&asked, wish, progress)?, &asked, wish),
+        None if path.is_none() => Err(locate::unknown(request, places)),
+        None => Err(unrecognised(asked.path)),
+    }
 }
 
-/// Lists what `path` holds, whatever it is.
+/// Lists what a path holds, whatever it is.
+///
+/// # Errors
+///
+/// As [`find`].
 pub(super) fn list(path: &Path, wish: Wish<'_>) -> Result<Listing, DataError> {
-    if let Some(shards) = braces(path).filter(|_| !path.exists()) {
-        return archive::shards(&shards, wish);
+    let places = Places::default();
+    let asked = Asked { what: "", path, places: &places };
+    let kind = KINDS.iter().find(|kind| kind.recognises(&asked)).ok_or_else(|| unrecognised(path))?;
+    checked(kind.list(&asked, wish, &mut Quiet)?, &asked, wish).map(Found::into_listing)
+}
+
+fn unrecognised(path: &Path) -> DataError {
+    if !path.exists() {
+        return wrong(path, "it is not there");
     }
-    let ending = |e: &str| path.to_string_lossy().to_ascii_lowercase().ends_with(e);
-    let listing = if path.is_dir() {
-        folder(path, wish)?
-    } else if !path.exists() {
-        return Err(wrong(path, "it is not there"));
-    } else if ending(".csv") || ending(".tsv") || ending(".jsonl") {
-        manifest::open(path, &wish)?
-    } else if ending(".parquet") {
-        #[cfg(feature = "parquet")]
-        {
-            parquet::open(path, &wish)?
-        }
-        #[cfg(not(feature = "parquet"))]
-        return Err(wrong(
-            path,
-            "this program was built without Parquet; build it with --features parquet, or write the table as CSV",
-        ));
-    } else if ending(".zip") {
-        archive::zip(path, wish)?
-    } else if [".tar", ".tar.gz", ".tgz"].iter().any(|e| ending(e)) {
-        archive::shards(&[path.to_owned()], wish)?
-    } else if ending(".npy") || ending(".npz") {
-        arrays::open(path)?
-    } else {
-        return Err(wrong(
-            path,
-            "it is neither a folder nor a file that holds a data set (.csv, .tsv, .jsonl, .parquet, .zip, .tar, .tar.gz, .npy, .npz)",
-        ));
+    let endings: Vec<&str> = KINDS.iter().flat_map(|kind| kind.endings()).copied().collect();
+    let endings = endings.join(", ");
+    wrong(path, format!("it is neither a folder nor a file that holds a data set ({endings})"))
+}
+
+/// Refuses a source without images, or without the column that is asked for.
+fn checked(found: Found, asked: &Asked<'_>, wish: Wish<'_>) -> Result<Found, DataError> {
+    let Found::Listing(listing) = &found else {
+        return match wish.column {
+            Some(column) => Err(no_column(asked, column, &[])),
+            None => Ok(found),
+        };
     };
     if listing.entries.is_empty() {
         let others = match (listing.ignored, &listing.unread.sentences()[..]) {
@@ -100,89 +178,59 @@ pub(super) fn list(path: &Path, wish: Wish<'_>) -> Result<Listing, DataError> {
         };
         let left: String = listing.left.iter().map(|l| format!("; {}", l.sentence())).collect();
         return Err(wrong(
-            path,
+            asked.path,
             format!(
                 "it holds no pictures that can be read (PNG, JPEG, WebP, BMP, GIF, TIFF, PNM){others}{left}"
             ),
         ));
     }
     if let Some(column) = wish.column.filter(|_| listing.values.is_empty()) {
-        let said: String =
-            listing.notes.iter().filter(|n| n.contains("table")).map(|n| format!("; {n}")).collect();
-        return Err(wrong(
-            path,
-            format!("it has no table with columns, so there is no '{column}' to tell images apart by{said}"),
-        ));
+        return Err(no_column(asked, column, &listing.notes));
     }
-    Ok(listing)
+    Ok(found)
 }
 
-fn folder(path: &Path, wish: Wish<'_>) -> Result<Listing, DataError> {
-    if omniglot::is(path) {
-        return omniglot::open(path);
+fn no_column(asked: &Asked<'_>, column: &str, notes: &[String]) -> DataError {
+    let said: String = notes.iter().filter(|n| n.contains("table")).map(|n| format!("; {n}")).collect();
+    let is_path = !asked.path.as_os_str().is_empty();
+    wrong(
+        if is_path { asked.path } else { Path::new(asked.what) },
+        format!("it has no table with columns, so there is no '{column}' to tell images apart by{said}"),
+    )
+}
+
+impl From<Listing> for Found {
+    fn from(listing: Listing) -> Found {
+        Found::Listing(Box::new(listing))
     }
-    if let Some(cifar) = cifar::open(path)? {
-        return Ok(cifar);
+}
+
+impl From<Dataset> for Found {
+    fn from(data: Dataset) -> Found {
+        Found::ReadyMade(Box::new(data))
     }
-    let walk::Walked { members, left, notes } = walk::walk(path)?;
-    let is_tar = |m: &Member| {
-        let name = m.name.to_ascii_lowercase();
-        [".tar", ".tar.gz", ".tgz"].iter().any(|e| name.ends_with(e))
-    };
-    if !members.iter().any(|m| super::picture::is_picture(&m.name)) {
-        let tars = members.iter().filter(|m| is_tar(m)).filter_map(|m| match &m.place {
-            Place::File(file) => Some(file.clone()),
-            _ => None,
-        });
-        let mut tars: Vec<PathBuf> = tars.collect();
-        tars.sort();
-        if !tars.is_empty() {
-            return archive::shards(&tars, wish);
+}
+
+impl Found {
+    /// The source as a listing, whose images can be prepared and split otherwise.
+    pub(super) fn into_listing(self) -> Listing {
+        let data = match self {
+            Found::Listing(listing) => return *listing,
+            Found::ReadyMade(data) => data,
+        };
+        let mut listing = Listing::default();
+        let (mut bytes, mut scratch) = (Vec::new(), Vec::new());
+        for (part, split) in [(Part::Train, &data.train), (Part::Test, &data.test)] {
+            let prefix = if part == Part::Train { "train" } else { "test" };
+            for (i, label) in split.labels.iter().enumerate() {
+                let row = listing.entries.len() as u32;
+                let class = Some(data.classes[*label as usize].clone());
+                let entry = Entry::new(format!("{prefix}/{i}"), Place::Row(row));
+                listing.entries.push(Entry { class, part: Some(part), ..entry });
+                bytes.extend_from_slice(split.images.image(i, &mut scratch));
+            }
         }
-    }
-    let read = |member: &Member, most: Option<usize>| {
-        let Place::File(file) = &member.place else { return Err("it is no file".to_owned()) };
-        let Some(most) = most else { return files::read(file, Limit::Text).map_err(|e| e.to_string()) };
-        let mut bytes = Vec::new();
-        let opened = files::open(file).map_err(|e| e.to_string())?;
-        opened.take(most as u64).read_to_end(&mut bytes).map(|_| bytes).map_err(|e| e.to_string())
-    };
-    let root = manifest::Folder::new(path);
-    let files = tables::Files { root: path, members: &members, read: &read, elsewhere: &|p| root.find(p) };
-    let mut listing = match tables::find(&files, &wish)? {
-        tables::Found::Set(listing) => *listing,
-        tables::Found::None(notes) => {
-            let mut listing = arrange::arrange(members, wish.nested);
-            listing.notes.splice(0..0, notes);
-            listing
-        }
-    };
-    listing.left.extend(left);
-    listing.notes.extend(notes);
-    Ok(listing)
-}
-
-/// `train-{000..127}.tar` written out; nothing if there are no braces.
-fn braces(path: &Path) -> Option<Vec<PathBuf>> {
-    let text = path.to_str()?;
-    let (before, rest) = text.split_once('{')?;
-    let (range, after) = rest.split_once('}')?;
-    let (from, to) = range.split_once("..")?;
-    let (first, last): (u32, u32) = (from.parse().ok()?, to.parse().ok()?);
-    let width = from.len();
-    (first <= last && last - first < 100_000)
-        .then(|| (first..=last).map(|i| format!("{before}{i:0width$}{after}").into()).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn braces_are_written_out() {
-        let names = braces(Path::new("a/t-{008..011}.tar")).unwrap();
-        let names: Vec<_> = names.iter().map(|p| p.to_str().unwrap()).collect();
-        assert_eq!(names, ["a/t-008.tar", "a/t-009.tar", "a/t-010.tar", "a/t-011.tar"]);
-        assert_eq!(braces(Path::new("a/t.tar")), None);
+        listing.rows = Some(Images::new(data.shape(), bytes));
+        listing
     }
 }

@@ -6,9 +6,9 @@
 
 use super::archive::zip_pictures;
 use super::arrange::{arrange, part};
-use super::wrong;
-use crate::data::DataError;
+use super::{Asked, Found, Kind, Wish, wrong};
 use crate::data::listing::{Entry, Listing, Part};
+use crate::data::{DataError, Progress};
 use crate::files;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -16,11 +16,20 @@ use std::path::Path;
 const BACKGROUND: &str = "images_background.zip";
 const EVALUATION: &str = "images_evaluation.zip";
 
-pub(super) fn is(folder: &Path) -> bool {
-    folder.join(BACKGROUND).is_file()
+/// The folder of the two archives.
+pub(super) struct Omniglot;
+
+impl Kind for Omniglot {
+    fn recognises(&self, asked: &Asked<'_>) -> bool {
+        asked.path.join(BACKGROUND).is_file()
+    }
+
+    fn list(&self, asked: &Asked<'_>, _: Wish<'_>, _: &mut dyn Progress) -> Result<Found, DataError> {
+        open(asked.path).map(Found::from)
+    }
 }
 
-pub(super) fn open(folder: &Path) -> Result<Listing, DataError> {
+fn open(folder: &Path) -> Result<Listing, DataError> {
     let mut listing = Listing::default();
     for (file, part) in [(BACKGROUND, Part::Train), (EVALUATION, Part::Test)] {
         let path = folder.join(file);

@@ -3,7 +3,8 @@
 //! A file is two zero bytes, a type (8: bytes), the number of dimensions, each dimension as a big-endian `u32`, and the
 //! data (LeCun, Cortes and Burges, "The MNIST database", section "File formats").
 
-use super::{DataError, Dataset, Split};
+use super::{Asked, Found, Kind, Wish};
+use crate::data::{DataError, Dataset, Progress, Split};
 use crate::files::{self, FileError};
 use crate::images::{Images, Shape};
 use crate::limits::{Limit, LimitError};
@@ -20,7 +21,13 @@ pub struct Idx {
     pub data: Vec<u8>,
 }
 
-/// Reads a file. The header is believed only as far as the file bears it out: nothing is allocated by its word.
+/// Reads an IDX file of bytes, plain or compressed with gzip.
+///
+/// The header is believed only as far as the file bears it out: nothing is allocated by its word.
+///
+/// # Errors
+///
+/// If the file cannot be read, is damaged, holds other values than bytes, or asks for more than a [`Limit`] allows.
 pub fn read(path: &Path) -> Result<Idx, DataError> {
     let wrong = |why: String| DataError::Idx { path: path.to_owned(), why };
     let limited = |error: LimitError| DataError::Limit { path: path.to_owned(), error };
@@ -96,11 +103,30 @@ pub const IDX_FILES: [&str; 4] = [
 ];
 
 /// Where MNIST's file `name` lies in `folder`: plain, or with `.gz` behind it.
-pub(crate) fn idx_file(folder: &Path, name: &str) -> Option<PathBuf> {
+pub(super) fn idx_file(folder: &Path, name: &str) -> Option<PathBuf> {
     [folder.join(name), folder.join(format!("{name}.gz"))].into_iter().find(|path| path.is_file())
 }
 
+/// A folder with a set in MNIST's layout.
+pub(super) struct IdxFolder;
+
+impl Kind for IdxFolder {
+    fn recognises(&self, asked: &Asked<'_>) -> bool {
+        IDX_FILES.iter().any(|file| idx_file(asked.path, file).is_some())
+    }
+
+    fn list(&self, asked: &Asked<'_>, _: Wish<'_>, _: &mut dyn Progress) -> Result<Found, DataError> {
+        let data = read_folder(asked.path, asked.what, None)?;
+        let place = std::path::absolute(asked.path).ok();
+        Ok(Dataset { place, ..data }.into())
+    }
+}
+
 /// Reads a folder that holds [`IDX_FILES`], plain or with `.gz` behind their names.
+///
+/// # Errors
+///
+/// If a file is missing or damaged, or images and labels do not fit together.
 pub fn read_folder(folder: &Path, name: &str, classes: Option<&[&str]>) -> Result<Dataset, DataError> {
     let mut paths = Vec::new();
     for file in IDX_FILES {

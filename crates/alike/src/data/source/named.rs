@@ -1,12 +1,11 @@
 //! Public sets by name: found on this machine, or downloaded and checked.
 
-use super::cache::Keep;
+use super::checksum::{Sum, content_sum};
 use super::download::fetch;
-use super::idx::idx_file;
-use super::progress::Progress;
-use super::{DataError, Dataset, IDX_FILES, read_idx, read_idx_folder};
-use crate::files::FileError;
-use sha2::{Digest, Sha256};
+use super::idx::{IDX_FILES, idx_file, read as read_idx, read_folder as read_idx_folder};
+use super::{Asked, Found, Kind, Wish};
+use crate::data::cache::Keep;
+use crate::data::{DataError, Dataset, Progress};
 use std::path::{Path, PathBuf};
 
 /// Where sets are looked for and kept.
@@ -39,21 +38,12 @@ impl Places {
         places.map(|dir| dir.join(name)).find(|path| path.exists())
     }
 
-    pub(super) fn cache(&self) -> PathBuf {
+    pub(in crate::data) fn cache(&self) -> PathBuf {
         self.cache
             .clone()
             .or_else(|| dirs::cache_dir().map(|dir| dir.join("alike")))
             .unwrap_or_else(|| PathBuf::from(".alike-cache"))
     }
-}
-
-/// A file's SHA-256.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Sum {
-    /// Of the content, however it is compressed.
-    Content(&'static str),
-    /// Of the `.gz` file as published; it can only be checked when that very file is downloaded.
-    Packed(&'static str),
 }
 
 /// A public set in MNIST's layout: 28 x 28 grey images of ten classes, 60,000 for training and 10,000 for testing.
@@ -138,6 +128,20 @@ pub fn named(name: &str) -> Option<&'static NamedSet> {
     SETS.iter().find(|set| set.name == name)
 }
 
+/// A public set that is asked for by its name.
+pub(super) struct NamedSets;
+
+impl Kind for NamedSets {
+    fn recognises(&self, asked: &Asked<'_>) -> bool {
+        named(asked.what).is_some()
+    }
+
+    fn list(&self, asked: &Asked<'_>, _: Wish<'_>, progress: &mut dyn Progress) -> Result<Found, DataError> {
+        let set = named(asked.what).ok_or_else(|| super::wrong(asked.path, "no set has this name"))?;
+        set.load(asked.places, progress).map(Found::from)
+    }
+}
+
 impl NamedSet {
     /// The folder with all four files, if they are on this machine.
     pub fn find(&self, places: &Places) -> Option<PathBuf> {
@@ -148,6 +152,10 @@ impl NamedSet {
     }
 
     /// Reads the set, downloading it first where it is not on this machine.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be had, or its files are not those that were published.
     pub fn load(&self, places: &Places, progress: &mut dyn Progress) -> Result<Dataset, DataError> {
         let folder = self.fetch(places, progress)?;
         self.verify(&folder)?;
@@ -155,6 +163,10 @@ impl NamedSet {
     }
 
     /// Makes sure that the set is on this machine; returns its folder.
+    ///
+    /// # Errors
+    ///
+    /// If it is not, and no mirror has it.
     pub fn fetch(&self, places: &Places, progress: &mut dyn Progress) -> Result<PathBuf, DataError> {
         if let Some(folder) = self.find(places) {
             return Ok(folder);
@@ -205,40 +217,6 @@ impl NamedSet {
                 return Err(DataError::Checksum { path, got, expected: expected.to_owned() });
             }
         }
-        Ok(())
-    }
-}
-
-/// The SHA-256 of a file's content, unpacked where its name ends in `.gz`.
-fn content_sum(path: &Path) -> Result<String, DataError> {
-    let file = crate::files::open(path)?;
-    let mut hash = SumWriter::default();
-    let copied = if path.extension().is_some_and(|e| e == "gz") {
-        std::io::copy(&mut flate2::read::MultiGzDecoder::new(std::io::BufReader::new(file)), &mut hash)
-    } else {
-        std::io::copy(&mut std::io::BufReader::new(file), &mut hash)
-    };
-    copied.map_err(FileError::reading(path))?;
-    Ok(hash.hex())
-}
-
-/// Hashes what is written to it.
-#[derive(Default)]
-pub(super) struct SumWriter(Sha256);
-
-impl SumWriter {
-    pub(super) fn hex(self) -> String {
-        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-}
-
-impl std::io::Write for SumWriter {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
 }

@@ -3,7 +3,8 @@
 //! Each digit has several prototypes: strokes through a few points of the unit square. An image jitters the points,
 //! bends the plane smoothly, turns, shears, scales and shifts it, and draws with a pen of its own width and ink.
 
-use super::{DataError, Dataset, Split};
+use super::{Asked, Found, Kind, Wish};
+use crate::data::{DataError, Dataset, Progress, Split};
 use crate::images::{Images, Shape};
 use crate::rng::{Purpose, Rng, RngExt, stream};
 use crate::suggest::did_you_mean;
@@ -13,6 +14,20 @@ use rayon::prelude::*;
 pub const DIGITS: &str = "digits";
 
 const SIDE: usize = 28;
+
+/// Digits that are asked for by name, with how many and which after a colon.
+pub(super) struct Digits;
+
+impl Kind for Digits {
+    fn recognises(&self, asked: &Asked<'_>) -> bool {
+        asked.what.split(':').next() == Some(DIGITS)
+    }
+
+    fn list(&self, asked: &Asked<'_>, _: Wish<'_>, _: &mut dyn Progress) -> Result<Found, DataError> {
+        let (counts, seed) = DigitCounts::parse(asked.what)?.unwrap_or_default();
+        Ok(digits(counts, seed).into())
+    }
+}
 
 /// How many digits to draw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +49,10 @@ const MOST: usize = 700_000;
 
 impl DigitCounts {
     /// The counts and the seed of a set written as `digits` or `digits:train=N,test=N,seed=N`; nothing for other names.
+    ///
+    /// # Errors
+    ///
+    /// If a part is not of that form, or asks for too many.
     pub fn parse(text: &str) -> Result<Option<(DigitCounts, u64)>, DataError> {
         let refuse = |why: String| DataError::Digits { asked: text.to_owned(), why };
         let (mut counts, mut seed) = (DigitCounts::default(), 0);

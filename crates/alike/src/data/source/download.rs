@@ -1,7 +1,7 @@
 //! One file from one URL: streamed to a temporary name, checked, then renamed.
 
-use super::named::{Sum, SumWriter};
-use super::progress::{Progress, Unit};
+use super::checksum::{Sum, SumWriter};
+use crate::data::{Progress, Unit};
 use crate::files;
 use flate2::read::MultiGzDecoder;
 use std::io::{self, Read, Write};
