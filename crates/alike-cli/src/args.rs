@@ -440,7 +440,7 @@ pub(crate) struct ScheduleArgs {
     /// Judge a moving average of the weights that keeps this much a step, as in 0.999
     #[arg(long, value_name = "SHARE")]
     pub(crate) average: Option<f64>,
-    /// The step size of class vectors, by that of weights
+    /// The step size of proxies, by that of weights
     #[arg(long, value_name = "FACTOR")]
     pub(crate) class_rate: Option<f64>,
 }
