@@ -93,7 +93,7 @@ impl<'a> Evaluation<'a> {
     /// If the batch's tuples name a reference that does not exist.
     pub fn rows(&mut self, loss: &dyn RowLoss) -> LossReport {
         let Gradients { embeddings, numbers, .. } = &mut self.gradients;
-        let into = Into { weight: self.weight, anchors: embeddings, references: None, parameters: numbers };
+        let into = Into { weight: self.weight, anchors: embeddings, references: None, numbers };
         row::evaluate(loss, &self.setup, &self.batch, into)
     }
 
@@ -104,7 +104,7 @@ impl<'a> Evaluation<'a> {
     /// If the batch's tuples name a reference that does not exist.
     pub fn whole(&mut self, loss: &dyn WholeLoss) -> LossReport {
         let anchors = &mut *self.gradients.embeddings;
-        let into = Into { weight: self.weight, anchors, references: None, parameters: &mut [] };
+        let into = Into { weight: self.weight, anchors, references: None, numbers: &mut [] };
         whole::evaluate(loss, &self.setup, &self.batch, into)
     }
 
@@ -120,7 +120,7 @@ impl<'a> Evaluation<'a> {
         let batch = Batch { references: Some(references), ..self.batch };
         let Gradients { embeddings, proxies, .. } = &mut self.gradients;
         let into =
-            Into { weight: self.weight, anchors: embeddings, references: Some(proxies), parameters: &mut [] };
+            Into { weight: self.weight, anchors: embeddings, references: Some(proxies), numbers: &mut [] };
         row::evaluate(loss, &self.setup, &batch, into)
     }
 
@@ -143,7 +143,7 @@ impl<'a> Evaluation<'a> {
         };
         let Gradients { embeddings, proxies, .. } = &mut self.gradients;
         let into =
-            Into { weight: self.weight, anchors: proxies, references: Some(embeddings), parameters: &mut [] };
+            Into { weight: self.weight, anchors: proxies, references: Some(embeddings), numbers: &mut [] };
         row::evaluate(loss, &self.setup, &batch, into)
     }
 
@@ -160,8 +160,7 @@ impl<'a> Evaluation<'a> {
             tuples: &Tuples::All,
         };
         let mut gradient = vec![0.0; both.len()];
-        let into =
-            Into { weight: self.weight, anchors: &mut gradient, references: None, parameters: &mut [] };
+        let into = Into { weight: self.weight, anchors: &mut gradient, references: None, numbers: &mut [] };
         let report = whole::evaluate(loss, &self.setup, &batch, into);
         let (own, proxies) = gradient.split_at(self.batch.embeddings.len());
         self.gradients.embeddings.iter_mut().zip(own).for_each(|(to, g)| *to += g);

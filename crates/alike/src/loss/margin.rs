@@ -98,7 +98,7 @@ impl RowLoss for WithBeta<'_> {
         true
     }
 
-    fn parameters(&self) -> &[f32] {
+    fn numbers(&self) -> &[f32] {
         if self.margin.learn_beta { self.beta } else { &[] }
     }
 
@@ -119,11 +119,11 @@ impl RowLoss for WithBeta<'_> {
                 out.add_gradient(n, -weight);
             }
             if learn_beta {
-                out.parameters[class] += weight * (f64::from(u8::from(push)) - f64::from(u8::from(pull)));
+                out.numbers[class] += weight * (f64::from(u8::from(push)) - f64::from(u8::from(pull)));
             }
             if self.reg_by_class() {
                 out.divide_by(1, parts);
-                out.parameters[class] += nu * out.element(1, nu * beta);
+                out.numbers[class] += nu * out.element(1, nu * beta);
             }
         });
     }

@@ -58,6 +58,10 @@ impl Regularizer {
 
     /// The cost of `n x d` vectors `x`. Its gradient, times `weight`, is added to `into`, which is as long. Of proxies,
     /// `per_class` in a row belong to a class.
+    ///
+    /// # Panics
+    ///
+    /// If lengths disagree.
     pub fn evaluate(&self, x: &[f32], d: usize, per_class: usize, weight: f64, into: &mut [f32]) -> f64 {
         let n = x.len() / d;
         let share = 1.0 / n.max(1) as f64;

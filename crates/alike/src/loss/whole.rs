@@ -22,14 +22,18 @@ pub trait WholeLoss: Sync {
 pub struct Whole<'a> {
     /// The batch.
     pub batch: &'a Batch<'a>,
-    /// `n x m`: anchors by references.
+    /// `n x m`, row-major: anchors by references; smaller is nearer.
     pub distances: &'a [f64],
-    /// References.
+    /// How many references there are.
     pub m: usize,
 }
 
 impl Whole<'_> {
     /// The distance of anchor `i` and reference `j`.
+    ///
+    /// # Panics
+    ///
+    /// If either does not exist.
     pub fn d(&self, i: usize, j: usize) -> f64 {
         self.distances[i * self.m + j]
     }
@@ -42,7 +46,7 @@ impl Whole<'_> {
         }
     }
 
-    /// Every anchor's negatives.
+    /// The positions of every anchor's negatives, by anchor.
     pub fn negatives(&self) -> Vec<Vec<u32>> {
         let mut all = Vec::new();
         self.each_row(|row| all.push(row.negatives.to_vec()));
@@ -70,6 +74,10 @@ impl WholeOut<'_> {
     }
 
     /// Adds to the derivative by the distance of anchor `i` and reference `j`.
+    ///
+    /// # Panics
+    ///
+    /// If either does not exist.
     pub fn add_gradient(&mut self, i: usize, j: usize, derivative: f64) {
         self.out.gradient[i * self.m + j] += derivative;
     }

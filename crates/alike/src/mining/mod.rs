@@ -59,18 +59,22 @@ impl Candidates<'_> {
     }
 
     /// The distance of anchor `i` and reference `j`.
+    ///
+    /// # Panics
+    ///
+    /// If either does not exist.
     pub fn distance(&self, i: usize, j: u32) -> f64 {
         self.distances[i * self.references.len() + j as usize]
     }
 
-    /// The references of the anchor's class without itself.
+    /// The positions of the references of anchor `i`'s class, itself left out.
     pub fn positives(&self, i: usize) -> impl Iterator<Item = u32> + Clone + '_ {
         let itself = self.itself[i];
         (0..self.references.len() as u32)
             .filter(move |j| self.references[*j as usize] == self.labels[i] && Some(*j as usize) != itself)
     }
 
-    /// The references of other classes.
+    /// The positions of the references of other classes than anchor `i`'s.
     pub fn negatives(&self, i: usize) -> impl Iterator<Item = u32> + Clone + '_ {
         (0..self.references.len() as u32).filter(move |j| self.references[*j as usize] != self.labels[i])
     }

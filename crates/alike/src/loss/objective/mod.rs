@@ -141,8 +141,12 @@ impl Objective {
         self.over(embeddings, labels, own, tuples, gradient, parameter_gradient)
     }
 
-    /// How often the miner's tuples name each image of a batch, by the most often named; all ones without a miner. Nothing
-    /// is remembered.
+    /// How often the miner's tuples name each of `n` images, divided by the largest of these counts; all ones without a miner.
+    /// `embeddings` are `n x d`. Nothing is remembered.
+    ///
+    /// # Panics
+    ///
+    /// If lengths disagree.
     pub fn weights(&self, embeddings: &[f32], labels: &[u32], rng: &mut Rng) -> Vec<f64> {
         let Some(miner) = &self.spec.miner else { return vec![1.0; labels.len()] };
         let batch = Batch { embeddings, d: self.d, labels, references: None, tuples: &Tuples::All };

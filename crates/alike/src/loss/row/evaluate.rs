@@ -31,7 +31,7 @@ pub(in crate::loss) struct Into<'a> {
     pub(in crate::loss) weight: f64,
     pub(in crate::loss) anchors: &'a mut [f32],
     pub(in crate::loss) references: Option<&'a mut [f32]>,
-    pub(in crate::loss) parameters: &'a mut [f32],
+    pub(in crate::loss) numbers: &'a mut [f32],
 }
 
 /// The value of a row loss over a batch, each element standing for what `elements` says. The gradient by the batch's `n x d`
@@ -51,8 +51,8 @@ pub fn evaluate_row_loss(
 ) -> LossReport {
     assert_eq!(gradient.len(), batch.embeddings.len(), "row loss: a gradient for each embedding");
     let reducers = vec![reducer.clone(); loss.terms()];
-    let mut own = vec![0.0; loss.parameters().len()];
-    let into = Into { weight: 1.0, anchors: gradient, references: None, parameters: &mut own };
+    let mut own = vec![0.0; loss.numbers().len()];
+    let into = Into { weight: 1.0, anchors: gradient, references: None, numbers: &mut own };
     evaluate(loss, &Setup { tier, distance, reducers: &reducers, elements }, batch, into)
 }
 
@@ -76,8 +76,8 @@ pub fn elements(loss: &dyn RowLoss, tier: Tier, distance: Distance, batch: &Batc
         fn tuples(&self) -> TupleUse {
             self.0.tuples()
         }
-        fn parameters(&self) -> &[f32] {
-            self.0.parameters()
+        fn numbers(&self) -> &[f32] {
+            self.0.numbers()
         }
         fn uses_lengths(&self) -> bool {
             self.0.uses_lengths()
@@ -93,7 +93,7 @@ pub fn elements(loss: &dyn RowLoss, tier: Tier, distance: Distance, batch: &Batc
     let kept = Kept(loss, std::sync::Mutex::default());
     let mut gradient = vec![0.0; batch.embeddings.len()];
     let reducers = vec![Reducer::Sum; loss.terms()];
-    let into = Into { weight: 0.0, anchors: &mut gradient, references: None, parameters: &mut [] };
+    let into = Into { weight: 0.0, anchors: &mut gradient, references: None, numbers: &mut [] };
     // Sums need no first pass, so every element comes once; what elements stand for does not matter to them.
     let setup = Setup { tier, distance, reducers: &reducers, elements: Elements::Anchors };
     evaluate(&kept, &setup, batch, into);
@@ -161,7 +161,7 @@ pub(in crate::loss) fn evaluate(
         factor = 1.0;
     }
     let by_term = scales(&done.tallies);
-    let Into { weight, anchors: to, references: to_references, parameters } = into;
+    let Into { weight, anchors: to, references: to_references, numbers } = into;
     let factor = factor * weight;
     anchors.add_gradient(&gradient, factor, to);
     anchors.add_length_gradient(&done.anchor_lengths, factor, to);
@@ -171,7 +171,7 @@ pub(in crate::loss) fn evaluate(
         references.add_gradient(&done.references, factor, to);
         references.add_length_gradient(&done.reference_lengths, factor, to);
     }
-    parameters.iter_mut().zip(&done.parameters).for_each(|(to, g)| *to += (factor * g) as f32);
+    numbers.iter_mut().zip(&done.numbers).for_each(|(to, g)| *to += (factor * g) as f32);
     let sum = |f: fn(&Tally) -> u64| done.tallies.iter().map(f).sum::<u64>() as f64;
     let mean = |(sum, n): (f64, u64)| if n == 0 { 0.0 } else { sum / n as f64 };
     LossReport {
@@ -215,7 +215,7 @@ struct Rows<'a> {
 struct Done {
     tallies: Vec<Tally>,
     references: Vec<f32>,
-    parameters: Vec<f64>,
+    numbers: Vec<f64>,
     /// Gradients by lengths, where the loss adds them: of the part's anchors, of all references.
     anchor_lengths: Vec<f64>,
     reference_lengths: Vec<f64>,
@@ -242,7 +242,7 @@ impl Rows<'_> {
         for part in parts {
             all.tallies.iter_mut().zip(&part.tallies).for_each(|(a, b)| a.add(b));
             all.references.iter_mut().zip(&part.references).for_each(|(a, b)| *a += b);
-            all.parameters.iter_mut().zip(&part.parameters).for_each(|(a, b)| *a += b);
+            all.numbers.iter_mut().zip(&part.numbers).for_each(|(a, b)| *a += b);
             all.anchor_lengths.extend_from_slice(&part.anchor_lengths);
             all.reference_lengths.iter_mut().zip(&part.reference_lengths).for_each(|(a, b)| *a += b);
             for (a, b) in [(&mut all.positive, part.positive), (&mut all.negative, part.negative)] {
@@ -256,7 +256,7 @@ impl Rows<'_> {
         Done {
             tallies: vec![Tally::default(); self.loss.terms()],
             references: vec![0.0; self.reference_len],
-            parameters: vec![0.0; self.loss.parameters().len()],
+            numbers: vec![0.0; self.loss.numbers().len()],
             reference_lengths: vec![0.0; if self.loss.uses_lengths() { self.m } else { 0 }],
             ..Done::default()
         }
@@ -339,7 +339,7 @@ impl Rows<'_> {
             }
             let mut out = RowOut {
                 gradient: by_distance,
-                parameters: &mut done.parameters,
+                numbers: &mut done.numbers,
                 length: 0.0,
                 reference_lengths: &mut done.reference_lengths,
                 tallies: &mut done.tallies,

@@ -52,8 +52,8 @@ pub trait RowLoss: Sync {
         None
     }
 
-    /// Learned numbers of its own, whose gradient is [`RowOut::parameters`].
-    fn parameters(&self) -> &[f32] {
+    /// Learned numbers of its own, whose gradient is [`RowOut::numbers`].
+    fn numbers(&self) -> &[f32] {
         &[]
     }
 
@@ -76,13 +76,13 @@ pub enum TupleUse {
 /// An anchor and its references.
 #[derive(Clone, Copy, Debug)]
 pub struct Row<'a> {
-    /// The anchor's number in the batch.
+    /// The anchor's position in the batch.
     pub anchor: usize,
     /// Its label.
     pub label: u32,
     /// By reference; smaller is nearer.
     pub distances: &'a [f64],
-    /// Numbers of references: of the anchor's class, itself left out, or those that were mined.
+    /// Positions of references: those of the anchor's class, itself left out, or those that were mined.
     pub positives: &'a [u32],
     /// Of other classes, or those that were mined.
     pub negatives: &'a [u32],
@@ -100,6 +100,10 @@ pub struct Row<'a> {
 
 impl Row<'_> {
     /// The distance of reference `j`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such reference.
     pub fn d(&self, j: u32) -> f64 {
         self.distances[j as usize]
     }

@@ -12,8 +12,8 @@ const SMALL: f64 = 64.0;
 pub struct RowOut<'a> {
     /// The gradient by each distance of the row.
     pub gradient: &'a mut [f64],
-    /// The gradient by each of the loss's own numbers, [`RowLoss::parameters`](super::RowLoss::parameters).
-    pub parameters: &'a mut [f64],
+    /// The gradient by each of the loss's own numbers, [`RowLoss::numbers`](super::RowLoss::numbers).
+    pub numbers: &'a mut [f64],
     /// The derivative by the anchor's length.
     pub length: f64,
     /// The gradient by each reference's length.
@@ -45,7 +45,7 @@ impl<'a> RowOut<'a> {
     ) -> RowOut<'a> {
         RowOut {
             gradient,
-            parameters: &mut [],
+            numbers: &mut [],
             length: 0.0,
             reference_lengths: &mut [],
             tallies,
@@ -89,6 +89,10 @@ impl<'a> RowOut<'a> {
 
     /// `log(sum exp(logits))`, with a further `exp(0)` if `and_zero`; minus infinity for no logits at all. The softmax, each
     /// logit's share of the sum, is kept under `kept`, which is 0 or 1, for [`RowOut::add_gradient_by_share`].
+    ///
+    /// # Panics
+    ///
+    /// If `kept` is neither.
     pub fn log_sum_exp(
         &mut self,
         kept: usize,
@@ -190,6 +194,10 @@ impl<'a> RowOut<'a> {
     }
 
     /// Adds to the derivative by the distance of reference `j`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such reference.
     pub fn add_gradient(&mut self, j: u32, derivative: f64) {
         self.gradient[j as usize] += derivative;
     }
