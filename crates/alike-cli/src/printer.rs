@@ -94,7 +94,7 @@ impl<'a> Live<'a> {
         let bar = bar(global, template, settings.epochs * training.steps_per_epoch());
         bar.set_position(training.steps_done());
         bar.reset_eta();
-        let margin = settings.loss.starts_with("triplet-margin").then(|| settings.margin()).flatten();
+        let margin = settings.triplet_margin().map(|loss| loss.margin);
         Live { global, bar, epochs: settings.epochs, width: training.network().embedding(), margin }
     }
 }

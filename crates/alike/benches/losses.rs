@@ -15,7 +15,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 fn settings(loss: &Loss) -> Settings {
-    let views = loss.needs_views();
+    let views = loss.facts().views;
     Settings {
         loss: loss.name(),
         epochs: 1,

@@ -1,34 +1,69 @@
-//! A loss and a miner of one's own: one small implementation each.
+//! A loss and a miner of one's own: a small network learns digits with them, by the same loop as with built-in ones.
 //!
 //! cargo run --release -p alike --example own_loss_and_miner
 
+use alike::data::{Dataset, DigitCounts, digits};
 use alike::distance::Distance;
-use alike::loss::{Batch, LossReport, Reducer, Row, RowLoss, RowOut, evaluate_row_loss};
-use alike::mining::{Candidates, Lists, Mine, Tuples, distances};
-use alike::rng::{Purpose, Rng, RngExt, stream};
+use alike::eval::vote;
+use alike::images::Vectors;
+use alike::loss::{
+    Elements, Evaluation, Facts, Loss, LossFunction, LossReport, Measure, ObjectiveSpec, Parameter, Reducer,
+    Row, RowLoss, RowOut,
+};
+use alike::mining::{Candidates, Lists, Mine, Miner, Tuples};
+use alike::neighbours::{Leave, nearest};
+use alike::rng::{Rng, RngExt};
+use alike::train::{Observer, Settings, TrainError, Training, View};
 use alike_kernels::Tier;
+use std::error::Error;
+use std::sync::atomic::AtomicBool;
 
-/// The squared distance of positives, and a Gaussian hill around the anchor for negatives.
+/// The squared distance of positive pairs, and a Gaussian hill around the anchor for negatives.
 struct Hill {
     width: f64,
 }
 
+/// What is true of the loss. Settings are checked against it: `--memory`, the miner, the distance.
+impl LossFunction for Hill {
+    fn facts(&self) -> Facts {
+        Facts {
+            distance: Measure::Any(Distance::Chord),
+            reducer: Reducer::Mean,
+            elements: Elements::Anchors,
+            proxies: None,
+            tuples: true,
+            memory: true,
+            views: false,
+            keeps_distances: false,
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter::positive("width", self.width)]
+    }
+
+    fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
+        evaluation.rows(self)
+    }
+}
+
+/// The formula, over one anchor's distances to its references.
 impl RowLoss for Hill {
     fn row(&self, row: &Row<'_>, out: &mut RowOut<'_>) {
         let hill = |d: f64| (-(d / self.width).powi(2)).exp();
         let pulls: f64 = row.positives.iter().map(|p| row.d(*p).powi(2)).sum();
         let pushes: f64 = row.negatives.iter().map(|n| hill(row.d(*n))).sum();
-        // An element of the loss; what comes back is the factor that its slopes are to be added with.
+        // An element of the loss; what comes back is the factor that its gradient is to be added with.
         let weight = out.element(0, pulls + pushes);
-        row.positives.iter().for_each(|p| out.slope(*p, weight * 2.0 * row.d(*p)));
+        row.positives.iter().for_each(|p| out.add_gradient(*p, weight * 2.0 * row.d(*p)));
         for n in row.negatives {
             let d = row.d(*n);
-            out.slope(*n, -weight * 2.0 * d / self.width.powi(2) * hill(d));
+            out.add_gradient(*n, -weight * 2.0 * d / self.width.powi(2) * hill(d));
         }
     }
 }
 
-/// Every positive, and one random negative among the nearest three.
+/// Every positive, and for each of them a random negative among the nearest ten.
 struct NearButNotAlways;
 
 impl Mine for NearButNotAlways {
@@ -38,47 +73,71 @@ impl Mine for NearButNotAlways {
             negatives: Lists::build(batch.len(), |anchor, out| {
                 let mut nearest: Vec<u32> = batch.negatives(anchor).collect();
                 nearest.sort_by(|a, b| batch.distance(anchor, *a).total_cmp(&batch.distance(anchor, *b)));
-                nearest.truncate(3);
+                nearest.truncate(10);
                 if !nearest.is_empty() {
-                    out.push(nearest[rng.random_range(0..nearest.len())]);
+                    let drawn = batch.positives(anchor).map(|_| nearest[rng.random_range(0..nearest.len())]);
+                    out.extend(drawn);
                 }
             }),
         }
     }
+
+    /// It takes any distance: that of the loss.
+    fn distance(&self) -> Option<Distance> {
+        None
+    }
+
+    fn refusal(&self) -> Option<String> {
+        None
+    }
 }
 
-fn main() {
-    // Sixty points of four classes, moved by the loss alone, without a network.
-    let (n, d) = (60, 8);
-    let mut rng = stream(1, Purpose::Figure, 0, 0);
-    let mut points: Vec<f32> = (0..n * d).map(|_| rng.random::<f32>() - 0.5).collect();
-    let labels: Vec<u32> = (0..n as u32).map(|i| i % 4).collect();
-    let tier = Tier::available()[0];
-    for step in 0..=200 {
-        let candidates = Candidates {
-            labels: &labels,
-            references: &labels,
-            distances: distances(tier, Distance::Euclidean, &points, None, d),
-            d,
-            itself: (0..n).map(Some).collect(),
-        };
-        let tuples = NearButNotAlways.mine(&candidates, &mut rng);
-        let batch = Batch { embeddings: &points, d, labels: &labels, references: None, tuples: &tuples };
-        let mut gradient = vec![0.0; points.len()];
-        let report: LossReport = evaluate_row_loss(
-            &Hill { width: 0.5 },
-            tier,
-            Distance::Euclidean,
-            &Reducer::Mean,
-            &batch,
-            &mut gradient,
-        );
-        points.iter_mut().zip(&gradient).for_each(|(x, g)| *x -= 0.2 * g);
-        if step % 50 == 0 {
+/// Prints what each epoch came to.
+struct Print;
+
+impl Observer for Print {
+    fn pause(&mut self, view: &mut View<'_>) -> Result<(), TrainError> {
+        if let Some(epoch) = view.epoch.as_deref() {
             println!(
-                "step {step:3}: loss {:.4}, positives {:.3} apart, negatives {:.3}",
-                report.loss, report.d_ap, report.d_an
+                "epoch {}: loss {:.3}, positive pairs {:.2} apart, negative pairs {:.2}",
+                epoch.epoch, epoch.loss, epoch.d_ap, epoch.d_an
             );
         }
+        Ok(())
     }
+}
+
+/// The share of test images whose nearest training image is of their class.
+fn accuracy(training: &mut Training, data: &Dataset) -> Result<f64, Box<dyn Error>> {
+    let (gallery, queries) = (training.embed(&data.train.images), training.embed(&data.test.images));
+    let (gallery, queries) = (Vectors::Features(&gallery), Vectors::Features(&queries));
+    let right = nearest(Tier::from_env()?, queries, gallery, 1, Leave::None, |query, found| {
+        vote(&[data.train.labels[found[0].index]]) == data.test.labels[query]
+    });
+    Ok(right.iter().filter(|r| **r).count() as f64 / right.len() as f64)
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let data = digits(DigitCounts { train: 1000, test: 300 }, 1);
+    let objective = ObjectiveSpec {
+        miner: Some(Miner::own("near-but-not-always", NearButNotAlways)),
+        ..ObjectiveSpec::new(Loss::own("hill", Hill { width: 0.8 }))
+    };
+    let settings = Settings {
+        network: "norm relu conv(20) maxpool(3, stride=2) norm(4) relu conv(32) gap".into(),
+        sampler: "pk:10x6".parse()?,
+        epochs: 5,
+        learning_rate: 0.003,
+        ..Settings::seed_recipe("digits")
+    };
+    let mut training = Training::with_objective(settings, objective, &data)?;
+    println!(
+        "before: {:.1} % of test images by their nearest neighbour",
+        100.0 * accuracy(&mut training, &data)?
+    );
+    training.run(&data, &mut [&mut Print], &AtomicBool::new(false))?;
+    println!("after: {:.1} %", 100.0 * accuracy(&mut training, &data)?);
+    // The settings of the run name what it was trained with.
+    println!("loss = {:?}, miner = {:?}", training.settings().loss, training.settings().miner);
+    Ok(())
 }

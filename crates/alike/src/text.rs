@@ -42,37 +42,88 @@ pub trait Choice: Serialize + DeserializeOwned {
 
 /// A text is not a choice.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ChoiceError(String);
+#[error("{why}")]
+pub struct ChoiceError {
+    why: String,
+    unknown: Option<String>,
+}
+
+impl ChoiceError {
+    fn new(why: String) -> ChoiceError {
+        ChoiceError { why, unknown: None }
+    }
+
+    /// The name, where the text names something that is not among the choices.
+    pub fn unknown(&self) -> Option<&str> {
+        self.unknown.as_deref()
+    }
+}
 
 /// Reads a choice.
 pub fn parse<C: Choice>(text: &str) -> Result<C, ChoiceError> {
-    let refuse = |why: String| Err(ChoiceError(why));
+    let refuse = |why: String| Err(ChoiceError::new(why));
     let (name, rest) = text.split_once(':').map_or((text, ""), |(name, rest)| (name, rest));
     let name = name.trim();
     let all = C::all();
     let Some(default) = all.iter().find(|c| c.name() == name) else {
         let names: Vec<String> = all.iter().map(Choice::name).collect();
         let hint = did_you_mean(name, names.iter().map(String::as_str));
-        return refuse(format!("there is no {} '{name}'{hint} (there are: {})", C::WHAT, names.join(", ")));
+        let why = format!("there is no {} '{name}'{hint} (there are: {})", C::WHAT, names.join(", "));
+        return Err(ChoiceError { why, unknown: Some(name.to_owned()) });
     };
     let mut object = default.object();
     for pair in rest.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
         let Some((key, value)) = pair.split_once('=') else {
             return refuse(format!("'{pair}' in '{text}' is not KEY=VALUE"));
         };
-        let (key, value) = (key.trim(), value.trim());
-        let known: Vec<String> = default.values().keys().cloned().collect();
-        let Some(old) = object.get(key).filter(|_| key != "kind") else {
-            let hint = did_you_mean(key, known.iter().map(String::as_str));
-            let known = if known.is_empty() { "it has none".to_owned() } else { known.join(", ") };
-            return refuse(format!("{} '{name}' has no value '{key}'{hint} (values: {known})", C::WHAT));
-        };
-        let read = read(old, value);
-        object.insert(key.to_owned(), read);
+        set(default, &mut object, key.trim(), value.trim())?;
     }
     serde_json::from_value(Value::Object(object))
         .or_else(|e| refuse(format!("{} '{text}' cannot be read: {e}", C::WHAT)))
+}
+
+/// The choice with another value, given as [`parse`] reads it.
+///
+/// # Errors
+///
+/// If the choice has no such value, or cannot have this one.
+pub fn with<C: Choice>(choice: &C, key: &str, value: &str) -> Result<C, ChoiceError> {
+    let mut object = choice.object();
+    set(choice, &mut object, key, value)?;
+    serde_json::from_value(Value::Object(object)).map_err(|e| {
+        ChoiceError::new(format!("{} '{}' cannot have {key}={value}: {e}", C::WHAT, choice.name()))
+    })
+}
+
+/// Writes a value over that of the same name.
+fn set<C: Choice>(
+    choice: &C,
+    object: &mut Map<String, Value>,
+    key: &str,
+    value: &str,
+) -> Result<(), ChoiceError> {
+    let Some(old) = object.get(key).filter(|_| key != "kind") else {
+        let known: Vec<String> = choice.values().keys().cloned().collect();
+        let hint = did_you_mean(key, known.iter().map(String::as_str));
+        let known = if known.is_empty() { "it has none".to_owned() } else { known.join(", ") };
+        let (what, name) = (C::WHAT, choice.name());
+        return Err(ChoiceError::new(format!(
+            "{what} '{name}' has no value '{key}'{hint} (values: {known})"
+        )));
+    };
+    let read = read(old, value);
+    object.insert(key.to_owned(), read);
+    Ok(())
+}
+
+/// Why something of one's own cannot have this name among the choices, if it cannot: settings could not tell it from others.
+pub(crate) fn refusal_of_own<C: Choice>(name: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if name.is_empty() || !name.chars().all(plain) {
+        return Some("a name is made of letters, digits, - and _".to_owned());
+    }
+    let taken = C::all().iter().any(|c| c.name() == name);
+    taken.then(|| format!("this is the name of a built-in {}; choose another", C::WHAT))
 }
 
 /// A value in the kind that its default has; left as text where it is not, for serde to refuse.

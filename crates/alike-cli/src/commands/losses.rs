@@ -48,28 +48,30 @@ fn losses(all: &[Loss], global: &Global) -> anyhow::Result<()> {
         let list: Vec<_> = all
             .iter()
             .map(|l| {
+                let facts = l.facts();
                 json!({ "name": l.name(), "values": l.values(), "summary": l.summary(),
-                        "distance": l.default_distance(), "class_vectors": l.centers(),
-                        "takes_miner": l.takes_tuples(), "takes_memory": l.takes_memory() })
+                        "distance": facts.distance.usual(), "class_vectors": facts.proxies,
+                        "takes_miner": facts.tuples, "takes_memory": facts.memory })
             })
             .collect();
         return line(serde_json::to_string(&list)?);
     }
     for loss in all {
         line(format!("{:30} {}", loss.name(), loss.summary()))?;
-        let mut facts = vec![format!("over {}", loss.default_distance())];
-        if loss.centers().is_some() {
-            facts.push("learns class vectors".to_owned());
+        let facts = loss.facts();
+        let mut told = vec![format!("over {}", facts.distance.usual())];
+        if facts.proxies.is_some() {
+            told.push("learns proxies".to_owned());
         }
-        if loss.takes_memory() {
-            facts.push("takes --memory".to_owned());
+        if facts.memory {
+            told.push("takes --memory".to_owned());
         }
-        if !loss.takes_tuples() {
-            facts.push("no --miner".to_owned());
+        if !facts.tuples {
+            told.push("no --miner".to_owned());
         }
         let values = values(loss);
         let values = if values.is_empty() { String::new() } else { format!("{values}; ") };
-        line(format!("{:30} {values}{}", "", facts.join("; ")))?;
+        line(format!("{:30} {values}{}", "", told.join("; ")))?;
     }
     Ok(())
 }

@@ -228,12 +228,11 @@ fn resolve(
 
 /// The losses with another margin, for those that have one.
 fn with_margin(losses: &str, margin: f64) -> anyhow::Result<String> {
-    let mut losses: Losses = losses.parse().map_err(anyhow::Error::msg)?;
+    let mut losses: Losses = losses.parse()?;
     let mut any = false;
     for (_, loss) in &mut losses.0 {
         if loss.values().contains_key("margin") {
-            // What is written last holds.
-            *loss = text::parse(&format!("{},margin={margin}", text::write(loss)))?;
+            *loss = text::with(loss, "margin", &margin.to_string())?;
             any = true;
         }
     }

@@ -1,8 +1,10 @@
 //! The angular loss.
 
 use super::math::log_sum_exp;
-use super::reduce::{Elements, pair_counts};
+use super::reduce::pair_counts;
 use super::whole::{Whole, WholeLoss, WholeOut};
+use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer};
+use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
 
 /// For each positive pair `log(1 + sum_n exp(4 tan^2(alpha) (a + p) . n - 2 (1 + tan^2(alpha)) a . p))`, all of length 1 (Wang
@@ -22,11 +24,30 @@ impl Default for Angular {
     }
 }
 
-impl WholeLoss for Angular {
-    fn elements(&self) -> Elements {
-        Elements::Pairs
+impl LossFunction for Angular {
+    fn facts(&self) -> Facts {
+        Facts {
+            distance: Measure::Only(Distance::Cosine),
+            reducer: Reducer::Mean,
+            elements: Elements::Pairs,
+            proxies: None,
+            tuples: true,
+            memory: false,
+            views: false,
+            keeps_distances: true,
+        }
     }
 
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter::positive("alpha", self.alpha)]
+    }
+
+    fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
+        evaluation.whole(self)
+    }
+}
+
+impl WholeLoss for Angular {
     fn whole(&self, all: &Whole<'_>, out: &mut WholeOut<'_>) {
         let tan2 = self.alpha.to_radians().tan().powi(2);
         let (by_negative, by_pair) = (4.0 * tan2, 2.0 * (1.0 + tan2));
@@ -53,11 +74,11 @@ impl WholeLoss for Angular {
                 let mut total = 0.0;
                 for n in others() {
                     let share = weight * (logit(n) - sum).exp();
-                    out.slope(a, n, -share * by_negative);
-                    out.slope(partner, n, -share * by_negative);
+                    out.add_gradient(a, n, -share * by_negative);
+                    out.add_gradient(partner, n, -share * by_negative);
                     total += share;
                 }
-                out.slope(a, p, total * by_pair);
+                out.add_gradient(a, p, total * by_pair);
             }
         });
     }

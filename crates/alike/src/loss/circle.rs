@@ -2,10 +2,12 @@
 
 use super::math::{log_sum_exp, sigmoid, softplus};
 use super::row::{Row, RowLoss, RowOut};
+use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer};
+use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
 
 /// `softplus(lse_p(-gamma max(0, 1 + m - s) (s - 1 + m)) + lse_n(gamma max(0, s + m) (s - m)))` with `s = 1 - d` a cosine;
-/// the factors in `max` are weights and have no slope (Sun et al. 2020, <https://arxiv.org/abs/2002.10857>, equation 6).
+/// the factors in `max` are weights and have no gradient (Sun et al. 2020, <https://arxiv.org/abs/2002.10857>, equation 6).
 ///
 /// Weighs each pair by how far it is from its optimum. Papers use m = 0.25, gamma = 256 for faces.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +25,29 @@ impl Default for Circle {
     }
 }
 
+impl LossFunction for Circle {
+    fn facts(&self) -> Facts {
+        Facts {
+            distance: Measure::Only(Distance::Cosine),
+            reducer: Reducer::NonZero,
+            elements: Elements::Anchors,
+            proxies: None,
+            tuples: true,
+            memory: true,
+            views: false,
+            keeps_distances: false,
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter::finite("m", self.m), Parameter::positive("gamma", self.gamma)]
+    }
+
+    fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
+        evaluation.rows(self)
+    }
+}
+
 impl RowLoss for Circle {
     fn once(&self) -> bool {
         true
@@ -34,15 +59,15 @@ impl RowLoss for Circle {
             out.element(0, 0.0);
             return;
         }
-        // Each logit's slope by the distance, and the logit.
+        // Each logit's derivative by the distance, and the logit.
         let pull = |p: &u32| {
-            let (s, slope) = (1.0 - row.d(*p), gamma * (m + row.d(*p)).max(0.0));
-            (slope, -slope * (s - 1.0 + m))
+            let (s, derivative) = (1.0 - row.d(*p), gamma * (m + row.d(*p)).max(0.0));
+            (derivative, -derivative * (s - 1.0 + m))
         };
         let push = |n: &u32| {
             let s = 1.0 - row.d(*n);
-            let slope = gamma * (s + m).max(0.0);
-            (-slope, slope * (s - m))
+            let derivative = gamma * (s + m).max(0.0);
+            (-derivative, derivative * (s - m))
         };
         let pulls = log_sum_exp(row.positives.iter().map(|p| pull(p).1), false);
         let pushes = log_sum_exp(row.negatives.iter().map(|n| push(n).1), false);
@@ -51,12 +76,12 @@ impl RowLoss for Circle {
             return;
         }
         for p in row.positives {
-            let (slope, logit) = pull(p);
-            out.slope(*p, weight * slope * (logit - pulls).exp());
+            let (derivative, logit) = pull(p);
+            out.add_gradient(*p, weight * derivative * (logit - pulls).exp());
         }
         for n in row.negatives {
-            let (slope, logit) = push(n);
-            out.slope(*n, weight * slope * (logit - pushes).exp());
+            let (derivative, logit) = push(n);
+            out.add_gradient(*n, weight * derivative * (logit - pushes).exp());
         }
     }
 }

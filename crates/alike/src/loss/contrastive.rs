@@ -1,7 +1,8 @@
 //! The contrastive loss.
 
-use super::reduce::Elements;
 use super::row::{Row, RowLoss, RowOut};
+use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer};
+use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
 
 /// `max(0, d - pos_margin)` of positive pairs and `max(0, neg_margin - d)` of negative ones (Hadsell, Chopra and LeCun 2006,
@@ -23,13 +24,35 @@ impl Default for Contrastive {
     }
 }
 
+impl LossFunction for Contrastive {
+    fn facts(&self) -> Facts {
+        Facts {
+            distance: Measure::Any(Distance::Chord),
+            reducer: Reducer::NonZero,
+            elements: Elements::Pairs,
+            proxies: None,
+            tuples: true,
+            memory: true,
+            views: false,
+            keeps_distances: false,
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![
+            Parameter::finite("pos-margin", self.pos_margin),
+            Parameter::finite("neg-margin", self.neg_margin),
+        ]
+    }
+
+    fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
+        evaluation.rows(self)
+    }
+}
+
 impl RowLoss for Contrastive {
     fn terms(&self) -> usize {
         2
-    }
-
-    fn elements(&self) -> Elements {
-        Elements::Pairs
     }
 
     fn row(&self, row: &Row<'_>, out: &mut RowOut<'_>) {
@@ -37,14 +60,14 @@ impl RowLoss for Contrastive {
             let value = row.d(*p) - self.pos_margin;
             let weight = out.element(0, value.max(0.0));
             if value > 0.0 {
-                out.slope(*p, weight);
+                out.add_gradient(*p, weight);
             }
         }
         for n in row.negatives {
             let value = self.neg_margin - row.d(*n);
             let weight = out.element(1, value.max(0.0));
             if value > 0.0 {
-                out.slope(*n, -weight);
+                out.add_gradient(*n, -weight);
             }
         }
     }

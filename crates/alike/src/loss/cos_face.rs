@@ -1,5 +1,8 @@
 //! CosFace.
 
+use super::cosine_softmax::{CosineSoftmax, Scale};
+use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer};
+use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
 
 /// Cross-entropy over `scale cos`, the target's cosine lowered by a margin (Wang et al. 2018, <https://arxiv.org/abs/1801.09414>,
@@ -16,5 +19,33 @@ pub struct CosFace {
 impl Default for CosFace {
     fn default() -> CosFace {
         CosFace { margin: 0.35, scale: 64.0 }
+    }
+}
+
+impl LossFunction for CosFace {
+    fn facts(&self) -> Facts {
+        Facts {
+            distance: Measure::Only(Distance::Cosine),
+            reducer: Reducer::Mean,
+            elements: Elements::Anchors,
+            proxies: Some(1),
+            tuples: true,
+            memory: false,
+            views: false,
+            keeps_distances: false,
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter::finite("margin", self.margin), Parameter::positive("scale", self.scale)]
+    }
+
+    fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
+        let scale = Scale::Fixed(self.scale);
+        evaluation.over_proxies(&CosineSoftmax {
+            proxies_per_class: 1,
+            scale,
+            target: &|cos| (cos - self.margin, 1.0),
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! Cross-entropy over cosines to learned class vectors, with a margin for the target: what ArcFace and its kin share.
+//! Cross-entropy over cosines to learned proxies, with a margin for the target: what ArcFace and its kin share.
 
 use super::row::{Row, RowLoss, RowOut, TupleUse};
 
@@ -6,19 +6,19 @@ use super::row::{Row, RowLoss, RowOut, TupleUse};
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Scale {
     Fixed(f64),
-    /// Times the embedding's length, and the class vector's where that is wanted.
+    /// Times the embedding's length, and the proxy's where that is wanted.
     Lengths {
         scale: f64,
-        classes: bool,
+        proxies: bool,
     },
 }
 
-/// A margin: the target's cosine as it is judged, and its slope.
+/// A margin: from the target's cosine to the cosine that is judged, and its derivative.
 pub(super) type Target<'a> = dyn Fn(f64) -> (f64, f64) + Sync + 'a;
 
-/// The row loss over class vectors, `centers` a class, the most similar of which counts.
+/// The row loss over proxies; of several per class the most similar counts.
 pub(super) struct CosineSoftmax<'a> {
-    pub(super) centers: usize,
+    pub(super) proxies_per_class: usize,
     pub(super) scale: Scale,
     pub(super) target: &'a Target<'a>,
 }
@@ -32,30 +32,31 @@ impl RowLoss for CosineSoftmax<'_> {
         matches!(self.scale, Scale::Lengths { .. })
     }
 
-    fn centers(&self) -> Option<usize> {
-        Some(self.centers)
+    fn proxies_per_class(&self) -> Option<usize> {
+        Some(self.proxies_per_class)
     }
 
     fn row(&self, row: &Row<'_>, out: &mut RowOut<'_>) {
-        if let (1, Scale::Fixed(scale)) = (self.centers, self.scale) {
+        if let (1, Scale::Fixed(scale)) = (self.proxies_per_class, self.scale) {
             return self.plain(scale, row, out);
         }
         let target = row.label as usize;
-        let vector = |class: usize| {
-            class * self.centers + nearest(&row.distances[class * self.centers..][..self.centers])
+        let proxy = |class: usize| {
+            class * self.proxies_per_class
+                + nearest(&row.distances[class * self.proxies_per_class..][..self.proxies_per_class])
         };
-        let scale_of = |vector: usize| match self.scale {
+        let scale_of = |proxy: usize| match self.scale {
             Scale::Fixed(scale) => scale,
-            Scale::Lengths { scale, classes } => {
-                scale * row.length * if classes { row.reference_lengths[vector] } else { 1.0 }
+            Scale::Lengths { scale, proxies } => {
+                scale * row.length * if proxies { row.reference_lengths[proxy] } else { 1.0 }
             }
         };
-        let (target_cos, target_slope) = (self.target)(1.0 - row.distances[vector(target)]);
+        let (target_cos, target_derivative) = (self.target)(1.0 - row.distances[proxy(target)]);
         let logit = |class: usize| {
-            let vector = vector(class);
-            scale_of(vector) * if class == target { target_cos } else { 1.0 - row.distances[vector] }
+            let proxy = proxy(class);
+            scale_of(proxy) * if class == target { target_cos } else { 1.0 - row.distances[proxy] }
         };
-        let classes = row.distances.len() / self.centers;
+        let classes = row.distances.len() / self.proxies_per_class;
         let own = logit(target);
         let all = out.log_sum_exp(0, (0..classes).map(logit), false);
         let (value, rest) = out.target_loss(0, target, all - own);
@@ -66,15 +67,15 @@ impl RowLoss for CosineSoftmax<'_> {
         for class in 0..classes {
             let is_target = class == target;
             let by_logit = weight * if is_target { -rest } else { f64::from(out.shares(0)[class]) };
-            let vector = vector(class);
-            let scale = scale_of(vector);
-            out.slopes[vector] -= by_logit * scale * if is_target { target_slope } else { 1.0 };
-            if let Scale::Lengths { classes, .. } = self.scale {
-                let cos = 1.0 - row.distances[vector];
+            let proxy = proxy(class);
+            let scale = scale_of(proxy);
+            out.gradient[proxy] -= by_logit * scale * if is_target { target_derivative } else { 1.0 };
+            if let Scale::Lengths { proxies, .. } = self.scale {
+                let cos = 1.0 - row.distances[proxy];
                 let logit = scale * if is_target { (self.target)(cos).0 } else { cos };
                 out.length += by_logit * logit / row.length;
-                if classes {
-                    out.reference_lengths[vector] += by_logit * logit / row.reference_lengths[vector];
+                if proxies {
+                    out.reference_lengths[proxy] += by_logit * logit / row.reference_lengths[proxy];
                 }
             }
         }
@@ -82,10 +83,10 @@ impl RowLoss for CosineSoftmax<'_> {
 }
 
 impl CosineSoftmax<'_> {
-    /// One vector a class, and lengths that do not matter: runs of numbers without a choice.
+    /// One proxy per class, and lengths that do not matter: runs of numbers without a choice.
     fn plain(&self, scale: f64, row: &Row<'_>, out: &mut RowOut<'_>) {
         let target = row.label as usize;
-        let (cos, slope) = (self.target)(1.0 - row.distances[target]);
+        let (cos, derivative) = (self.target)(1.0 - row.distances[target]);
         out.narrow_logits(0, row.distances, -scale, scale);
         out.logits(0)[target] = (scale * cos) as f32;
         let all = out.soften(0, false);
@@ -95,9 +96,9 @@ impl CosineSoftmax<'_> {
             return;
         }
         let factor = weight * scale;
-        let before = out.slopes[target];
+        let before = out.gradient[target];
         out.add_shares(0, -factor);
-        out.slopes[target] = before + factor * rest * slope;
+        out.gradient[target] = before + factor * rest * derivative;
     }
 }
 

@@ -1,6 +1,8 @@
 //! The FastAP loss.
 
 use super::row::{Row, RowLoss, RowOut, TupleUse};
+use super::{Elements, Evaluation, Facts, LossFunction, LossReport, MOST_BINS, Measure, Parameter, Reducer};
+use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
 
 /// One minus average precision, over soft histograms of squared chords (Cakir et al. 2019,
@@ -17,6 +19,29 @@ pub struct FastAp {
 impl Default for FastAp {
     fn default() -> FastAp {
         FastAp { num_bins: 10 }
+    }
+}
+
+impl LossFunction for FastAp {
+    fn facts(&self) -> Facts {
+        Facts {
+            distance: Measure::Only(Distance::SquaredChord),
+            reducer: Reducer::Mean,
+            elements: Elements::Anchors,
+            proxies: None,
+            tuples: true,
+            memory: false,
+            views: false,
+            keeps_distances: false,
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter::count("num-bins", self.num_bins, MOST_BINS)]
+    }
+
+    fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
+        evaluation.rows(self)
     }
 }
 
@@ -67,7 +92,7 @@ impl RowLoss for FastAp {
         if weight == 0.0 {
             return;
         }
-        // The slope of the precision by a bin's positives and negatives, from the last bin to the first.
+        // The gradient of the precision by a bin's positives and negatives, from the last bin to the first.
         let (mut by_pos, mut by_neg) = (vec![0.0; edges], vec![0.0; edges]);
         let (mut later_own, mut later_all) = (0.0, 0.0);
         for b in (0..edges).rev() {
@@ -84,7 +109,7 @@ impl RowLoss for FastAp {
         for (list, by) in [(row.positives, &by_pos), (row.negatives, &by_neg)] {
             for j in list {
                 let (low, _) = self.bins(row.d(*j));
-                out.slope(*j, -weight * step * (by[low + 1] - by[low]));
+                out.add_gradient(*j, -weight * step * (by[low + 1] - by[low]));
             }
         }
     }

@@ -1,6 +1,8 @@
 //! The generalised lifted structure loss.
 
 use super::row::{Row, RowLoss, RowOut};
+use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer};
+use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
 
 /// `max(0, lse_p(d - pos_margin) + lse_n(neg_margin - d))` (Hermans, Beyer and Leibe 2017,
@@ -22,6 +24,32 @@ impl Default for GeneralizedLiftedStructure {
     }
 }
 
+impl LossFunction for GeneralizedLiftedStructure {
+    fn facts(&self) -> Facts {
+        Facts {
+            distance: Measure::Any(Distance::Chord),
+            reducer: Reducer::Mean,
+            elements: Elements::Anchors,
+            proxies: None,
+            tuples: true,
+            memory: true,
+            views: false,
+            keeps_distances: false,
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![
+            Parameter::finite("neg-margin", self.neg_margin),
+            Parameter::finite("pos-margin", self.pos_margin),
+        ]
+    }
+
+    fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
+        evaluation.rows(self)
+    }
+}
+
 impl RowLoss for GeneralizedLiftedStructure {
     fn once(&self) -> bool {
         true
@@ -37,8 +65,8 @@ impl RowLoss for GeneralizedLiftedStructure {
         let value = pulls + pushes;
         let weight = out.element(0, value.max(0.0));
         if value > 0.0 {
-            out.slopes_by_share(0, row.positives, weight);
-            out.slopes_by_share(1, row.negatives, -weight);
+            out.add_gradient_by_share(0, row.positives, weight);
+            out.add_gradient_by_share(1, row.negatives, -weight);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The histogram loss.
 
 use super::whole::{Whole, WholeLoss, WholeOut};
+use super::{Elements, Evaluation, Facts, LossFunction, LossReport, MOST_BINS, Measure, Parameter, Reducer};
+use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
 
 /// The probability that a random negative pair is more similar than a random positive one, over soft histograms of cosines
@@ -17,6 +19,29 @@ pub struct Histogram {
 impl Default for Histogram {
     fn default() -> Histogram {
         Histogram { num_bins: 100 }
+    }
+}
+
+impl LossFunction for Histogram {
+    fn facts(&self) -> Facts {
+        Facts {
+            distance: Measure::Only(Distance::Cosine),
+            reducer: Reducer::Mean,
+            elements: Elements::Anchors,
+            proxies: None,
+            tuples: true,
+            memory: false,
+            views: false,
+            keeps_distances: true,
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter::count("num-bins", self.num_bins, MOST_BINS)]
+    }
+
+    fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
+        evaluation.whole(self)
     }
 }
 
@@ -74,7 +99,7 @@ impl WholeLoss for Histogram {
         for (pairs, by) in [(&positives, &above), (&negatives, &sums)] {
             for (i, j) in pairs {
                 let (low, _) = self.bin(1.0 - all.d(*i, *j));
-                out.slope(*i, *j, -weight * (by[low + 1] - by[low]) / pairs.len() as f64);
+                out.add_gradient(*i, *j, -weight * (by[low + 1] - by[low]) / pairs.len() as f64);
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use super::math::{cross_entropy, log_sum_exp, sigmoid};
 use super::row::{Row, RowLoss, RowOut};
+use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer};
+use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
 
 /// Every image a class of its own: cross-entropy over `gamma cos` of the whole batch, the anchor itself the target (Zheng et
@@ -22,6 +24,29 @@ impl Default for Instance {
     }
 }
 
+impl LossFunction for Instance {
+    fn facts(&self) -> Facts {
+        Facts {
+            distance: Measure::Only(Distance::Cosine),
+            reducer: Reducer::Mean,
+            elements: Elements::Anchors,
+            proxies: None,
+            tuples: false,
+            memory: false,
+            views: false,
+            keeps_distances: false,
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter::positive("gamma", self.gamma)]
+    }
+
+    fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
+        evaluation.rows(self)
+    }
+}
+
 impl RowLoss for Instance {
     fn row(&self, row: &Row<'_>, out: &mut RowOut<'_>) {
         let Some(itself) = row.itself else { return };
@@ -36,8 +61,8 @@ impl RowLoss for Instance {
             return;
         }
         for (j, d) in row.distances.iter().enumerate() {
-            let slope = if j == itself { sigmoid(others - own) } else { -(logit(d) - all).exp() };
-            out.slope(j as u32, weight * slope);
+            let derivative = if j == itself { sigmoid(others - own) } else { -(logit(d) - all).exp() };
+            out.add_gradient(j as u32, weight * derivative);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The intra-pair variance loss.
 
-use super::reduce::{Elements, pair_counts};
+use super::reduce::pair_counts;
 use super::whole::{Whole, WholeLoss, WholeOut};
+use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer};
+use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
 
 /// `max(0, (1 - pos_eps) mean - s)^2` of positive pairs and `max(0, s - (1 + neg_eps) mean)^2` of negative ones, `s` a cosine
@@ -23,13 +25,32 @@ impl Default for IntraPairVariance {
     }
 }
 
+impl LossFunction for IntraPairVariance {
+    fn facts(&self) -> Facts {
+        Facts {
+            distance: Measure::Only(Distance::Cosine),
+            reducer: Reducer::Mean,
+            elements: Elements::Pairs,
+            proxies: None,
+            tuples: true,
+            memory: false,
+            views: false,
+            keeps_distances: true,
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter::finite("pos-eps", self.pos_eps), Parameter::finite("neg-eps", self.neg_eps)]
+    }
+
+    fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
+        evaluation.whole(self)
+    }
+}
+
 impl WholeLoss for IntraPairVariance {
     fn terms(&self) -> usize {
         2
-    }
-
-    fn elements(&self) -> Elements {
-        Elements::Pairs
     }
 
     fn whole(&self, all: &Whole<'_>, out: &mut WholeOut<'_>) {
@@ -51,10 +72,10 @@ impl WholeLoss for IntraPairVariance {
             for (i, j, label, count) in &pairs {
                 let value = (sign * (cos(*i, *j) - slack * mean)).max(0.0);
                 let weight = 2.0 * value * sign * out.element(term, value * value, *label, *count);
-                out.slope(*i, *j, -weight);
+                out.add_gradient(*i, *j, -weight);
                 by_mean += weight * slack;
             }
-            pairs.iter().for_each(|(i, j, ..)| out.slope(*i, *j, by_mean / n));
+            pairs.iter().for_each(|(i, j, ..)| out.add_gradient(*i, *j, by_mean / n));
         }
     }
 }

@@ -1,5 +1,8 @@
-//! The large-margin softmax loss, and SphereFace.
+//! The large-margin softmax loss.
 
+use super::cosine_softmax::{CosineSoftmax, Scale};
+use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer};
+use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
 
 /// Cross-entropy over inner products, the target's angle multiplied (Liu et al. 2016, <https://arxiv.org/abs/1612.02295>,
@@ -19,23 +22,41 @@ impl Default for LargeMarginSoftmax {
     }
 }
 
-/// The same with class vectors of length 1 (Liu et al. 2017, <https://arxiv.org/abs/1704.08063>, equation 7).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct SphereFace {
-    /// What the angle is multiplied by.
-    pub margin: u32,
-    /// What logits are multiplied by.
-    pub scale: f64,
-}
+impl LossFunction for LargeMarginSoftmax {
+    fn facts(&self) -> Facts {
+        Facts {
+            distance: Measure::Only(Distance::Cosine),
+            reducer: Reducer::Mean,
+            elements: Elements::Anchors,
+            proxies: Some(1),
+            tuples: true,
+            memory: false,
+            views: false,
+            keeps_distances: false,
+        }
+    }
 
-impl Default for SphereFace {
-    fn default() -> SphereFace {
-        SphereFace { margin: 4, scale: 1.0 }
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![
+            Parameter::whole("margin", self.margin, 1, MOST_MARGIN),
+            Parameter::positive("scale", self.scale),
+        ]
+    }
+
+    fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
+        let scale = Scale::Lengths { scale: self.scale, proxies: true };
+        evaluation.over_proxies(&CosineSoftmax {
+            proxies_per_class: 1,
+            scale,
+            target: &|cos| target(self.margin, cos),
+        })
     }
 }
 
-/// `(-1)^k cos(m angle) - 2k` for the `k` that makes it fall all the way, and its slope by the cosine.
+/// The largest factor of an angle.
+pub(super) const MOST_MARGIN: u32 = 16;
+
+/// `(-1)^k cos(m angle) - 2k` for the `k` that makes it fall all the way, and its derivative by the cosine.
 pub(super) fn target(margin: u32, cos: f64) -> (f64, f64) {
     let m = f64::from(margin);
     let angle = cos.clamp(-1.0, 1.0).acos();

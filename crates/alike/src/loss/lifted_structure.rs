@@ -1,8 +1,10 @@
 //! The lifted structure loss.
 
 use super::math::log_sum_exp;
-use super::reduce::{Elements, pair_counts};
+use super::reduce::pair_counts;
 use super::whole::{Whole, WholeLoss, WholeOut};
+use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer};
+use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
 
 /// For each positive pair `max(0, d - pos_margin + lse(neg_margin - d_n))^2 / 2`, over the negatives of both its images (Song
@@ -22,11 +24,33 @@ impl Default for LiftedStructure {
     }
 }
 
-impl WholeLoss for LiftedStructure {
-    fn elements(&self) -> Elements {
-        Elements::Pairs
+impl LossFunction for LiftedStructure {
+    fn facts(&self) -> Facts {
+        Facts {
+            distance: Measure::Any(Distance::Chord),
+            reducer: Reducer::Mean,
+            elements: Elements::Pairs,
+            proxies: None,
+            tuples: true,
+            memory: false,
+            views: false,
+            keeps_distances: true,
+        }
     }
 
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![
+            Parameter::finite("neg-margin", self.neg_margin),
+            Parameter::finite("pos-margin", self.pos_margin),
+        ]
+    }
+
+    fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
+        evaluation.whole(self)
+    }
+}
+
+impl WholeLoss for LiftedStructure {
     fn whole(&self, all: &Whole<'_>, out: &mut WholeOut<'_>) {
         let negatives = all.negatives();
         if negatives.iter().all(Vec::is_empty) {
@@ -50,9 +74,9 @@ impl WholeLoss for LiftedStructure {
                 if weight == 0.0 {
                     continue;
                 }
-                out.slope(a, p, weight);
+                out.add_gradient(a, p, weight);
                 for pair in both() {
-                    out.slope(pair.0, pair.1, -weight * (push(pair) - pushes).exp());
+                    out.add_gradient(pair.0, pair.1, -weight * (push(pair) - pushes).exp());
                 }
             }
         });

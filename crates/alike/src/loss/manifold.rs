@@ -1,6 +1,8 @@
 //! The manifold loss.
 
 use super::whole::{Whole, WholeLoss, WholeOut};
+use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer};
+use crate::distance::Distance;
 use nalgebra::DMatrix;
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// 2019,
 /// <https://openaccess.thecvf.com/content_CVPR_2019/papers/Aziere_Ensemble_Deep_Manifold_Similarity_Learning_Using_Hard_Proxies_CVPR_2019_paper.pdf>).
 ///
-/// Here a class has a proxy; the reference assigns images to proxies at random and takes no labels.
+/// Here each class has one proxy; the reference assigns images to proxies at random and takes no labels.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Manifold {
@@ -26,7 +28,35 @@ impl Default for Manifold {
     }
 }
 
-/// The loss over images, then proxies, one a class: all of them "anchors", whose distances are cosine ones.
+impl LossFunction for Manifold {
+    fn facts(&self) -> Facts {
+        Facts {
+            distance: Measure::Only(Distance::Cosine),
+            reducer: Reducer::Mean,
+            elements: Elements::Anchors,
+            proxies: Some(1),
+            tuples: false,
+            memory: false,
+            views: false,
+            keeps_distances: false,
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![
+            Parameter::finite("lambda-c", self.lambda_c),
+            Parameter::positive_below("alpha", self.alpha, 1.0),
+            Parameter::finite("margin", self.margin),
+        ]
+    }
+
+    fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
+        let images = evaluation.batch.len();
+        evaluation.whole_with_proxies(&OverProxies { loss: *self, images })
+    }
+}
+
+/// The loss over images, then proxies, one per class: all of them are anchors, and distances are cosine distances.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OverProxies {
     pub(super) loss: Manifold,
@@ -111,7 +141,7 @@ impl WholeLoss for OverProxies {
             let by_degree = by_root[i] * -0.5 * root[i] / degree[i];
             for j in (0..size).filter(|j| *j != i && cos(i, *j) > 0.0) {
                 let by_s = by_walk[(i, j)] * root[i] * root[j] + by_degree;
-                out.slope(i, j, -weight * by_s * 2.0 * s[(i, j)]);
+                out.add_gradient(i, j, -weight * by_s * 2.0 * s[(i, j)]);
             }
         }
     }

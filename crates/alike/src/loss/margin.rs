@@ -1,7 +1,8 @@
 //! The margin loss.
 
-use super::reduce::Elements;
 use super::row::{Row, RowLoss, RowOut};
+use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer, State};
+use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
 
 /// `max(0, d(a, p) - beta + margin) + max(0, beta - d(a, n) + margin)` over triplets (Wu et al. 2017,
@@ -29,7 +30,46 @@ impl Default for Margin {
     }
 }
 
-/// The loss with its boundaries as they stand: one, or one a class.
+impl LossFunction for Margin {
+    fn facts(&self) -> Facts {
+        Facts {
+            distance: Measure::Any(Distance::Chord),
+            reducer: Reducer::Divisor,
+            elements: Elements::Triplets,
+            proxies: None,
+            tuples: true,
+            memory: true,
+            views: false,
+            keeps_distances: false,
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![
+            Parameter::finite("margin", self.margin),
+            Parameter::finite("nu", self.nu),
+            Parameter::finite("beta", self.beta),
+        ]
+    }
+
+    fn initial(&self, classes: usize) -> State {
+        let boundaries = if self.per_class { classes } else { 1 };
+        State { numbers: vec![self.beta as f32; boundaries], ..State::default() }
+    }
+
+    fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
+        let beta = evaluation.state.numbers.clone();
+        let loss = WithBeta { margin: *self, beta: &beta };
+        let mut report = evaluation.rows(&loss);
+        if let Some((cost, derivative)) = loss.single_cost().filter(|_| evaluation.has_both()) {
+            report.loss += evaluation.weight * cost;
+            evaluation.gradients.numbers[0] += (evaluation.weight * derivative) as f32;
+        }
+        report
+    }
+}
+
+/// The loss with its current boundaries: one, or one per class.
 #[derive(Clone, Debug)]
 pub(super) struct WithBeta<'a> {
     pub(super) margin: Margin,
@@ -42,7 +82,7 @@ impl WithBeta<'_> {
         self.margin.learn_beta && self.beta.len() > 1
     }
 
-    /// The cost of a single boundary, and its slope.
+    /// The cost of a single boundary, and its derivative.
     pub(super) fn single_cost(&self) -> Option<(f64, f64)> {
         let single = self.margin.learn_beta && self.beta.len() == 1;
         single.then(|| (self.margin.nu * f64::from(self.beta[0]), self.margin.nu))
@@ -54,15 +94,11 @@ impl RowLoss for WithBeta<'_> {
         if self.reg_by_class() { 2 } else { 1 }
     }
 
-    fn elements(&self) -> Elements {
-        Elements::Triplets
-    }
-
     fn names_divisor(&self) -> bool {
         true
     }
 
-    fn parameters(&self) -> &[f32] {
+    fn numbers(&self) -> &[f32] {
         if self.margin.learn_beta { self.beta } else { &[] }
     }
 
@@ -77,17 +113,17 @@ impl RowLoss for WithBeta<'_> {
             out.divide_by(0, parts);
             let weight = out.element(0, far.max(0.0) + near.max(0.0));
             if pull {
-                out.slope(p, weight);
+                out.add_gradient(p, weight);
             }
             if push {
-                out.slope(n, -weight);
+                out.add_gradient(n, -weight);
             }
             if learn_beta {
-                out.parameters[class] += weight * (f64::from(u8::from(push)) - f64::from(u8::from(pull)));
+                out.numbers[class] += weight * (f64::from(u8::from(push)) - f64::from(u8::from(pull)));
             }
             if self.reg_by_class() {
                 out.divide_by(1, parts);
-                out.parameters[class] += nu * out.element(1, nu * beta);
+                out.numbers[class] += nu * out.element(1, nu * beta);
             }
         });
     }

@@ -17,12 +17,12 @@ impl Memory {
         Memory { d, size, embeddings: Vec::new(), labels: Vec::new(), next: 0 }
     }
 
-    /// How many it can hold.
+    /// How many embeddings it can hold.
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// Puts a batch in, over the oldest; returns the place of its first image.
+    /// Puts a batch in, over the oldest; returns the position of its first image.
     ///
     /// # Panics
     ///
@@ -43,17 +43,17 @@ impl Memory {
         first
     }
 
-    /// Everything in it: embeddings and labels.
+    /// Everything in it: `m x d` embeddings and `m` labels.
     pub fn content(&self) -> (&[f32], &[u32]) {
         (&self.embeddings, &self.labels)
     }
 
-    /// The place of the next image.
+    /// The position of the next image.
     pub fn next(&self) -> usize {
         self.next
     }
 
-    /// Takes up what another session left.
+    /// Takes over the content of another memory, `m x d` embeddings and `m` labels; `false` if it does not fit this one.
     pub fn restore(&mut self, embeddings: Vec<f32>, labels: Vec<u32>, next: usize) -> bool {
         let fits = labels.len() <= self.size
             && embeddings.len() == labels.len() * self.d

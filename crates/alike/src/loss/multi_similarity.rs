@@ -1,6 +1,8 @@
 //! The multi-similarity loss.
 
 use super::row::{Row, RowLoss, RowOut};
+use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer};
+use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
 
 /// `1/alpha log(1 + sum_p exp(alpha (d - base))) + 1/beta log(1 + sum_n exp(beta (base - d)))` (Wang et al. 2019,
@@ -24,6 +26,33 @@ impl Default for MultiSimilarity {
     }
 }
 
+impl LossFunction for MultiSimilarity {
+    fn facts(&self) -> Facts {
+        Facts {
+            distance: Measure::Any(Distance::Cosine),
+            reducer: Reducer::Mean,
+            elements: Elements::Anchors,
+            proxies: None,
+            tuples: true,
+            memory: true,
+            views: false,
+            keeps_distances: false,
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![
+            Parameter::positive("alpha", self.alpha),
+            Parameter::positive("beta", self.beta),
+            Parameter::finite("base", self.base),
+        ]
+    }
+
+    fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
+        evaluation.rows(self)
+    }
+}
+
 impl RowLoss for MultiSimilarity {
     fn once(&self) -> bool {
         true
@@ -36,7 +65,7 @@ impl RowLoss for MultiSimilarity {
         let pulls = out.log_sum_exp(0, row.positives.iter().map(pull), true);
         let pushes = out.log_sum_exp(1, row.negatives.iter().map(push), true);
         let weight = out.element(0, pulls / alpha + pushes / beta);
-        out.slopes_by_share(0, row.positives, weight);
-        out.slopes_by_share(1, row.negatives, -weight);
+        out.add_gradient_by_share(0, row.positives, weight);
+        out.add_gradient_by_share(1, row.negatives, -weight);
     }
 }

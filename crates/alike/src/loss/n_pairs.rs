@@ -2,6 +2,8 @@
 
 use super::math::{cross_entropy, log_sum_exp, sigmoid};
 use super::whole::{Whole, WholeLoss, WholeOut};
+use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer};
+use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
 
 /// One positive pair of each class, and cross-entropy of each anchor over all their positives (Sohn 2016,
@@ -9,6 +11,29 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NPairs {}
+
+impl LossFunction for NPairs {
+    fn facts(&self) -> Facts {
+        Facts {
+            distance: Measure::Any(Distance::Cosine),
+            reducer: Reducer::Mean,
+            elements: Elements::Anchors,
+            proxies: None,
+            tuples: true,
+            memory: false,
+            views: false,
+            keeps_distances: true,
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        Vec::new()
+    }
+
+    fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
+        evaluation.whole(self)
+    }
+}
 
 impl WholeLoss for NPairs {
     fn whole(&self, all: &Whole<'_>, out: &mut WholeOut<'_>) {
@@ -26,9 +51,9 @@ impl WholeLoss for NPairs {
             let weight = out.element(0, value, *label, 1);
             let sum = logit(*own) + value;
             for (other, _, p) in &pairs {
-                let slope =
+                let derivative =
                     if other == label { sigmoid(others - logit(*p)) } else { -(logit(*p) - sum).exp() };
-                out.slope(*a, *p, weight * slope);
+                out.add_gradient(*a, *p, weight * derivative);
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use super::math::{cross_entropy, log_sum_exp, sigmoid};
 use super::row::{Row, RowLoss, RowOut, TupleUse};
+use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer};
+use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
 
 /// `-log` of the share of an anchor's class in a softmax over `-scale d` of all others (Goldberger et al. 2004,
@@ -21,6 +23,29 @@ impl Default for Nca {
     }
 }
 
+impl LossFunction for Nca {
+    fn facts(&self) -> Facts {
+        Facts {
+            distance: Measure::Any(Distance::SquaredChord),
+            reducer: Reducer::Mean,
+            elements: Elements::Anchors,
+            proxies: None,
+            tuples: true,
+            memory: true,
+            views: false,
+            keeps_distances: false,
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter::positive("softmax-scale", self.softmax_scale)]
+    }
+
+    fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
+        evaluation.rows(self)
+    }
+}
+
 impl RowLoss for Nca {
     fn row(&self, row: &Row<'_>, out: &mut RowOut<'_>) {
         let scale = self.softmax_scale;
@@ -37,10 +62,10 @@ impl RowLoss for Nca {
             return;
         }
         for p in row.positives {
-            out.slope(*p, weight * scale * (logit(p) - own).exp() * sigmoid(others - own));
+            out.add_gradient(*p, weight * scale * (logit(p) - own).exp() * sigmoid(others - own));
         }
         let all = own + value;
-        row.negatives.iter().for_each(|n| out.slope(*n, -weight * scale * (logit(n) - all).exp()));
+        row.negatives.iter().for_each(|n| out.add_gradient(*n, -weight * scale * (logit(n) - all).exp()));
     }
 
     fn tuples(&self) -> TupleUse {

@@ -1,10 +1,13 @@
 //! The normalised softmax loss.
 
+use super::cosine_softmax::{CosineSoftmax, Scale};
+use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer};
+use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
 
-/// Cross-entropy over `cos / temperature` to a learned vector a class (Zhai and Wu 2019, <https://arxiv.org/abs/1811.12649>).
+/// Cross-entropy over `cos / temperature` to a learned proxy per class (Zhai and Wu 2019, <https://arxiv.org/abs/1811.12649>).
 ///
-/// The simplest loss with class vectors, and hard to beat where every class has many images.
+/// The simplest loss with proxies, and hard to beat where every class has many images.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct NormalizedSoftmax {
@@ -15,5 +18,29 @@ pub struct NormalizedSoftmax {
 impl Default for NormalizedSoftmax {
     fn default() -> NormalizedSoftmax {
         NormalizedSoftmax { temperature: 0.05 }
+    }
+}
+
+impl LossFunction for NormalizedSoftmax {
+    fn facts(&self) -> Facts {
+        Facts {
+            distance: Measure::Only(Distance::Cosine),
+            reducer: Reducer::Mean,
+            elements: Elements::Anchors,
+            proxies: Some(1),
+            tuples: true,
+            memory: false,
+            views: false,
+            keeps_distances: false,
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter::positive("temperature", self.temperature)]
+    }
+
+    fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
+        let scale = Scale::Fixed(1.0 / self.temperature);
+        evaluation.over_proxies(&CosineSoftmax { proxies_per_class: 1, scale, target: &|cos| (cos, 1.0) })
     }
 }

@@ -1,8 +1,9 @@
 //! The normalised temperature-scaled cross-entropy.
 
 use super::math::{cross_entropy, sigmoid};
-use super::reduce::Elements;
 use super::row::{Row, RowLoss, RowOut};
+use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer};
+use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
 
 /// For each positive pair `-log(exp(-d/t) / (exp(-d/t) + sum_n exp(-d_n/t)))` (Sohn 2016; van den Oord et al. 2018; Chen et
@@ -22,11 +23,30 @@ impl Default for NtXent {
     }
 }
 
-impl RowLoss for NtXent {
-    fn elements(&self) -> Elements {
-        Elements::Pairs
+impl LossFunction for NtXent {
+    fn facts(&self) -> Facts {
+        Facts {
+            distance: Measure::Any(Distance::Cosine),
+            reducer: Reducer::Mean,
+            elements: Elements::Pairs,
+            proxies: None,
+            tuples: true,
+            memory: true,
+            views: false,
+            keeps_distances: false,
+        }
     }
 
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter::positive("temperature", self.temperature)]
+    }
+
+    fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
+        evaluation.rows(self)
+    }
+}
+
+impl RowLoss for NtXent {
     fn needs_both(&self) -> bool {
         true
     }
@@ -41,9 +61,9 @@ impl RowLoss for NtXent {
             let own = logit(p);
             // The share of all negatives.
             let weight = out.element(0, cross_entropy(own, others)) * sigmoid(others - own);
-            out.slope(*p, weight / t);
+            out.add_gradient(*p, weight / t);
             push += weight;
         }
-        out.slopes_by_share(1, row.negatives, -push / t);
+        out.add_gradient_by_share(1, row.negatives, -push / t);
     }
 }

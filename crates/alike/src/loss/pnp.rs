@@ -1,6 +1,8 @@
 //! Penalising negative instances before positive ones.
 
 use super::row::{Row, RowLoss, RowOut};
+use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer};
+use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
 
 /// What becomes of the number of negatives that rank before a positive.
@@ -39,8 +41,35 @@ impl Default for Pnp {
     }
 }
 
+impl LossFunction for Pnp {
+    fn facts(&self) -> Facts {
+        Facts {
+            distance: Measure::Only(Distance::Cosine),
+            reducer: Reducer::Mean,
+            elements: Elements::Anchors,
+            proxies: None,
+            tuples: false,
+            memory: false,
+            views: false,
+            keeps_distances: false,
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![
+            Parameter::positive("b", self.b),
+            Parameter::positive("alpha", self.alpha),
+            Parameter::positive("anneal", self.anneal),
+        ]
+    }
+
+    fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
+        evaluation.rows(self)
+    }
+}
+
 impl Pnp {
-    /// The shape of a rank, and its slope.
+    /// The shape of a rank, and its derivative.
     fn shape(&self, r: f64) -> (f64, f64) {
         match self.variant {
             PnpVariant::Ds => (r.ln_1p(), 1.0 / (1.0 + r)),
@@ -85,11 +114,11 @@ impl RowLoss for Pnp {
         if weight == 0.0 {
             return;
         }
-        for (j, (_, slope)) in own.iter().zip(&shapes) {
+        for (j, (_, derivative)) in own.iter().zip(&shapes) {
             for n in row.negatives {
-                let by_step = weight * slope * step(*j, *n).1;
-                out.slope(*j, by_step);
-                out.slope(*n, -by_step);
+                let by_step = weight * derivative * step(*j, *n).1;
+                out.add_gradient(*j, by_step);
+                out.add_gradient(*n, -by_step);
             }
         }
     }

@@ -1,9 +1,11 @@
 //! The proxy anchor loss.
 
 use super::row::{Row, RowLoss, RowOut};
+use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer};
+use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
 
-/// A learned vector a class is the anchor, the batch its references: `log(1 + sum_p exp(alpha (margin - s)))` by the number of
+/// Each class has a learned proxy, which is an anchor and has the batch for references: `log(1 + sum_p exp(alpha (margin - s)))` by the number of
 /// classes present, and `log(1 + sum_n exp(alpha (s + margin)))` by that of all classes (Kim et al. 2020,
 /// <https://arxiv.org/abs/2003.13911>, equation 4), `s` a cosine.
 ///
@@ -20,6 +22,33 @@ pub struct ProxyAnchor {
 impl Default for ProxyAnchor {
     fn default() -> ProxyAnchor {
         ProxyAnchor { margin: 0.1, alpha: 32.0 }
+    }
+}
+
+impl LossFunction for ProxyAnchor {
+    fn facts(&self) -> Facts {
+        Facts {
+            distance: Measure::Only(Distance::Cosine),
+            reducer: Reducer::Divisor,
+            elements: Elements::Anchors,
+            proxies: Some(1),
+            tuples: true,
+            memory: false,
+            views: false,
+            keeps_distances: false,
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter::finite("margin", self.margin), Parameter::positive("alpha", self.alpha)]
+    }
+
+    fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
+        let batch = evaluation.batch;
+        let weights = batch.tuples.weights(batch.len(), false);
+        let present: std::collections::HashSet<u32> = batch.labels.iter().copied().collect();
+        let classes = [present.len(), evaluation.classes()];
+        evaluation.proxies_over_batch(&Weighted { loss: *self, weights: &weights, classes })
     }
 }
 
@@ -55,8 +84,8 @@ impl RowLoss for Weighted<'_> {
         out.divide_by(0, if row.positives.is_empty() { 0.0 } else { 1.0 });
         out.divide_by(1, 1.0);
         let weight = alpha * out.element(0, pulls);
-        out.slopes_by_share(0, row.positives, weight);
+        out.add_gradient_by_share(0, row.positives, weight);
         let weight = alpha * out.element(1, pushes);
-        out.slopes_by_share(1, row.negatives, -weight);
+        out.add_gradient_by_share(1, row.negatives, -weight);
     }
 }

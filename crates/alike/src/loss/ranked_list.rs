@@ -1,6 +1,8 @@
 //! The ranked list loss.
 
 use super::row::{Row, RowLoss, RowOut};
+use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer};
+use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
 
 /// Positives farther than `alpha - margin` and negatives nearer than `alpha`, each list weighted by `exp(T violation)`
@@ -26,9 +28,38 @@ impl Default for RankedList {
     }
 }
 
+impl LossFunction for RankedList {
+    fn facts(&self) -> Facts {
+        Facts {
+            distance: Measure::Any(Distance::Chord),
+            reducer: Reducer::Mean,
+            elements: Elements::Anchors,
+            proxies: None,
+            tuples: false,
+            memory: false,
+            views: false,
+            keeps_distances: false,
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![
+            Parameter::finite("margin", self.margin),
+            Parameter::positive("alpha", self.alpha),
+            Parameter::finite("imbalance", self.imbalance),
+            Parameter::finite("tp", self.tp),
+            Parameter::finite("tn", self.tn),
+        ]
+    }
+
+    fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
+        evaluation.rows(self)
+    }
+}
+
 impl RankedList {
     /// A list's weighted mean violation, and the sum of weights. Both weights and their sum are divided by the largest one,
-    /// `exp(T most)`, which is returned as `most`: it may be beyond all numbers.
+    /// `exp(T most)`, which may overflow; `most` is returned instead.
     fn list(violations: impl Iterator<Item = f64> + Clone, temperature: f64, m: usize) -> (f64, f64, f64) {
         let most = violations.clone().fold(0.0, f64::max);
         let weight = |v: f64| (temperature * (v - most)).exp();
@@ -54,11 +85,11 @@ impl RowLoss for RankedList {
         }
         for (j, v) in row.positives.iter().filter_map(|p| Some((*p, far(p)?))) {
             let share = (tp * (v - farthest)).exp() * (1.0 + tp * (v - pull)) / pulls;
-            out.slope(j, weight * (1.0 - imbalance) * share);
+            out.add_gradient(j, weight * (1.0 - imbalance) * share);
         }
         for (j, v) in row.negatives.iter().filter_map(|n| Some((*n, near(n)?))) {
             let share = (tn * (v - nearest)).exp() * (1.0 + tn * (v - push)) / pushes;
-            out.slope(j, -weight * imbalance * share);
+            out.add_gradient(j, -weight * imbalance * share);
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::text::{self, Choice};
 use serde::{Deserialize, Serialize};
 
-/// How the elements of a term become its value. A loss's terms are reduced each by itself and added.
+/// How the elements of a term become its value. Each term of a loss is reduced by itself; the values are added.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Reducer {
@@ -15,7 +15,7 @@ pub enum Reducer {
     NonZero,
     /// The mean of those within bounds.
     Threshold(Threshold),
-    /// Their sum by the divisor that the loss names; the mean where it names none.
+    /// Their sum, divided by the divisor that the loss gives; the mean where it gives none.
     Divisor,
     /// The mean of each anchor's pairs, then of all anchors.
     PerAnchor,
@@ -70,10 +70,17 @@ impl std::str::FromStr for Reducer {
 pub struct Reducers(pub Vec<Reducer>);
 
 impl Reducers {
-    /// Those of a loss's two terms at most.
+    /// The reducers of a loss's first and second term.
     pub(super) fn pair(&self) -> [Reducer; 2] {
         let of = |term: usize| self.0.get(term).or(self.0.last()).cloned().unwrap_or(Reducer::Mean);
         [of(0), of(1)]
+    }
+}
+
+impl std::fmt::Display for Reducers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let each: Vec<String> = self.0.iter().map(text::write).collect();
+        f.write_str(&each.join(" | "))
     }
 }
 
@@ -88,7 +95,7 @@ impl std::str::FromStr for Reducers {
 /// What an element stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Elements {
-    /// One an anchor, or a class.
+    /// An anchor, or a class.
     Anchors,
     /// A pair: positives are elements of the first term, negatives of the second, in the order of the anchor's lists.
     Pairs,
@@ -137,7 +144,7 @@ impl Tally {
             }
             Reducer::ClassWeighted(c) => c.weights.get(class as usize).copied().unwrap_or(1.0),
             Reducer::PerAnchor => share,
-            _ => 1.0,
+            Reducer::Mean | Reducer::Sum | Reducer::NonZero | Reducer::Threshold(_) | Reducer::Divisor => 1.0,
         };
         self.elements += 1;
         self.active += u64::from(value > 0.0);
@@ -168,7 +175,11 @@ impl Tally {
             Reducer::Sum => return 1.0,
             Reducer::Divisor if names_divisor => self.divisor,
             Reducer::PerAnchor => pairs_of.map_or(self.count, |anchors| anchors as f64),
-            _ => self.count,
+            Reducer::Mean
+            | Reducer::NonZero
+            | Reducer::Threshold(_)
+            | Reducer::Divisor
+            | Reducer::ClassWeighted(_) => self.count,
         };
         if divisor == 0.0 { 0.0 } else { 1.0 / divisor }
     }

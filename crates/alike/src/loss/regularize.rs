@@ -1,4 +1,4 @@
-//! Regularisers: what is asked of vectors by themselves, embeddings or learned class vectors.
+//! Regularisers: costs of vectors by themselves, of embeddings or of learned proxies.
 
 use crate::distance::Distance;
 use crate::text::Choice;
@@ -12,11 +12,11 @@ pub enum Regularizer {
     Lp(LpLength),
     /// `|sum of coordinates|`.
     ZeroMean,
-    /// Class vectors of equal length: `(|w|^2 - mean)^2 / 4` (Wu et al. 2017, center invariant loss).
+    /// Proxies of equal length: `(|w|^2 - mean)^2 / 4` (Wu et al. 2017, center invariant loss).
     CenterInvariant,
-    /// Class vectors apart: the cosine to the nearest other (Zhao et al. 2019, RegularFace).
+    /// Proxies apart: the cosine to the nearest other (Zhao et al. 2019, RegularFace).
     RegularFace,
-    /// Vectors of one class together: `sqrt(2 - 2 cos)` of its pairs, halved (Qian et al. 2019, SoftTriple, equation 11).
+    /// Proxies of one class together: `sqrt(2 - 2 cos)` of its pairs, halved (Qian et al. 2019, SoftTriple, equation 11).
     SparseCenters,
 }
 
@@ -51,13 +51,18 @@ impl Choice for Regularizer {
 }
 
 impl Regularizer {
-    /// Whether it is about class vectors, not embeddings.
-    pub fn of_classes(&self) -> bool {
+    /// Whether it is about proxies, not embeddings.
+    pub fn of_proxies(&self) -> bool {
         matches!(self, Regularizer::CenterInvariant | Regularizer::RegularFace | Regularizer::SparseCenters)
     }
 
-    /// The cost of `n x d` vectors, `centers` of which in a row belong to a class, and its gradient, added `weight` times.
-    pub fn evaluate(&self, x: &[f32], d: usize, centers: usize, weight: f64, into: &mut [f32]) -> f64 {
+    /// The cost of `n x d` vectors `x`. Its gradient, times `weight`, is added to `into`, which is as long. Of proxies,
+    /// `per_class` in a row belong to a class.
+    ///
+    /// # Panics
+    ///
+    /// If lengths disagree.
+    pub fn evaluate(&self, x: &[f32], d: usize, per_class: usize, weight: f64, into: &mut [f32]) -> f64 {
         let n = x.len() / d;
         let share = 1.0 / n.max(1) as f64;
         let row = |i: usize| &x[i * d..][..d];
@@ -69,29 +74,29 @@ impl Regularizer {
                 for (i, g) in into.chunks_exact_mut(d).enumerate() {
                     let length = Distance::Lp(*p).between(row(i), &zero);
                     value += share * length.powf(*power);
-                    let slope = power * length.powf(power - 1.0);
-                    let slope = if length > 0.0 { weight * share * slope } else { 0.0 };
-                    Distance::Lp(*p).add_gradient(row(i), &zero, slope, g, &mut unused);
+                    let derivative = power * length.powf(power - 1.0);
+                    let derivative = if length > 0.0 { weight * share * derivative } else { 0.0 };
+                    Distance::Lp(*p).add_gradient(row(i), &zero, derivative, g, &mut unused);
                 }
             }
             Regularizer::ZeroMean => {
                 for (i, g) in into.chunks_exact_mut(d).enumerate() {
                     let sum: f64 = row(i).iter().map(|v| f64::from(*v)).sum();
                     value += share * sum.abs();
-                    let slope = if sum == 0.0 { 0.0 } else { (weight * share * sum.signum()) as f32 };
-                    g.iter_mut().for_each(|g| *g += slope);
+                    let derivative = if sum == 0.0 { 0.0 } else { (weight * share * sum.signum()) as f32 };
+                    g.iter_mut().for_each(|g| *g += derivative);
                 }
             }
             Regularizer::CenterInvariant => {
                 let squares: Vec<f64> =
                     (0..n).map(|i| row(i).iter().map(|v| f64::from(*v).powi(2)).sum()).collect();
                 let mean = squares.iter().sum::<f64>() * share;
-                // Deviations sum to zero, so the mean's own slope vanishes.
+                // Deviations sum to zero, so the mean's own gradient vanishes.
                 for (i, g) in into.chunks_exact_mut(d).enumerate() {
                     let off = squares[i] - mean;
                     value += share * off * off / 4.0;
-                    let slope = weight * share * off;
-                    g.iter_mut().zip(row(i)).for_each(|(g, v)| *g += (slope * f64::from(*v)) as f32);
+                    let derivative = weight * share * off;
+                    g.iter_mut().zip(row(i)).for_each(|(g, v)| *g += (derivative * f64::from(*v)) as f32);
                 }
             }
             Regularizer::RegularFace => {
@@ -109,7 +114,7 @@ impl Regularizer {
             }
             Regularizer::SparseCenters => {
                 let pairs: Vec<(usize, usize)> = (0..n)
-                    .flat_map(|i| (i + 1..(i / centers + 1) * centers).map(move |j| (i, j)))
+                    .flat_map(|i| (i + 1..(i / per_class + 1) * per_class).map(move |j| (i, j)))
                     .filter(|(_, j)| *j < n)
                     .collect();
                 let share = 1.0 / (2.0 * pairs.len().max(1) as f64);

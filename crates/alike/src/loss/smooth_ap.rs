@@ -2,6 +2,8 @@
 
 use super::math::sigmoid;
 use super::row::{Row, RowLoss, RowOut, TupleUse};
+use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer};
+use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
 
 /// One minus average precision, with sigmoids for the steps of ranks (Brown et al. 2020, <https://arxiv.org/abs/2007.12163>,
@@ -18,6 +20,29 @@ pub struct SmoothAp {
 impl Default for SmoothAp {
     fn default() -> SmoothAp {
         SmoothAp { temperature: 0.01 }
+    }
+}
+
+impl LossFunction for SmoothAp {
+    fn facts(&self) -> Facts {
+        Facts {
+            distance: Measure::Only(Distance::Cosine),
+            reducer: Reducer::Mean,
+            elements: Elements::Anchors,
+            proxies: None,
+            tuples: true,
+            memory: false,
+            views: false,
+            keeps_distances: false,
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter::positive("temperature", self.temperature)]
+    }
+
+    fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
+        evaluation.rows(self)
     }
 }
 
@@ -57,9 +82,9 @@ impl RowLoss for SmoothAp {
                 let s = step(j, k);
                 // A reference of its own is in both ranks, another in the second only.
                 let by_own = if at < own.len() { 1.0 / total } else { 0.0 };
-                let slope = weight * (rank / (total * total) - by_own) * s * (1.0 - s) / t;
-                out.slope(j, slope);
-                out.slope(k, -slope);
+                let derivative = weight * (rank / (total * total) - by_own) * s * (1.0 - s) / t;
+                out.add_gradient(j, derivative);
+                out.add_gradient(k, -derivative);
             }
         }
     }

@@ -2,18 +2,22 @@
 
 use super::math::{cross_entropy, log_sum_exp, sigmoid};
 use super::row::{Row, RowLoss, RowOut, TupleUse};
+use super::{
+    Elements, Evaluation, Facts, LossFunction, LossReport, MOST_PROXIES, Measure, Parameter, Reducer,
+};
+use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
 
-/// Several learned vectors a class, a class's similarity their softmax-weighted mean; cross-entropy with a margin (Qian et al.
-/// 2019, <https://arxiv.org/abs/1909.05235>, equation 9). For classes of several looks.
+/// Cross-entropy with a margin over several learned proxies per class; a class's similarity is their softmax-weighted mean (Qian
+/// et al. 2019, <https://arxiv.org/abs/1909.05235>, equation 9). For classes of several looks.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SoftTriple {
-    /// Vectors a class.
+    /// Proxies per class.
     pub centers_per_class: usize,
     /// What similarities are multiplied by.
     pub la: f64,
-    /// The softness within a class.
+    /// The temperature within a class.
     pub gamma: f64,
     /// A difference of cosines.
     pub margin: f64,
@@ -25,12 +29,40 @@ impl Default for SoftTriple {
     }
 }
 
+impl LossFunction for SoftTriple {
+    fn facts(&self) -> Facts {
+        Facts {
+            distance: Measure::Only(Distance::Cosine),
+            reducer: Reducer::Mean,
+            elements: Elements::Anchors,
+            proxies: Some(self.centers_per_class),
+            tuples: true,
+            memory: false,
+            views: false,
+            keeps_distances: false,
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![
+            Parameter::count("centers-per-class", self.centers_per_class, MOST_PROXIES),
+            Parameter::positive("la", self.la),
+            Parameter::positive("gamma", self.gamma),
+            Parameter::finite("margin", self.margin),
+        ]
+    }
+
+    fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
+        evaluation.over_proxies(self)
+    }
+}
+
 impl RowLoss for SoftTriple {
     fn tuples(&self) -> TupleUse {
         TupleUse::Weigh
     }
 
-    fn centers(&self) -> Option<usize> {
+    fn proxies_per_class(&self) -> Option<usize> {
         Some(self.centers_per_class)
     }
 
@@ -62,8 +94,8 @@ impl RowLoss for SoftTriple {
             let (sum, mean) = pooled[class];
             for (k, d) in centers.iter().enumerate() {
                 let share = (cos(d) / gamma - sum).exp();
-                let slope = by_class * share * (1.0 + (cos(d) - mean) / gamma);
-                out.slope((class * centers_per_class + k) as u32, -slope);
+                let derivative = by_class * share * (1.0 + (cos(d) - mean) / gamma);
+                out.add_gradient((class * centers_per_class + k) as u32, -derivative);
             }
         }
     }

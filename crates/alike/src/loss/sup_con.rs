@@ -1,6 +1,8 @@
 //! The supervised contrastive loss.
 
 use super::row::{Row, RowLoss, RowOut};
+use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer};
+use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
 
 /// `-1/|P| sum_p log(exp(-d_p/t) / sum_j exp(-d_j/t))`, `j` over all positives and negatives (Khosla et al. 2020,
@@ -17,6 +19,29 @@ pub struct SupCon {
 impl Default for SupCon {
     fn default() -> SupCon {
         SupCon { temperature: 0.1 }
+    }
+}
+
+impl LossFunction for SupCon {
+    fn facts(&self) -> Facts {
+        Facts {
+            distance: Measure::Any(Distance::Cosine),
+            reducer: Reducer::NonZero,
+            elements: Elements::Anchors,
+            proxies: None,
+            tuples: true,
+            memory: true,
+            views: false,
+            keeps_distances: false,
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter::positive("temperature", self.temperature)]
+    }
+
+    fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
+        evaluation.rows(self)
     }
 }
 
@@ -43,22 +68,21 @@ impl RowLoss for SupCon {
             // Alone it may be nearly all of the sum.
             let (value, rest) = out.target_loss(0, 0, all - logit(p));
             let weight = out.element(0, value) / t;
-            out.slopes_but(0, 0, &list, -weight);
-            out.slope(*p, weight * rest);
+            out.add_gradient_except(0, 0, &list, -weight);
+            out.add_gradient(*p, weight * rest);
             return;
         }
         let value: f64 = row.positives.iter().map(|p| all - logit(p)).sum::<f64>() * share;
         let weight = out.element(0, value) / t;
-        out.slopes_by_share(0, &list, -weight);
-        row.positives.iter().for_each(|p| out.slope(*p, weight * share));
+        out.add_gradient_by_share(0, &list, -weight);
+        row.positives.iter().for_each(|p| out.add_gradient(*p, weight * share));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::distance::Distance;
-    use crate::loss::{Batch, Reducer, evaluate_row_loss};
+    use crate::loss::{Batch, evaluate_row_loss};
     use crate::mining::Tuples;
     use alike_kernels::Tier;
 
@@ -73,7 +97,15 @@ mod tests {
         let batch = Batch { embeddings: &x, d, labels: &labels, references: None, tuples: &Tuples::All };
         let mut gradient = vec![0.0; x.len()];
         let (loss, tier) = (SupCon::default(), Tier::available()[0]);
-        let report = evaluate_row_loss(&loss, tier, Distance::Cosine, &Reducer::Mean, &batch, &mut gradient);
+        let report = evaluate_row_loss(
+            &loss,
+            Elements::Anchors,
+            tier,
+            Distance::Cosine,
+            &Reducer::Mean,
+            &batch,
+            &mut gradient,
+        );
 
         let row = |i: usize| -> Vec<f64> { x[i * d..][..d].iter().map(|v| f64::from(*v)).collect() };
         let length = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
@@ -88,10 +120,10 @@ mod tests {
             value += (all - cos(i, p) / t) / n as f64;
             for j in others {
                 let own = if j == p { 1.0 } else { 0.0 };
-                let slope = ((cos(i, j) / t - all).exp() - own) / t / n as f64;
+                let derivative = ((cos(i, j) / t - all).exp() - own) / t / n as f64;
                 for k in 0..d {
-                    by_unit[i][k] += slope * units[j][k];
-                    by_unit[j][k] += slope * units[i][k];
+                    by_unit[i][k] += derivative * units[j][k];
+                    by_unit[j][k] += derivative * units[i][k];
                 }
             }
         }

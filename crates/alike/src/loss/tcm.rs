@@ -1,6 +1,8 @@
 //! The threshold-consistent margin loss.
 
 use super::row::{Row, RowLoss, RowOut};
+use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer};
+use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
 
 /// Positive pairs less similar than `margin-plus` and negative pairs more similar than `margin-minus`, each kind's mean
@@ -27,6 +29,34 @@ impl Default for ThresholdConsistentMargin {
     }
 }
 
+impl LossFunction for ThresholdConsistentMargin {
+    fn facts(&self) -> Facts {
+        Facts {
+            distance: Measure::Only(Distance::Cosine),
+            reducer: Reducer::Mean,
+            elements: Elements::Anchors,
+            proxies: None,
+            tuples: true,
+            memory: true,
+            views: false,
+            keeps_distances: false,
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![
+            Parameter::finite("lambda-plus", self.lambda_plus),
+            Parameter::finite("lambda-minus", self.lambda_minus),
+            Parameter::finite("margin-plus", self.margin_plus),
+            Parameter::finite("margin-minus", self.margin_minus),
+        ]
+    }
+
+    fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
+        evaluation.rows(self)
+    }
+}
+
 impl RowLoss for ThresholdConsistentMargin {
     fn terms(&self) -> usize {
         2
@@ -37,14 +67,14 @@ impl RowLoss for ThresholdConsistentMargin {
             let value = self.margin_plus - (1.0 - row.d(*p));
             if value >= 0.0 {
                 let weight = out.element(0, self.lambda_plus * value);
-                out.slope(*p, weight * self.lambda_plus);
+                out.add_gradient(*p, weight * self.lambda_plus);
             }
         }
         for n in row.negatives {
             let value = (1.0 - row.d(*n)) - self.margin_minus;
             if value >= 0.0 {
                 let weight = out.element(1, self.lambda_minus * value);
-                out.slope(*n, -weight * self.lambda_minus);
+                out.add_gradient(*n, -weight * self.lambda_minus);
             }
         }
     }

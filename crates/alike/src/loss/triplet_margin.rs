@@ -1,9 +1,13 @@
 //! The triplet margin loss.
 
 use super::math::{sigmoid, softplus};
-use super::reduce::Elements;
 use super::row::{Row, RowLoss, RowOut};
-use super::{TripletLoss, TripletTerm};
+use super::triplet_swap::TripletSwap;
+use super::{
+    Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer, TripletLoss,
+    TripletTerm,
+};
+use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
 
 /// `max(0, d(a, p) - d(a, n) + margin)` (Schroff, Kalenichenko and Philbin 2015, FaceNet,
@@ -30,12 +34,35 @@ impl Default for TripletMargin {
     }
 }
 
+impl LossFunction for TripletMargin {
+    fn facts(&self) -> Facts {
+        Facts {
+            distance: Measure::Any(Distance::Chord),
+            reducer: Reducer::NonZero,
+            elements: Elements::Triplets,
+            proxies: None,
+            tuples: true,
+            memory: !self.swap,
+            views: false,
+            keeps_distances: self.swap,
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter::finite("margin", self.margin)]
+    }
+
+    fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
+        if self.swap { evaluation.whole(&TripletSwap(*self)) } else { evaluation.rows(self) }
+    }
+}
+
 impl TripletLoss for TripletMargin {
     fn term(&self, ap: f64, an: f64) -> TripletTerm {
         let value = ap - an + self.margin;
         if self.smooth {
-            let slope = sigmoid(value);
-            return TripletTerm { value: softplus(value), d_ap: slope, d_an: -slope };
+            let derivative = sigmoid(value);
+            return TripletTerm { value: softplus(value), d_ap: derivative, d_an: -derivative };
         }
         if value > 0.0 || value.is_nan() {
             TripletTerm { value, d_ap: 1.0, d_an: -1.0 }
@@ -46,17 +73,13 @@ impl TripletLoss for TripletMargin {
 }
 
 impl RowLoss for TripletMargin {
-    fn elements(&self) -> Elements {
-        Elements::Triplets
-    }
-
     fn row(&self, row: &Row<'_>, out: &mut RowOut<'_>) {
         row.each_triplet(|p, n| {
             let term = self.term(row.d(p), row.d(n));
             let weight = out.element(0, term.value);
             if weight != 0.0 && term.d_ap != 0.0 {
-                out.slope(p, weight * term.d_ap);
-                out.slope(n, weight * term.d_an);
+                out.add_gradient(p, weight * term.d_ap);
+                out.add_gradient(n, weight * term.d_an);
             }
         });
     }

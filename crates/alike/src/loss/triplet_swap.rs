@@ -1,6 +1,5 @@
 //! The triplet margin loss with swapped anchors, which needs the distances of positives to negatives.
 
-use super::reduce::Elements;
 use super::whole::{Whole, WholeLoss, WholeOut};
 use super::{TripletLoss, TripletMargin};
 
@@ -9,10 +8,6 @@ use super::{TripletLoss, TripletMargin};
 pub(super) struct TripletSwap(pub(super) TripletMargin);
 
 impl WholeLoss for TripletSwap {
-    fn elements(&self) -> Elements {
-        Elements::Triplets
-    }
-
     fn whole(&self, all: &Whole<'_>, out: &mut WholeOut<'_>) {
         all.each_row(|row| {
             let a = row.anchor;
@@ -21,8 +16,8 @@ impl WholeLoss for TripletSwap {
                 let from = if all.d(p, n) < all.d(a, n) { p } else { a };
                 let term = self.0.term(all.d(a, p), all.d(from, n));
                 let weight = out.element(0, term.value, row.label, 1);
-                out.slope(a, p, weight * term.d_ap);
-                out.slope(from, n, weight * term.d_an);
+                out.add_gradient(a, p, weight * term.d_ap);
+                out.add_gradient(from, n, weight * term.d_an);
             });
         });
     }

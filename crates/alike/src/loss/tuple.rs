@@ -3,7 +3,7 @@
 use super::LossReport;
 use crate::distance::Distance;
 
-/// A triplet's loss, and its slopes by the distance of anchor and positive, and of anchor and negative.
+/// A triplet's loss and its derivatives by two distances: of anchor and positive, and of anchor and negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct TripletTerm {
     /// The loss.

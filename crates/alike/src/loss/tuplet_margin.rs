@@ -1,8 +1,9 @@
 //! The tuplet margin loss.
 
 use super::math::log_sum_exp;
-use super::reduce::Elements;
 use super::row::{Row, RowLoss, RowOut};
+use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer};
+use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
 
 /// For each positive pair `log(1 + sum_n exp(scale (cos theta_n - cos(theta_p - margin))))` (Yu and Tao 2019,
@@ -25,11 +26,30 @@ impl Default for TupletMargin {
     }
 }
 
-impl RowLoss for TupletMargin {
-    fn elements(&self) -> Elements {
-        Elements::Pairs
+impl LossFunction for TupletMargin {
+    fn facts(&self) -> Facts {
+        Facts {
+            distance: Measure::Only(Distance::Cosine),
+            reducer: Reducer::Mean,
+            elements: Elements::Pairs,
+            proxies: None,
+            tuples: true,
+            memory: true,
+            views: false,
+            keeps_distances: false,
+        }
     }
 
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![Parameter::finite("margin", self.margin), Parameter::positive("scale", self.scale)]
+    }
+
+    fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
+        evaluation.rows(self)
+    }
+}
+
+impl RowLoss for TupletMargin {
     fn needs_both(&self) -> bool {
         true
     }
@@ -45,11 +65,13 @@ impl RowLoss for TupletMargin {
             let inside = pushes - scale * (angle - margin).cos();
             let value = log_sum_exp([inside].into_iter(), true);
             let weight = out.element(0, value) * (inside - value).exp();
-            out.slope(*p, weight * scale * (angle - margin).sin() / (1.0 - cos * cos).sqrt());
+            out.add_gradient(*p, weight * scale * (angle - margin).sin() / (1.0 - cos * cos).sqrt());
             total += weight;
         }
         if total != 0.0 {
-            row.negatives.iter().for_each(|n| out.slope(*n, -total * scale * (push(n) - pushes).exp()));
+            row.negatives
+                .iter()
+                .for_each(|n| out.add_gradient(*n, -total * scale * (push(n) - pushes).exp()));
         }
     }
 }

@@ -1,5 +1,7 @@
 //! VICReg.
 
+use super::{Batch, Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer};
+use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
 
 /// Variance, invariance and covariance of two views of each image, without labels or negatives (Bardes et al. 2022,
@@ -23,9 +25,43 @@ impl Default for VicReg {
     }
 }
 
+impl LossFunction for VicReg {
+    fn facts(&self) -> Facts {
+        Facts {
+            distance: Measure::Only(Distance::Cosine),
+            reducer: Reducer::Mean,
+            elements: Elements::Anchors,
+            proxies: None,
+            tuples: false,
+            memory: false,
+            views: true,
+            keeps_distances: false,
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        vec![
+            Parameter::finite("invariance-lambda", self.invariance_lambda),
+            Parameter::finite("variance-mu", self.variance_mu),
+            Parameter::finite("covariance-v", self.covariance_v),
+            Parameter::finite("eps", self.eps),
+        ]
+    }
+
+    fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
+        let Batch { embeddings, d, .. } = evaluation.batch;
+        let gradient = &mut *evaluation.gradients.embeddings;
+        let half = embeddings.len() / 2;
+        let (a, b) = embeddings.split_at(half);
+        let (da, db) = gradient.split_at_mut(half);
+        let value = self.loss(a, b, d, evaluation.weight, [da, db]);
+        LossReport { loss: evaluation.weight * value, active: 1.0, ..LossReport::default() }
+    }
+}
+
 impl VicReg {
     /// The loss of views `a` and `b`, `n x d` each, and its gradients, added `weight` times.
-    pub(super) fn evaluate(&self, a: &[f32], b: &[f32], d: usize, weight: f64, into: [&mut [f32]; 2]) -> f64 {
+    fn loss(&self, a: &[f32], b: &[f32], d: usize, weight: f64, into: [&mut [f32]; 2]) -> f64 {
         let n = a.len() / d;
         if n < 2 {
             return 0.0;

@@ -5,19 +5,15 @@ use super::row::{Into, Row, RowLists, RowOut, Setup};
 use super::{Batch, LossReport};
 use crate::distance::{Block, Matrix, Side};
 
-/// A loss over the matrix of all distances.
+/// A formula over the matrix of all distances of a batch.
 pub trait WholeLoss: Sync {
-    /// Terms, which are reduced each by itself.
+    /// The number of terms, each of which is reduced by itself: 1 or 2.
     fn terms(&self) -> usize {
         1
     }
 
-    /// What an element stands for.
-    fn elements(&self) -> Elements {
-        Elements::Anchors
-    }
-
-    /// Calls [`WholeOut::element`] for every element and adds its slopes.
+    /// Calls [`WholeOut::element`] for every element, and adds its gradient by the distances, times what that returned. Called
+    /// twice for a batch, and must then call for the same elements.
     fn whole(&self, all: &Whole<'_>, out: &mut WholeOut<'_>);
 }
 
@@ -26,14 +22,18 @@ pub trait WholeLoss: Sync {
 pub struct Whole<'a> {
     /// The batch.
     pub batch: &'a Batch<'a>,
-    /// `n x m`: anchors by references.
+    /// `n x m`, row-major: anchors by references; smaller is nearer.
     pub distances: &'a [f64],
-    /// References.
+    /// How many references there are.
     pub m: usize,
 }
 
 impl Whole<'_> {
     /// The distance of anchor `i` and reference `j`.
+    ///
+    /// # Panics
+    ///
+    /// If either does not exist.
     pub fn d(&self, i: usize, j: usize) -> f64 {
         self.distances[i * self.m + j]
     }
@@ -46,7 +46,7 @@ impl Whole<'_> {
         }
     }
 
-    /// Every anchor's negatives.
+    /// The positions of every anchor's negatives, by anchor.
     pub fn negatives(&self) -> Vec<Vec<u32>> {
         let mut all = Vec::new();
         self.each_row(|row| all.push(row.negatives.to_vec()));
@@ -54,7 +54,7 @@ impl Whole<'_> {
     }
 }
 
-/// Where elements and slopes go.
+/// Where elements and their gradient go.
 #[derive(Debug)]
 pub struct WholeOut<'a> {
     out: RowOut<'a>,
@@ -62,20 +62,28 @@ pub struct WholeOut<'a> {
 }
 
 impl WholeOut<'_> {
-    /// Takes an element of an anchor of class `label`, whose pairs in this term are so many; returns what its slopes are
-    /// to be multiplied by.
+    /// Takes an element of an anchor of class `label`, which has so many pairs in this term. Returns the factor that the
+    /// element's gradient is to be multiplied by before it is added.
+    ///
+    /// # Panics
+    ///
+    /// If the loss has no such term.
     pub fn element(&mut self, term: usize, value: f64, label: u32, pairs: usize) -> f64 {
         self.out.of(label, 1.0 / pairs.max(1) as f64);
         self.out.element(term, value)
     }
 
-    /// Adds to the slope by the distance of anchor `i` and reference `j`.
-    pub fn slope(&mut self, i: usize, j: usize, slope: f64) {
-        self.out.slopes[i * self.m + j] += slope;
+    /// Adds to the derivative by the distance of anchor `i` and reference `j`.
+    ///
+    /// # Panics
+    ///
+    /// If either does not exist.
+    pub fn add_gradient(&mut self, i: usize, j: usize, derivative: f64) {
+        self.out.gradient[i * self.m + j] += derivative;
     }
 }
 
-/// Evaluates a whole loss.
+/// Evaluates a formula over all distances of a batch.
 pub(super) fn evaluate(
     loss: &dyn WholeLoss,
     setup: &Setup<'_>,
@@ -92,25 +100,25 @@ pub(super) fn evaluate(
     let (mut block, mut distances) = (Block::default(), vec![0.0; n * m]);
     matrix.distances(0..n, &mut block, &mut distances);
     let all = Whole { batch, distances: &distances, m };
-    let pairs_of = (loss.elements() == Elements::Pairs).then_some(n);
-    let mut slopes = vec![0.0; n * m];
-    let pass = |scales: Option<&[f64]>, slopes: &mut [f64]| {
+    let pairs_of = (setup.elements == Elements::Pairs).then_some(n);
+    let mut by_distance = vec![0.0; n * m];
+    let pass = |scales: Option<&[f64]>, by_distance: &mut [f64]| {
         let mut tallies = vec![Tally::default(); loss.terms()];
         let mut soft = [Vec::new(), Vec::new()];
-        let out = RowOut::new(slopes, &mut tallies, setup.reducers, scales, setup.tier, &mut soft);
+        let out = RowOut::new(by_distance, &mut tallies, setup.reducers, scales, setup.tier, &mut soft);
         loss.whole(&all, &mut WholeOut { out, m });
         tallies
     };
     let scales = |tallies: &[Tally]| -> Vec<f64> {
         tallies.iter().zip(setup.reducers).map(|(t, r)| t.scale(r, false, pairs_of)).collect()
     };
-    let known = scales(&pass(None, &mut slopes));
-    slopes.fill(0.0);
-    let tallies = pass(Some(&known), &mut slopes);
+    let known = scales(&pass(None, &mut by_distance));
+    by_distance.fill(0.0);
+    let tallies = pass(Some(&known), &mut by_distance);
     let mut gradient = vec![0.0; anchors.gradient_len()];
     let mut by_reference = vec![0.0; if within { anchors.gradient_len() } else { 0 }];
     let wanted = within.then_some(&mut by_reference[..]);
-    matrix.backward(0..n, &distances, &slopes, &mut block, &mut gradient, wanted);
+    matrix.backward(0..n, &distances, &by_distance, &mut block, &mut gradient, wanted);
     anchors.add_gradient(&gradient, into.weight, into.anchors);
     if within {
         anchors.add_gradient(&by_reference, into.weight, into.anchors);

@@ -1,6 +1,7 @@
 //! The angular miner.
 
 use super::{Candidates, Lists, Mine, Tuples};
+use crate::distance::Distance;
 use crate::rng::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -35,5 +36,14 @@ impl Mine for Angular {
                 }
             }
         }))
+    }
+
+    fn distance(&self) -> Option<Distance> {
+        Some(Distance::Chord)
+    }
+
+    fn refusal(&self) -> Option<String> {
+        let possible = (0.0..90.0).contains(&self.angle);
+        (!possible).then(|| "angle must be from 0 to below 90 degrees".to_owned())
     }
 }

@@ -1,6 +1,7 @@
 //! One positive and one negative of each anchor.
 
 use super::{Candidates, Lists, Mine, Tuples, first_min};
+use crate::distance::Distance;
 use crate::rng::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub enum Strategy {
     /// The farthest positive, the nearest negative.
     Hard,
-    /// The hardest that the pair of the other kind still outdoes.
+    /// The hardest that is still easier than the pair of the other kind.
     Semihard,
     /// The nearest positive, the farthest negative.
     Easy,
@@ -54,23 +55,6 @@ impl Default for BatchEasyHard {
 }
 
 impl BatchEasyHard {
-    /// Why the strategies do not go together, if they do not.
-    pub fn refusal(&self) -> Option<&'static str> {
-        match (self.pos, self.neg) {
-            (Strategy::Semihard, Strategy::Semihard) => {
-                Some("pos and neg cannot both be semihard: each waits for the other")
-            }
-            (Strategy::Semihard, Strategy::All) | (Strategy::All, Strategy::Semihard) => {
-                Some("semihard needs a single pair of the other kind to compare with, not all")
-            }
-            _ => {
-                let empty = |low: Option<f64>, high: Option<f64>| low.zip(high).is_some_and(|(l, h)| l > h);
-                let nothing = empty(self.pos_low, self.pos_high) || empty(self.neg_low, self.neg_high);
-                nothing.then_some("a lower end lies above its upper end, so that nothing is between them")
-            }
-        }
-    }
-
     fn pick(&self, c: &Candidates<'_>, i: usize, positive: bool, beside: Option<f64>) -> Option<(u32, f64)> {
         let (strategy, low, high) = if positive {
             (self.pos, self.pos_low, self.pos_high)
@@ -131,11 +115,33 @@ impl Mine for BatchEasyHard {
         }
         Tuples::Pairs { positives: Lists::gather(n, positives), negatives: Lists::gather(n, negatives) }
     }
+
+    fn distance(&self) -> Option<Distance> {
+        None
+    }
+
+    fn refusal(&self) -> Option<String> {
+        let why = match (self.pos, self.neg) {
+            (Strategy::Semihard, Strategy::Semihard) => {
+                Some("pos and neg cannot both be semihard: each waits for the other")
+            }
+            (Strategy::Semihard, Strategy::All) | (Strategy::All, Strategy::Semihard) => {
+                Some("semihard needs a single pair of the other kind to compare with, not all")
+            }
+            _ => {
+                let empty = |low: Option<f64>, high: Option<f64>| low.zip(high).is_some_and(|(l, h)| l > h);
+                let nothing = empty(self.pos_low, self.pos_high) || empty(self.neg_low, self.neg_high);
+                nothing.then_some("a lower end lies above its upper end, so that nothing is between them")
+            }
+        };
+        why.map(str::to_owned)
+    }
 }
 
 /// The farthest positive and the nearest negative (Hermans, Beyer and Leibe 2017, <https://arxiv.org/abs/1703.07737>).
-#[derive(Clone, Copy, Debug)]
-pub(super) struct BatchHard;
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BatchHard {}
 
 impl Mine for BatchHard {
     fn mine(&self, c: &Candidates<'_>, _: &mut Rng) -> Tuples {
@@ -144,5 +150,13 @@ impl Mine for BatchHard {
             let both = hard.pick(c, i, true, None).zip(hard.pick(c, i, false, None));
             out.extend(both.map(|(p, n)| [p.0, n.0]));
         }))
+    }
+
+    fn distance(&self) -> Option<Distance> {
+        None
+    }
+
+    fn refusal(&self) -> Option<String> {
+        None
     }
 }

@@ -1,6 +1,7 @@
 //! The distance-weighted miner.
 
 use super::{Candidates, Lists, Mine, Tuples};
+use crate::distance::Distance;
 use crate::rng::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +23,7 @@ impl Default for DistanceWeighted {
 }
 
 impl DistanceWeighted {
-    /// The logarithm of a weight; nothing for what is never drawn.
+    /// The logarithm of a weight, in `d` dimensions; none for a distance that is never drawn.
     pub(super) fn log_weight(&self, distance: f64, d: f64) -> Option<f64> {
         if distance >= self.nonzero_loss_cutoff {
             return None;
@@ -51,6 +52,15 @@ impl Mine for DistanceWeighted {
                 out.extend(drawn.or(logs.last()).map(|(n, _)| [p, *n]));
             }
         }))
+    }
+
+    fn distance(&self) -> Option<Distance> {
+        Some(Distance::Chord)
+    }
+
+    fn refusal(&self) -> Option<String> {
+        let above_zero = |name: &str, value: f64| (value <= 0.0).then(|| format!("{name} must be above 0"));
+        above_zero("cutoff", self.cutoff).or(above_zero("nonzero-loss-cutoff", self.nonzero_loss_cutoff))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Hard pairs over a range of ranks.
 
 use super::{Candidates, Lists, Mine, Tuples};
+use crate::distance::Distance;
 use crate::rng::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -39,5 +40,13 @@ impl Mine for HardRange {
                 self.range(c.negatives(i).map(|j| (j, c.distance(i, j))).collect(), out);
             }),
         }
+    }
+
+    fn distance(&self) -> Option<Distance> {
+        None
+    }
+
+    fn refusal(&self) -> Option<String> {
+        (self.take == 0).then(|| "take must be above 0".to_owned())
     }
 }

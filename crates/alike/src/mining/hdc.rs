@@ -1,6 +1,7 @@
 //! Hard-aware mining.
 
 use super::{Candidates, Lists, Mine, Tuples};
+use crate::distance::Distance;
 use crate::rng::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -32,5 +33,14 @@ impl Mine for Hdc {
             positives: hardest((0..c.len()).flat_map(|i| all(i).0.map(move |j| (i, j))).collect(), -1.0),
             negatives: hardest((0..c.len()).flat_map(|i| all(i).1.map(move |j| (i, j))).collect(), 1.0),
         }
+    }
+
+    fn distance(&self) -> Option<Distance> {
+        None
+    }
+
+    fn refusal(&self) -> Option<String> {
+        let possible = self.filter_percentage > 0.0 && self.filter_percentage <= 1.0;
+        (!possible).then(|| "filter-percentage is a share above 0, 1 at most".to_owned())
     }
 }

@@ -1,6 +1,7 @@
 //! Triplets and pairs by margins.
 
 use super::{Candidates, Lists, Mine, Tuples};
+use crate::distance::Distance;
 use crate::rng::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +62,14 @@ impl Mine for TripletMargin {
             }
         }))
     }
+
+    fn distance(&self) -> Option<Distance> {
+        None
+    }
+
+    fn refusal(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Positives farther and negatives nearer than a margin.
@@ -89,5 +98,13 @@ impl Mine for PairMargin {
                 out.extend(c.negatives(i).filter(|n| c.distance(i, *n) < self.neg_margin));
             }),
         }
+    }
+
+    fn distance(&self) -> Option<Distance> {
+        None
+    }
+
+    fn refusal(&self) -> Option<String> {
+        None
     }
 }

@@ -1,6 +1,7 @@
 //! The multi-similarity miner.
 
 use super::{Candidates, Lists, Mine, Tuples};
+use crate::distance::Distance;
 use crate::rng::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -36,5 +37,13 @@ impl Mine for MultiSimilarity {
                 }
             }),
         }
+    }
+
+    fn distance(&self) -> Option<Distance> {
+        None
+    }
+
+    fn refusal(&self) -> Option<String> {
+        None
     }
 }

@@ -9,7 +9,7 @@ pub struct Lists<T> {
 }
 
 impl<T: Copy> Lists<T> {
-    /// Lists of so many anchors, made by `fill`, which appends the items of one anchor.
+    /// Builds lists for so many anchors. `fill` appends the items of one anchor.
     pub fn build(anchors: usize, mut fill: impl FnMut(usize, &mut Vec<T>)) -> Lists<T> {
         let (mut ends, mut items) = (Vec::with_capacity(anchors), Vec::new());
         for anchor in 0..anchors {
@@ -19,7 +19,7 @@ impl<T: Copy> Lists<T> {
         Lists { ends, items }
     }
 
-    /// Lists from `(anchor, item)` in any order; the items of an anchor keep theirs.
+    /// Builds lists from `(anchor, item)` in any order of anchors; the items of an anchor keep their order.
     pub fn gather(anchors: usize, all: impl IntoIterator<Item = (usize, T)>) -> Lists<T> {
         let mut by_anchor: Vec<(usize, T)> = all.into_iter().collect();
         by_anchor.sort_by_key(|(anchor, _)| *anchor);
@@ -32,6 +32,10 @@ impl<T: Copy> Lists<T> {
     }
 
     /// The items of an anchor.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such anchor.
     pub fn of(&self, anchor: usize) -> &[T] {
         let begin = if anchor == 0 { 0 } else { self.ends[anchor - 1] };
         &self.items[begin..self.ends[anchor]]
@@ -53,7 +57,7 @@ impl<T: Copy> Lists<T> {
     }
 }
 
-/// What a loss looks at: numbers of references, for each anchor of a batch.
+/// The pairs or triplets that a loss looks at: positions of references, for each anchor of a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Tuples {
     /// Every pair and every triplet that the labels make.
@@ -71,8 +75,12 @@ pub enum Tuples {
 }
 
 impl Tuples {
-    /// How often each of `n` images takes part, by the largest of these numbers; all ones where every tuple is meant or
-    /// none is left. `references_apart` says that tuples name references outside the batch, so that only anchors count.
+    /// How often each of `n` images takes part, divided by the largest of these counts; all ones for [`Tuples::All`], and where
+    /// there is no tuple. `references_apart` says that tuples name references outside the batch, so that only anchors count.
+    ///
+    /// # Panics
+    ///
+    /// If tuples name an image beyond `n`.
     pub fn weights(&self, n: usize, references_apart: bool) -> Vec<f64> {
         let mut counts = vec![0u64; n];
         let mut add = |anchor: usize, others: &[u32]| {

@@ -1,6 +1,7 @@
 //! The uniform histogram miner.
 
 use super::{Candidates, Lists, Mine, Tuples};
+use crate::distance::Distance;
 use crate::rng::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
 
@@ -28,20 +29,6 @@ const MOST: usize = 1 << 16;
 const MOST_PAIRS: usize = 1 << 24;
 
 impl UniformHistogram {
-    /// Why its values are impossible, if they are.
-    pub(crate) fn refusal(&self) -> Option<String> {
-        let UniformHistogram { num_bins, pos_per_bin, neg_per_bin } = *self;
-        let each = [("num-bins", num_bins), ("pos-per-bin", pos_per_bin), ("neg-per-bin", neg_per_bin)];
-        if let Some((key, _)) = each.iter().find(|(_, n)| *n > MOST) {
-            return Some(format!("{key} is at most {MOST}"));
-        }
-        if num_bins == 0 {
-            return Some("num-bins must be above 0".to_owned());
-        }
-        (num_bins * pos_per_bin.max(neg_per_bin) > MOST_PAIRS)
-            .then(|| format!("num-bins times pairs of each is at most {MOST_PAIRS}"))
-    }
-
     fn draw(
         &self,
         c: &Candidates<'_>,
@@ -75,5 +62,22 @@ impl Mine for UniformHistogram {
             positives: self.draw(c, positives, self.pos_per_bin, rng),
             negatives: self.draw(c, negatives, self.neg_per_bin, rng),
         }
+    }
+
+    fn distance(&self) -> Option<Distance> {
+        None
+    }
+
+    fn refusal(&self) -> Option<String> {
+        let UniformHistogram { num_bins, pos_per_bin, neg_per_bin } = *self;
+        let each = [("num-bins", num_bins), ("pos-per-bin", pos_per_bin), ("neg-per-bin", neg_per_bin)];
+        if let Some((key, _)) = each.iter().find(|(_, n)| *n > MOST) {
+            return Some(format!("{key} is at most {MOST}"));
+        }
+        if num_bins == 0 {
+            return Some("num-bins must be above 0".to_owned());
+        }
+        (num_bins * pos_per_bin.max(neg_per_bin) > MOST_PAIRS)
+            .then(|| format!("num-bins times pairs of each is at most {MOST_PAIRS}"))
     }
 }

@@ -29,7 +29,7 @@ impl Report {
         if let Some(triplets) = &triplets {
             figures.extend(concept(run, triplets));
             // Other losses have no hinge to show.
-            if run.settings.loss.starts_with("triplet-margin") {
+            if run.settings.triplet_margin().is_some() {
                 figures.push(loss(run, triplets));
             }
         }

@@ -4,7 +4,9 @@ use super::batches::MOST_TRIPLETS;
 use super::{FixedTriplets, OptimizerKind, Sampler, Schedule};
 use crate::data::{Augment, Dataset, OnError, Request, SplitBy};
 use crate::distance::Distance;
-use crate::loss::{Losses, ObjectiveSpec, Reducers, Regularizer, parse_regularizer};
+use crate::loss::{
+    Loss, Losses, LossesError, ObjectiveSpec, Reducers, Regularizer, TripletMargin, parse_regularizer,
+};
 use crate::mining::Miner;
 use crate::text;
 use serde::{Deserialize, Serialize};
@@ -111,7 +113,7 @@ pub struct Settings {
     /// How much of the moving average of weights is kept at a step; it is what is judged. 0 for none.
     #[serde(default)]
     pub average: f64,
-    /// The step size of class vectors, by that of weights.
+    /// The step size of proxies and other numbers that losses learn, by that of weights.
     #[serde(default = "one")]
     pub class_rate: f64,
     /// The share of the training images held out for validation; 0 for none.
@@ -216,11 +218,15 @@ impl Settings {
     }
 
     /// What is minimised.
+    ///
+    /// # Errors
+    ///
+    /// If a text is not what it should be, or the parts do not go together.
     pub fn objective(&self) -> Result<ObjectiveSpec, SettingsError> {
         let losses: Losses = self
             .loss
             .parse()
-            .map_err(|why: String| SettingsError::new("loss", format!("'{}'", self.loss), why))?;
+            .map_err(|why: LossesError| SettingsError::new("loss", format!("'{}'", self.loss), why))?;
         let reducer = self.reducer.as_deref().map(|r| {
             r.parse::<Reducers>().map_err(|why| SettingsError::new("reducer", format!("'{r}'"), why))
         });
@@ -247,14 +253,59 @@ impl Settings {
         Ok(spec)
     }
 
+    /// Writes down what is minimised: [`Settings::objective`] reads it back, but for a loss and a miner of one's own, of which
+    /// there is the name.
+    pub fn keep_objective(&mut self, spec: &ObjectiveSpec) {
+        let ObjectiveSpec { losses, distance, reducer, miner, regularizers, memory } = spec;
+        self.loss = losses.to_string();
+        self.distance = *distance;
+        self.reducer = reducer.as_ref().map(Reducers::to_string);
+        self.miner = miner.as_ref().map(text::write);
+        self.regularizer = regularizers.iter().map(|(w, r)| format!("{w} * {}", text::write(r))).collect();
+        self.memory = *memory;
+    }
+
+    /// The loss or miner that these settings name and that is not built in.
+    pub(super) fn not_built_in(&self) -> Option<String> {
+        let loss = match self.loss.parse::<Losses>() {
+            Err(LossesError::Loss(e)) => e.unknown().map(|name| format!("loss '{name}'")),
+            _ => None,
+        };
+        let miner = || match self.miner.as_deref().map(str::parse::<Miner>) {
+            Some(Err(e)) => e.unknown().map(|name| format!("miner '{name}'")),
+            _ => None,
+        };
+        loss.or_else(miner)
+    }
+
     /// The margin of the triplets that the loss is drawn with, where it has one.
     pub fn margin(&self) -> Option<f64> {
         let losses: Losses = self.loss.parse().ok()?;
-        losses.0.iter().find_map(|(_, l)| text::Choice::values(l).get("margin").and_then(|m| m.as_f64()))
+        let parameters = losses.0.iter().flat_map(|(_, loss)| loss.function().parameters());
+        parameters.into_iter().find(|p| p.name == "margin").map(|p| p.value)
+    }
+
+    /// The triplet margin loss, where that is the first loss, with a weight of one.
+    pub fn triplet_margin(&self) -> Option<TripletMargin> {
+        let losses: Losses = self.loss.parse().ok()?;
+        match losses.0.first()? {
+            (weight, Loss::TripletMargin(loss)) if *weight == 1.0 => Some(*loss),
+            _ => None,
+        }
     }
 
     /// Refuses values that no data set could be trained with.
+    ///
+    /// # Errors
+    ///
+    /// If a value is impossible, or two do not go together.
     pub fn check(&self) -> Result<(), SettingsError> {
+        self.check_values()?;
+        self.check_with(&self.objective()?)
+    }
+
+    /// Refuses what has nothing to do with the objective.
+    pub(super) fn check_values(&self) -> Result<(), SettingsError> {
         let refuse = |name, value: String, why: &str| Err(SettingsError::new(name, value, why));
         let positive = |v: f64| v.is_finite() && v > 0.0;
         if self.epochs == 0 && self.start == Start::Random {
@@ -318,7 +369,13 @@ impl Settings {
         if let Some(why) = self.augment.refusal() {
             return refuse("augment", text::write(&self.augment), &why);
         }
-        let spec = self.objective()?;
+        Ok(())
+    }
+
+    /// Refuses what does not go with the objective.
+    pub(super) fn check_with(&self, spec: &ObjectiveSpec) -> Result<(), SettingsError> {
+        let refuse = |name, value: String, why: &str| Err(SettingsError::new(name, value, why));
+        let images = self.sampler.images(self.batch);
         if spec.needs_views() && !self.self_supervised {
             return refuse(
                 "loss",
@@ -326,9 +383,8 @@ impl Settings {
                 "it takes two views of each image: give --self-supervised",
             );
         }
-        let classes = spec.losses.0.iter().any(|(_, l)| l.centers().is_some());
-        if self.self_supervised && (classes || self.sampler != Sampler::Random) {
-            let why = "without labels there are neither class vectors nor classes to draw: take --sampler random and a \
+        if self.self_supervised && (spec.learns_proxies() || self.sampler != Sampler::Random) {
+            let why = "without labels there are neither proxies nor classes to draw: take --sampler random and a \
                        loss over pairs, as nt-xent";
             return refuse("self-supervised", "true".into(), why);
         }
@@ -364,6 +420,23 @@ mod tests {
             assert_eq!(settings.recipe, *name);
         }
         assert_eq!(Settings::recipe("slow", "mnist"), None);
+    }
+
+    #[test]
+    fn an_objective_is_written_as_it_is_read() {
+        let mut settings = Settings {
+            loss: "triplet-margin:margin=0.3,smooth=true + 0.5 * circle".into(),
+            miner: Some("semi-hard:margin=0.1".into()),
+            reducer: Some("sum | threshold:low=0.1".into()),
+            regularizer: vec!["0.25 * lp:p=1".into(), "2 * zero-mean".into()],
+            memory: 500,
+            ..Settings::seed_recipe("mnist")
+        };
+        settings.distance = None;
+        let spec = settings.objective().unwrap();
+        settings.keep_objective(&spec);
+        assert_eq!(settings.objective().unwrap(), spec);
+        assert_eq!(settings.triplet_margin().map(|l| l.margin), Some(0.3));
     }
 
     #[test]

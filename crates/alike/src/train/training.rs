@@ -146,6 +146,14 @@ pub enum TrainError {
     Observer(Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// Refuses settings that are impossible, or do not go with an objective that need not be built in.
+fn check_own(settings: &Settings, spec: &ObjectiveSpec) -> Result<(), TrainError> {
+    settings.check_values()?;
+    spec.check()?;
+    settings.check_with(spec)?;
+    Ok(())
+}
+
 /// Refuses a batch whose distances, all of which a miner and some losses keep, would not fit into memory.
 fn check_distances(
     settings: &Settings,
@@ -153,7 +161,7 @@ fn check_distances(
     batches: &Batches,
     trained: usize,
 ) -> Result<(), SettingsError> {
-    if spec.miner.is_none() && !spec.losses.0.iter().any(|(_, loss)| loss.keeps_distances()) {
+    if !spec.keeps_distances() {
         return Ok(());
     }
     let mined = batches.to_mine().map_or(0, |(_, images)| images.len());
@@ -168,8 +176,35 @@ fn check_distances(
 
 impl Training {
     /// Prepares a run from its first step.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is impossible, or does not fit the data.
     pub fn new(settings: Settings, data: &Dataset) -> Result<Training, TrainError> {
-        let mut training = Training::unstarted(settings, data)?;
+        settings.check()?;
+        let spec = settings.objective()?;
+        Training::begin(settings, spec, data)
+    }
+
+    /// Prepares a run that minimises `spec` instead of what the settings name: with a loss or a miner of one's own, see
+    /// [`Loss::own`] and [`Miner::own`](crate::mining::Miner::own). The settings of the run, [`Training::settings`], then say so,
+    /// own ones by their names.
+    ///
+    /// # Errors
+    ///
+    /// As [`Training::new`].
+    pub fn with_objective(
+        mut settings: Settings,
+        spec: ObjectiveSpec,
+        data: &Dataset,
+    ) -> Result<Training, TrainError> {
+        settings.keep_objective(&spec);
+        check_own(&settings, &spec)?;
+        Training::begin(settings, spec, data)
+    }
+
+    fn begin(settings: Settings, spec: ObjectiveSpec, data: &Dataset) -> Result<Training, TrainError> {
+        let mut training = Training::unstarted(settings, spec, data)?;
         if training.settings.start == Start::Whitened {
             training.whiten(data)?;
         }
@@ -194,8 +229,8 @@ impl Training {
         Ok(())
     }
 
-    fn unstarted(settings: Settings, data: &Dataset) -> Result<Training, TrainError> {
-        settings.check()?;
+    /// A run before its first step, whose settings were checked with `spec`.
+    fn unstarted(settings: Settings, spec: ObjectiveSpec, data: &Dataset) -> Result<Training, TrainError> {
         let network = Network::new(settings.network.parse()?, data.shape())?;
         let (trained, held_out) = divide(data, &settings.exclude_class, settings.validate, settings.seed)?;
         let classes: std::collections::BTreeSet<u32> =
@@ -218,7 +253,6 @@ impl Training {
             return Err(TrainError::BatchTooLarge { batch: settings.batch, anchors });
         }
         let engine = Engine::new(&network)?;
-        let spec = settings.objective()?;
         check_distances(&settings, &spec, &batches, trained.len())?;
         let of_triplets = plain_triplets(&settings, &spec);
         let objective =
@@ -328,7 +362,7 @@ impl Training {
         let total = steps * self.settings.epochs;
         let warmup = (self.settings.warmup * steps as f64).round() as u64;
         let shape = data.shape();
-        let (mut indices, mut labels, mut slopes) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut indices, mut labels, mut gradient) = (Vec::new(), Vec::new(), Vec::new());
         let mut health = Health::default();
         if self.settings.epochs == 0 {
             // The start is all that is asked for, and is to be kept.
@@ -365,12 +399,12 @@ impl Training {
                 let n = self.network.parameter_count();
                 let embeddings =
                     self.engine.forward_prepared(&self.parameters[..n], images, &indices, prepare);
-                slopes.resize(embeddings.len(), 0.0);
+                gradient.resize(embeddings.len(), 0.0);
                 let d = self.network.embedding();
                 let report = match &self.of_triplets {
                     Some(loss) => {
                         let distance = self.settings.distance.unwrap_or_default();
-                        mean_triplet_loss(loss, distance, embeddings, d, &mut slopes)
+                        mean_triplet_loss(loss, distance, embeddings, d, &mut gradient)
                     }
                     None => {
                         let own = &mut self.gradient[n..];
@@ -380,9 +414,9 @@ impl Training {
                             && self.settings.memory == 0
                         {
                             let tuples = given(indices.len() / 3);
-                            self.objective.evaluate_tuples(embeddings, &labels, &tuples, &mut slopes, own)
+                            self.objective.evaluate_tuples(embeddings, &labels, &tuples, &mut gradient, own)
                         } else {
-                            self.objective.evaluate(embeddings, &labels, &mut rng, &mut slopes, own)
+                            self.objective.evaluate(embeddings, &labels, &mut rng, &mut gradient, own)
                         }
                     }
                 };
@@ -395,7 +429,7 @@ impl Training {
                 if self.step == steps {
                     health = Health::of(embeddings, d);
                 }
-                self.engine.backward_prepared(images, prepare, &slopes, &mut self.gradient[..n]);
+                self.engine.backward_prepared(images, prepare, &gradient, &mut self.gradient[..n]);
                 clip(&mut self.gradient, self.settings.clip);
                 let position = epoch * steps + self.step - 1;
                 let factor = self.settings.schedule.factor(position, total, steps, warmup);

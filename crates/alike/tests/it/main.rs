@@ -7,6 +7,7 @@ mod judging;
 mod losses;
 mod maps;
 mod mnist;
+mod outside;
 mod report;
 mod retrieval;
 mod rooms;

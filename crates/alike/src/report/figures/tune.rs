@@ -1,28 +1,34 @@
 //! What a search found: every trial's accuracy, by loss.
 
+use crate::loss::Losses;
 use crate::report::axes::{Frame, Unit, range};
 use crate::report::figure::{Figure, N, Panel};
+use crate::text::Choice;
 use crate::tune::{Judgement, Search, Trial};
 use maud::html;
 
 /// Draws a search: a row a loss, a dot a trial, the better to the right; dots are larger the more images they saw.
 pub fn tuned(search: &Search) -> Figure {
     const EACH: f64 = 17.0;
-    let done: Vec<&Trial> = search.trials.iter().filter(|t| t.accuracy >= 0.0).collect();
-    let name = |t: &Trial| t.loss.split(':').next().unwrap_or_default().to_owned();
+    let name = |t: &Trial| match t.loss.parse::<Losses>() {
+        Ok(losses) => losses.0.iter().map(|(_, loss)| loss.name()).collect::<Vec<_>>().join(" + "),
+        Err(_) => t.loss.clone(),
+    };
+    let done = search.trials.iter().filter(|t| t.accuracy >= 0.0);
+    let done: Vec<(String, &Trial)> = done.map(|t| (name(t), t)).collect();
     // Losses by their best trial in the highest round that they reached.
     let mut losses: Vec<(String, (usize, f64))> = Vec::new();
-    for t in &done {
+    for (name, t) in &done {
         let reached = (t.rung, t.accuracy);
-        match losses.iter_mut().find(|(n, _)| *n == name(t)) {
+        match losses.iter_mut().find(|(n, _)| n == name) {
             Some((_, best)) => *best = if reached > *best { reached } else { *best },
-            None => losses.push((name(t), reached)),
+            None => losses.push((name.clone(), reached)),
         }
     }
     losses.sort_by(|a, b| b.1.partial_cmp(&a.1).unwrap_or(std::cmp::Ordering::Equal));
     let height = losses.len() as f64 * EACH + 50.0;
     // The worst candidates would press the others together.
-    let mut values: Vec<f64> = done.iter().map(|t| t.accuracy).collect();
+    let mut values: Vec<f64> = done.iter().map(|(_, t)| t.accuracy).collect();
     values.sort_by(f64::total_cmp);
     let low = values.get(values.len() / 4).copied().unwrap_or(0.0);
     let (lo, hi) = range(values.iter().copied().filter(|v| *v >= low), 0.05);
@@ -36,7 +42,7 @@ pub fn tuned(search: &Search) -> Figure {
         @for (i, (loss, _)) in losses.iter().enumerate() {
             @let y = 12.0 + i as f64 * EACH;
             line class="s-line" x1="44" x2="350" y1=(N(y)) y2=(N(y)) {}
-            @for t in done.iter().filter(|t| name(t) == *loss) {
+            @for (_, t) in done.iter().filter(|(name, _)| name == loss) {
                 @let x = frame.x.at(t.accuracy.max(lo));
                 circle class=(if t.rung == top { "f-feature" } else { "f-image" }) cx=(N(x)) cy=(N(y))
                     r=(N(2.0 + 1.5 * t.rung as f64)) fill-opacity="0.75" {}

@@ -1,20 +1,62 @@
 //! A run as a checkpoint, and a checkpoint as a run.
 
-use super::{TrainError, Training};
+use super::{TrainError, Training, check_own};
 use crate::data::Dataset;
-use crate::loss::LossReport;
+use crate::loss::{LossReport, ObjectiveSpec};
 use crate::model::Checkpoint;
 use crate::train::Settings;
 use serde_json::Value;
 
 impl Training {
     /// Prepares a run to go on from a checkpoint of it.
+    ///
+    /// # Errors
+    ///
+    /// If the checkpoint is not one of this run, or the run's loss or miner is not built in.
     pub fn resume(
         settings: Settings,
         data: &Dataset,
         checkpoint: Checkpoint,
     ) -> Result<Training, TrainError> {
-        let mut training = Training::unstarted(settings, data)?;
+        if let Some(what) = settings.not_built_in() {
+            return Err(TrainError::Resume(format!(
+                "{what} is not built in, so the run can only be continued by the program that brought it, with \
+                 Training::resume_with_objective"
+            )));
+        }
+        settings.check()?;
+        let spec = settings.objective()?;
+        Training::resumed(settings, spec, data, checkpoint)
+    }
+
+    /// Prepares a run that began by [`Training::with_objective`] to go on from a checkpoint of it. `spec` is the objective that it
+    /// began with.
+    ///
+    /// # Errors
+    ///
+    /// If the checkpoint is not one of this run, or the settings name other losses or another miner.
+    pub fn resume_with_objective(
+        settings: Settings,
+        spec: ObjectiveSpec,
+        data: &Dataset,
+        checkpoint: Checkpoint,
+    ) -> Result<Training, TrainError> {
+        let mut kept = settings.clone();
+        kept.keep_objective(&spec);
+        if kept != settings {
+            return Err(TrainError::Resume("the objective is not that of the run's settings".to_owned()));
+        }
+        check_own(&settings, &spec)?;
+        Training::resumed(settings, spec, data, checkpoint)
+    }
+
+    fn resumed(
+        settings: Settings,
+        spec: ObjectiveSpec,
+        data: &Dataset,
+        checkpoint: Checkpoint,
+    ) -> Result<Training, TrainError> {
+        let mut training = Training::unstarted(settings, spec, data)?;
         let refuse = |why: &str| TrainError::Resume(why.to_owned());
         if checkpoint.network != training.network {
             return Err(refuse("its network is not that of the run's settings"));
