@@ -2,6 +2,7 @@
 
 mod golden;
 
+mod encoder;
 mod engine;
 mod judging;
 mod losses;
