@@ -19,6 +19,8 @@ FUZZ = ROOT / "fuzz"
 STATE = FUZZ / "long.json"
 # Beside it the limits of `crates/alike-fuzz` are small: what needs more than this is a finding.
 MEMORY_MB = 2048
+# Of the clock: an input that takes seconds of a quiet processor may take minutes of one that others use.
+SECONDS = 600
 
 
 def build():
@@ -38,7 +40,7 @@ def run_slice(target, seconds):
     """What one process of libFuzzer does: CPU seconds, inputs, edges covered, and whether it failed."""
     corpus, kept = FUZZ / "corpus" / target, FUZZ / "artifacts" / target
     kept.mkdir(parents=True, exist_ok=True)
-    words = [f"-max_total_time={seconds}", "-print_final_stats=1", f"-rss_limit_mb={MEMORY_MB}", "-timeout=60"]
+    words = [f"-max_total_time={seconds}", "-print_final_stats=1", f"-rss_limit_mb={MEMORY_MB}", f"-timeout={SECONDS}"]
     words += [f"-artifact_prefix={kept}/", str(corpus)]
     with tempfile.TemporaryFile() as log:
         child = subprocess.Popen([binary(target), *words], stdout=log, stderr=log, cwd=FUZZ)

@@ -293,16 +293,6 @@ pub(crate) enum MapArg {
     Umap,
 }
 
-impl MapArg {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            MapArg::Pca => "PCA",
-            MapArg::Tsne => "t-SNE",
-            MapArg::Umap => "UMAP",
-        }
-    }
-}
-
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   alike map RUN -o map.html                        the run's own images, by all three methods

@@ -9,7 +9,7 @@ use alike::files;
 use alike::images::Images;
 use alike::own::OwnTable;
 use alike::report::{Figure, PictureRow, Shown, picture_rows};
-use alike::tasks::{CLUSTER_MEASURES, ClusterAnswer, ClusterMethod, Known, cluster};
+use alike::tasks::{CLUSTER_MEASURES, Cluster, ClusterAnswer, ClusterMethod, Known, cluster};
 
 /// Images that a sheet shows of a cluster.
 const SHOWN: usize = 16;
@@ -58,10 +58,10 @@ fn table(answer: &ClusterAnswer, known: &Known) -> anyhow::Result<Vec<u8>> {
 fn figure(model: &OpenModel<'_>, known: &Known, answer: &ClusterAnswer, seed: u64) -> Figure {
     type Pictures = Vec<Option<(Images, usize)>>;
     let found: Vec<(String, Pictures)> = (answer.largest_first.iter().take(CLUSTERS))
-        .map(|(c, members, class)| {
+        .map(|Cluster { number, members, commonest }| {
             let some = ClusterAnswer::some(known, members, SHOWN, seed);
             let pictures = some.into_iter().map(|i| model.find(known, i)).collect();
-            (format!("cluster {c}: {} images{}", members.len(), mostly(class.as_ref())), pictures)
+            (format!("cluster {number}: {} images{}", members.len(), mostly(commonest.as_ref())), pictures)
         })
         .collect();
     let blank = model.blank();
@@ -93,8 +93,8 @@ fn print(answer: &ClusterAnswer) -> anyhow::Result<()> {
         answer.method,
         answer.in_none
     ))?;
-    for (c, members, class) in answer.largest_first.iter().take(CLUSTERS) {
-        line(format!("{c:>5}  {:>6} images{}", members.len(), mostly(class.as_ref())))?;
+    for Cluster { number, members, commonest } in answer.largest_first.iter().take(CLUSTERS) {
+        line(format!("{number:>5}  {:>6} images{}", members.len(), mostly(commonest.as_ref())))?;
     }
     if let Some(found) = &answer.agreement {
         line("against classes [95 % interval]")?;

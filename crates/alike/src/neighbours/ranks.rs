@@ -418,7 +418,7 @@ impl Query {
             at += 1;
         }
         // What is no number is not far.
-        let close = |e: Option<&f32>| e.is_some_and(|e| !((e - v).abs() > self.slack));
+        let close = |e: Option<&f32>| e.is_some_and(|e| (e - v).abs() <= self.slack || (e - v).is_nan());
         if close(self.edges.get(at)) || at > 0 && close(self.edges.get(at - 1)) {
             // A right one is as near as its own edge.
             if all.labels[g as usize] == self.label {

@@ -3,6 +3,7 @@
 use super::figure::{document, sprite};
 use super::theme;
 use crate::images::{Images, Shape};
+use crate::tasks::Colouring;
 use maud::{DOCTYPE, PreEscaped, html};
 use serde_json::{Value, json};
 
@@ -19,15 +20,6 @@ pub struct MapPoints<'a> {
     pub names: Vec<String>,
     /// What points may be coloured by.
     pub colours: Vec<Colouring>,
-}
-
-/// A property of every point.
-#[derive(Clone, Debug)]
-pub enum Colouring {
-    /// One of few: its name, the names of its values, and by point which.
-    Kinds(String, Vec<String>, Vec<u32>),
-    /// A number: its name, and by point the number.
-    Scale(String, Vec<f64>),
 }
 
 const COLUMNS: usize = 64;

@@ -17,5 +17,5 @@ pub use figures::{
     Explained, PictureRow, Shown, Tone, contact_sheet, explained, mistakes, picture_rows, tuned,
     verification_figure,
 };
-pub use map::{Colouring, MapPoints};
+pub use map::MapPoints;
 pub use page::Report;

@@ -45,9 +45,20 @@ pub struct ClusterAnswer {
     /// By image, its cluster; nothing where it belongs to none.
     #[serde(skip)]
     pub assignment: Assignment,
-    /// The clusters, the largest first: number, members, and the commonest class with its share.
+    /// The clusters, the largest first.
     #[serde(skip)]
-    pub largest_first: Vec<(u32, Vec<usize>, Option<(String, f64)>)>,
+    pub largest_first: Vec<Cluster>,
+}
+
+/// Images that lie together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cluster {
+    /// Its number.
+    pub number: u32,
+    /// Its images.
+    pub members: Vec<usize>,
+    /// The commonest class among them, with its share; nothing where none has a class.
+    pub commonest: Option<(String, f64)>,
 }
 
 impl ClusterAnswer {
@@ -102,14 +113,14 @@ pub fn cluster(
     let mut members: BTreeMap<Option<u32>, Vec<usize>> = BTreeMap::new();
     assignment.iter().enumerate().for_each(|(i, c)| members.entry(*c).or_default().push(i));
     let in_none = members.remove(&None).map_or(0, |m| m.len());
-    let mut largest_first: Vec<(u32, Vec<usize>, Option<(String, f64)>)> = members
+    let mut largest_first: Vec<Cluster> = members
         .into_iter()
-        .filter_map(|(c, m)| {
-            let commonest = commonest(gallery, &m);
-            Some((c?, m, commonest))
+        .filter_map(|(number, members)| {
+            let commonest = commonest(gallery, &members);
+            Some(Cluster { number: number?, members, commonest })
         })
         .collect();
-    largest_first.sort_by_key(|(c, m, _)| (std::cmp::Reverse(m.len()), *c));
+    largest_first.sort_by_key(|c| (std::cmp::Reverse(c.members.len()), c.number));
     let labelled: Option<Vec<u32>> = gallery.labels.iter().copied().collect();
     let agreement = labelled.as_ref().map(|labels| agreement(labels, &assignment));
     let intervals = labelled.as_ref().zip(agreement.as_ref()).map(|(labels, found)| {
@@ -122,7 +133,7 @@ pub fn cluster(
     Ok(ClusterAnswer {
         method: words,
         images: n,
-        clusters: largest_first.iter().map(|(c, m, _)| (c.to_string(), m.len())).collect(),
+        clusters: largest_first.iter().map(|c| (c.number.to_string(), c.members.len())).collect(),
         in_none,
         agreement,
         intervals,

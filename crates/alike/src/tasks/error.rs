@@ -144,6 +144,9 @@ pub enum TaskError {
     /// One image.
     #[error("one image has no neighbours to judge it")]
     OneImage,
+    /// A map of nothing.
+    #[error("there are no images to place")]
+    NothingToPlace,
     /// Nobody said how many clusters.
     #[error("images have no classes to count; say how many clusters")]
     HowMany,

@@ -11,6 +11,7 @@ mod error;
 mod explain;
 mod health;
 mod known;
+mod map;
 mod model;
 mod search;
 mod subject;
@@ -18,7 +19,7 @@ mod verify;
 
 pub use anomaly::{AnomalyAnswer, AnomalyOptions, Scored, anomaly};
 pub use classify::{CalibratedBy, CalibratedOn, Classified, ClassifyAnswer, ClassifyOptions, classify};
-pub use cluster::{CLUSTER_MEASURES, ClusterAnswer, ClusterMethod, cluster};
+pub use cluster::{CLUSTER_MEASURES, Cluster, ClusterAnswer, ClusterMethod, cluster};
 pub use enroll::{EmbedAnswer, EnrollAnswer, embed, enroll};
 pub use error::TaskError;
 pub use explain::{ExplainAnswer, explain};
@@ -27,6 +28,7 @@ pub use health::{
     LabelInDoubt, PlacedImage, health,
 };
 pub use known::{GallerySummary, Known, Together, group_numbers, with_others};
+pub use map::{Colouring, MapAnswer, MapMethod, MapOptions, map};
 pub use model::{Model, ModelOptions};
 pub use search::{Found, Match, SearchAnswer, SearchOptions, search};
 pub use subject::{Judged, Opened, Subject, independent, quick_pixel_retrieval};
