@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    Affine, AffineGradient, AlignedBuffer, GroupStats, Plane, PoolWindow, Sliding, SparseConv, Tier, Windows,
-    padded, winograd_scratch_len, winograd_weights_len,
+    Affine, AffineGradient, AlignedBuffer, Bins, GroupStats, Plane, PoolWindow, Sliding, SparseConv, Tier,
+    Windows, padded, winograd_scratch_len, winograd_weights_len,
 };
 
 /// That a call is refused with this message.
@@ -99,6 +99,10 @@ fn a_product_counts_its_weights() {
         tier.matmul(&[1.0], a, &[], &[0.0; 16], &mut [0.0; 16], rows);
     });
     all_refuse("matmul: B is too short", |tier| tier.matmul_add(&[1.0], a, &[], &mut [0.0; 16], rows));
+    all_refuse("matmul: B is too short", |tier| tier.matmul_by_runs(&[1.0], a, &[], &mut [0.0; 16], rows));
+    all_refuse("count bins: a number for every bin", |tier| {
+        tier.count_bins(&[9.0; 70], f32::INFINITY, Bins::new(0.0, 1.0, 64), &mut [0; 63], &mut Vec::new());
+    });
     all_refuse("transposed matmul: C is too short", |tier| {
         tier.transposed_matmul_add(&[1.0], a, &[0.0; 16], rows, &mut []);
     });
@@ -274,6 +278,10 @@ fn an_empty_matrix_reaches_nothing() {
         let out = Windows::new(0, [1, 2, 1], [0, 16, 0], 16);
         tier.matmul(&[], no_columns, &[], &[1.5; 16], &mut c, out);
         assert_eq!(c, [1.5; 32], "{tier:?}");
+        tier.matmul_by_runs(&[], no_columns, &[], &mut c, out);
+        assert_eq!(c, [0.0; 32], "{tier:?}");
+        tier.count_bins(&[], f32::NAN, Bins::new(0.0, 0.0, 1), &mut [0], &mut Vec::new());
+        tier.prefetch(&[]);
         tier.transposed_matmul_add(&[], no_columns, &c, out, &mut []);
     }
 }

@@ -74,21 +74,25 @@ proptest! {
         for tier in Tier::available() {
             let fast = judged("matmul", &[&a, &b, &bias], &c, |x, c| tier.matmul(x[0], aw, x[1], x[2], c, out));
             let added = judged("matmul", &[&a, &b], &c, |x, c| tier.matmul_add(x[0], aw, x[1], c, out));
-            let plain = |add: bool| {
+            let by_runs = judged("matmul", &[&a, &b], &c, |x, c| tier.matmul_by_runs(x[0], aw, x[1], c, out));
+            let plain = |start: &dyn Fn(usize, usize) -> f32| {
                 let mut plain = c.clone();
                 for (i, j) in pairs(&aw) {
                     for (col, at) in places(&out, i, j).enumerate() {
                         let sum: f32 = aw.row(&a, i, j).enumerate().map(|(k, v)| v * b[k * n + col]).sum();
-                        plain[at] = sum + if add { c[at] } else { bias[col] };
+                        plain[at] = sum + start(at, col);
                     }
                 }
                 plain
             };
             if let Some(fast) = fast {
-                prop_assert_eq!(fast, plain(false), "{:?}", tier);
+                prop_assert_eq!(fast, plain(&|_, col| bias[col]), "{:?}", tier);
             }
             if let Some(added) = added {
-                prop_assert_eq!(added, plain(true), "{:?}", tier);
+                prop_assert_eq!(added, plain(&|at, _| c[at]), "{:?}", tier);
+            }
+            if let Some(by_runs) = by_runs {
+                prop_assert_eq!(by_runs, plain(&|_, _| 0.0), "{:?}", tier);
             }
         }
     }
