@@ -6,7 +6,7 @@ use alike::data::{Dataset, Places, Quiet, load};
 use alike::eval::{Retrieval, rank_quality, vote};
 use alike::images::{Features, Vectors};
 use alike::loss::Loss;
-use alike::neighbours::{Leave, nearest};
+use alike::neighbours::{Exact, Leave, nearest};
 use alike::text::Choice;
 use alike::train::{Settings, TrainError, Training};
 use alike_kernels::Tier;
@@ -29,10 +29,13 @@ fn settings(loss: &Loss) -> Settings {
 
 /// 1-NN of the test images by the training images.
 fn accuracy(tier: Tier, data: &Dataset, gallery: &Features, queries: &Features) -> f64 {
-    let right =
-        nearest(tier, Vectors::Features(queries), Vectors::Features(gallery), 1, Leave::None, |q, list| {
-            vote(&[data.train.labels[list[0].index]]) == data.test.labels[q]
-        });
+    let right = nearest(
+        &Exact::new(tier, Vectors::Features(gallery)),
+        Vectors::Features(queries),
+        1,
+        Leave::None,
+        |q, list| vote(&[data.train.labels[list[0].index]]) == data.test.labels[q],
+    );
     right.iter().filter(|r| **r).count() as f64 / right.len() as f64
 }
 
@@ -43,7 +46,7 @@ fn retrieval(tier: Tier, data: &Dataset, vectors: &Features) -> Retrieval {
     let counts: Vec<usize> = (0..data.classes.len() as u32).map(count).collect();
     let most = counts.iter().max().map_or(1, |n| n - 1);
     let vectors = Vectors::Features(vectors);
-    let all = nearest(tier, vectors, vectors, most, Leave::Itself, |q, list| {
+    let all = nearest(&Exact::new(tier, vectors), vectors, most, Leave::Itself, |q, list| {
         rank_quality(list.iter().map(|n| labels[n.index] == labels[q]), counts[labels[q] as usize] - 1)
     });
     Retrieval::mean(&all)

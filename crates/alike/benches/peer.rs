@@ -9,7 +9,7 @@ use alike::eval::Judge;
 use alike::images::{Features, Images, Shape, Vectors};
 use alike::loss::{Objective, ObjectiveSpec, TripletMargin, mean_triplet_loss};
 use alike::model::{Network, SEED_SPEC, initial};
-use alike::neighbours::{Leave, nearest};
+use alike::neighbours::{Exact, Leave, nearest};
 use alike::projection::Pca;
 use alike::rng::{Purpose, RngExt, stream};
 use alike::train::{Optimizer, OptimizerKind, groups};
@@ -170,7 +170,9 @@ impl Peer {
     }
 
     fn search(&self, queries: Vectors<'_>, gallery: Vectors<'_>) -> usize {
-        nearest(self.tier, queries, gallery, 5, Leave::None, |_, list| list[0].index).into_iter().sum()
+        nearest(&Exact::new(self.tier, gallery), queries, 5, Leave::None, |_, list| list[0].index)
+            .into_iter()
+            .sum()
     }
 
     /// Does a task; returns the seconds that it took.

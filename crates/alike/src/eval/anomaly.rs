@@ -5,7 +5,7 @@
 use super::Reference;
 use crate::identity::Shared;
 use crate::images::Vectors;
-use crate::neighbours::{Leave, Neighbour, nearest};
+use crate::neighbours::{Exact, Index, Leave, Neighbour, nearest};
 use crate::projection::shrunk;
 use crate::sample;
 use crate::text::{self, Choice};
@@ -14,6 +14,7 @@ use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// How images are scored.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -100,14 +101,15 @@ pub struct Detector<'a> {
     method: AnomalyMethod,
     reference: Reference<'a>,
     near: &'a [Vec<Neighbour>],
-    model: Model,
+    model: Model<'a>,
 }
 
 #[derive(Clone, Debug)]
-enum Model {
-    Neighbours,
+enum Model<'a> {
+    Neighbours(Arc<Exact<'a>>),
     /// By reference: the distance to its `k`-th neighbour, its local density, and its own score.
     Densities {
+        index: Arc<Exact<'a>>,
         reach: Vec<f64>,
         density: Vec<f64>,
         scores: Vec<f64>,
@@ -164,15 +166,17 @@ impl<'a> Detector<'a> {
         if n < needed {
             return Err(AnomalyError::TooFew { method: method.to_string(), needed, found: n });
         }
+        let index = || Arc::new(Exact::new(tier, reference.vectors));
         let model = match method {
-            AnomalyMethod::Knn { .. } => Model::Neighbours,
+            AnomalyMethod::Knn { .. } => Model::Neighbours(index()),
             AnomalyMethod::Lof { k } => {
-                let lists = neighbours(tier, reference, near, k);
+                let index = index();
+                let lists = neighbours(&*index, reference, near, k);
                 // Fewer than `k` where the others are of the image's group.
                 let reach: Vec<f64> = lists.iter().map(|l| l.last().map_or(0.0, |n| n.distance)).collect();
                 let densities: Vec<f64> = lists.iter().map(|l| density(l, &reach)).collect();
                 let scores = lists.iter().map(|l| factor(l, &reach, &densities)).collect();
-                Model::Densities { reach, density: densities, scores }
+                Model::Densities { index, reach, density: densities, scores }
             }
             AnomalyMethod::Mahalanobis | AnomalyMethod::MahalanobisByClass => {
                 let own = method == AnomalyMethod::MahalanobisByClass;
@@ -252,12 +256,18 @@ impl<'a> Detector<'a> {
     }
 
     fn score_leaving(&self, queries: Vectors<'_>, leave: Leave<'_>) -> Vec<f64> {
-        let reference = self.reference.vectors;
-        match (&self.model, self.method) {
-            (Model::Densities { reach, density, .. }, AnomalyMethod::Lof { k }) => {
-                nearest(self.tier, queries, reference, k, leave, |_, list| factor(list, reach, density))
+        let k = match self.method {
+            AnomalyMethod::Knn { k } | AnomalyMethod::Lof { k } => k,
+            AnomalyMethod::Mahalanobis | AnomalyMethod::MahalanobisByClass => 1,
+        };
+        match &self.model {
+            Model::Densities { index, reach, density, .. } => {
+                nearest(&**index, queries, k, leave, |_, list| factor(list, reach, density))
             }
-            (Model::Gaussians(classes), _) => (0..queries.len())
+            Model::Neighbours(index) => nearest(&**index, queries, k, leave, |_, list| {
+                list.last().map_or(f64::INFINITY, |n| n.distance)
+            }),
+            Model::Gaussians(classes) => (0..queries.len())
                 .into_par_iter()
                 .map(|i| {
                     let mut row = vec![0.0f32; queries.d()];
@@ -266,12 +276,6 @@ impl<'a> Detector<'a> {
                     classes.iter().map(|c| c.distance(&x)).fold(f64::INFINITY, f64::min)
                 })
                 .collect(),
-            (_, method) => {
-                let k = if let AnomalyMethod::Knn { k } = method { k } else { 1 };
-                nearest(self.tier, queries, reference, k, leave, |_, list| {
-                    list.last().map_or(f64::INFINITY, |n| n.distance)
-                })
-            }
         }
     }
 
@@ -283,8 +287,8 @@ impl<'a> Detector<'a> {
         let finite = |score: f64| score.is_finite().then_some(score);
         match (&self.model, self.method) {
             (Model::Densities { scores, .. }, _) => return scores.iter().copied().map(finite).collect(),
-            (Model::Neighbours, AnomalyMethod::Knn { k }) => {
-                let lists = neighbours(self.tier, self.reference, self.near, k);
+            (Model::Neighbours(index), AnomalyMethod::Knn { k }) => {
+                let lists = neighbours(&**index, self.reference, self.near, k);
                 return lists.iter().map(|l| finite(l.last()?.distance)).collect();
             }
             _ => {}
@@ -304,7 +308,7 @@ fn all(n: usize) -> Vec<usize> {
 
 /// The `k` nearest others of each reference that count for it: from those that are known, and by a search where those are too few.
 fn neighbours(
-    tier: Tier,
+    index: &dyn Index,
     reference: Reference<'_>,
     near: &[Vec<Neighbour>],
     k: usize,
@@ -323,7 +327,7 @@ fn neighbours(
     let rows = if searched.len() == n { None } else { Some(reference.vectors.select(&searched)) };
     let asking = rows.as_ref().map_or(reference.vectors, Vectors::Features);
     let found = reference.leaving(Some(&reference.own(&searched)), |leave| {
-        nearest(tier, asking, reference.vectors, k, leave, |_, list| list.to_vec())
+        nearest(index, asking, k, leave, |_, list| list.to_vec())
     });
     searched.into_iter().zip(found).for_each(|(i, list)| lists[i] = list);
     lists

@@ -2,7 +2,7 @@
 
 use super::interval::mean_interval;
 use crate::images::{Features, Vectors};
-use crate::neighbours::{Leave, Neighbour, nearest};
+use crate::neighbours::{Exact, Leave, Neighbour, nearest};
 use alike_kernels::Tier;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -194,13 +194,14 @@ impl<'a> ClassMeans<'a> {
         let most = (0..queries.len()).into_par_iter().map(changed).max().unwrap_or(0);
         let deep = (k.max(MEASURED) + most).min(self.classes.len());
         let mut found = Vec::with_capacity(queries.len());
+        let index = Exact::new(self.tier, Vectors::Features(&self.single));
         for begin in (0..queries.len()).step_by(SCALED) {
             let scaled = |i| unit(wide(&queries.row(i)));
             let units: Vec<Vec<f64>> =
                 (begin..queries.len().min(begin + SCALED)).into_par_iter().map(scaled).collect();
             let single = units.iter().flatten().map(|v| *v as f32).collect();
             let single = Features::new(queries.d(), single);
-            let (asking, means) = (Vectors::Features(&single), Vectors::Features(&self.single));
+            let asking = Vectors::Features(&single);
             let read = |i: usize, near: &[Neighbour]| {
                 let far = |mean: &[f64]| {
                     mean.iter().zip(&units[i]).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
@@ -214,7 +215,7 @@ impl<'a> ClassMeans<'a> {
                 list.truncate(k);
                 list
             };
-            found.extend(nearest(self.tier, asking, means, deep, Leave::None, read));
+            found.extend(nearest(&index, asking, deep, Leave::None, read));
         }
         found
     }

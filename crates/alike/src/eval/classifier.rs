@@ -10,10 +10,11 @@ use super::confidence::Confidence;
 use super::threshold::rank;
 use crate::identity::{Identities, Shared};
 use crate::images::{Features, Vectors};
-use crate::neighbours::{Neighbour, nearest};
+use crate::neighbours::{Exact, Neighbour, nearest};
 use crate::sample;
 use alike_kernels::Tier;
 use serde::Serialize;
+use std::sync::Arc;
 
 /// How neighbours become an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,10 +30,20 @@ pub enum Rule {
 /// Images of known class that answer.
 #[derive(Clone, Debug)]
 pub struct Classifier<'a> {
-    tier: Tier,
     gallery: Reference<'a>,
-    means: Option<ClassMeans<'a>>,
-    rule: Rule,
+    by: By<'a>,
+}
+
+/// What answers.
+#[derive(Clone, Debug)]
+enum By<'a> {
+    /// The `k` nearest of these, by equal or weighted votes.
+    Images {
+        index: Arc<Exact<'a>>,
+        k: usize,
+        weighted: bool,
+    },
+    Means(ClassMeans<'a>),
 }
 
 /// What tells known from unknown, and how sure an answer is.
@@ -116,9 +127,14 @@ impl<'a> Classifier<'a> {
         gallery.check();
         assert!(!gallery.is_empty(), "classifier: a gallery has images");
         assert!(!matches!(rule, Rule::Knn(0) | Rule::Weighted(0)), "classifier: a vote needs neighbours");
-        let means =
-            (rule == Rule::Means).then(|| ClassMeans::new(tier, gallery.vectors, gallery.labels, classes));
-        Classifier { tier, gallery, means, rule }
+        let votes =
+            |k, weighted| By::Images { index: Arc::new(Exact::new(tier, gallery.vectors)), k, weighted };
+        let by = match rule {
+            Rule::Knn(k) => votes(k, false),
+            Rule::Weighted(k) => votes(k, true),
+            Rule::Means => By::Means(ClassMeans::new(tier, gallery.vectors, gallery.labels, classes)),
+        };
+        Classifier { gallery, by }
     }
 
     /// Finds threshold and confidences so that `accept` of images like those given are taken for known. Without any, the gallery's own
@@ -178,7 +194,7 @@ impl<'a> Classifier<'a> {
         });
         let members =
             known.is_none_or(|k| Identities::shared(k.identities, self.gallery.identities).is_some());
-        let each = if members && self.means.is_none() { TOGETHER } else { 1.0 };
+        let each = if members && matches!(self.by, By::Images { .. }) { TOGETHER } else { 1.0 };
         let (confidence, confidence_needs) = match Confidence::fit(&answered, each) {
             Ok(confidence) => (Some(confidence), None),
             // Only those that are taken for known were asked.
@@ -202,21 +218,16 @@ impl<'a> Classifier<'a> {
 
     fn find(&self, queries: Vectors<'_>, own: Option<&Shared>) -> Vec<Found> {
         let labels = self.gallery.labels;
-        if let Some(means) = &self.means {
-            let left = self.gallery.left_out(own, queries.len());
-            return means
-                .distances(queries, DEEP, |i| &left[i])
-                .into_iter()
-                .map(|list| Found {
+        let (index, k, weighted) = match &self.by {
+            By::Images { index, k, weighted } => (index, *k, *weighted),
+            By::Means(means) => {
+                let left = self.gallery.left_out(own, queries.len());
+                let found = |list: Vec<(u32, f64)>| Found {
                     by_class: list.into_iter().map(|(c, d)| (c, d, None)).collect(),
                     said: 0,
-                })
-                .collect();
-        }
-        let (k, weighted) = match self.rule {
-            Rule::Knn(k) => (k, false),
-            Rule::Weighted(k) => (k, true),
-            Rule::Means => unreachable!("means were looked at"),
+                };
+                return means.distances(queries, DEEP, |i| &left[i]).into_iter().map(found).collect();
+            }
         };
         let read = |_: usize, list: &[Neighbour]| {
             let mut by_class: Vec<(u32, f64, Option<usize>)> = Vec::new();
@@ -237,8 +248,7 @@ impl<'a> Classifier<'a> {
             let said = by_class.iter().position(|c| c.0 == class).unwrap_or(0);
             Found { by_class, said }
         };
-        self.gallery
-            .leaving(own, |leave| nearest(self.tier, queries, self.gallery.vectors, k.max(DEEP), leave, read))
+        self.gallery.leaving(own, |leave| nearest(&**index, queries, k.max(DEEP), leave, read))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Agreement;
 use crate::images::{Features, Vectors};
-use crate::neighbours::{Leave, nearest, squared_distance};
+use crate::neighbours::{Exact, Leave, nearest, squared_distance};
 use crate::rng::{Purpose, RngExt, stream};
 use alike_kernels::Tier;
 use rayon::prelude::*;
@@ -42,9 +42,8 @@ fn lloyd(tier: Tier, features: &Features, k: usize, seed: u64, attempt: u64) -> 
     let mut inertia = f64::INFINITY;
     for _ in 0..PASSES {
         let found = nearest(
-            tier,
+            &Exact::new(tier, Vectors::Features(&centres)),
             Vectors::Features(features),
-            Vectors::Features(&centres),
             1,
             Leave::None,
             |_, l| (l[0].index as u32, l[0].distance),

@@ -3,7 +3,7 @@
 
 use super::bursts::Sets;
 use crate::images::{Features, Vectors};
-use crate::neighbours::{Leave, Neighbour, nearest};
+use crate::neighbours::{Exact, Leave, Neighbour, nearest};
 use alike_kernels::Tier;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -113,9 +113,10 @@ pub fn health(
 ) -> Health {
     assert!(features.len() == labels.len() && k > 0, "health: one label an image");
     let v = Vectors::Features(features);
-    let lists: Vec<Vec<Neighbour>> = nearest(tier, v, v, k.max(SAME), Leave::Itself, |_, list| list.to_vec());
+    let index = Exact::new(tier, v);
+    let lists: Vec<Vec<Neighbour>> = nearest(&index, v, k.max(SAME), Leave::Itself, |_, list| list.to_vec());
     let apart: Option<Vec<Vec<Neighbour>>> = (!groups.is_empty()).then(|| {
-        nearest(tier, v, v, k, Leave::Group { queries: groups, gallery: groups }, |_, list| list.to_vec())
+        nearest(&index, v, k, Leave::Group { queries: groups, gallery: groups }, |_, list| list.to_vec())
     });
     // By class, and by class and group: an image is judged if its class has others that count for it.
     let mut counts: BTreeMap<(u32, Option<u32>), usize> = BTreeMap::new();

@@ -8,7 +8,7 @@ use super::{
 use crate::data::{Dataset, Split, find_class};
 use crate::identity::{Shared, left_out};
 use crate::images::{Features, Vectors};
-use crate::neighbours::{Leave, Neighbour, nearest, ranks_of_matches};
+use crate::neighbours::{Exact, Leave, Neighbour, nearest, ranks_of_matches};
 use alike_kernels::Tier;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -280,7 +280,7 @@ impl Judge {
             }
         };
         let asked = left_out.with(|leave| {
-            nearest(self.tier, queries, gallery, deepest, leave, |_, list| {
+            nearest(&Exact::new(self.tier, gallery), queries, deepest, leave, |_, list| {
                 let votes: Vec<u32> = self.ks.iter().map(|k| vote(&list[..list.len().min(*k)])).collect();
                 (list.iter().map(|n| n.index).collect(), votes)
             })
@@ -450,9 +450,8 @@ impl Judge {
                     r - own.as_ref().map_or(0, same)
                 };
                 let found = nearest(
-                    self.tier,
+                    &Exact::new(self.tier, Vectors::Features(gallery)),
                     Vectors::Features(&chosen),
-                    Vectors::Features(gallery),
                     r,
                     own.as_ref().map_or(Leave::None, Leave::shared),
                     |q, list| {

@@ -3,7 +3,7 @@
 use super::vote;
 use crate::data::{Dataset, Split};
 use crate::images::Vectors;
-use crate::neighbours::{Leave, nearest};
+use crate::neighbours::{Exact, Leave, nearest};
 use crate::train::{Observer, TrainError, View};
 use alike_kernels::Tier;
 use std::collections::BTreeSet;
@@ -37,9 +37,8 @@ impl Observer for Validator {
         let queries = view.training.embed(&self.queries.images);
         let gallery = if self.own { queries.clone() } else { view.training.embed(&self.gallery.images) };
         let right = nearest(
-            self.tier,
+            &Exact::new(self.tier, Vectors::Features(&gallery)),
             Vectors::Features(&queries),
-            Vectors::Features(&gallery),
             1,
             Leave::itself(self.own),
             |q, list| {

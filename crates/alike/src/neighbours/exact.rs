@@ -5,67 +5,97 @@
 //! `f64`: the neighbours found are the true ones, and the same on every machine. Ties go to the lower index. All vectors
 //! are shifted to the gallery's middle before they are multiplied: far from the origin the bound would tell nothing.
 
-use super::Leave;
 use super::product::{Bound, Frame, GALLERY_BLOCK, PANEL, Packed, above, square};
+use super::{Index, Leave, Neighbour};
 use crate::images::Vectors;
 use alike_kernels::{AlignedBuffer, Tier};
 use rayon::prelude::*;
 
-/// A member of the gallery, and how far it is from the query.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Neighbour {
-    /// Its index in the gallery.
-    pub index: usize,
-    /// The Euclidean distance.
-    pub distance: f64,
-}
-
+/// Bytes of a gallery that are kept packed, beside the gallery itself.
+const MOST_PACKED: usize = 256 << 20;
 /// Queries that one task multiplies.
 const QUERY_BLOCK: usize = 64;
 /// Candidates held at a time, over all queries: what bounds the memory, however deep the ranking goes.
 const MOST_CANDIDATES: usize = 4 << 20;
 
-/// The `k` nearest members of the gallery of every query, nearest first, each list turned into a `T` as soon as it is
-/// complete. The result is in the queries' order. Lists are shorter where the gallery is.
-///
-/// # Panics
-///
-/// If queries and gallery have vectors of different lengths.
-pub fn nearest<T: Send>(
+/// An index that finds the true neighbours: the gallery packed once, as products read it.
+pub struct Exact<'a> {
     tier: Tier,
-    queries: Vectors<'_>,
-    gallery: Vectors<'_>,
-    k: usize,
-    leave: Leave<'_>,
-    read: impl Fn(usize, &[Neighbour]) -> T + Sync,
-) -> Vec<T> {
-    assert_eq!(queries.d(), gallery.d(), "nearest: vectors of different lengths");
-    let frame = Frame::rough(gallery);
-    let squares = frame.square_norms(gallery);
-    let bound = frame.bound(gallery, &squares);
-    // At least two blocks a thread, so that all have work; at most what memory is meant for.
-    let at_once = (MOST_CANDIDATES / k.max(1)).clamp(QUERY_BLOCK * 4, 4096);
-    let mut results = Vec::with_capacity(queries.len());
-    let mut packed = Packed::new(&frame, GALLERY_BLOCK);
-    for first in (0..queries.len()).step_by(at_once) {
-        let count = at_once.min(queries.len() - first);
-        let mut blocks: Vec<QueryBlock> = (0..count)
-            .step_by(QUERY_BLOCK)
-            .map(|i| QueryBlock::new(&frame, queries, first + i, QUERY_BLOCK.min(count - i), k, bound))
-            .collect();
-        for start in (0..gallery.len()).step_by(GALLERY_BLOCK) {
-            let count = GALLERY_BLOCK.min(gallery.len() - start);
-            packed.fill(&frame, gallery, (count, |i| start + i), &squares);
-            let room = || AlignedBuffer::new(QUERY_BLOCK * GALLERY_BLOCK);
-            blocks.par_iter_mut().for_each_init(room, |room, block| {
-                block.meet(tier, (start, &packed), leave, room);
-            });
+    gallery: Vectors<'a>,
+    frame: Frame,
+    squares: Vec<f64>,
+    bound: Bound,
+    /// The gallery, block by block; none where it is larger than [`MOST_PACKED`], and is packed anew for every few thousand queries.
+    packed: Vec<Packed>,
+}
+
+impl<'a> Exact<'a> {
+    /// Packs a gallery.
+    pub fn new(tier: Tier, gallery: Vectors<'a>) -> Exact<'a> {
+        let frame = Frame::rough(gallery);
+        let squares = frame.square_norms(gallery);
+        let bound = frame.bound(gallery, &squares);
+        let mut index = Exact { tier, gallery, frame, squares, bound, packed: Vec::new() };
+        if gallery.len().saturating_mul(gallery.d()).saturating_mul(size_of::<f32>()) <= MOST_PACKED {
+            let starts = (0..gallery.len()).step_by(GALLERY_BLOCK);
+            index.packed = starts.map(|start| index.pack(start, index.room())).collect();
         }
-        let lists: Vec<Vec<T>> =
-            blocks.into_par_iter().map(|block| block.finish(queries, gallery, &read)).collect();
-        results.extend(lists.into_iter().flatten());
+        index
     }
-    results
+
+    fn room(&self) -> Packed {
+        Packed::new(&self.frame, GALLERY_BLOCK.min(self.gallery.len()))
+    }
+
+    fn pack(&self, start: usize, mut into: Packed) -> Packed {
+        let count = GALLERY_BLOCK.min(self.gallery.len() - start);
+        into.fill(&self.frame, self.gallery, (count, |i| start + i), &self.squares);
+        into
+    }
+}
+
+impl std::fmt::Debug for Exact<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "exact index of {} vectors of {}", self.gallery.len(), self.gallery.d())
+    }
+}
+
+impl Index for Exact<'_> {
+    fn len(&self) -> usize {
+        self.gallery.len()
+    }
+
+    fn search(
+        &self,
+        queries: Vectors<'_>,
+        k: usize,
+        leave: Leave<'_>,
+        take: &(dyn Fn(usize, &[Neighbour]) + Sync),
+    ) {
+        assert_eq!(queries.d(), self.gallery.d(), "nearest: vectors of different lengths");
+        // At least two blocks a thread, so that all have work; at most what memory is meant for.
+        let at_once = (MOST_CANDIDATES / k.max(1)).clamp(QUERY_BLOCK * 4, 4096);
+        let mut spare = self.packed.is_empty().then(|| self.room());
+        for first in (0..queries.len()).step_by(at_once) {
+            let count = at_once.min(queries.len() - first);
+            let mut blocks: Vec<QueryBlock> = (0..count)
+                .step_by(QUERY_BLOCK)
+                .map(|i| {
+                    let count = QUERY_BLOCK.min(count - i);
+                    QueryBlock::new(&self.frame, queries, first + i, count, k, self.bound)
+                })
+                .collect();
+            for (number, start) in (0..self.gallery.len()).step_by(GALLERY_BLOCK).enumerate() {
+                spare = spare.map(|room| self.pack(start, room));
+                let Some(packed) = spare.as_ref().or_else(|| self.packed.get(number)) else { continue };
+                let room = || AlignedBuffer::new(QUERY_BLOCK * GALLERY_BLOCK);
+                blocks.par_iter_mut().for_each_init(room, |room, block| {
+                    block.meet(self.tier, (start, packed), leave, room);
+                });
+            }
+            blocks.into_par_iter().for_each(|block| block.finish(queries, self.gallery, take));
+        }
+    }
 }
 
 struct QueryBlock {
@@ -139,39 +169,30 @@ impl QueryBlock {
         }
     }
 
-    fn finish<T>(
-        self,
-        queries: Vectors<'_>,
-        gallery: Vectors<'_>,
-        read: &impl Fn(usize, &[Neighbour]) -> T,
-    ) -> Vec<T> {
+    fn finish(self, queries: Vectors<'_>, gallery: Vectors<'_>, take: &(dyn Fn(usize, &[Neighbour]) + Sync)) {
         let d = queries.d();
         let (mut q, mut g) = (vec![0.0; d], vec![0.0; d]);
         let mut list = Vec::new();
         let (first, k) = (self.first, self.k);
-        self.candidates
-            .into_iter()
-            .enumerate()
-            .map(|(i, mut found)| {
-                found.compact(k);
-                queries.read(first + i, &mut q);
-                list.clear();
-                list.extend(found.near.iter().map(|(_, index)| {
-                    let index = *index as usize;
-                    gallery.read(index, &mut g);
-                    let square: f64 =
-                        q.iter().zip(&g).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
-                    Neighbour { index, distance: square }
-                }));
-                list.sort_unstable_by(|a: &Neighbour, b| {
-                    a.distance.total_cmp(&b.distance).then(a.index.cmp(&b.index))
-                });
-                list.truncate(k);
-                // Squares are compared, as ranks are: roots of two may round to one.
-                list.iter_mut().for_each(|n| n.distance = n.distance.sqrt());
-                read(first + i, &list)
-            })
-            .collect()
+        for (i, mut found) in self.candidates.into_iter().enumerate() {
+            found.compact(k);
+            queries.read(first + i, &mut q);
+            list.clear();
+            list.extend(found.near.iter().map(|(_, index)| {
+                let index = *index as usize;
+                gallery.read(index, &mut g);
+                let square: f64 =
+                    q.iter().zip(&g).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
+                Neighbour { index, distance: square }
+            }));
+            list.sort_unstable_by(|a: &Neighbour, b| {
+                a.distance.total_cmp(&b.distance).then(a.index.cmp(&b.index))
+            });
+            list.truncate(k);
+            // Squares are compared, as ranks are: roots of two may round to one.
+            list.iter_mut().for_each(|n| n.distance = n.distance.sqrt());
+            take(first + i, &list);
+        }
     }
 }
 
@@ -204,6 +225,7 @@ impl Candidates {
 mod tests {
     use super::*;
     use crate::images::{Features, Images, Shape};
+    use crate::neighbours::{Exact, nearest};
     use proptest::prelude::*;
 
     fn plain(queries: Vectors<'_>, gallery: Vectors<'_>, k: usize, leave: Leave<'_>) -> Vec<Vec<Neighbour>> {
@@ -253,7 +275,7 @@ mod tests {
             for leave in [Leave::itself(one_out), Leave::Group { queries: &of_queries, gallery: &of_gallery }] {
                 let expected = plain(q, g, k, leave);
                 for tier in Tier::available() {
-                    let found = nearest(tier, q, g, k, leave, |_, list| list.to_vec());
+                    let found = nearest(&Exact::new(tier, g), q, k, leave, |_, list| list.to_vec());
                     prop_assert_eq!(&found, &expected, "{:?} {:?}", tier, leave);
                 }
             }
@@ -267,7 +289,7 @@ mod tests {
         let v = Vectors::Pixels(&images);
         for tier in Tier::available() {
             assert_eq!(
-                nearest(tier, v, v, 7, Leave::Itself, |_, l| l.to_vec()),
+                nearest(&Exact::new(tier, v), v, 7, Leave::Itself, |_, l| l.to_vec()),
                 plain(v, v, 7, Leave::Itself)
             );
         }
@@ -286,7 +308,11 @@ mod tests {
         let v = Vectors::Features(&features);
         let expected = plain(v, v, 9, Leave::Itself);
         for tier in Tier::available() {
-            assert_eq!(nearest(tier, v, v, 9, Leave::Itself, |_, l| l.to_vec()), expected, "{tier:?}");
+            assert_eq!(
+                nearest(&Exact::new(tier, v), v, 9, Leave::Itself, |_, l| l.to_vec()),
+                expected,
+                "{tier:?}"
+            );
         }
     }
 }

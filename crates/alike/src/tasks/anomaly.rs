@@ -7,7 +7,7 @@ use crate::eval::{
 };
 use crate::identity::{Identities, Shared};
 use crate::images::{Features, Vectors};
-use crate::neighbours::{Neighbour, nearest};
+use crate::neighbours::{Exact, Neighbour, nearest};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -200,7 +200,13 @@ fn nearest_normal(
         ..own.clone()
     };
     let near: Vec<Vec<Neighbour>> = reference.leaving(Some(&own), |leave| {
-        nearest(model.tier(), Vectors::Features(&rows), reference.vectors, k, leave, |_, list| list.to_vec())
+        nearest(
+            &Exact::new(model.tier(), reference.vectors),
+            Vectors::Features(&rows),
+            k,
+            leave,
+            |_, list| list.to_vec(),
+        )
     });
     near.into_iter().map(|list| list.into_iter().map(|n| Match::new(known, n)).collect()).collect()
 }

@@ -4,7 +4,7 @@ use super::{GallerySummary, Known, Model, TaskError};
 use crate::data::Dataset;
 use crate::eval::Reference;
 use crate::images::Vectors;
-use crate::neighbours::{Neighbour, nearest};
+use crate::neighbours::{Exact, Neighbour, nearest};
 use serde::Serialize;
 
 /// What is searched for.
@@ -72,7 +72,13 @@ pub fn search(
     let reference =
         Reference { groups: &groups, ..Reference::new(gallery, &labels, &known.gallery.identities) };
     let found: Vec<Vec<Neighbour>> = reference.leaving(Some(&own), |leave| {
-        nearest(model.tier(), Vectors::Features(&queries), gallery, options.k, leave, |_, list| list.to_vec())
+        nearest(
+            &Exact::new(model.tier(), gallery),
+            Vectors::Features(&queries),
+            options.k,
+            leave,
+            |_, list| list.to_vec(),
+        )
     });
     let queries = asked.train.names.iter().zip(found.into_iter().zip(trained));
     let queries = queries.map(|(query, (list, trained_on))| Found {

@@ -4,7 +4,7 @@ use super::candidate;
 use crate::data::{Apart, Dataset, Split, hold_out};
 use crate::eval::{Retrieval, rank_quality};
 use crate::images::{Features, Vectors};
-use crate::neighbours::{Leave, nearest};
+use crate::neighbours::{Exact, Leave, nearest};
 use crate::rng::{Purpose, SliceRandom, stream};
 use crate::train::{Observer, Outcome, Sampler, Settings, TrainError, Training};
 use alike_kernels::Tier;
@@ -250,7 +250,7 @@ impl Search {
         labels.iter().for_each(|l| counts[*l as usize] += 1);
         let most = counts.iter().max().copied().unwrap_or(1).saturating_sub(1).max(1);
         let vectors = Vectors::Features(&embeddings);
-        let all = nearest(self.tier, vectors, vectors, most, Leave::Itself, |q, list| {
+        let all = nearest(&Exact::new(self.tier, vectors), vectors, most, Leave::Itself, |q, list| {
             let r = counts[labels[q] as usize] - 1;
             (r > 0).then(|| rank_quality(list.iter().map(|n| labels[n.index] == labels[q]), r))
         });

@@ -7,7 +7,7 @@ use crate::data::find_class;
 use crate::eval::{AnomalyMethod, Detection, Detector, Reference, bootstrap_interval};
 use crate::identity::Identities;
 use crate::images::{Features, Vectors};
-use crate::neighbours::{Leave, Neighbour, nearest};
+use crate::neighbours::{Exact, Leave, Neighbour, nearest};
 use crate::report::evidence::{Evidence, percent, thousands};
 use crate::report::figure::{Figure, Panel};
 use crate::text::Choice;
@@ -72,9 +72,8 @@ pub(in crate::report) fn anomalies(e: &Evidence<'_>) -> Option<Figure> {
     order.truncate(WORST);
     let own = Identities::shared(&test.identities.select(&order), &identities);
     let near: Vec<Vec<Neighbour>> = nearest(
-        e.tier,
+        &Exact::new(e.tier, Vectors::Features(&reference)),
         Vectors::Features(&e.queries.select(&order)),
-        Vectors::Features(&reference),
         BESIDE,
         own.as_ref().map_or(Leave::None, Leave::shared),
         |_, list| list.to_vec(),

@@ -1,0 +1,61 @@
+//! The index: whatever finds neighbours. Whoever asks does not know which one it is.
+
+use super::Leave;
+use crate::images::Vectors;
+use std::sync::OnceLock;
+
+/// A member of the gallery, and how far it is from the query.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Neighbour {
+    /// Its index in the gallery.
+    pub index: usize,
+    /// The Euclidean distance.
+    pub distance: f64,
+}
+
+/// Finds the nearest members of a gallery.
+pub trait Index: Send + Sync {
+    /// How many members the gallery has.
+    fn len(&self) -> usize;
+
+    /// Whether it has none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Finds the `k` nearest members of every query, nearest first and of equals the lower index first, and gives `take` the query's index
+    /// and its list as soon as it is complete: each query once, in any order, by any thread. Lists are shorter where fewer members
+    /// count.
+    ///
+    /// # Panics
+    ///
+    /// If queries and gallery have vectors of different lengths.
+    fn search(
+        &self,
+        queries: Vectors<'_>,
+        k: usize,
+        leave: Leave<'_>,
+        take: &(dyn Fn(usize, &[Neighbour]) + Sync),
+    );
+}
+
+/// The `k` nearest members of the gallery of every query, each list turned into a `T` as soon as it is complete, in the queries'
+/// order.
+///
+/// # Panics
+///
+/// As [`Index::search`].
+pub fn nearest<T: Send + Sync>(
+    index: &dyn Index,
+    queries: Vectors<'_>,
+    k: usize,
+    leave: Leave<'_>,
+    read: impl Fn(usize, &[Neighbour]) -> T + Sync,
+) -> Vec<T> {
+    let results: Vec<OnceLock<T>> = (0..queries.len()).map(|_| OnceLock::new()).collect();
+    index.search(queries, k, leave, &|query, list| {
+        // Each query comes once.
+        let _ = results[query].set(read(query, list));
+    });
+    results.into_iter().filter_map(OnceLock::into_inner).collect()
+}
