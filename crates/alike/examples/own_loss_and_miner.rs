@@ -18,13 +18,13 @@ use alike_kernels::Tier;
 use std::error::Error;
 use std::sync::atomic::AtomicBool;
 
-/// The squared distance of positive pairs, and a Gaussian hill around the anchor for negatives.
-struct Hill {
+/// The squared distance of positive pairs, and a peak around the anchor for negatives: `exp(-d / width)`.
+struct Peak {
     width: f64,
 }
 
 /// What is true of the loss. Settings are checked against it: `--memory`, the miner, the distance.
-impl LossFunction for Hill {
+impl LossFunction for Peak {
     fn facts(&self) -> Facts {
         Facts {
             distance: Measure::Any(Distance::Chord),
@@ -48,18 +48,15 @@ impl LossFunction for Hill {
 }
 
 /// The formula, over one anchor's distances to its references.
-impl RowLoss for Hill {
+impl RowLoss for Peak {
     fn row(&self, row: &Row<'_>, out: &mut RowOut<'_>) {
-        let hill = |d: f64| (-(d / self.width).powi(2)).exp();
+        let peak = |d: f64| (-d / self.width).exp();
         let pulls: f64 = row.positives.iter().map(|p| row.d(*p).powi(2)).sum();
-        let pushes: f64 = row.negatives.iter().map(|n| hill(row.d(*n))).sum();
+        let pushes: f64 = row.negatives.iter().map(|n| peak(row.d(*n))).sum();
         // An element of the loss; what comes back is the factor that its gradient is to be added with.
         let weight = out.element(0, pulls + pushes);
         row.positives.iter().for_each(|p| out.add_gradient(*p, weight * 2.0 * row.d(*p)));
-        for n in row.negatives {
-            let d = row.d(*n);
-            out.add_gradient(*n, -weight * 2.0 * d / self.width.powi(2) * hill(d));
-        }
+        row.negatives.iter().for_each(|n| out.add_gradient(*n, -weight * peak(row.d(*n)) / self.width));
     }
 }
 
@@ -118,16 +115,16 @@ fn accuracy(training: &mut Training, data: &Dataset) -> Result<f64, Box<dyn Erro
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let data = digits(DigitCounts { train: 1000, test: 300 }, 1);
+    let data = digits(DigitCounts { train: 2000, test: 500 }, 1);
     let objective = ObjectiveSpec {
         miner: Some(Miner::own("near-but-not-always", NearButNotAlways)),
-        ..ObjectiveSpec::new(Loss::own("hill", Hill { width: 0.8 }))
+        ..ObjectiveSpec::new(Loss::own("peak", Peak { width: 0.3 }))
     };
     let settings = Settings {
         network: "norm relu conv(20) maxpool(3, stride=2) norm(4) relu conv(32) gap".into(),
         sampler: "pk:10x6".parse()?,
-        epochs: 5,
-        learning_rate: 0.003,
+        epochs: 10,
+        learning_rate: 0.01,
         ..Settings::seed_recipe("digits")
     };
     let mut training = Training::with_objective(settings, objective, &data)?;
