@@ -45,8 +45,10 @@ QUESTIONS = {
     "model": "model show RUN",
     "data": "data stats digits:train=300,test=100",
 }
-# What a field of OLD is called in NEW; a name that ends in * stands for all that begins so.
+# What a field of OLD is called in NEW.
 RENAMED = {}
+# Fields that are prose, which may be put in other words.
+PROSE = ("summary",)
 
 
 def search_is_one_object(old):
@@ -118,7 +120,7 @@ def main():
                 continue
             a = dict(flat(RESHAPED.get(name, lambda v: v)(json.loads(a))))
             b = dict(flat(json.loads(b)))
-            missing = {k: v for k, v in a.items() if v is not None and b.get(RENAMED.get(k, k)) != v}
+            missing = {k: v for k, v in a.items() if v is not None and b.get(RENAMED.get(k, k)) != v and not k.endswith(PROSE)}
             added |= {f"{name}: {k}" for k in b.keys() - {RENAMED.get(k, k) for k in a}}
             print(f"{name}: {len(a)} values, {len(missing)} different", flush=True)
             failed += [f"{name}: {k}: {v!r} became {b.get(RENAMED.get(k, k))!r}" for k, v in missing.items()]
