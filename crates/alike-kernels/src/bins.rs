@@ -86,7 +86,7 @@ unsafe fn count_kernel<S: Simd>(
             // SAFETY: a finite number from 0 to `last`, which is below 2^20.
             *to = unsafe { bin.to_int_unchecked() };
         });
-        let mut near = crate::convert::not_above_bits(values, limit);
+        let mut near = not_above(values, limit);
         let mut n = 0;
         while near != 0 {
             let i = near.trailing_zeros();
@@ -100,6 +100,18 @@ unsafe fn count_kernel<S: Simd>(
         }
         open.extend_from_slice(&found[..n]);
     }
+}
+
+/// Which of 64 values at most are not above a limit, a bit each.
+#[inline(always)]
+fn not_above(values: &[f32], limit: f32) -> u64 {
+    // Bytes first, which compilers compare many at a time; a product gathers the lowest bits of eight.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let mut stays = [0u8; BLOCK];
+    stays.iter_mut().zip(values).for_each(|(to, v)| *to = u8::from(!((*v > limit) & (*v < f32::INFINITY))));
+    let (eights, _) = stays.as_chunks::<8>();
+    let gathered = eights.iter().map(|eight| u64::from_le_bytes(*eight).wrapping_mul(GATHER) >> 56);
+    gathered.enumerate().map(|(i, byte)| byte << (8 * i)).sum()
 }
 
 #[cfg(test)]

@@ -31,17 +31,6 @@ impl Tier {
         dispatch!(self, below_kernel(values: &[f64], limit: f64) -> bool)
     }
 
-    /// Which values are not above a limit: bit `i % 64` of number `i / 64` tells of value `i`. Positive infinity and values that are no
-    /// numbers count as not above. Bits beyond the last value are 0.
-    ///
-    /// # Panics
-    ///
-    /// If there is not one number for every 64 values.
-    pub fn not_above(self, values: &[f32], limit: f32, bits: &mut [u64]) {
-        assert_eq!(values.len().div_ceil(64), bits.len(), "not above: lengths");
-        dispatch!(self, not_above_kernel(values: &[f32], limit: f32, bits: &mut [u64]));
-    }
-
     /// The sum of all values, in lanes: in another order than one by one, but always the same.
     pub fn sum(self, values: &[f64]) -> f64 {
         dispatch!(self, sum_kernel(values: &[f64]) -> f64)
@@ -96,25 +85,6 @@ unsafe fn below_kernel<S: Simd>(values: &[f64], limit: f64) -> bool {
 }
 
 #[inline(always)]
-unsafe fn not_above_kernel<S: Simd>(values: &[f32], limit: f32, bits: &mut [u64]) {
-    for (block, bits) in values.chunks(64).zip(bits) {
-        *bits = not_above_bits(block, limit);
-    }
-}
-
-/// See [`Tier::not_above`], for 64 values at most.
-#[inline(always)]
-pub(crate) fn not_above_bits(values: &[f32], limit: f32) -> u64 {
-    // Bytes first, which compilers compare many at a time; a product gathers the lowest bits of eight.
-    const GATHER: u64 = 0x0102_0408_1020_4080;
-    let mut stays = [0u8; 64];
-    stays.iter_mut().zip(values).for_each(|(to, v)| *to = u8::from(!((*v > limit) & (*v < f32::INFINITY))));
-    let (eights, _) = stays.as_chunks::<8>();
-    let gathered = eights.iter().map(|eight| u64::from_le_bytes(*eight).wrapping_mul(GATHER) >> 56);
-    gathered.enumerate().map(|(i, byte)| byte << (8 * i)).sum()
-}
-
-#[inline(always)]
 unsafe fn sum_kernel<S: Simd>(values: &[f64]) -> f64 {
     let mut sums = [0.0f64; 16];
     let (blocks, rest) = values.as_chunks::<16>();
@@ -154,30 +124,6 @@ unsafe fn dot_kernel<S: Simd>(a: &[f32], b: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_not_above_a_limit_is_found_on_every_tier() {
-        let odd = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 3.0, 3.0f32.next_up(), 3.0f32.next_down()];
-        for n in [0, 1, 6, 63, 64, 65, 200] {
-            let values: Vec<f32> =
-                (0..n).map(|i| if i % 5 == 0 { odd[i / 5 % 6] } else { (i * 7 % 11) as f32 }).collect();
-            for limit in [3.0, f32::INFINITY, f32::NEG_INFINITY] {
-                for tier in Tier::available() {
-                    let mut bits = vec![u64::MAX; n.div_ceil(64)];
-                    tier.not_above(&values, limit, &mut bits);
-                    for i in 0..n.div_ceil(64) * 64 {
-                        let stays = values.get(i).is_some_and(|v| !v.is_finite() || *v <= limit);
-                        assert_eq!(
-                            bits[i / 64] >> (i % 64) & 1 == 1,
-                            stays,
-                            "{tier:?} {limit} {:?}",
-                            values.get(i)
-                        );
-                    }
-                }
-            }
-        }
-    }
 
     #[test]
     fn conversions_do_what_they_say_on_every_tier() {

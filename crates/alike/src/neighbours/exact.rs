@@ -5,14 +5,12 @@
 //! `f64`: the neighbours found are the true ones, and the same on every machine. Ties go to the lower index. All vectors
 //! are shifted to the gallery's middle before they are multiplied: far from the origin the bound would tell nothing.
 
-use super::product::{Bound, Frame, GALLERY_BLOCK, PANEL, Packed, above, square};
+use super::product::{Bound, Frame, GALLERY_BLOCK, MOST_PACKED, PANEL, Packed, above, square};
 use super::{Index, Leave, Neighbour};
 use crate::images::Vectors;
 use alike_kernels::{AlignedBuffer, Tier};
 use rayon::prelude::*;
 
-/// Bytes of a gallery that are kept packed, beside the gallery itself.
-const MOST_PACKED: usize = 256 << 20;
 /// Queries that one task multiplies.
 const QUERY_BLOCK: usize = 64;
 /// Candidates held at a time, over all queries: what bounds the memory, however deep the ranking goes.
@@ -25,7 +23,7 @@ pub struct Exact<'a> {
     frame: Frame,
     squares: Vec<f64>,
     bound: Bound,
-    /// The gallery, block by block; none where it is larger than [`MOST_PACKED`], and is packed anew for every few thousand queries.
+    /// The gallery, block by block; none where that would take more than [`MOST_PACKED`] bytes: it is packed again for every few thousand queries then.
     packed: Vec<Packed>,
 }
 
@@ -37,8 +35,12 @@ impl<'a> Exact<'a> {
         let bound = frame.bound(gallery, &squares);
         let mut index = Exact { tier, gallery, frame, squares, bound, packed: Vec::new() };
         if gallery.len().saturating_mul(gallery.d()).saturating_mul(size_of::<f32>()) <= MOST_PACKED {
-            let starts = (0..gallery.len()).step_by(GALLERY_BLOCK);
-            index.packed = starts.map(|start| index.pack(start, index.room())).collect();
+            let packed = |start| {
+                let mut block = index.room();
+                index.pack(start, &mut block);
+                block
+            };
+            index.packed = (0..gallery.len()).step_by(GALLERY_BLOCK).map(packed).collect();
         }
         index
     }
@@ -47,10 +49,9 @@ impl<'a> Exact<'a> {
         Packed::new(&self.frame, GALLERY_BLOCK.min(self.gallery.len()))
     }
 
-    fn pack(&self, start: usize, mut into: Packed) -> Packed {
+    fn pack(&self, start: usize, into: &mut Packed) {
         let count = GALLERY_BLOCK.min(self.gallery.len() - start);
         into.fill(&self.frame, self.gallery, (count, |i| start + i), &self.squares);
-        into
     }
 }
 
@@ -86,8 +87,13 @@ impl Index for Exact<'_> {
                 })
                 .collect();
             for (number, start) in (0..self.gallery.len()).step_by(GALLERY_BLOCK).enumerate() {
-                spare = spare.map(|room| self.pack(start, room));
-                let Some(packed) = spare.as_ref().or_else(|| self.packed.get(number)) else { continue };
+                let packed = match &mut spare {
+                    None => &self.packed[number],
+                    Some(block) => {
+                        self.pack(start, block);
+                        &*block
+                    }
+                };
                 let room = || AlignedBuffer::new(QUERY_BLOCK * GALLERY_BLOCK);
                 blocks.par_iter_mut().for_each_init(room, |room, block| {
                     block.meet(self.tier, (start, packed), leave, room);

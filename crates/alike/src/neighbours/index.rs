@@ -44,7 +44,7 @@ pub trait Index: Send + Sync {
 ///
 /// # Panics
 ///
-/// As [`Index::search`].
+/// As [`Index::search`], or if the index leaves a query out.
 pub fn nearest<T: Send + Sync>(
     index: &dyn Index,
     queries: Vectors<'_>,
@@ -57,5 +57,7 @@ pub fn nearest<T: Send + Sync>(
         // Each query comes once.
         let _ = results[query].set(read(query, list));
     });
-    results.into_iter().filter_map(OnceLock::into_inner).collect()
+    let results: Vec<T> = results.into_iter().filter_map(OnceLock::into_inner).collect();
+    assert_eq!(results.len(), queries.len(), "nearest: an index answers every query");
+    results
 }

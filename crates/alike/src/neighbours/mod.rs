@@ -1,6 +1,7 @@
 //! Nearest neighbours by an [`Index`], produced a block of queries at a time and read by everything that needs them.
 
 mod exact;
+mod excluded;
 mod index;
 mod product;
 mod ranks;

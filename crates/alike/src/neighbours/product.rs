@@ -7,6 +7,8 @@ use crate::images::{Images, Vectors};
 use alike_kernels::{AlignedBuffer, Tier, Windows, padded};
 use rayon::prelude::*;
 
+/// Bytes of a gallery that are kept packed, beside the gallery itself.
+pub(super) const MOST_PACKED: usize = 256 << 20;
 /// Gallery members that are packed at a time for a choice of neighbours.
 pub(super) const GALLERY_BLOCK: usize = 1024;
 /// Columns that a panel of the packed gallery is wide: two of the widest vectors.
