@@ -34,7 +34,7 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
         shown: if args.out.is_some() { DRAWN } else { 0 },
         beside: BESIDE,
     };
-    let mut answer = anomaly(&model, &asked, &known, held_out.as_ref(), &options)?;
+    let answer = anomaly(&model, &asked, &known, held_out.as_ref(), &options)?;
     let mut trained = vec![false; asked.train.len()];
     answer.images.iter().for_each(|s| trained[s.index] = s.trained_on);
     model.note_trained(&asked, &trained);
@@ -44,7 +44,6 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
     }
     if let Some(out) = &args.out {
         files::write(out, &draw(&figure(&model, &asked, &known, &answer), out)?)?;
-        answer.images.iter_mut().for_each(|s| s.nearest.clear());
     }
     if global.json {
         return json(&answer);

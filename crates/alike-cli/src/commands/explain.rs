@@ -5,9 +5,10 @@ use super::report::draw;
 use crate::args::{ExplainArgs, Global};
 use crate::printer::{json, line};
 use crate::using::OpenModel;
+use alike::eval::Saliency;
 use alike::files;
 use alike::report::{Explained, explained};
-use alike::tasks::{ExplainAnswer, explain};
+use alike::tasks::explain;
 use serde::Serialize;
 use std::path::Path;
 
@@ -15,14 +16,13 @@ use std::path::Path;
 #[derive(Serialize)]
 struct Printed<'a> {
     #[serde(flatten)]
-    answer: &'a ExplainAnswer,
+    answer: &'a Saliency,
     figure: &'a Path,
 }
 
 pub(crate) fn run(args: &ExplainArgs, global: &Global) -> anyhow::Result<()> {
     refuse_existing(&[&args.out], args.force)?;
     let model = OpenModel::new(&args.run, &args.pictures, global)?;
-    model.explainable()?;
     let two = model.read_two(&args.a, &args.b)?;
     let images = &two.train.images;
     let answer = explain(&model, &two, global.seed.unwrap_or(0))?;
@@ -30,8 +30,8 @@ pub(crate) fn run(args: &ExplainArgs, global: &Global) -> anyhow::Result<()> {
         let name = &two.train.names[i];
         name.rsplit('/').next().unwrap_or(name).to_owned()
     };
-    let why = answer.saliency.clone();
-    let figure = explained(&[Explained { images: [(images, 0, name(0)), (images, 1, name(1))], why }]);
+    let figure =
+        explained(&[Explained { images: [(images, 0, name(0)), (images, 1, name(1))], why: answer.clone() }]);
     files::write(&args.out, &draw(&figure, &args.out)?)?;
     if global.json {
         return json(&Printed { answer: &answer, figure: &args.out });

@@ -42,14 +42,15 @@ pub(crate) fn run(args: &HealthArgs, global: &Global) -> anyhow::Result<()> {
         clean_test: args.clean_test,
         drop_doubts: args.drop_doubts,
     };
-    let nameless = model.source().as_ref().map_or(Some("they are no files"), Source::nameless);
+    let source = model.source();
+    let nameless = source.as_ref().map_or(Some("they are no files"), Source::nameless);
     if let Some(why) = nameless.filter(|_| data.labelled) {
         let asked = [(args.clean_test, "--clean-test"), (args.drop_doubts, "--drop-doubts")];
         if let Some((_, flag)) = asked.iter().find(|a| a.0) {
             bail!("the images of {} cannot be named in a cleaned table: {why}; leave {flag} out", data.name);
         }
     }
-    let report = health(&model, &data, &options)?;
+    let report = health(&model, &data, source, &options)?;
     if let Some(out) = &args.out {
         write(out, &report, nameless, global)?;
     }

@@ -1,7 +1,7 @@
 //! Encoders: whatever makes a vector of a picture.
 //!
-//! Everything that uses embeddings (galleries, tasks, protocols, figures) knows this trait alone: a trained network, several side by
-//! side, one with mirror images.
+//! An encoder is a trained network, an ensemble of several, or one that averages over mirror images. Galleries and tasks know the trait
+//! alone.
 
 mod ensemble;
 mod mirrored;
@@ -16,7 +16,7 @@ use crate::engine::PixelGradients;
 use crate::files::FileError;
 use crate::images::{Features, Images, Shape};
 
-/// What is to be known of an encoder before it is used.
+/// An encoder's input, output and identity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EncoderFacts {
     /// What is done to a picture before the encoder takes it, and the shape that it then has.
@@ -81,18 +81,4 @@ pub enum EncoderError {
 pub(crate) fn check_shape(facts: &EncoderFacts, images: &Images) -> Result<(), EncoderError> {
     let (takes, got) = (facts.preparation.shape, images.shape());
     if takes == got { Ok(()) } else { Err(EncoderError::Shape { takes, got }) }
-}
-
-impl<E: Encoder + ?Sized> Encoder for Box<E> {
-    fn facts(&self) -> &EncoderFacts {
-        (**self).facts()
-    }
-
-    fn embed(&self, images: &Images) -> Result<Features, EncoderError> {
-        (**self).embed(images)
-    }
-
-    fn pixel_gradients(&self) -> Option<PixelGradients> {
-        (**self).pixel_gradients()
-    }
 }

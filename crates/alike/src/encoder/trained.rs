@@ -33,11 +33,6 @@ impl TrainedNetwork {
     }
 
     /// The network and its weights.
-    pub fn checkpoint(&self) -> &Checkpoint {
-        &self.checkpoint
-    }
-
-    /// The network and its weights, given away.
     pub fn into_checkpoint(self) -> Checkpoint {
         self.checkpoint
     }

@@ -40,9 +40,7 @@ pub enum EvalError {
     #[error("{0} has no images to judge with")]
     Empty(String),
     /// Images of no group.
-    #[error(
-        "{0} has no groups to leave out; leave --leave-group out, or name groups in a column 'group' of a table"
-    )]
+    #[error("{0} has no groups to leave out; name them in a column 'group' of a table")]
     NoGroups(String),
     /// Nothing can be right.
     #[error(

@@ -11,11 +11,12 @@ use crate::rng::{Purpose, SliceRandom, stream};
 use serde::Serialize;
 
 /// Two images, and what their distance hangs on.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Saliency {
     /// Of the two embeddings.
     pub distance: f64,
     /// For each image `h x w` numbers from 0, no part, to 1, the largest.
+    #[serde(skip)]
     pub maps: [Vec<f32>; 2],
     /// What painting over a tenth of the pixels of one image, then the other, does.
     pub masking: Masking,

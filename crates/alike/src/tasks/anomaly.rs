@@ -71,7 +71,7 @@ pub struct Scored {
     /// Whether the run learned from it.
     pub trained_on: bool,
     /// The nearest normal images, where they were asked for.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip)]
     pub nearest: Vec<Match>,
     /// Its index among the images that were asked about.
     #[serde(skip)]

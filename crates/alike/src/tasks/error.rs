@@ -139,7 +139,7 @@ pub enum TaskError {
     #[error(transparent)]
     File(#[from] FileError),
     /// Data without classes, whose labels were to be judged.
-    #[error("{0} has no classes, so no label can be wrong; see alike data stats for duplicates")]
+    #[error("{0} has no classes, so no label can be wrong")]
     NoLabels(String),
     /// One image.
     #[error("one image has no neighbours to judge it")]
@@ -165,6 +165,6 @@ pub enum TaskError {
     #[error(transparent)]
     Calibration(#[from] NothingToCalibrate),
     /// Images without classes, where known classes are needed.
-    #[error("{0} has no classes; give images of known class")]
+    #[error("{0} has no classes; give a folder of class folders, or a table with a column 'class'")]
     NoClasses(String),
 }

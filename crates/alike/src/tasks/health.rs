@@ -222,7 +222,8 @@ impl<'a> AllImages<'a> {
     }
 }
 
-/// Judges every image of a run's data by its nearest others.
+/// Judges every image of a run's data by its nearest others. `source` says where the images lie, if they are still there: copies are told
+/// by it.
 ///
 /// # Errors
 ///
@@ -230,12 +231,13 @@ impl<'a> AllImages<'a> {
 pub fn health<'a>(
     model: &Model,
     data: &'a Dataset,
+    source: Option<Source>,
     options: &HealthOptions,
 ) -> Result<HealthReport<'a>, TaskError> {
     if !data.labelled {
         return Err(TaskError::NoLabels(data.name.clone()));
     }
-    let all = AllImages::new(data, model.source());
+    let all = AllImages::new(data, source);
     if all.labels.len() < 2 {
         return Err(TaskError::OneImage);
     }

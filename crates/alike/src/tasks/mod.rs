@@ -22,7 +22,7 @@ pub use classify::{CalibratedBy, CalibratedOn, Classified, ClassifyAnswer, Class
 pub use cluster::{CLUSTER_MEASURES, Cluster, ClusterAnswer, ClusterMethod, cluster};
 pub use enroll::{EmbedAnswer, EnrollAnswer, embed, enroll};
 pub use error::TaskError;
-pub use explain::{ExplainAnswer, explain};
+pub use explain::explain;
 pub use health::{
     AllImages, CleanedWithout, Cleaning, ConfusedClasses, HealthAnswer, HealthOptions, HealthReport,
     LabelInDoubt, PlacedImage, health,

@@ -318,15 +318,6 @@ impl Model {
         (0..of.len()).map(|i| of.place(i).is_some_and(|p| places.contains(p))).collect()
     }
 
-    /// Refuses an encoder whose judgements cannot be explained by pixels.
-    ///
-    /// # Errors
-    ///
-    /// If it has no gradient by pixels.
-    pub fn explainable(&self) -> Result<(), TaskError> {
-        self.encoder.pixel_gradients().map(|_| ()).ok_or(TaskError::NoGradients)
-    }
-
     /// Where the run's own images lie, to be looked at again; nothing if they are not there any more.
     pub fn source(&self) -> Option<Source> {
         let (_, settings) = self.run().ok()?;
