@@ -503,3 +503,31 @@ fn braces_in_a_name_are_a_name_where_there_is_such_a_file() {
     std::fs::rename(scene.path("pictures"), scene.path("s{1..2}")).unwrap();
     assert_eq!(stats(&scene, "s{1..2}")["images"], 36);
 }
+
+/// Copies the scene's IDX files into a folder.
+fn idx_files(scene: &Scene, folder: &str) {
+    for file in std::fs::read_dir(scene.path("data")).unwrap().flatten() {
+        let name = file.file_name().into_string().unwrap();
+        scene.write(&format!("{folder}{name}"), &std::fs::read(file.path()).unwrap());
+    }
+}
+
+#[test]
+fn a_name_that_is_not_found_is_not_the_folder_where_one_stands() {
+    let scene = Scene::new();
+    idx_files(&scene, "");
+    scene.refused("data show mnits", 1, &["mnits", "did you mean 'mnist'?"]);
+    // They are a set for whoever asks for them.
+    scene.ok("data show .");
+}
+
+#[test]
+fn pictures_beside_idx_files_are_what_is_embedded() {
+    let scene = Scene::new();
+    class_folders(&scene);
+    scene.ok("train --data pictures --out run --epochs 1 -q");
+    let plain = scene.ok("embed run pictures -o plain.npy --json -q");
+    idx_files(&scene, "pictures/");
+    let beside = scene.ok("embed run pictures -o beside.npy --json -q");
+    assert_eq!(plain.replace("plain", "beside"), beside);
+}

@@ -175,10 +175,9 @@ fn gather(
     }
     let classes = if what.labelled { what.classes } else { vec!["all".to_owned()] };
     let mut group_names = vec![String::new(); if grouped { groups.len() } else { 0 }];
-    group_names.iter_mut().zip(0u32..).for_each(|(name, number)| {
-        let of = groups.iter().find(|g| *g.1 == number);
-        of.into_iter().for_each(|(group, _)| (*group).clone_into(name));
-    });
+    if grouped {
+        groups.iter().for_each(|(group, number)| (*group).clone_into(&mut group_names[*number as usize]));
+    }
     Dataset {
         categories,
         group_names,

@@ -109,9 +109,9 @@ pub(super) fn prepare(
     // What the system refused to read yesterday it may give today, though the file has not changed.
     let still = |failures: &[Failure]| !failures.iter().any(|f| f.why.starts_with(UNREADABLE));
     let found = open(&path, preparation, n).filter(|(file, footer)| {
-        is_sound(file, &footer.sums, preparation.shape.len(), n)
+        still(&footer.failures)
+            && is_sound(file, &footer.sums, preparation.shape.len(), n)
             && is_same(listing, &states, footer)
-            && still(&footer.failures)
     });
     let at = |e| DataError::Cache(FileError::reading(&path)(e));
     let in_file = |file: File| Images::in_file(preparation.shape, n, file, &path, HEAD).map_err(at);
@@ -130,7 +130,7 @@ pub(super) fn prepare(
         }
         Err(e) => return Err(DataError::Cache(e)),
     };
-    // What was just written need not be read again to be believed.
+    // Images that were just written are not read again: header and footer are enough.
     let again = || io::Error::other("it vanished as soon as it was written");
     let (file, _) = open(&path, preparation, n).ok_or_else(|| at(again()))?;
     Ok(Prepared { images: in_file(file)?, failures: footer.failures, warm: false, note: None })

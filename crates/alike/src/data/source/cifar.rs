@@ -50,7 +50,7 @@ pub(super) struct Cifar;
 
 impl Kind for Cifar {
     fn recognises(&self, asked: &Asked<'_>) -> bool {
-        find(asked.path).is_some()
+        asked.folder().is_some_and(|folder| find(folder).is_some())
     }
 
     fn list(&self, asked: &Asked<'_>, _: Wish<'_>, _: &mut dyn Progress) -> Result<Found, DataError> {

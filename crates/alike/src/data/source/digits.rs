@@ -23,6 +23,10 @@ impl Kind for Digits {
         asked.what.split(':').next() == Some(DIGITS)
     }
 
+    fn has_table(&self) -> bool {
+        false
+    }
+
     fn list(&self, asked: &Asked<'_>, _: Wish<'_>, _: &mut dyn Progress) -> Result<Found, DataError> {
         let (counts, seed) = DigitCounts::parse(asked.what)?.unwrap_or_default();
         Ok(digits(counts, seed).into())

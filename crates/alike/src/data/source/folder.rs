@@ -13,7 +13,7 @@ pub(super) struct Folder;
 
 impl Kind for Folder {
     fn recognises(&self, asked: &Asked<'_>) -> bool {
-        asked.path.is_dir()
+        asked.folder().is_some()
     }
 
     fn list(&self, asked: &Asked<'_>, wish: Wish<'_>, _: &mut dyn Progress) -> Result<Found, DataError> {

@@ -112,7 +112,13 @@ pub(super) struct IdxFolder;
 
 impl Kind for IdxFolder {
     fn recognises(&self, asked: &Asked<'_>) -> bool {
-        IDX_FILES.iter().any(|file| idx_file(asked.path, file).is_some())
+        // Where a path is given to a model, pictures are meant.
+        let folder = asked.folder().filter(|_| !asked.what.is_empty());
+        folder.is_some_and(|folder| IDX_FILES.iter().any(|file| idx_file(folder, file).is_some()))
+    }
+
+    fn has_table(&self) -> bool {
+        false
     }
 
     fn list(&self, asked: &Asked<'_>, _: Wish<'_>, _: &mut dyn Progress) -> Result<Found, DataError> {

@@ -49,6 +49,11 @@ trait Kind: Sync {
         ends_in(asked.path, self.endings()) && asked.path.exists() && !asked.path.is_dir()
     }
 
+    /// Whether a table may stand beside its images, whose columns can be asked for.
+    fn has_table(&self) -> bool {
+        true
+    }
+
     /// Lists its images.
     fn list(
         &self,
@@ -81,6 +86,13 @@ pub(super) struct Asked<'a> {
     /// Where that lies; empty where nothing of that name is found.
     path: &'a Path,
     places: &'a Places,
+}
+
+impl<'a> Asked<'a> {
+    /// The folder that is asked for, if it is one. Where nothing is found there is none, not the current one.
+    fn folder(&self) -> Option<&'a Path> {
+        self.path.is_dir().then_some(self.path)
+    }
 }
 
 /// What a source holds.
@@ -134,10 +146,12 @@ pub(super) fn find(
     let path = path_of(request, places);
     let asked = Asked { what: &request.what, path: path.as_deref().unwrap_or(Path::new("")), places };
     let wish = Wish { nested: request.nested, column };
-    match KINDS.iter().find(|kind| kind.recognises(&asked)) {
-        Some(kind) => checked(kind.list(&asked, wish, progress)?, &asked, wish),
-        None if path.is_none() => Err(locate::unknown(request, places)),
-        None => Err(unrecognised(asked.path)),
+    match (KINDS.iter().find(|kind| kind.recognises(&asked)), column) {
+        // Before anything is downloaded.
+        (Some(kind), Some(column)) if !kind.has_table() => Err(no_column(&asked, column, &[])),
+        (Some(kind), _) => checked(kind.list(&asked, wish, progress)?, &asked, wish),
+        (None, _) if path.is_none() => Err(locate::unknown(request, places)),
+        (None, _) => Err(unrecognised(asked.path)),
     }
 }
 
@@ -164,12 +178,7 @@ fn unrecognised(path: &Path) -> DataError {
 
 /// Refuses a source without images, or without the column that is asked for.
 fn checked(found: Found, asked: &Asked<'_>, wish: Wish<'_>) -> Result<Found, DataError> {
-    let Found::Listing(listing) = &found else {
-        return match wish.column {
-            Some(column) => Err(no_column(asked, column, &[])),
-            None => Ok(found),
-        };
-    };
+    let Found::Listing(listing) = &found else { return Ok(found) };
     if listing.entries.is_empty() {
         let others = match (listing.ignored, &listing.unread.sentences()[..]) {
             (0, []) => String::new(),

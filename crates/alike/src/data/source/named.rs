@@ -136,6 +136,10 @@ impl Kind for NamedSets {
         named(asked.what).is_some()
     }
 
+    fn has_table(&self) -> bool {
+        false
+    }
+
     fn list(&self, asked: &Asked<'_>, _: Wish<'_>, progress: &mut dyn Progress) -> Result<Found, DataError> {
         let set = named(asked.what).ok_or_else(|| super::wrong(asked.path, "no set has this name"))?;
         set.load(asked.places, progress).map(Found::from)

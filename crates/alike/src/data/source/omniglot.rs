@@ -21,7 +21,7 @@ pub(super) struct Omniglot;
 
 impl Kind for Omniglot {
     fn recognises(&self, asked: &Asked<'_>) -> bool {
-        asked.path.join(BACKGROUND).is_file()
+        asked.folder().is_some_and(|folder| folder.join(BACKGROUND).is_file())
     }
 
     fn list(&self, asked: &Asked<'_>, _: Wish<'_>, _: &mut dyn Progress) -> Result<Found, DataError> {
