@@ -28,6 +28,7 @@ impl Inference {
     ///
     /// If there are not as many parameters as the network has.
     pub fn new(network: &Network, parameters: &[f32], tier: Tier) -> Inference {
+        assert_eq!(parameters.len(), network.parameter_count(), "inference: parameters of another network");
         let plan = Plan::new(network);
         let mut packed = AlignedBuffer::new(plan.packed_len);
         pack::pack(&plan, tier, parameters, &mut packed);

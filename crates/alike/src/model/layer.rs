@@ -120,16 +120,16 @@ impl Layer {
         Ok(Layer::Conv { out_channels, kernel, pad, stride })
     }
 
-    /// What is wrong with its sizes, where it was not read from text. Too many channels are a matter of [`Limit::Model`].
+    /// What is wrong with its sizes, where it was not read from text. Too many channels are refused when their memory is known.
     pub(super) fn check(&self) -> Result<(), String> {
-        let at_least_one = |range: &RangeInclusive<usize>| *range.start()..=usize::MAX;
+        let at_least_one = |channels: usize| channels.min(*CHANNELS.end());
         let sizes: &[(&str, usize, RangeInclusive<usize>)] = match *self {
             Layer::Norm { eps, .. } if !(eps > 0.0 && eps.is_finite()) => {
                 return Err(format!("eps is a positive number, not '{eps}'"));
             }
             Layer::Norm { groups, .. } => &[("groups", groups, GROUPS)],
             Layer::Conv { out_channels, kernel, pad, stride } => &[
-                ("out_channels", out_channels, at_least_one(&CHANNELS)),
+                ("out_channels", at_least_one(out_channels), CHANNELS),
                 ("kernel", kernel, KERNEL),
                 ("pad", pad, PAD),
                 ("stride", stride, STRIDE),
@@ -137,7 +137,7 @@ impl Layer {
             Layer::MaxPool { size, stride } | Layer::AvgPool { size, stride } => {
                 &[("size", size, WINDOW), ("stride", stride, STRIDE)]
             }
-            Layer::Linear { width } => &[("width", width, at_least_one(&CHANNELS))],
+            Layer::Linear { width } => &[("width", at_least_one(width), CHANNELS)],
             Layer::Relu | Layer::Gap | Layer::Fork | Layer::Add | Layer::L2 => &[],
         };
         match sizes.iter().find(|(_, size, range)| !range.contains(size)) {
@@ -184,6 +184,7 @@ impl Layer {
                     Shape { h: (h - kernel) / stride + 1, w: (w - kernel) / stride + 1, c: out_channels };
                 let weights = (out_channels as u64).saturating_mul(fan_in as u64 + 1);
                 input.claim(weights, values(out))?;
+                not_too_many("out_channels", out_channels)?;
                 let dims = vec![out_channels, shape.c, kernel, kernel];
                 input.add("weight", dims, ParameterKind::Weight, fan_in);
                 input.add("bias", vec![out_channels], ParameterKind::Bias, fan_in);
@@ -192,6 +193,7 @@ impl Layer {
             Layer::Linear { width } => {
                 let weights = (width as u64).saturating_mul(values(shape).saturating_add(1));
                 input.claim(weights, width as u64)?;
+                not_too_many("width", width)?;
                 input.add("weight", vec![width, shape.len()], ParameterKind::Weight, shape.len());
                 input.add("bias", vec![width], ParameterKind::Bias, shape.len());
                 (Shape { h: 1, w: 1, c: width }, 2 * (width * shape.len()) as u64)
@@ -222,6 +224,10 @@ impl Layer {
             Layer::L2 => (shape, 3 * shape.len() as u64),
         })
     }
+}
+
+fn not_too_many(name: &str, channels: usize) -> Result<(), String> {
+    if CHANNELS.contains(&channels) { Ok(()) } else { Err(outside(name, &CHANNELS, channels)) }
 }
 
 fn read_pool(arguments: &Arguments<'_>) -> Result<(usize, usize), Misread> {

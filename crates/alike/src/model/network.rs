@@ -212,6 +212,11 @@ mod tests {
             let error = Network::new(Spec { layers: layers.clone() }, shape("8x8x1"));
             assert!(error.is_err(), "{layers:?}");
         }
+        for wide in [0, 4097] {
+            let spec = "conv(8) gap".parse::<Spec>().unwrap().with_embedding(wide);
+            let error = Network::new(spec, shape("8x8x1")).unwrap_err().to_string();
+            assert!(error.contains("from 1 to 4096"), "{error}");
+        }
         let spec: Spec = SEED_SPEC.parse().unwrap();
         assert!(Network::new(spec.clone(), Shape { h: 0, w: 28, c: 1 }).is_err());
         assert!(Network::new(spec, shape("28x28x1")).is_ok());

@@ -34,14 +34,15 @@ pub(in crate::engine) struct Convolution {
 /// What a convolution is done together with.
 #[derive(Clone, Copy)]
 enum Fusion {
-    MaxPool(PoolWindow, PoolBackward),
+    /// Its window, how its gradient goes back, and what comes out.
+    MaxPool(PoolWindow, PoolBackward, Shape),
     GlobalAverage,
 }
 
 impl Fusion {
     /// Whether the weights' gradients lie a row an output channel, and the input's gradient is added window by window.
     fn by_out_channel(fused: Option<Fusion>) -> bool {
-        matches!(fused, Some(Fusion::GlobalAverage | Fusion::MaxPool(_, PoolBackward::Sparse)))
+        matches!(fused, Some(Fusion::GlobalAverage | Fusion::MaxPool(_, PoolBackward::Sparse, _)))
     }
 }
 
@@ -71,23 +72,23 @@ pub(super) fn plan_window(
         Layer::MaxPool { size, stride } => {
             let pool = PoolWindow::new(size, stride);
             let backward = pooled_convolution::choose(builder, &builder.tensors[x], info, next, window)?;
-            Some(Fusion::MaxPool(pool, backward))
+            Some(Fusion::MaxPool(pool, backward, next.output))
         }
         Layer::Gap => averaged_convolution::fits(builder, x).then_some(Fusion::GlobalAverage),
         _ => None,
     });
     let convolution = Convolution::plan(builder, info, window, norm, fused);
     builder.border(x, window.pad);
-    match (fused, next) {
-        (Some(Fusion::MaxPool(pool, backward)), Some(next)) => {
-            pooled_convolution::plan(builder, next.output, convolution, pool, backward);
+    match fused {
+        Some(Fusion::MaxPool(pool, backward, output)) => {
+            pooled_convolution::plan(builder, output, convolution, pool, backward);
             2
         }
-        (Some(Fusion::GlobalAverage), _) => {
+        Some(Fusion::GlobalAverage) => {
             averaged_convolution::plan(builder, info, convolution);
             2
         }
-        _ => {
+        None => {
             convolution.push(builder, info);
             1
         }
@@ -122,7 +123,7 @@ impl Convolution {
                 parts.plane = parts.plane.with_stride(2 * input.c());
                 GradientLayout::Parts { norm, parts }
             }
-            (None, Some(Fusion::MaxPool(_, PoolBackward::Sparse))) => GradientLayout::ByOutChannel,
+            (None, Some(Fusion::MaxPool(_, PoolBackward::Sparse, _))) => GradientLayout::ByOutChannel,
             _ => GradientLayout::AsWeights,
         };
         let doubled = if norm.is_some() { 2 } else { 1 };

@@ -131,7 +131,7 @@ impl PooledConvolution {
     }
 
     /// The largest value of every window, as an entry of a sparse gradient: where its window of the convolution's input begins, and
-    /// its gradient. The first two of the pass's buffers hold them.
+    /// its gradient. They are written to the pass's `sparse_at` and `sparse_values`; what is returned says how to read them.
     fn list_maxima(&self, xp: Plane, dy: &[f32], dyp: Plane, pass: &mut BackwardPass<'_>) -> SparseConv {
         let (window, sliding) = (self.window, self.convolution.window);
         let argmax = &pass.argmax[self.argmax.clone()];
