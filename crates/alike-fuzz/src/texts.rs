@@ -138,7 +138,7 @@ pub(crate) fn check(settings: &Settings) {
     let sound = settings.check().is_ok();
     let _ = settings.request();
     let _ = settings.objective();
-    let _ = settings.margin();
+    let _ = settings.triplet_margin();
     if sound && let Ok(text) = toml::to_string(settings) {
         let again = toml::from_str::<Settings>(&text).map(|s| toml::to_string(&s).unwrap_or_default());
         assert_eq!(Ok(text), again.map_err(|e| e.to_string()), "settings that were written are read back");

@@ -32,7 +32,7 @@ pub enum Purpose {
     /// How an image is changed; `a` is the epoch, `b` the image and its view.
     Augment = 9,
     /// A loss's learned vectors; `a` is the loss's number.
-    ClassVectors = 10,
+    Proxies = 10,
     /// What a search over settings draws; `a` is the trial.
     Tune = 11,
     /// Which images are for training and which for the test.

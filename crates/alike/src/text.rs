@@ -131,6 +131,7 @@ fn read(old: &Value, text: &str) -> Value {
     let as_number = || serde_json::from_str::<Value>(text).ok().filter(Value::is_number);
     match old {
         Value::Bool(_) => text.parse::<bool>().map(Value::Bool).unwrap_or_else(|_| text.into()),
+        Value::Array(_) if text.is_empty() => Value::Array(Vec::new()),
         Value::Array(_) => text.split('/').map(|part| read(&Value::Null, part)).collect(),
         Value::Number(_) | Value::Null => as_number().unwrap_or_else(|| text.into()),
         _ => text.into(),

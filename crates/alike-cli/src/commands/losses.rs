@@ -1,7 +1,7 @@
 //! `alike losses`.
 
 use crate::args::{Global, LossesArgs};
-use crate::printer::line;
+use crate::printer::{json, line};
 use alike::data::Augment;
 use alike::distance::Distance;
 use alike::loss::{Loss, Reducer, Regularizer};
@@ -54,7 +54,7 @@ fn losses(all: &[Loss], global: &Global) -> anyhow::Result<()> {
                         "takes_miner": facts.tuples, "takes_memory": facts.memory })
             })
             .collect();
-        return line(serde_json::to_string(&list)?);
+        return json(&list);
     }
     for loss in all {
         line(format!("{:30} {}", loss.name(), loss.summary()))?;

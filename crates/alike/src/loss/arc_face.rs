@@ -1,6 +1,6 @@
 //! ArcFace.
 
-use super::cosine_softmax::{CosineSoftmax, Scale};
+use super::cosine_softmax::Scale;
 use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer};
 use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
@@ -41,12 +41,7 @@ impl LossFunction for ArcFace {
     }
 
     fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
-        let scale = Scale::Fixed(self.scale);
-        evaluation.over_proxies(&CosineSoftmax {
-            proxies_per_class: 1,
-            scale,
-            target: &|cos| self.target(cos),
-        })
+        evaluation.cosine_softmax(Scale::Fixed(self.scale), &|cos| self.target(cos))
     }
 }
 

@@ -1,6 +1,6 @@
 //! CosFace.
 
-use super::cosine_softmax::{CosineSoftmax, Scale};
+use super::cosine_softmax::Scale;
 use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer};
 use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
@@ -41,11 +41,6 @@ impl LossFunction for CosFace {
     }
 
     fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
-        let scale = Scale::Fixed(self.scale);
-        evaluation.over_proxies(&CosineSoftmax {
-            proxies_per_class: 1,
-            scale,
-            target: &|cos| (cos - self.margin, 1.0),
-        })
+        evaluation.cosine_softmax(Scale::Fixed(self.scale), &|cos| (cos - self.margin, 1.0))
     }
 }

@@ -1,5 +1,6 @@
 //! One evaluation of a loss over a batch: what it is given, and the ways in which a formula is applied.
 
+use super::cosine_softmax::{CosineSoftmax, Scale, Target};
 use super::row::{self, Into, Setup};
 use super::{Batch, LossFunction, LossReport, Reducer, References, RowLoss, WholeLoss, whole};
 use crate::distance::Distance;
@@ -23,7 +24,7 @@ impl State {
     pub fn new(loss: &dyn LossFunction, classes: usize, d: usize, seed: u64, number: u64) -> State {
         let mut state = loss.initial(classes);
         if let Some(per_class) = loss.facts().proxies {
-            let mut rng = stream(seed, Purpose::ClassVectors, number, 0);
+            let mut rng = stream(seed, Purpose::Proxies, number, 0);
             let scale = 1.0 / (d as f64).sqrt();
             // Sums of uniform numbers are near enough to normal, and the same on every machine.
             let mut normal = || (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0;
@@ -106,6 +107,12 @@ impl<'a> Evaluation<'a> {
         let anchors = &mut *self.gradients.embeddings;
         let into = Into { weight: self.weight, anchors, references: None, numbers: &mut [] };
         whole::evaluate(loss, &self.setup, &self.batch, into)
+    }
+
+    /// Evaluates cross-entropy over cosines to the proxies; `target` is the margin.
+    pub(super) fn cosine_softmax(&mut self, scale: Scale, target: &Target<'_>) -> LossReport {
+        let proxies_per_class = self.proxies_per_class;
+        self.over_proxies(&CosineSoftmax { proxies_per_class, scale, target })
     }
 
     /// Evaluates a formula over each image's distances to all proxies: images are anchors, proxies are references, which

@@ -1,6 +1,6 @@
 //! The large-margin softmax loss.
 
-use super::cosine_softmax::{CosineSoftmax, Scale};
+use super::cosine_softmax::Scale;
 use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer};
 use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
@@ -44,11 +44,8 @@ impl LossFunction for LargeMarginSoftmax {
     }
 
     fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
-        let scale = Scale::Lengths { scale: self.scale, proxies: true };
-        evaluation.over_proxies(&CosineSoftmax {
-            proxies_per_class: 1,
-            scale,
-            target: &|cos| target(self.margin, cos),
+        evaluation.cosine_softmax(Scale::Lengths { scale: self.scale, proxies: true }, &|cos| {
+            target(self.margin, cos)
         })
     }
 }

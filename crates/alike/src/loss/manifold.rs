@@ -38,7 +38,7 @@ impl LossFunction for Manifold {
             tuples: false,
             memory: false,
             views: false,
-            keeps_distances: false,
+            keeps_distances: true,
         }
     }
 

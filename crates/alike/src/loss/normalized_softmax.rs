@@ -1,6 +1,6 @@
 //! The normalised softmax loss.
 
-use super::cosine_softmax::{CosineSoftmax, Scale};
+use super::cosine_softmax::Scale;
 use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer};
 use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
@@ -40,7 +40,6 @@ impl LossFunction for NormalizedSoftmax {
     }
 
     fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
-        let scale = Scale::Fixed(1.0 / self.temperature);
-        evaluation.over_proxies(&CosineSoftmax { proxies_per_class: 1, scale, target: &|cos| (cos, 1.0) })
+        evaluation.cosine_softmax(Scale::Fixed(1.0 / self.temperature), &|cos| (cos, 1.0))
     }
 }

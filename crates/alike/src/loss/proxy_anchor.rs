@@ -5,9 +5,10 @@ use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Para
 use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
 
-/// Each class has a learned proxy, which is an anchor and has the batch for references: `log(1 + sum_p exp(alpha (margin - s)))` by the number of
-/// classes present, and `log(1 + sum_n exp(alpha (s + margin)))` by that of all classes (Kim et al. 2020,
-/// <https://arxiv.org/abs/2003.13911>, equation 4), `s` a cosine.
+/// Each class has a learned proxy, whose references are the images of the batch. The sum over proxies of
+/// `log(1 + sum_p exp(alpha (margin - s)))`, divided by the number of classes present, plus that of
+/// `log(1 + sum_n exp(alpha (s + margin)))`, divided by the number of all classes (Kim et al. 2020, <https://arxiv.org/abs/2003.13911>,
+/// equation 4), `s` a cosine.
 ///
 /// Converges fast: every image meets every class at every step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

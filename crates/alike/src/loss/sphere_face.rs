@@ -1,12 +1,13 @@
 //! SphereFace.
 
-use super::cosine_softmax::{CosineSoftmax, Scale};
+use super::cosine_softmax::Scale;
 use super::large_margin_softmax::{MOST_MARGIN, target};
 use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer};
 use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
 
-/// [`LargeMarginSoftmax`](super::LargeMarginSoftmax) with proxies of length 1 (Liu et al. 2017, <https://arxiv.org/abs/1704.08063>, equation 7).
+/// [`LargeMarginSoftmax`](super::LargeMarginSoftmax) with proxies of length 1 (Liu et al. 2017, <https://arxiv.org/abs/1704.08063>,
+/// equation 7).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SphereFace {
@@ -44,11 +45,8 @@ impl LossFunction for SphereFace {
     }
 
     fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
-        let scale = Scale::Lengths { scale: self.scale, proxies: false };
-        evaluation.over_proxies(&CosineSoftmax {
-            proxies_per_class: 1,
-            scale,
-            target: &|cos| target(self.margin, cos),
+        evaluation.cosine_softmax(Scale::Lengths { scale: self.scale, proxies: false }, &|cos| {
+            target(self.margin, cos)
         })
     }
 }

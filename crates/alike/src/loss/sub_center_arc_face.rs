@@ -1,6 +1,6 @@
 //! ArcFace with several proxies per class.
 
-use super::cosine_softmax::{CosineSoftmax, Scale};
+use super::cosine_softmax::Scale;
 use super::{
     ArcFace, Elements, Evaluation, Facts, LossFunction, LossReport, MOST_PROXIES, Measure, Parameter, Reducer,
 };
@@ -52,12 +52,7 @@ impl LossFunction for SubCenterArcFace {
 
     fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
         let arc = ArcFace { margin: self.margin, scale: self.scale };
-        let scale = Scale::Fixed(self.scale);
-        evaluation.over_proxies(&CosineSoftmax {
-            proxies_per_class: self.sub_centers,
-            scale,
-            target: &|cos| arc.target(cos),
-        })
+        evaluation.cosine_softmax(Scale::Fixed(self.scale), &|cos| arc.target(cos))
     }
 }
 

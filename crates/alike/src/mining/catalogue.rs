@@ -84,18 +84,6 @@ impl Miner {
     pub fn own(name: impl Into<String>, miner: impl Mine + 'static) -> Miner {
         Miner::Own(OwnMiner { name: name.into(), miner: Arc::new(miner) })
     }
-
-    /// Why its name or its values are impossible, if they are.
-    pub fn refusal(&self) -> Option<String> {
-        let own = if let Miner::Own(own) = self { Some(own) } else { None };
-        let name = own.and_then(|own| text::refusal_of_own::<Miner>(&own.name));
-        name.or_else(|| self.mines().refusal())
-    }
-
-    /// The distance that the miner is defined over, if it is defined over one only.
-    pub fn distance(&self) -> Option<crate::distance::Distance> {
-        self.mines().distance()
-    }
 }
 
 impl Mine for Miner {
@@ -108,7 +96,9 @@ impl Mine for Miner {
     }
 
     fn refusal(&self) -> Option<String> {
-        Miner::refusal(self)
+        let own = if let Miner::Own(own) = self { Some(own) } else { None };
+        let name = own.and_then(|own| text::refusal_of_own::<Miner>(&own.name));
+        name.or_else(|| self.mines().refusal())
     }
 }
 

@@ -89,7 +89,8 @@ pub trait Mine: Send + Sync {
     /// bits again.
     fn mine(&self, candidates: &Candidates<'_>, rng: &mut Rng) -> Tuples;
 
-    /// The distance that the miner is defined over; none if it takes any, and then that of the first loss.
+    /// The only distance that the miner is defined over; none if it takes any. It is then given the objective's distance, or else the
+    /// usual one of the first loss.
     fn distance(&self) -> Option<Distance>;
 
     /// Why its values are impossible, if they are.

@@ -3,12 +3,12 @@
 use alike::data::{Dataset, DigitCounts, digits};
 use alike::distance::Distance;
 use alike::loss::{
-    Evaluation, Facts, Loss, LossFunction, LossReport, MultiSimilarity, ObjectiveSpec, Parameter, Row,
-    RowLoss, RowOut, State,
+    Evaluation, Facts, Loss, LossFunction, LossReport, Losses, MultiSimilarity, ObjectiveSpec, Parameter,
+    Row, RowLoss, RowOut, State,
 };
 use alike::mining::{Candidates, Mine, Miner, Tuples};
 use alike::rng::Rng;
-use alike::train::{Observer, Outcome, Run, Settings, StepReport, TrainError, Training};
+use alike::train::{Observer, Outcome, Run, Settings, StepReport, TrainError, Training, settings_text};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A built-in loss, as if it came from outside.
@@ -162,10 +162,11 @@ fn a_run_with_a_loss_from_outside_names_it_and_is_continued_with_it_only() {
     assert_eq!((settings.loss.as_str(), settings.miner.as_deref()), ("outside", Some("outside-too")));
 
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("last.safetensors");
-    begun.checkpoint().save(&path).unwrap();
-    let run_folder = Run::create(&folder.path().join("run"), "loss = \"outside\"", false).unwrap();
-    std::fs::copy(&path, run_folder.folder().join("last.safetensors")).unwrap();
+    let config = settings_text(&settings).unwrap();
+    let run_folder = Run::create(&folder.path().join("run"), &config, false).unwrap();
+    begun.checkpoint().save(&run_folder.folder().join("last.safetensors")).unwrap();
+    // What is continued is what the run folder says.
+    let settings = run_folder.settings().unwrap();
     let checkpoint = || run_folder.last().unwrap();
 
     let refused = Training::resume(settings.clone(), &data, checkpoint()).unwrap_err().to_string();
@@ -194,5 +195,11 @@ fn a_loss_from_outside_is_checked_like_a_built_in_one() {
     );
     assert_eq!(refused("a + b", "circle"), "loss a + b: a name is made of letters, digits, - and _");
     assert_eq!(refused("own", "circle:gamma=-1"), "loss own: gamma must be above 0");
+    let miner = Miner::own("semi-hard", WrappedMiner("semi-hard".parse().unwrap()));
+    let named = ObjectiveSpec { miner: Some(miner), ..spec("circle", None, 0) };
+    let named = Training::with_objective(settings(), named, &data).unwrap_err().to_string();
+    assert!(named.contains("this is the name of a built-in miner"), "{named}");
+    let empty = ObjectiveSpec { losses: Losses(Vec::new()), ..spec("circle", None, 0) };
+    assert!(Training::with_objective(settings(), empty, &data).unwrap_err().to_string().contains("no loss"));
     assert_eq!(refused("own", "arcface"), "loss own cannot take a memory for references: leave --memory out");
 }

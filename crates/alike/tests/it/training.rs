@@ -222,7 +222,11 @@ fn a_run_that_collapses_is_flagged_and_no_recipe_is() {
         let mut epochs = Epochs(Vec::new());
         training.run(&data, &mut [&mut epochs], &AtomicBool::new(false)).unwrap();
         let width = training.network().embedding();
-        epochs.0.iter().map(|e| verdict(e, width, settings.margin())).collect::<Vec<_>>()
+        epochs
+            .0
+            .iter()
+            .map(|e| verdict(e, width, settings.triplet_margin().map(|l| l.margin)))
+            .collect::<Vec<_>>()
     };
     // The hardest triplets and a step that is far too large: every image comes to the same place.
     let collapse = Settings {

@@ -2,7 +2,7 @@
 
 use crate::distance::Distance;
 use crate::loss::{Elements, Losses, Reducer, Reducers, Regularizer};
-use crate::mining::Miner;
+use crate::mining::{Mine, Miner};
 use crate::text::{self, Choice};
 
 /// What an objective is made of. Losses and miner may be built in or one's own: see [`Loss::own`](crate::loss::Loss::own) and
@@ -49,10 +49,20 @@ impl ObjectiveSpec {
     /// memory, a regulariser or another loss.
     pub fn check(&self) -> Result<(), ObjectiveError> {
         let refuse = |why: String| Err(ObjectiveError(why));
+        if self.losses.0.is_empty() {
+            return refuse("there is no loss".to_owned());
+        }
+        let weights = self.losses.0.iter().map(|(w, _)| w).chain(self.regularizers.iter().map(|(w, _)| w));
+        if let Some(weight) = weights.copied().find(|w| !w.is_finite()) {
+            return refuse(format!("a weight must be a finite number, not {weight}"));
+        }
         for (_, loss) in &self.losses.0 {
             let (name, facts) = (loss.name(), loss.facts());
             if let Some(why) = loss.refusal() {
                 return refuse(why);
+            }
+            if facts.proxies == Some(0) {
+                return refuse(format!("loss {name} must have at least one proxy per class"));
             }
             if let Some(distance) = self.distance.filter(|d| !facts.distance.takes(*d)) {
                 let own = facts.distance.usual();
@@ -121,7 +131,8 @@ impl ObjectiveSpec {
 /// If the weight is no number, or there is no such regulariser; in words.
 pub fn parse_regularizer(text: &str) -> Result<(f64, Regularizer), String> {
     let (weight, name) = text.split_once('*').map_or(("1", text), |(w, name)| (w.trim(), name.trim()));
-    let weight: f64 = weight.parse().map_err(|_| format!("'{weight}' in '{text}' is not a weight"))?;
+    let number: Option<f64> = weight.parse().ok().filter(|w: &f64| w.is_finite());
+    let weight = number.ok_or_else(|| format!("'{weight}' in '{text}' is not a weight"))?;
     let regularizer = text::parse(name).map_err(|e| e.to_string())?;
     Ok((weight, regularizer))
 }

@@ -9,7 +9,7 @@ const HEIGHT: f64 = 220.0;
 const BINS: usize = 48;
 
 pub(in crate::report) fn loss(e: &Evidence<'_>, triplets: &Triplets) -> Figure {
-    let margin = e.settings.margin().unwrap_or(1.0);
+    let margin = e.settings.triplet_margin().map_or(1.0, |loss| loss.margin);
     let gaps = |of: fn(&Triplet) -> (f64, f64)| -> Vec<f64> {
         triplets.all.iter().map(of).map(|(ap, an)| an - ap).collect()
     };
