@@ -268,7 +268,7 @@ mod tests {
         }
     }
 
-    /// 2^24 and fifteen ones: one by one they vanish, as a run of their own they do not.
+    /// A run that sums to 2^24, and one of sixteen ones: added one by one the ones vanish, summed by themselves they do not.
     #[test]
     fn runs_are_summed_by_themselves() {
         let mut a = vec![1.0f32; 32];

@@ -106,10 +106,15 @@ pub struct Detector<'a> {
 
 #[derive(Clone, Debug)]
 enum Model<'a> {
-    Neighbours(Arc<Exact<'a>>),
+    /// The distance to the `k`-th neighbour.
+    Neighbours {
+        index: Arc<Exact<'a>>,
+        k: usize,
+    },
     /// By reference: the distance to its `k`-th neighbour, its local density, and its own score.
     Densities {
         index: Arc<Exact<'a>>,
+        k: usize,
         reach: Vec<f64>,
         density: Vec<f64>,
         scores: Vec<f64>,
@@ -168,7 +173,7 @@ impl<'a> Detector<'a> {
         }
         let index = || Arc::new(Exact::new(tier, reference.vectors));
         let model = match method {
-            AnomalyMethod::Knn { .. } => Model::Neighbours(index()),
+            AnomalyMethod::Knn { k } => Model::Neighbours { index: index(), k },
             AnomalyMethod::Lof { k } => {
                 let index = index();
                 let lists = neighbours(&*index, reference, near, k);
@@ -176,7 +181,7 @@ impl<'a> Detector<'a> {
                 let reach: Vec<f64> = lists.iter().map(|l| l.last().map_or(0.0, |n| n.distance)).collect();
                 let densities: Vec<f64> = lists.iter().map(|l| density(l, &reach)).collect();
                 let scores = lists.iter().map(|l| factor(l, &reach, &densities)).collect();
-                Model::Densities { index, reach, density: densities, scores }
+                Model::Densities { index, k, reach, density: densities, scores }
             }
             AnomalyMethod::Mahalanobis | AnomalyMethod::MahalanobisByClass => {
                 let own = method == AnomalyMethod::MahalanobisByClass;
@@ -256,15 +261,11 @@ impl<'a> Detector<'a> {
     }
 
     fn score_leaving(&self, queries: Vectors<'_>, leave: Leave<'_>) -> Vec<f64> {
-        let k = match self.method {
-            AnomalyMethod::Knn { k } | AnomalyMethod::Lof { k } => k,
-            AnomalyMethod::Mahalanobis | AnomalyMethod::MahalanobisByClass => 1,
-        };
         match &self.model {
-            Model::Densities { index, reach, density, .. } => {
-                nearest(&**index, queries, k, leave, |_, list| factor(list, reach, density))
+            Model::Densities { index, k, reach, density, .. } => {
+                nearest(&**index, queries, *k, leave, |_, list| factor(list, reach, density))
             }
-            Model::Neighbours(index) => nearest(&**index, queries, k, leave, |_, list| {
+            Model::Neighbours { index, k } => nearest(&**index, queries, *k, leave, |_, list| {
                 list.last().map_or(f64::INFINITY, |n| n.distance)
             }),
             Model::Gaussians(classes) => (0..queries.len())
@@ -285,13 +286,13 @@ impl<'a> Detector<'a> {
     pub fn reference_scores(&self) -> Vec<Option<f64>> {
         let Reference { vectors, labels, .. } = self.reference;
         let finite = |score: f64| score.is_finite().then_some(score);
-        match (&self.model, self.method) {
-            (Model::Densities { scores, .. }, _) => return scores.iter().copied().map(finite).collect(),
-            (Model::Neighbours(index), AnomalyMethod::Knn { k }) => {
-                let lists = neighbours(&**index, self.reference, self.near, k);
+        match &self.model {
+            Model::Densities { scores, .. } => return scores.iter().copied().map(finite).collect(),
+            Model::Neighbours { index, k } => {
+                let lists = neighbours(&**index, self.reference, self.near, *k);
                 return lists.iter().map(|l| finite(l.last()?.distance)).collect();
             }
-            _ => {}
+            Model::Gaussians(_) => {}
         }
         let folds = self.folds();
         let asked: Vec<(usize, usize, Option<u32>)> =

@@ -1,9 +1,9 @@
-//! Where the right ones stand in the whole ranking of a gallery, without sorting it.
+//! The ranks of a query's matches in the whole gallery, without sorting it.
 //!
-//! All that retrieval metrics ask of a ranking is the ranks of the members that are of the query's class. A query first meets
-//! these: what a product in `f32` gives for each are its *edges*, sorted. Then it meets the whole gallery, a block at a time, and a
-//! member of another class counts by which edges it lies between, which for almost all a histogram tells. Where it is as near as an
-//! edge, within what the product can be off by, both are measured again in `f64`. So ranks are exact, and ties go to the lower index.
+//! A match is a member of the gallery that is of the query's class; retrieval measures need the ranks of matches alone. First, products in
+//! `f32` measure a query's matches; their values, sorted, are the query's *edges*. Then the query meets the whole gallery, block by block,
+//! and counts how many members lie between two edges. A histogram counts almost all of them. A member that may be as near as an edge,
+//! within the error of products, is measured again in `f64`, and so is that edge. So ranks are exact, and ties go to the lower index.
 
 mod query;
 
@@ -18,10 +18,10 @@ use std::collections::HashMap;
 
 /// Bytes that queries hold at a time, about.
 const MOST_HELD: usize = 128 << 20;
-/// Queries of a task, at most, and members that they meet at once: their products lie in the second cache.
+/// Queries of a task, at most, and members that they meet at once: their products fit into the second-level cache.
 const QUERY_BLOCK: usize = 32;
 const MEMBERS: usize = 8192;
-/// How far ahead rows are asked for that will be measured.
+/// Rows that are fetched ahead of their measurement.
 const AHEAD: usize = 8;
 
 /// For every query, the ranks (from 1, rising) of the gallery's members with its label, turned into a `T` at once; none where
