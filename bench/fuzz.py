@@ -17,9 +17,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FUZZ = ROOT / "fuzz"
 STATE = FUZZ / "long.json"
-# Beside it the limits of `crates/alike-fuzz` are small: what needs more than this is a finding.
+# The limits in `crates/alike-fuzz` are far below this: an input that needs more is a finding.
 MEMORY_MB = 2048
-# Of the clock: an input that takes seconds of a quiet processor may take minutes of one that others use.
+# Wall clock: on a busy machine, an input of a few CPU seconds may take minutes.
 SECONDS = 600
 
 
