@@ -60,7 +60,7 @@ def lake(folder, seeds, extra):
     for seed in seeds:
         run = folder / f"lake-{seed}"
         seconds = train(run, *LAKE, *OMNIGLOT, *extra, "--seed", seed)
-        found = alike("eval", run, "--json", "few-shot", "--runs", DATA / "omniglot/all_runs.zip")
+        found = alike("eval", "few-shot", run, "--json", "--runs", DATA / "omniglot/all_runs.zip")
         errors.append(100 * found["feature_error"]["mean"])
         print(f"lake, seed {seed}: error {errors[-1]:.2f} % (± {100 * found['feature_error']['half_width']:.2f}), {seconds:.0f} s")
     print(f"lake: mean error {np.mean(errors):.2f} %, target 3.3")
@@ -70,7 +70,7 @@ def vinyals(folder, seeds, extra):
     for seed in seeds:
         run = folder / f"vinyals-{seed}"
         seconds = train(run, *VINYALS, "--split", f"lists:folder={LISTS}", *OMNIGLOT, *extra, "--seed", seed)
-        found = alike("eval", run, "--json", "--seed", seed, "few-shot")
+        found = alike("eval", "few-shot", run, "--json", "--seed", seed)
         print(f"vinyals, seed {seed}: {seconds:.0f} s")
         for row in found["few_shot"]:
             kinds = (("prototypes", row["feature"]["prototypes"]), ("1-NN", row["feature"]["nearest"]))
@@ -85,7 +85,7 @@ def transfer(folder, seeds, extra):
         if not run.exists():
             train(run, *LAKE, *OMNIGLOT, *extra, "--seed", seed)
     beside = ["--with", ",".join(map(str, runs[1:]))] if len(runs) > 1 else []
-    print(alike("eval", runs[0], "anomaly", "--one-class", "--data", "mnist", *beside))
+    print(alike("eval", "anomaly", runs[0], "--one-class", "--data", "mnist", *beside))
 
 
 def left_out(folder, seeds, extra):
@@ -93,7 +93,7 @@ def left_out(folder, seeds, extra):
     for digit in range(10):
         run = folder / f"without-{digit}"
         train(run, "--data", "mnist", "--recipe", "fast", "--exclude-class", digit, "--seed", seeds[0], *extra)
-        found = alike("eval", run, "--json", "anomaly")
+        found = alike("eval", "anomaly", run, "--json")
         for row in found["rows"]:
             rows.setdefault(f"{row['space']}, {row['method']}", []).append(100 * row["auroc"])
         print(digit, {name: f"{values[-1]:.2f}" for name, values in rows.items()})
@@ -128,7 +128,7 @@ def faces(folder, seeds, extra):
         for name, own in (("whitened", ["--start", "whitened"]), ("default", [])):
             run = folder / f"faces-{name}-{seed}"
             seconds = train(run, *words, *own)
-            found = alike("eval", run, "--json", "verification", "--flip")
+            found = alike("eval", "verification", run, "--json", "--flip")
             low, high = found["feature"]["eer_interval"]
             first = alike("eval", run, "--json", "--flip")["spaces"]["feature"]["knn"]["1"]
             row += [found["feature"]["eer"], first["accuracy"]]

@@ -27,9 +27,9 @@ QUESTIONS = {
     "eval": "eval RUN",
     "eval of other data": "eval RUN --data digits:train=300,test=100,seed=5",
     "eval of an ensemble": "eval RUN --with OTHER --flip",
-    "few-shot": "eval RUN few-shot --data digits:train=300,test=100,seed=5 --episodes 50",
-    "verification": "eval RUN verification",
-    "anomaly protocol": "eval UNSEEN anomaly",
+    "few-shot": "eval few-shot RUN --data digits:train=300,test=100,seed=5 --episodes 50",
+    "verification": "eval verification RUN",
+    "anomaly protocol": "eval anomaly UNSEEN",
     "compare": "compare RUN OTHER",
     "search": "search RUN A B -k 3",
     "search in a gallery": "search RUN A --gallery PICTURES -k 2",
@@ -38,7 +38,7 @@ QUESTIONS = {
     "verify at a rate": "verify RUN A B --far 0.01",
     "verify by a threshold": "verify RUN A B --threshold 1",
     "anomaly": "anomaly UNSEEN A B",
-    "anomaly of pictures": "anomaly RUN A B --reference PICTURES",
+    "anomaly of pictures": "anomaly RUN A B --gallery PICTURES",
     "cluster": "cluster RUN",
     "health": "health RUN",
     "losses": "losses",
@@ -59,7 +59,16 @@ def search_is_one_object(old):
     return {"gallery": gallery, "queries": [{k: v for k, v in q.items() if k != "gallery"} for q in old]}
 
 
+
 RESHAPED = {"search": search_is_one_object, "search in a gallery": search_is_one_object}
+
+
+def as_old(words):
+    """A command line of today in the grammar of version 0.1: the protocol behind the run, other names of flags."""
+    if words[0] == "eval" and words[1] in ("few-shot", "verification", "anomaly"):
+        words[1], words[2] = words[2], words[1]
+    renamed = {"anomaly": {"--gallery": "--reference"}, "verify": {"--gallery": "--known"}}.get(words[0], {})
+    return [renamed.get(word, word) for word in words]
 
 
 def flat(value, at=""):
@@ -93,6 +102,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("old", type=Path)
     arguments.add_argument("new", type=Path)
+    arguments.add_argument("--grammar", action="store_true", help="OLD speaks the grammar of version 0.1")
     said = arguments.parse_args()
     old, new = said.old.resolve(), said.new.resolve()
     failed, added = [], set()
@@ -113,7 +123,7 @@ def main():
         stand_for |= {"A": "pictures/square/3.pgm", "B": "pictures/bar/4.pgm"}
         for name, words in QUESTIONS.items():
             words = [stand_for.get(w, w) for w in words.split()] + ["--json", "-q"]
-            (code, a, err), (code_new, b, err_new) = run(old, words, place), run(new, words, place)
+            (code, a, err), (code_new, b, err_new) = run(old, as_old(list(words)) if said.grammar else words, place), run(new, words, place)
             if code or code_new:
                 failed.append(f"{name}: {err.strip() or 'well'} / {err_new.strip() or 'well'}")
                 print(f"{name}: FAILED")

@@ -23,14 +23,15 @@ fn of_task(error: &TaskError) -> Option<&'static str> {
         TaskError::NoImages | TaskError::NoGallery => Some("name it with --gallery"),
         TaskError::NoGroups { .. } | TaskError::NoGroup(_) => Some("or leave --leave-group out"),
         TaskError::NoClasses(_) => {
-            Some("name it with --gallery, or for verify with --known, or give a --threshold")
+            Some("name it with --gallery, or for verify with --gallery, or give a --threshold")
         }
-        TaskError::NoPairs(_) => Some("with --known, or give a --threshold"),
-        TaskError::NothingNormal { .. } => Some("name them with --reference"),
+        TaskError::NoPairs(_) => Some("with --gallery, or give a --threshold"),
+        TaskError::NothingNormal { .. } => Some("name them with --gallery"),
         TaskError::NoGradients => Some("leave --with and --flip out"),
         TaskError::HowMany => Some("with -k"),
         TaskError::TooManyClusters { .. } => Some("lower -k"),
         TaskError::OtherPreparation { .. } => Some("leave this run out of --with"),
+        TaskError::OtherImages { .. } => Some("name them with --data"),
         TaskError::NoLabels(_) => Some("alike data stats tells of duplicates without them"),
         TaskError::Eval(error) => of_eval(error),
         _ => None,

@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod hints;
 mod printer;
+mod renamed;
 mod using;
 
 use args::{Cli, Command};
@@ -27,11 +28,14 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let cli = match Cli::command().try_get_matches_from(argv).and_then(|m| Cli::from_arg_matches(&m)) {
+    let cli = match Cli::command().try_get_matches_from(&argv).and_then(|m| Cli::from_arg_matches(&m)) {
         Ok(cli) => cli,
         // Help and version are answers, not errors; a wrong usage ends with 2.
         Err(e) => {
-            let _ = e.print();
+            match renamed::flag(&e, &argv) {
+                Some(instead) => say(format!("error: {instead}")),
+                None => e.print().unwrap_or_default(),
+            }
             return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
         }
     };

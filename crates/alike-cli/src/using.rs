@@ -1,6 +1,6 @@
 //! A model as the command line opens it: what it reads is told to the user.
 
-use crate::args::{Global, OnErrorArg, PicturesArgs, SubjectArgs};
+use crate::args::{EncoderArgs, Global, OnErrorArg, SubjectArgs};
 use crate::commands::{places, remark};
 use crate::printer::{Bars, note};
 use alike::data::{Dataset, Request};
@@ -17,6 +17,23 @@ pub(crate) fn runs(with: &[PathBuf]) -> Vec<PathBuf> {
         _ => vec![path.clone()],
     };
     with.iter().flat_map(split).collect()
+}
+
+/// The runs that are meant by folders: each a run, or a folder that holds some, as `train --seeds` makes it.
+pub(crate) fn runs_of(folders: &[PathBuf]) -> Vec<PathBuf> {
+    let inside = |folder: &PathBuf| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path());
+        let mut found: Vec<PathBuf> = entries.filter(|path| Run::open(path).is_ok()).collect();
+        // seed-2 before seed-10.
+        found.sort_by_cached_key(|path| (path.as_os_str().len(), path.clone()));
+        found
+    };
+    let meant = |folder: &PathBuf| match inside(folder) {
+        found if Run::open(folder).is_err() && !found.is_empty() => found,
+        // A run, or nothing: which is told when it is opened.
+        _ => vec![folder.clone()],
+    };
+    folders.iter().flat_map(meant).collect()
 }
 
 /// A model, and the user who is told what it reads.
@@ -37,18 +54,14 @@ impl Deref for OpenModel<'_> {
 const NAMED: usize = 3;
 
 impl<'a> OpenModel<'a> {
-    pub(crate) fn new(
-        folder: &Path,
-        how: &PicturesArgs,
-        global: &'a Global,
-    ) -> Result<OpenModel<'a>, TaskError> {
+    pub(crate) fn new(args: &EncoderArgs, global: &'a Global) -> Result<OpenModel<'a>, TaskError> {
         let options = ModelOptions {
-            with: runs(&how.with),
-            flip: how.flip,
-            prepare: how.prepare.unwrap_or_default(),
-            on_error: OnErrorArg::or_fail(how.on_error),
+            with: runs(&args.with),
+            flip: args.flip,
+            prepare: args.prepare.unwrap_or_default(),
+            on_error: OnErrorArg::or_fail(args.on_error),
         };
-        Ok(OpenModel { model: Model::open(folder, &options, places(global))?, global })
+        Ok(OpenModel { model: Model::open(&args.model, &options, places(global))?, global })
     }
 
     /// Pictures that are asked about or kept, and their classes as the run has them.
@@ -99,8 +112,8 @@ impl<'a> OpenModel<'a> {
 }
 
 /// A run that is to be judged.
-pub(crate) fn open_run(folder: &Path) -> Result<Opened, TaskError> {
-    Opened::new(&Run::open(folder)?, false)
+pub(crate) fn open_run(folder: &Path, last: bool) -> Result<Opened, TaskError> {
+    Opened::new(&Run::open(folder)?, last)
 }
 
 /// The data that a run was made from.
@@ -112,7 +125,7 @@ pub(crate) fn own_data(opened: &Opened, global: &Global) -> Result<Dataset, Task
 pub(crate) fn subject(opened: Opened, args: &SubjectArgs, global: &Global) -> Result<Subject, TaskError> {
     let data = match &args.data {
         None => own_data(&opened, global)?,
-        Some(what) => other_data(&opened, args.source.request(what, global.seed.unwrap_or(0)), global)?,
+        Some(what) => other_data(&opened, args.source.request(what), global)?,
     };
     Subject::new(opened, data, args.data.is_some(), &runs(&args.with), args.flip)
 }

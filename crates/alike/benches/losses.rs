@@ -20,7 +20,7 @@ fn settings(loss: &Loss) -> Settings {
         loss: loss.name(),
         epochs: 1,
         sampler: if views { "random" } else { "pk:10x20" }.parse().expect("a sampler"),
-        batch: if views { 100 } else { 200 },
+        batch_size: if views { 100 } else { 200 },
         self_supervised: views,
         seed: 1,
         ..Settings::recipe("fast", "mnist").expect("the recipe")

@@ -3,21 +3,25 @@
 use super::SourceArgs;
 use super::using::share;
 use alike::eval::AnomalyMethod;
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(after_help = "Examples:
-  alike eval RUN                                  accuracy and retrieval, in image space and in feature space
-  alike eval RUN few-shot --ways 5,20 --shots 1,5
-  alike eval RUN few-shot --runs all_runs.zip     Omniglot's one-shot runs
-  alike eval RUN verification -o curves.png
-  alike eval RUN anomaly                          classes that were left out of training, or each class alone")]
+  alike eval MODEL                                accuracy and retrieval, in image space and in feature space
+  alike eval MODEL --data more/ --k 1,5,20 --csv classes.csv
+  alike eval few-shot MODEL --ways 5,20 --shots 1,5
+  alike eval few-shot MODEL --runs all_runs.zip   Omniglot's one-shot runs
+  alike eval verification MODEL -o curves.png
+  alike eval anomaly MODEL                        classes that were left out of training, or each class alone")]
+#[command(mut_group("source", |group| group.requires("data")))]
 pub(crate) struct EvalArgs {
-    /// A run's folder
-    pub(crate) run: PathBuf,
+    /// The model: a run's folder
+    #[arg(required = true)]
+    pub(crate) model: Option<PathBuf>,
     /// Values of k for k-NN classification [default: 1,5, where the gallery is large enough]
-    #[arg(long, value_delimiter = ',')]
+    #[arg(short, long, value_delimiter = ',')]
     pub(crate) k: Vec<usize>,
     /// Weight a neighbour's vote by the inverse of its distance
     #[arg(long)]
@@ -36,28 +40,8 @@ pub(crate) struct EvalArgs {
     /// Replace an existing file
     #[arg(long)]
     pub(crate) force: bool,
-    /// Evaluate the last epoch even if another validated better
-    #[arg(long)]
-    pub(crate) last: bool,
     #[command(subcommand)]
     pub(crate) protocol: Option<Protocol>,
-}
-
-impl EvalArgs {
-    /// An option that no protocol reads, if one was given.
-    pub(crate) fn plain_alone(&self) -> Option<&'static str> {
-        let given = [
-            (!self.k.is_empty(), "--k"),
-            (!self.at.is_empty(), "--at"),
-            (self.csv.is_some(), "--csv"),
-            (self.leave_group, "--leave-group"),
-            (self.weighted, "--weighted"),
-            (self.subject.flip, "--flip"),
-            (!self.subject.with.is_empty(), "--with"),
-            (self.subject.data.is_some() || self.subject.source.is_given(), "--data"),
-        ];
-        given.into_iter().find(|g| g.0).map(|g| g.1)
-    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -81,28 +65,23 @@ pub(crate) struct SubjectArgs {
     /// Average the embeddings of each image and its mirror image
     #[arg(long)]
     pub(crate) flip: bool,
-    /// An ensemble: concatenate the embeddings of these runs to the first; repeat the flag or separate folders by commas
-    #[arg(long, value_name = "RUN")]
+    /// An ensemble: concatenate the embeddings of these models to the first; repeat the flag or separate them by commas
+    #[arg(long, value_name = "MODEL")]
     pub(crate) with: Vec<PathBuf>,
-}
-
-impl SubjectArgs {
-    /// Refuses what only other data can be told: the run's own are prepared and split as they were for training.
-    pub(crate) fn check(&self) -> anyhow::Result<()> {
-        anyhow::ensure!(
-            self.data.is_some() || !self.source.is_given(),
-            "--prepare, --split, --nested, --rotations and --on-error say how other data are read; name them with --data"
-        );
-        Ok(())
-    }
+    /// Evaluate the last epoch even if another validated better
+    #[arg(long)]
+    pub(crate) last: bool,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  alike eval RUN few-shot                             5-way and 20-way, 1 and 5 shots, of the run's test classes
-  alike eval RUN few-shot --within-category --ways 20 --shots 1
-  alike eval RUN few-shot --runs all_runs.zip         the 20 one-shot runs of Lake et al.")]
+  alike eval few-shot MODEL                             5-way and 20-way, 1 and 5 shots, of the run's test classes
+  alike eval few-shot MODEL --within-category --ways 20 --shots 1
+  alike eval few-shot MODEL --runs all_runs.zip         the 20 one-shot runs of Lake et al.")]
+#[command(mut_group("source", |group| group.requires("data")))]
 pub(crate) struct FewShotArgs {
+    /// The model: a run's folder
+    pub(crate) model: PathBuf,
     #[command(flatten)]
     pub(crate) subject: SubjectArgs,
     /// Classes per episode [default: 5 and 20, where there are enough]
@@ -139,11 +118,14 @@ pub(crate) struct FewShotArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  alike eval RUN verification                         all pairs of the run's test images
-  alike eval RUN verification --data faces/ --flip
-  alike eval RUN verification --pairs pairs.csv       a table with the columns a, b and same
-  alike eval RUN verification --by pose               apart by a column of the data's table")]
+  alike eval verification MODEL                         all pairs of the run's test images
+  alike eval verification MODEL --data faces/ --flip
+  alike eval verification MODEL --pairs pairs.csv       a table with the columns a, b and same
+  alike eval verification MODEL --by pose               apart by a column of the data's table")]
+#[command(mut_group("source", |group| group.requires("data")))]
 pub(crate) struct VerificationArgs {
+    /// The model: a run's folder
+    pub(crate) model: PathBuf,
     #[command(flatten)]
     pub(crate) subject: SubjectArgs,
     /// Use only these pairs: a table with columns a and b (names of test images) and same (true or false)
@@ -171,10 +153,14 @@ pub(crate) struct VerificationArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  alike eval RUN anomaly                              RUN left classes out: are their images told from the others?
-  alike eval RUN anomaly --one-class --data mnist     each class alone is normal, all others are not
-  alike eval RUN anomaly --against fashion-mnist      another data set is what is not normal")]
+  alike eval anomaly MODEL                              MODEL's training left classes out: are their images told from the others?
+  alike eval anomaly MODEL --one-class --data mnist     each class alone is normal, all others are not
+  alike eval anomaly MODEL --against fashion-mnist      another data set is what is not normal")]
+#[command(group(ArgGroup::new("named").args(["data", "against"]).multiple(true)))]
+#[command(mut_group("source", |group| group.requires("named")))]
 pub(crate) struct AnomalyProtocolArgs {
+    /// The model: a run's folder
+    pub(crate) model: PathBuf,
     #[command(flatten)]
     pub(crate) subject: SubjectArgs,
     /// Methods: knn:k=1, mahalanobis, mahalanobis-by-class, lof:k=20
@@ -200,20 +186,63 @@ pub(crate) struct AnomalyProtocolArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   alike compare runs/a runs/b runs/c               whether b and c are better than a, or were lucky
+  alike compare runs/photos --markdown seeds.md    all runs in a folder, as alike train --seeds 1,2,3 makes them
   alike compare runs/a runs/b --data more/ --split class")]
+#[command(mut_group("source", |group| group.requires("data")))]
 pub(crate) struct CompareArgs {
-    /// Folders of runs on the same data and split; the others are compared with the first
-    #[arg(required = true, value_name = "RUN")]
-    pub(crate) runs: Vec<PathBuf>,
+    /// Models trained on the same data and split, or folders of them; the others are compared with the first. Those that differ in
+    /// nothing but their seed are summed up too
+    #[arg(required = true, value_name = "MODEL")]
+    pub(crate) models: Vec<PathBuf>,
     /// Exclude gallery images of the query's own group, such as a camera, writer or session
     #[arg(long)]
     pub(crate) leave_group: bool,
-    /// Write every run's measures and differences to a .csv file
+    /// Write every model's measures and differences to a .csv file
     #[arg(long, value_name = "FILE")]
     pub(crate) csv: Option<PathBuf>,
-    /// Replace an existing file
+    /// Write the measures as a Markdown table
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
+    /// Replace existing files
     #[arg(long)]
     pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) subject: SubjectArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike report MODEL                                  report.html in the run's folder, figures in a folder beside it
+  alike report MODEL --unseen runs/no-zeros -o page.html --force")]
+pub(crate) struct ReportArgs {
+    /// The model: a run's folder
+    pub(crate) model: PathBuf,
+    /// The HTML file to write; figures go into a folder beside it [default: report.html in the run's folder]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// A run on the same data that excluded classes, to show how these fare
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) unseen: Option<PathBuf>,
+    /// Replace an existing page and its figures
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike demo                                          MNIST or, when offline, built-in synthetic digits
+  alike demo --data digits --epochs 1 -o /tmp/demo")]
+pub(crate) struct DemoArgs {
+    /// Folder to create
+    #[arg(short, long, value_name = "DIR", default_value = "alike-demo")]
+    pub(crate) out: PathBuf,
+    /// Replace the output of an earlier demo
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Data set [default: mnist; when offline, built-in synthetic digits]
+    #[arg(long, value_name = "NAME|DIR")]
+    pub(crate) data: Option<String>,
+    /// Number of epochs
+    #[arg(long)]
+    pub(crate) epochs: Option<u64>,
 }

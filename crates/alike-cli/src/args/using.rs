@@ -6,9 +6,11 @@ use alike::eval::AnomalyMethod;
 use clap::Args;
 use std::path::PathBuf;
 
-/// How pictures become embeddings.
+/// A model, and how it turns pictures into embeddings.
 #[derive(Debug, Default, Args)]
-pub(crate) struct PicturesArgs {
+pub(crate) struct EncoderArgs {
+    /// The model: a run's folder
+    pub(crate) model: PathBuf,
     /// Override the model's preparation of pictures, as in resize=squash or invert
     #[arg(long, value_name = "KEY=VALUE,...", value_parser = clap::value_parser!(PreparationWish), help_heading = "Images")]
     pub(crate) prepare: Option<PreparationWish>,
@@ -18,18 +20,36 @@ pub(crate) struct PicturesArgs {
     /// Average the embeddings of each image and its mirror image
     #[arg(long, help_heading = "Images")]
     pub(crate) flip: bool,
-    /// An ensemble: concatenate the embeddings of these runs to the first; repeat the flag or separate folders by commas
-    #[arg(long, value_name = "RUN", help_heading = "Images")]
+    /// An ensemble: concatenate the embeddings of these models to the first; repeat the flag or separate them by commas
+    #[arg(long, value_name = "MODEL", help_heading = "Images")]
     pub(crate) with: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  alike search RUN --gallery photos/ query.jpg -k 10
-  alike embed RUN photos/ -o photos.npy && alike search RUN --gallery photos.npy query.jpg -o found.png")]
+  alike embed MODEL photos/ -o photos.npy              also photos.csv (the paths) and photos.json (the model)
+  alike embed MODEL photos/ -o photos.npy --on-error skip --force")]
+pub(crate) struct EmbedArgs {
+    #[command(flatten)]
+    pub(crate) encoder: EncoderArgs,
+    /// Image files or folders
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// The .npy file to write; the paths go into a .csv beside it, the model's fingerprint into a .json
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Replace existing files
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike search MODEL --gallery photos/ query.jpg -k 10
+  alike embed MODEL photos/ -o photos.npy && alike search MODEL --gallery photos.npy query.jpg -o found.png")]
 pub(crate) struct SearchArgs {
-    /// A run's folder
-    pub(crate) run: PathBuf,
+    #[command(flatten)]
+    pub(crate) encoder: EncoderArgs,
     /// Query images: files or folders
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<PathBuf>,
@@ -37,7 +57,7 @@ pub(crate) struct SearchArgs {
     #[arg(long, value_name = "PATH")]
     pub(crate) gallery: Vec<PathBuf>,
     /// Number of neighbours per query
-    #[arg(short, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short, long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) k: u32,
     /// Exclude gallery images of the query's own group, such as a camera, writer or session (a table's column 'group')
     #[arg(long)]
@@ -48,8 +68,6 @@ pub(crate) struct SearchArgs {
     /// Replace an existing file
     #[arg(long)]
     pub(crate) force: bool,
-    #[command(flatten)]
-    pub(crate) pictures: PicturesArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -64,12 +82,12 @@ pub(crate) enum RuleArg {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  alike classify RUN new/                              by all images of the run, trained on or held back
-  alike classify RUN --gallery known/ new.jpg          by a folder of class folders: its classes may be new to the run
-  alike enroll RUN --gallery known.npy --class cup cup1.jpg cup2.jpg && alike classify RUN --gallery known.npy new.jpg")]
+  alike classify MODEL new/                              by all images of the run, trained on or held back
+  alike classify MODEL --gallery known/ new.jpg          by a folder of class folders: its classes may be new to the run
+  alike enroll MODEL --gallery known.npy --class cup cup1.jpg cup2.jpg && alike classify MODEL --gallery known.npy new.jpg")]
 pub(crate) struct ClassifyArgs {
-    /// A run's folder
-    pub(crate) run: PathBuf,
+    #[command(flatten)]
+    pub(crate) encoder: EncoderArgs,
     /// Images to classify: files or folders
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<PathBuf>,
@@ -81,7 +99,7 @@ pub(crate) struct ClassifyArgs {
     #[arg(long, value_enum, default_value = "weighted")]
     pub(crate) rule: RuleArg,
     /// Number of neighbours that vote
-    #[arg(short, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short, long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) k: u32,
     /// Share of new images of known classes that should be accepted as known
     #[arg(long, default_value_t = 0.99, value_name = "SHARE", value_parser = share)]
@@ -93,13 +111,11 @@ pub(crate) struct ClassifyArgs {
     #[arg(long)]
     pub(crate) leave_group: bool,
     /// Write the answers to a .csv file
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) out: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
     /// Replace an existing file
     #[arg(long)]
     pub(crate) force: bool,
-    #[command(flatten)]
-    pub(crate) pictures: PicturesArgs,
 }
 
 /// A share above none and up to all.
@@ -110,11 +126,11 @@ pub(super) fn share(text: &str) -> Result<f64, String> {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  alike embed RUN known/ -o known.npy
-  alike enroll RUN --gallery known.npy --class cup cup1.jpg cup2.jpg cup3.jpg")]
+  alike embed MODEL known/ -o known.npy
+  alike enroll MODEL --gallery known.npy --class cup cup1.jpg cup2.jpg cup3.jpg")]
 pub(crate) struct EnrollArgs {
-    /// A run's folder
-    pub(crate) run: PathBuf,
+    #[command(flatten)]
+    pub(crate) encoder: EncoderArgs,
     /// Images of the class: files or folders
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<PathBuf>,
@@ -124,18 +140,16 @@ pub(crate) struct EnrollArgs {
     /// The class's name
     #[arg(long, value_name = "NAME")]
     pub(crate) class: String,
-    #[command(flatten)]
-    pub(crate) pictures: PicturesArgs,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  alike verify RUN A.png B.png                     by pairs of the run's images that were not trained on
-  alike verify RUN A.png B.png --known people/     by pairs of a folder of class folders
-  alike verify RUN A.png B.png --far 0.001         accept one pair in a thousand wrongly")]
+  alike verify MODEL A.png B.png                     by pairs of the run's images that were not trained on
+  alike verify MODEL A.png B.png --gallery people/     by pairs of a folder of class folders
+  alike verify MODEL A.png B.png --far 0.001         accept one pair in a thousand wrongly")]
 pub(crate) struct VerifyArgs {
-    /// A run's folder
-    pub(crate) run: PathBuf,
+    #[command(flatten)]
+    pub(crate) encoder: EncoderArgs,
     /// One image
     #[arg(value_name = "A")]
     pub(crate) a: PathBuf,
@@ -145,7 +159,7 @@ pub(crate) struct VerifyArgs {
     /// Images of known classes, whose pairs calibrate the threshold: folders, tables, or what alike embed wrote (.npy) [default:
     /// the run's images that were not trained on]
     #[arg(long, value_name = "PATH")]
-    pub(crate) known: Vec<PathBuf>,
+    pub(crate) gallery: Vec<PathBuf>,
     /// The share of pairs of two classes that may be taken for one [default: as large as the share of pairs of one that is
     /// missed]
     #[arg(long, value_name = "SHARE", value_parser = share)]
@@ -154,26 +168,24 @@ pub(crate) struct VerifyArgs {
     #[arg(long)]
     pub(crate) leave_group: bool,
     /// Distance threshold for *different*; overrides known pairs
-    #[arg(long, value_name = "DISTANCE", conflicts_with_all = ["known", "far", "leave_group"])]
+    #[arg(long, value_name = "DISTANCE", conflicts_with_all = ["gallery", "far", "leave_group"])]
     pub(crate) threshold: Option<f64>,
-    #[command(flatten)]
-    pub(crate) pictures: PicturesArgs,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  alike train --data good/ --out RUN && alike anomaly RUN --reference good/ incoming/ --csv scores.csv
-  alike anomaly RUN --reference good.npy part.jpg --method mahalanobis --false-alarms 0.001")]
+  alike train --data good/ --out runs/good && alike anomaly runs/good --gallery good/ incoming/ --csv scores.csv
+  alike anomaly MODEL --gallery good.npy part.jpg --method mahalanobis --false-alarms 0.001")]
 pub(crate) struct AnomalyArgs {
-    /// A run's folder
-    pub(crate) run: PathBuf,
+    #[command(flatten)]
+    pub(crate) encoder: EncoderArgs,
     /// Images to score: files or folders
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<PathBuf>,
     /// Images of what is normal: folders, archives, tables, or what alike embed wrote (.npy) [default: what the run was trained
     /// on]
     #[arg(long, value_name = "PATH")]
-    pub(crate) reference: Vec<PathBuf>,
+    pub(crate) gallery: Vec<PathBuf>,
     /// Anomaly score: knn:k=1, mahalanobis, mahalanobis-by-class, lof:k=20
     #[arg(long, default_value = "knn", value_parser = clap::value_parser!(AnomalyMethod))]
     pub(crate) method: AnomalyMethod,
@@ -192,14 +204,14 @@ pub(crate) struct AnomalyArgs {
     /// Replace existing files
     #[arg(long)]
     pub(crate) force: bool,
-    #[command(flatten)]
-    pub(crate) pictures: PicturesArgs,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike explain MODEL a.png b.png -o why.png")]
 pub(crate) struct ExplainArgs {
-    /// A run's folder
-    pub(crate) run: PathBuf,
+    #[command(flatten)]
+    pub(crate) encoder: EncoderArgs,
     /// One image
     #[arg(value_name = "A")]
     pub(crate) a: PathBuf,
@@ -212,8 +224,6 @@ pub(crate) struct ExplainArgs {
     /// Replace an existing file
     #[arg(long)]
     pub(crate) force: bool,
-    #[command(flatten)]
-    pub(crate) pictures: PicturesArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -226,11 +236,11 @@ pub(crate) enum ClusterArg {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  alike cluster RUN photos/ -k 20 -o sheet.png --csv clusters.csv
-  alike cluster RUN --method density               the run's test images, against their classes")]
+  alike cluster MODEL photos/ -k 20 -o sheet.png --csv clusters.csv
+  alike cluster MODEL --method density               the run's test images, against their classes")]
 pub(crate) struct ClusterArgs {
-    /// A run's folder
-    pub(crate) run: PathBuf,
+    #[command(flatten)]
+    pub(crate) encoder: EncoderArgs,
     /// Images: files, folders of them, or what alike embed wrote (.npy) [default: the run's test images]
     #[arg(value_name = "PATH")]
     pub(crate) images: Vec<PathBuf>,
@@ -238,11 +248,11 @@ pub(crate) struct ClusterArgs {
     #[arg(long, value_enum, default_value = "k-means")]
     pub(crate) method: ClusterArg,
     /// Clusters of k-means [default: as many as there are classes]
-    #[arg(short, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short, long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) k: Option<u32>,
     /// Smallest cluster of --method density
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..), value_name = "N")]
-    pub(crate) least: u32,
+    pub(crate) min_cluster_size: u32,
     /// Write each image's cluster to a .csv file
     #[arg(long, value_name = "FILE")]
     pub(crate) csv: Option<PathBuf>,
@@ -252,22 +262,20 @@ pub(crate) struct ClusterArgs {
     /// Replace existing files
     #[arg(long)]
     pub(crate) force: bool,
-    #[command(flatten)]
-    pub(crate) pictures: PicturesArgs,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  alike health RUN -o health                       lists, pictures, and a cleaned table of the run's own data
+  alike health MODEL -o health                       lists, pictures, and a cleaned table of the run's own data
   alike train --data health/cleaned.csv --out RUN2")]
 pub(crate) struct HealthArgs {
-    /// A run's folder
-    pub(crate) run: PathBuf,
+    /// The model: a run's folder
+    pub(crate) model: PathBuf,
     /// Folder to create for the lists (.csv), a figure and cleaned.csv
     #[arg(short, long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Neighbours that judge an image
-    #[arg(short, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short, long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) k: u32,
     /// Exclude neighbours of the image's own group, such as a camera, writer or session
     #[arg(long)]
@@ -295,11 +303,11 @@ pub(crate) enum MapArg {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  alike map RUN -o map.html                        the run's own images, by all three methods
-  alike map RUN photos/ -o photos.html --method umap")]
+  alike map MODEL -o map.html                        the run's own images, by all three methods
+  alike map MODEL photos/ -o photos.html --method umap")]
 pub(crate) struct MapArgs {
-    /// A run's folder
-    pub(crate) run: PathBuf,
+    #[command(flatten)]
+    pub(crate) encoder: EncoderArgs,
     /// Images: files, or folders of them [default: the run's own]
     #[arg(value_name = "PATH")]
     pub(crate) images: Vec<PathBuf>,
@@ -311,10 +319,8 @@ pub(crate) struct MapArgs {
     pub(crate) method: Vec<MapArg>,
     /// Number of images to place, at most; larger sets are sampled
     #[arg(long, default_value_t = 4000, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=50_000))]
-    pub(crate) most: u32,
+    pub(crate) max_images: u32,
     /// Replace an existing file
     #[arg(long)]
     pub(crate) force: bool,
-    #[command(flatten)]
-    pub(crate) pictures: PicturesArgs,
 }

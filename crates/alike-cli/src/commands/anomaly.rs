@@ -20,13 +20,10 @@ const BESIDE: usize = 6;
 pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
     let files: Vec<_> = [&args.csv, &args.out].into_iter().flatten().map(|p| p.as_path()).collect();
     refuse_existing(&files, args.force)?;
-    let model = OpenModel::new(&args.run, &args.pictures, global)?;
+    let model = OpenModel::new(&args.encoder, global)?;
     let asked = model.read(&args.images)?;
-    let (known, held_out) = if args.reference.is_empty() {
-        own_images(&model)?
-    } else {
-        (model.read_known(&args.reference)?, None)
-    };
+    let (known, held_out) =
+        if args.gallery.is_empty() { own_images(&model)? } else { (model.read_known(&args.gallery)?, None) };
     let options = AnomalyOptions {
         method: args.method,
         false_alarms: args.false_alarms,
@@ -95,7 +92,7 @@ fn notes(answer: &AnomalyAnswer, global: &Global) {
         note(
             global,
             "these were trained on: new normal images lie farther from them than they do from each other, so more than promised will \
-             raise an alarm; give images that were not trained on with --reference",
+             raise an alarm; give images that were not trained on with --gallery",
         );
     }
     note(

@@ -9,10 +9,10 @@ use alike::own::OwnTable;
 use alike::tasks::{CalibratedOn, Classified, ClassifyAnswer, ClassifyOptions, TaskError, classify};
 
 pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
-    if let Some(out) = &args.out {
-        refuse_existing(&[out], args.force)?;
+    if let Some(path) = &args.csv {
+        refuse_existing(&[path], args.force)?;
     }
-    let model = OpenModel::new(&args.run, &args.pictures, global)?;
+    let model = OpenModel::new(&args.encoder, global)?;
     let asked = model.read(&args.images)?;
     let own_images = args.gallery.is_empty();
     let known = if own_images {
@@ -39,8 +39,8 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
     let trained: Vec<bool> = answer.answers.iter().map(|a| a.trained_on).collect();
     model.note_trained(&asked, &trained);
     notes(&answer, args, global);
-    if let Some(out) = &args.out {
-        write_table(out, table(&answer)?, global)?;
+    if let Some(path) = &args.csv {
+        write_table(path, table(&answer)?, global)?;
     }
     if global.json {
         return json(&answer);

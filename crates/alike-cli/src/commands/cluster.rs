@@ -19,7 +19,7 @@ const CLUSTERS: usize = 60;
 pub(crate) fn run(args: &ClusterArgs, global: &Global) -> anyhow::Result<()> {
     let files: Vec<_> = [&args.csv, &args.out].into_iter().flatten().map(|p| p.as_path()).collect();
     refuse_existing(&files, args.force)?;
-    let model = OpenModel::new(&args.run, &args.pictures, global)?;
+    let model = OpenModel::new(&args.encoder, global)?;
     let known = if args.images.is_empty() {
         let data = model.read_own()?;
         let (split, part) =
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &ClusterArgs, global: &Global) -> anyhow::Result<()> {
     };
     let method = match args.method {
         ClusterArg::KMeans => ClusterMethod::KMeans { k: args.k.map(|k| k as usize) },
-        ClusterArg::Density => ClusterMethod::Density { min_cluster_size: args.least as usize },
+        ClusterArg::Density => ClusterMethod::Density { min_cluster_size: args.min_cluster_size as usize },
     };
     let seed = global.seed.unwrap_or(0);
     let answer = cluster(&model, &known, method, seed)?;

@@ -1,162 +1,152 @@
 //! `alike compare`.
 
-use super::eval::percent;
+use super::eval::{bracketed, percent};
 use super::{refuse_existing, write_table};
 use crate::args::{CompareArgs, Global};
-use crate::printer::line;
-use crate::using::{open_run, subject};
-use alike::eval::{Difference, Judge, Quality, difference};
-use alike::images::Vectors;
-use alike::tasks::Opened;
+use crate::printer::{json, line};
+use crate::using::{open_run, runs_of, subject};
+use alike::eval::Spread;
+use alike::files;
+use alike::tasks::{COMPARED_MEASURES, CompareAnswer, CompareOptions, ComparedRun, SeedGroup, compare};
 use anyhow::ensure;
-use serde::Serialize;
-use serde_json::json;
-use std::collections::BTreeMap;
-
-type Measure = (&'static str, fn(&Quality) -> f64);
-const MEASURES: [Measure; 3] =
-    [("1-NN", |q| q.recall_at[0]), ("R-Precision", |q| q.r_precision), ("MAP@R", |q| q.map_at_r)];
-
-/// A run, judged query by query.
-#[derive(Serialize)]
-struct Judged {
-    run: String,
-    means: BTreeMap<&'static str, f64>,
-    eer: Option<f64>,
-    /// By measure, against the first run.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    against_first: BTreeMap<&'static str, Difference>,
-    #[serde(skip)]
-    each: Vec<Option<Quality>>,
-    #[serde(skip)]
-    labels: Vec<u32>,
-    #[serde(skip)]
-    names: Vec<String>,
-    #[serde(skip)]
-    open_set: bool,
-}
+use std::path::Path;
 
 pub(crate) fn run(args: &CompareArgs, global: &Global) -> anyhow::Result<()> {
-    args.subject.check()?;
-    if let Some(path) = &args.csv {
-        refuse_existing(&[path], args.force)?;
-    }
-    ensure!(args.runs.len() > 1, "one run has nothing to be compared with; name two or more");
+    let files: Vec<&Path> = [&args.csv, &args.markdown].into_iter().flatten().map(|p| p.as_path()).collect();
+    refuse_existing(&files, args.force)?;
+    let folders = runs_of(&args.models);
+    ensure!(folders.len() > 1, "one model has nothing to be compared with; name two or more");
     // All that can be wrong with a folder is found before time is spent.
-    let opened = args
-        .runs
+    let opened = folders
         .iter()
-        .map(|folder| Ok((folder.display().to_string(), open_run(folder)?)))
+        .map(|folder| Ok((folder.display().to_string(), open_run(folder, args.subject.last)?)))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let mut all: Vec<Judged> = Vec::new();
-    for (name, run) in opened {
-        let judged = judge(name, run, args, global)?;
-        if let Some(first) = all.first() {
-            ensure!(
-                first.labels == judged.labels && first.names == judged.names,
-                "{} and {} were not judged on the same images; compare runs of the same data and split, or name one with --data",
-                first.run,
-                judged.run
-            );
-        }
-        all.push(judged);
-    }
-    for i in 1..all.len() {
-        let against = compared(&all[0], &all[i], global.seed.unwrap_or(0));
-        all[i].against_first = against;
-    }
+    let options = CompareOptions { leave_group: args.leave_group, seed: global.seed.unwrap_or(0) };
+    let subjects = opened.into_iter().map(|(name, run)| Ok((name, subject(run, &args.subject, global)?)));
+    let answer = compare::<anyhow::Error>(subjects, &options)?;
     if let Some(path) = &args.csv {
-        write_table(path, table(&all)?.into_bytes(), global)?;
+        write_table(path, table(&answer)?, global)?;
+    }
+    if let Some(path) = &args.markdown {
+        files::write(path, markdown(&answer).as_bytes())?;
     }
     if global.json {
-        return line(json!({ "runs": all }).to_string());
+        return json(&answer);
     }
-    let wide = all.iter().map(|j| j.run.len()).max().unwrap_or(0).max(3);
-    line(format!("{:wide$}  {:>9} {:>12} {:>9} {:>9}", "run", "1-NN", "R-Precision", "MAP@R", "EER"))?;
-    for j in &all {
-        let [a, b, c] = MEASURES.map(|m| percent(j.means[m.0]));
-        let eer = j.eer.map_or("-".to_owned(), percent);
-        line(format!("{:wide$}  {a:>9} {b:>12} {c:>9} {eer:>9}", j.run))?;
-    }
-    for j in &all[1..] {
-        let groups = j.against_first.values().next().map_or(0, |d| d.groups);
-        let unit = if j.open_set { "classes" } else { "queries" };
+    each(&answer.runs)?;
+    answer.runs[1..].iter().try_for_each(|run| difference(run, &answer.runs[0]))?;
+    answer.seeds.iter().try_for_each(seeds)
+}
+
+/// A row a run.
+fn each(runs: &[ComparedRun]) -> anyhow::Result<()> {
+    let wide = runs.iter().map(|r| r.run.len()).max().unwrap_or(0).max(3);
+    let row =
+        |name: &str, [a, b, c, d]: [String; 4]| line(format!("{name:wide$}  {a:>9} {b:>12} {c:>9} {d:>9}"));
+    row("run", COMPARED_MEASURES.map(str::to_owned))?;
+    runs.iter().try_for_each(|r| row(&r.run, COMPARED_MEASURES.map(|m| of(r, m))))
+}
+
+fn of(run: &ComparedRun, measure: &str) -> String {
+    run.measure(measure).map_or("-".to_owned(), percent)
+}
+
+/// How a run differs from the first.
+fn difference(run: &ComparedRun, first: &ComparedRun) -> anyhow::Result<()> {
+    let groups = run.against_first.values().next().map_or(0, |d| d.groups);
+    let unit = if run.by_classes() { "classes" } else { "queries" };
+    line(format!(
+        "\n{} against {}: difference, 95 % interval, p by a permutation test over {groups} {unit}",
+        run.run, first.run
+    ))?;
+    for (name, d) in &run.against_first {
+        let [low, high] = d.interval.map(|v| 100.0 * v);
+        let verdict = match (d.is_real(), d.mean > 0.0) {
+            (false, _) => "not significant",
+            (true, true) => "better",
+            (true, false) => "worse",
+        };
         line(format!(
-            "\n{} against {}: [95 % interval], and how often exchanging the runs on each of {groups} {unit} makes as much",
-            j.run, all[0].run
+            "{name:12} {:+.2} points [{low:+.2}, {high:+.2}]  p {:.4}  {verdict}",
+            100.0 * d.mean,
+            d.p_value
         ))?;
-        for (name, d) in &j.against_first {
-            let [low, high] = d.interval.map(|v| 100.0 * v);
-            let verdict = match (d.is_real(), d.mean > 0.0) {
-                (false, _) => "may be chance",
-                (true, true) => "better",
-                (true, false) => "worse",
-            };
-            line(format!(
-                "{name:12} {:+.2} points [{low:+.2}, {high:+.2}]  p {:.4}  {verdict}",
-                100.0 * d.mean,
-                d.p_value
-            ))?;
-        }
     }
     Ok(())
 }
 
-/// A row a run and measure.
-fn table(all: &[Judged]) -> anyhow::Result<String> {
+/// What runs that differ in their seed come to.
+fn seeds(group: &SeedGroup) -> anyhow::Result<()> {
+    line(format!("\nseeds {}: mean ± standard deviation [95 % interval of the mean]", listed(&group.seeds)))?;
+    for (name, s) in measures(group) {
+        line(format!("{name:12} {}", spread(s)))?;
+    }
+    Ok(())
+}
+
+/// In the order of the tables.
+fn measures(group: &SeedGroup) -> impl Iterator<Item = (&'static str, &Spread)> {
+    COMPARED_MEASURES.into_iter().filter_map(|m| Some((m, group.measures.get(m)?)))
+}
+
+fn spread(s: &Spread) -> String {
+    format!("{} ± {:.2} {}", percent(s.mean), 100.0 * s.deviation, bracketed(s.interval))
+}
+
+fn listed(seeds: &[u64]) -> String {
+    seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A row a run and measure, then a row a group of seeds and measure.
+fn table(answer: &CompareAnswer) -> anyhow::Result<Vec<u8>> {
     let mut csv = csv::Writer::from_writer(Vec::new());
-    csv.write_record(["run", "measure", "mean", "difference", "low", "high", "p_value"])?;
-    for j in all {
-        let eer = j.eer.map(|eer| ("EER", eer));
-        for (name, mean) in j.means.iter().map(|(n, m)| (*n, *m)).chain(eer) {
-            let d = j.against_first.get(name);
-            let numbers = d.map(|d| [d.mean, d.interval[0], d.interval[1], d.p_value].map(|v| v.to_string()));
-            let texts = [j.run.clone(), name.to_owned(), mean.to_string()];
-            csv.write_record(texts.into_iter().chain(numbers.unwrap_or_default()))?;
+    csv.write_record([
+        "run",
+        "seeds",
+        "measure",
+        "mean",
+        "deviation",
+        "mean_low",
+        "mean_high",
+        "difference",
+        "low",
+        "high",
+        "p_value",
+    ])?;
+    for r in &answer.runs {
+        for name in COMPARED_MEASURES {
+            let Some(mean) = r.measure(name) else { continue };
+            let d = r.against_first.get(name);
+            let d = d.map(|d| [d.mean, d.interval[0], d.interval[1], d.p_value].map(|v| v.to_string()));
+            let texts = [r.run.clone(), r.seed.to_string(), name.to_owned(), mean.to_string()];
+            csv.write_record(texts.into_iter().chain(<[String; 3]>::default()).chain(d.unwrap_or_default()))?;
         }
     }
-    Ok(String::from_utf8(csv.into_inner()?)?)
+    for group in &answer.seeds {
+        for (name, s) in measures(group) {
+            let texts = [group.runs.join(" "), listed(&group.seeds), name.to_owned()];
+            let numbers = [s.mean, s.deviation, s.interval[0], s.interval[1]].map(|v| v.to_string());
+            csv.write_record(texts.into_iter().chain(numbers).chain(<[String; 4]>::default()))?;
+        }
+    }
+    Ok(csv.into_inner()?)
 }
 
-fn judge(name: String, opened: Opened, args: &CompareArgs, global: &Global) -> anyhow::Result<Judged> {
-    let subject = subject(opened, &args.subject, global)?;
-    let data = subject.data.clone();
-    let judge = Judge::new(subject.tier(), &[1]).leaving_groups(args.leave_group);
-    judge.check(&data)?;
-    let (gallery, itself) = data.gallery();
-    let queries = subject.embed(&data.test.images)?;
-    let embedded = if itself { None } else { Some(subject.embed(&gallery.images)?) };
-    let (q, g) = (Vectors::Features(&queries), Vectors::Features(embedded.as_ref().unwrap_or(&queries)));
-    let each = judge.rankings(&data, g, q, &[1])?;
-    let found: Vec<&Quality> = each.iter().flatten().collect();
-    ensure!(!found.is_empty(), "no test image of {} has a match in the gallery", data.name);
-    let means =
-        MEASURES.map(|(name, of)| (name, found.iter().map(|q| of(q)).sum::<f64>() / found.len() as f64));
-    Ok(Judged {
-        run: name,
-        means: means.into_iter().collect(),
-        eer: judge.pairs(&data, q).map(|pairs| pairs.equal_error_rate().eer),
-        against_first: BTreeMap::new(),
-        each,
-        open_set: data.is_open_set(),
-        labels: data.test.labels.clone(),
-        names: data.test.names.clone(),
-    })
-}
-
-fn compared(first: &Judged, second: &Judged, seed: u64) -> BTreeMap<&'static str, Difference> {
-    let rows: Vec<usize> =
-        (0..first.each.len()).filter(|i| first.each[*i].is_some() && second.each[*i].is_some()).collect();
-    // Classes that were never trained on are what another sample would have others of.
-    let groups: Vec<u32> =
-        rows.iter().map(|i| if first.open_set { first.labels[*i] } else { *i as u32 }).collect();
-    MEASURES
-        .into_iter()
-        .map(|(name, of)| {
-            let values = |j: &Judged| -> Vec<f64> {
-                rows.iter().filter_map(|i| j.each[*i].as_ref().map(of)).collect()
-            };
-            (name, difference(&values(first), &values(second), &groups, seed))
-        })
-        .collect()
+/// A row a run, then a row a group of seeds.
+fn markdown(answer: &CompareAnswer) -> String {
+    let row = |name: &str, cells: [String; 4]| {
+        format!("| {} | {} |\n", name.replace('|', "\\|"), cells.join(" | "))
+    };
+    let mut text = row("run", COMPARED_MEASURES.map(str::to_owned)) + "|---|---:|---:|---:|---:|\n";
+    for r in &answer.runs {
+        text += &row(&r.run, COMPARED_MEASURES.map(|m| of(r, m)));
+    }
+    for group in &answer.seeds {
+        let cell = |m: &str| group.measures.get(m).map_or("-".to_owned(), spread);
+        text += &row(
+            &format!("mean ± deviation [95 %], seeds {}", listed(&group.seeds)),
+            COMPARED_MEASURES.map(cell),
+        );
+    }
+    text
 }

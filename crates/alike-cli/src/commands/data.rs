@@ -1,7 +1,7 @@
 //! `alike data`.
 
 use super::{places, refuse_existing, remark, report};
-use crate::args::{DataArgs, DataVerb, Global};
+use crate::args::{DataCommand, DataVerb, Global};
 use crate::printer::{Bars, line};
 use alike::data::{
     Augment, DIGITS, KNOWN_FOLDERS, NAMED, Request, cached, image_cache, inspect, load, named,
@@ -12,17 +12,15 @@ use anyhow::Context;
 use serde_json::json;
 use std::path::Path;
 
-pub(crate) fn run(args: &DataArgs, global: &Global) -> anyhow::Result<()> {
+pub(crate) fn run(args: &DataCommand, global: &Global) -> anyhow::Result<()> {
     match &args.verb {
         DataVerb::List => list(global),
         DataVerb::Fetch { name } => fetch(name, global),
         DataVerb::Show { data, source, out, augment, force } => {
-            let request = source.request(data, global.seed.unwrap_or(0));
+            let request = source.request(data);
             show(&request, out.as_deref(), augment.as_ref(), *force, global)
         }
-        DataVerb::Stats { data, source } => {
-            stats(&source.request(data, global.seed.unwrap_or(0)), source.on_error.is_some(), global)
-        }
+        DataVerb::Stats { data, source } => stats(&source.request(data), source.on_error.is_some(), global),
         DataVerb::Cache { clear } => cache(*clear, global),
     }
 }

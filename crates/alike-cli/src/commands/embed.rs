@@ -16,7 +16,7 @@ pub(crate) fn run(args: &EmbedArgs, global: &Global) -> anyhow::Result<()> {
     );
     let [table, facts] = Gallery::files(&args.out);
     refuse_existing(&[&args.out, &table, &facts], args.force)?;
-    let model = OpenModel::new(&args.run, &args.pictures, global)?;
+    let model = OpenModel::new(&args.encoder, global)?;
     let data = model.read(&args.paths)?;
     let answer = embed(&model, &data, &args.out)?;
     note(

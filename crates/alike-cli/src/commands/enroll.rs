@@ -21,7 +21,7 @@ pub(crate) fn run(args: &EnrollArgs, global: &Global) -> anyhow::Result<()> {
         path.display(),
         path.with_extension("json").display()
     );
-    let model = OpenModel::new(&args.run, &args.pictures, global)?;
+    let model = OpenModel::new(&args.encoder, global)?;
     let data = model.read(&args.images)?;
     let answer = enroll(&model, &data, args.class.trim(), path)?;
     if global.json {

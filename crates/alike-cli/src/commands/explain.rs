@@ -22,7 +22,7 @@ struct Printed<'a> {
 
 pub(crate) fn run(args: &ExplainArgs, global: &Global) -> anyhow::Result<()> {
     refuse_existing(&[&args.out], args.force)?;
-    let model = OpenModel::new(&args.run, &args.pictures, global)?;
+    let model = OpenModel::new(&args.encoder, global)?;
     let two = model.read_two(&args.a, &args.b)?;
     let images = &two.train.images;
     let answer = explain(&model, &two, global.seed.unwrap_or(0))?;

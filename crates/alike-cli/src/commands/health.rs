@@ -2,7 +2,7 @@
 
 use super::report::draw;
 use super::{as_wanted, refuse_existing};
-use crate::args::{Global, HealthArgs, PicturesArgs};
+use crate::args::{EncoderArgs, Global, HealthArgs};
 use crate::printer::{json, line, note};
 use crate::using::OpenModel;
 use alike::data::{Removed, Source};
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &HealthArgs, global: &Global) -> anyhow::Result<()> {
             "--drop-doubts says how cleaned.csv is made; name a folder for it with -o"
         );
     }
-    let model = OpenModel::new(&args.run, &PicturesArgs::default(), global)?;
+    let model = OpenModel::new(&EncoderArgs { model: args.model.clone(), ..EncoderArgs::default() }, global)?;
     let data = model.read_own()?;
     let options = HealthOptions {
         k: args.k as usize,

@@ -26,7 +26,7 @@ pub(crate) fn run(args: &MapArgs, global: &Global) -> anyhow::Result<()> {
         "a map is a page; name a .html file, not {}",
         args.out.display()
     );
-    let model = OpenModel::new(&args.run, &args.pictures, global)?;
+    let model = OpenModel::new(&args.encoder, global)?;
     let own = args.images.is_empty();
     let data = if own { model.read_own()? } else { model.read(&args.images)? };
     let parts =
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &MapArgs, global: &Global) -> anyhow::Result<()> {
     };
     let options = MapOptions {
         methods: args.method.iter().map(method).collect(),
-        most: args.most as usize,
+        most: args.max_images as usize,
         seed: global.seed.unwrap_or(0),
     };
     let said =

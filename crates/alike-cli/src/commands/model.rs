@@ -1,6 +1,6 @@
 //! `alike model`.
 
-use crate::args::{Global, ModelArgs, ModelVerb, NetworkArgs};
+use crate::args::{Global, ModelCommand, ModelVerb, NetworkArgs};
 use crate::printer::line;
 use alike::engine::{Plan, Rewrites};
 use alike::files;
@@ -12,8 +12,8 @@ use anyhow::Context;
 use serde_json::json;
 use std::path::Path;
 
-pub(crate) fn run(args: &ModelArgs, global: &Global) -> anyhow::Result<()> {
-    let ModelVerb::Show { run, network, input, plan, rewrites } = &args.verb;
+pub(crate) fn run(args: &ModelCommand, global: &Global) -> anyhow::Result<()> {
+    let ModelVerb::Show { model: run, network, input, plan, rewrites } = &args.verb;
     let network = match run {
         Some(folder) => Run::open(folder)?.best()?.network,
         None => Network::new(spec(network, SEED_SPEC, *input)?, *input)?,

@@ -24,7 +24,7 @@ pub(super) const AT: [usize; 3] = [1, 5, 10];
 const SCALE: f32 = 2.0;
 
 pub(crate) fn run(args: &ReportArgs, global: &Global) -> anyhow::Result<()> {
-    let run = Run::open(&args.run)?;
+    let run = Run::open(&args.model)?;
     let page = args.out.clone().unwrap_or_else(|| run.folder().join("report.html"));
     let beside = figures_beside(&page)?;
     refuse_existing(&[&page, &beside], args.force)?;
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &ReportArgs, global: &Global) -> anyhow::Result<()> {
     let without = match &args.unseen {
         None => None,
         Some(folder) => {
-            let opened = open_run(folder)?;
+            let opened = open_run(folder, false)?;
             ensure!(
                 !opened.settings.exclude_class.is_empty(),
                 "{} excluded no class; give --unseen a run trained with --exclude-class",

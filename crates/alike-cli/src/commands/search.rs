@@ -15,7 +15,7 @@ pub(crate) fn run(args: &SearchArgs, global: &Global) -> anyhow::Result<()> {
     if let Some(out) = &args.out {
         refuse_existing(&[out], args.force)?;
     }
-    let model = OpenModel::new(&args.run, &args.pictures, global)?;
+    let model = OpenModel::new(&args.encoder, global)?;
     let asked = model.read(&args.images)?;
     let known = if args.gallery.is_empty() {
         model.own_all(&model.read_own()?)?

@@ -2,7 +2,7 @@
 
 use super::{model, places, remark};
 use crate::args::{Global, ObjectiveArgs, ScheduleArgs, StartArg, TrainArgs};
-use crate::printer::{Bars, Live, line, note, say};
+use crate::printer::{Bars, Live, json, line, note, say};
 use alike::data::{Dataset, Request, find_classes, leaks, load};
 use alike::eval::Validator;
 use alike::loss::Losses;
@@ -13,19 +13,112 @@ use alike::train::{
     Choice as AutoChoice, Observer, Outcome, Recorder, Run, Settings, Start, Training, divide, settings_text,
 };
 use alike_kernels::Tier;
-use serde_json::json;
+use serde::Serialize;
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+/// What `--json` prints.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Trained {
+    One(TrainedRun),
+    Seeds { runs: Vec<TrainedRun>, seconds: f64 },
+}
+
+/// A run that was trained.
+#[derive(Serialize)]
+struct TrainedRun {
+    run: String,
+    seed: u64,
+    seconds: f64,
+}
+
 pub(crate) fn run(args: &TrainArgs, global: &Global) -> anyhow::Result<()> {
     let began = Instant::now();
-    let (run, data, mut training) = match &args.resume {
-        Some(folder) => resume(folder, args, global)?,
-        None => begin(args, global)?,
+    let trained = match (&args.resume, &args.data, &args.out) {
+        (Some(folder), ..) => {
+            let (run, data, training) = resume(folder, args, global)?;
+            Trained::One(finish(&run, &data, training, began, args, global)?)
+        }
+        (None, Some(what), Some(out)) => begin(what, out, began, args, global)?,
+        // clap requires both unless --resume is given.
+        (None, ..) => anyhow::bail!("--data and --out are needed"),
     };
+    if global.json {
+        return json(&trained);
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    match (&trained, &args.out) {
+        (Trained::One(run), _) => line(&run.run),
+        (Trained::Seeds { runs, .. }, Some(out)) => {
+            note(global, format!("trained in {seconds:.1} s; go on with: alike compare {}", shell_path(out)));
+            runs.iter().try_for_each(|run| line(&run.run))
+        }
+        (Trained::Seeds { .. }, None) => Ok(()),
+    }
+}
+
+/// Trains new runs: one, or one a seed.
+fn begin(
+    what: &str,
+    out: &Path,
+    began: Instant,
+    args: &TrainArgs,
+    global: &Global,
+) -> anyhow::Result<Trained> {
+    let usual = global.seed.unwrap_or_else(|| Settings::seed_recipe(what).seed);
+    let folders: Vec<(u64, PathBuf)> = if args.seeds.is_empty() {
+        vec![(usual, out.to_owned())]
+    } else {
+        // Runs within a run would be found by nobody.
+        if Run::open(out).is_ok() {
+            Run::vacant(out, false)?;
+        }
+        let seeds: BTreeSet<u64> = args.seeds.iter().copied().collect();
+        seeds.into_iter().map(|seed| (seed, out.join(format!("seed-{seed}")))).collect()
+    };
+    folders.iter().try_for_each(|(_, folder)| Run::vacant(folder, args.force).map(drop))?;
+    let request = Request { found_at: args.found_at.clone(), ..args.source.request(what) };
+    let data = load(&request, &places(global), &mut Bars::new(global))?;
+    let mut runs = Vec::new();
+    for (number, (seed, folder)) in folders.iter().enumerate() {
+        let (mut settings, choices) = resolve(args, *seed, &data, what)?;
+        settings.keep_source(&request, &data);
+        settings.check()?;
+        // What is true of all of them is told once.
+        if number == 0 {
+            describe(&data, &settings, global);
+            tell(&choices, &given(args), global);
+            tell_start(&settings, global);
+        }
+        if !args.seeds.is_empty() {
+            note(global, format!("seed {seed}:"));
+        }
+        let since = if number == 0 { began } else { Instant::now() };
+        let (run, training) = create(settings, &data, folder, args.force)?;
+        runs.push(finish(&run, &data, training, since, args, global)?);
+    }
+    Ok(match runs.pop() {
+        Some(run) if args.seeds.is_empty() => Trained::One(run),
+        last => {
+            runs.extend(last);
+            Trained::Seeds { runs, seconds: began.elapsed().as_secs_f64() }
+        }
+    })
+}
+
+/// Trains to the end, and says what to do next.
+fn finish(
+    run: &Run,
+    data: &Dataset,
+    mut training: Training,
+    began: Instant,
+    args: &TrainArgs,
+    global: &Global,
+) -> anyhow::Result<TrainedRun> {
     // A change of plan makes a new engine, so it comes first.
     if let Some(rewrites) = args.rewrites.changed() {
         training.set_rewrites(rewrites);
@@ -33,35 +126,22 @@ pub(crate) fn run(args: &TrainArgs, global: &Global) -> anyhow::Result<()> {
     if let Some(megabytes) = args.activation_memory {
         training.set_activation_memory(megabytes.saturating_mul(1 << 20));
     }
-    drive(&run, &data, training, global)?;
-    let (folder, seconds) = (run.folder().display(), began.elapsed().as_secs_f64());
-    if global.json {
-        return line(json!({ "run": folder.to_string(), "seconds": seconds }).to_string());
+    let seed = training.settings().seed;
+    drive(run, data, training, global)?;
+    let seconds = began.elapsed().as_secs_f64();
+    if args.seeds.is_empty() {
+        let quoted = shell_path(run.folder());
+        let next = if data.test.is_empty() {
+            format!("embed {quoted} PATH -o out.npy")
+        } else {
+            format!("eval {quoted}")
+        };
+        note(global, format!("trained in {seconds:.1} s; go on with: alike {next}"));
     }
-    let quoted = shell_path(run.folder());
-    let next = if data.test.is_empty() {
-        format!("embed {quoted} PATH -o out.npy")
-    } else {
-        format!("eval {quoted}")
-    };
-    note(global, format!("trained in {seconds:.1} s; go on with: alike {next}"));
-    line(folder.to_string())
+    Ok(TrainedRun { run: run.folder().display().to_string(), seed, seconds })
 }
 
-fn begin(args: &TrainArgs, global: &Global) -> anyhow::Result<(Run, Dataset, Training)> {
-    // clap requires both unless --resume is given.
-    let (Some(what), Some(out)) = (&args.data, &args.out) else {
-        anyhow::bail!("--data and --out are needed")
-    };
-    Run::vacant(out, args.force)?;
-    let request = args.source.request(what, global.seed.unwrap_or(0));
-    let request = Request { found_at: args.found_at.clone(), ..request };
-    let data = load(&request, &places(global), &mut Bars::new(global))?;
-    let (mut settings, choices) = resolve(args, global, &data, what)?;
-    describe(&data, &settings, global);
-    tell(&choices, &given(args), global);
-    settings.keep_source(&request, &data);
-    settings.check()?;
+fn tell_start(settings: &Settings, global: &Global) {
     if settings.start == Start::Whitened {
         let learned = match settings.epochs {
             0 => "nothing more is learned".to_owned(),
@@ -69,8 +149,6 @@ fn begin(args: &TrainArgs, global: &Global) -> anyhow::Result<(Run, Dataset, Tra
         };
         note(global, format!("whitened: the last layer of {} is computed; {learned}", settings.network));
     }
-    let (run, training) = create(settings, &data, out, args.force)?;
-    Ok((run, data, training))
 }
 
 /// The settings that a recipe begins with: from its file, or found for the data, of which these images are trained on, and then
@@ -104,7 +182,7 @@ fn given(args: &TrainArgs) -> Vec<&'static str> {
         ("self-supervised", false),
         ("loss", objective.loss.is_some() || objective.margin.is_some()),
         ("sampler", args.sampler.is_some()),
-        ("batch", args.batch.is_some()),
+        ("batch-size", args.batch_size.is_some()),
         ("augment", args.augment.is_some()),
         ("epochs", args.epochs.is_some()),
         ("start", args.start.is_some()),
@@ -143,7 +221,7 @@ fn resume(folder: &Path, args: &TrainArgs, global: &Global) -> anyhow::Result<(R
 /// Flags over the recipe. Every field is named, so that no flag is forgotten.
 fn resolve(
     args: &TrainArgs,
-    global: &Global,
+    seed: u64,
     data: &Dataset,
     what: &str,
 ) -> anyhow::Result<(Settings, Vec<AutoChoice>)> {
@@ -152,6 +230,7 @@ fn resolve(
         found_at: _,
         source: _,
         out: _,
+        seeds: _,
         resume: _,
         force: _,
         recipe,
@@ -159,7 +238,7 @@ fn resolve(
         network,
         start,
         epochs,
-        batch,
+        batch_size,
         sampler,
         objective,
         schedule,
@@ -170,14 +249,13 @@ fn resolve(
     } = args;
     let ObjectiveArgs { loss, margin, distance, miner, reducer, regularizer, memory, self_supervised } =
         objective;
-    let ScheduleArgs { optimizer, learning_rate, curve, warmup, weight_decay, clip, average, class_rate } =
+    let ScheduleArgs { optimizer, learning_rate, curve, warmup, weight_decay, clip, average, proxy_rate } =
         schedule;
     // A start that is a model already: what a recipe says of learning is not to the point.
     let whitened = *start == Some(StartArg::Whitened);
     let exclude_class = find_classes(data, exclude_class)?;
     // Recipes hold nothing out of their own, nor do they choose a seed.
     let usual = Settings::seed_recipe(what);
-    let seed = global.seed.unwrap_or(usual.seed);
     let (trained, _) = divide(data, &exclude_class, validate.unwrap_or(usual.validate), seed)?;
     let (recipe, choices) = self::recipe(recipe, data, &trained, what);
     let shallow = if whitened { named_network("shallow", data.shape()) } else { None };
@@ -190,7 +268,7 @@ fn resolve(
         network: model::spec(network, shallow.as_ref().unwrap_or(&recipe.network), data.shape())?.to_string(),
         start: start.map_or(recipe.start, Into::into),
         epochs: epochs.unwrap_or(if whitened { 0 } else { recipe.epochs }),
-        batch: batch.unwrap_or(recipe.batch),
+        batch_size: batch_size.unwrap_or(recipe.batch_size),
         sampler: sampler.unwrap_or(recipe.sampler),
         loss: match margin {
             Some(margin) => with_margin(&loss, *margin)?,
@@ -210,9 +288,9 @@ fn resolve(
         weight_decay: weight_decay.unwrap_or(recipe.weight_decay),
         clip: clip.or(recipe.clip),
         average: average.unwrap_or(recipe.average),
-        class_rate: class_rate.unwrap_or(recipe.class_rate),
+        proxy_rate: proxy_rate.unwrap_or(recipe.proxy_rate),
         validate: validate.unwrap_or(recipe.validate),
-        seed: global.seed.unwrap_or(recipe.seed),
+        seed,
         data: recipe.data,
         recipe: recipe.recipe,
         // Where images come from is kept once they are loaded.

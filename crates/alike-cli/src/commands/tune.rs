@@ -43,13 +43,13 @@ pub(crate) fn run(args: &TuneArgs, global: &Global) -> anyhow::Result<()> {
             args.out.display()
         )
     };
-    let request = args.source.request(&args.data, global.seed.unwrap_or(0));
+    let request = args.source.request(&args.data);
     let data = load(&request, &places(global), &mut Bars::new(global))?;
     remark(&data, global);
     let trained: Vec<usize> = (0..data.train.len()).filter(|i| !data.held_out.contains(i)).collect();
     let (recipe, choices) = train::recipe(&args.recipe, &data, &trained, &args.data);
     // Losses, samplers and batches are what is searched.
-    let mut given = vec!["loss", "sampler", "batch"];
+    let mut given = vec!["loss", "sampler", "batch-size"];
     given.extend(args.epochs.map(|_| "epochs"));
     train::tell(&choices, &given, global);
     anyhow::ensure!(!recipe.self_supervised, "{} has no classes to judge candidates by", data.name);

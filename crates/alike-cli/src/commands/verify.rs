@@ -6,7 +6,7 @@ use crate::using::OpenModel;
 use alike::tasks::{Known, TaskError, VerifiedBy, VerifyBy, verify};
 
 pub(crate) fn run(args: &VerifyArgs, global: &Global) -> anyhow::Result<()> {
-    let model = OpenModel::new(&args.run, &args.pictures, global)?;
+    let model = OpenModel::new(&args.encoder, global)?;
     let two = model.read_two(&args.a, &args.b)?;
     let known;
     let by = match args.threshold {
@@ -37,8 +37,8 @@ pub(crate) fn run(args: &VerifyArgs, global: &Global) -> anyhow::Result<()> {
 
 /// The images whose pairs tell how far apart two of one class are.
 fn known_images(model: &OpenModel<'_>, args: &VerifyArgs) -> anyhow::Result<Known> {
-    if !args.known.is_empty() {
-        return Ok(model.read_known(&args.known)?);
+    if !args.gallery.is_empty() {
+        return Ok(model.read_known(&args.gallery)?);
     }
     let data = model.read_own()?;
     if !data.labelled {

@@ -61,11 +61,11 @@ fn settings_that_cannot_be() {
     let before = scene.files();
     scene.refused("train --data data --recipe seed --out run --epochs 0", 1, &["epochs cannot be 0"]);
     scene.refused(
-        "train --data data --recipe seed --out run --batch 91",
+        "train --data data --recipe seed --out run --batch-size 91",
         1,
-        &["--batch", "90 training images"],
+        &["--batch-size", "90 training images"],
     );
-    scene.refused("train --data data --recipe seed --out run --batch 0", 1, &["batch cannot be 0"]);
+    scene.refused("train --data data --recipe seed --out run --batch-size 0", 1, &["batch-size cannot be 0"]);
     scene.refused("train --data data --recipe seed --out run --margin NaN", 1, &["margin=NaN"]);
     scene.refused("train --data data --recipe seed --out run --loss circel", 1, &["did you mean 'circle'"]);
     scene.refused(

@@ -183,7 +183,7 @@ fn a_weak_model_drops_nothing_unless_told_to() {
 #[test]
 fn what_has_no_files_has_no_cleaned_table() {
     let scene = Scene::new();
-    scene.ok("train --data digits:train=60,test=20 --recipe seed --out run --epochs 1 --batch 16 -q");
+    scene.ok("train --data digits:train=60,test=20 --recipe seed --out run --epochs 1 --batch-size 16 -q");
     scene.write("h/cleaned.csv", b"another's");
     let ended = scene.alike("health run -o h --force");
     assert_eq!(ended.code, 0, "{}", ended.stderr);
@@ -205,7 +205,7 @@ fn a_class_called_unknown_is_told_from_none_of_them() {
     scene.ok("train --data set --out run --start whitened -q");
     let ask = |threshold: &str| {
         let out = format!("t{}.csv", threshold.len());
-        let text = scene.ok(&format!("classify run q.png --threshold {threshold} -o {out} -q"));
+        let text = scene.ok(&format!("classify run q.png --threshold {threshold} --csv {out} -q"));
         let table = rows(&std::fs::read_to_string(scene.path(&out)).unwrap());
         let told = json(&scene.ok(&format!("classify run q.png --threshold {threshold} --json -q")));
         (

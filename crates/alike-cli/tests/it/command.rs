@@ -86,7 +86,7 @@ impl Scene {
 
     /// A run of one epoch on the small set, in `run/`.
     pub(crate) fn train(&self, more: &str) {
-        self.ok(&format!("train --data data --recipe seed --out run --epochs 1 --batch 16 -q {more}"));
+        self.ok(&format!("train --data data --recipe seed --out run --epochs 1 --batch-size 16 -q {more}"));
     }
 
     /// Every file below the folder, with its content.

@@ -202,12 +202,12 @@ fn rows_that_ask_and_answer_are_no_match_for_themselves() {
         (0..20).map(|i| format!("{i}.png,c{0},test,1,1\n{i}.png,c{0},test,1,0\n", i % 10)).collect();
     scene.write("set/all.csv", format!("path,label,split,is_query,is_gallery\n{rows}").as_bytes());
     let told =
-        json(&scene.ok("eval run few-shot --data set/all.csv --ways 5 --shots 1 --episodes 60 --json -q"));
+        json(&scene.ok("eval few-shot run --data set/all.csv --ways 5 --shots 1 --episodes 60 --json -q"));
     assert!(told["few_shot"][0]["image"]["nearest"]["mean"].as_f64().unwrap() < 0.5, "{told}");
     // Nor does a table of pairs pair an image with itself.
     scene.write("pairs.csv", b"a,b,same\n1.png,2.png,0\n3.png,3.png,1\n");
     scene.refused(
-        "eval run verification --data set/all.csv --pairs pairs.csv -q",
+        "eval verification run --data set/all.csv --pairs pairs.csv -q",
         1,
         &["pairs.csv", "3.png", "same picture"],
     );
@@ -317,7 +317,7 @@ fn runs_on_features_are_judged_on_features_and_refuse_pictures() {
         "classify run x.png",
         "classify run a.npz --gallery set",
         "anomaly run x.png",
-        "anomaly run a.npz --reference set",
+        "anomaly run a.npz --gallery set",
         "verify run x.png set/a/1.png",
         "embed run set -o e.npy",
         "enroll run x.png --gallery g.npy --class c",

@@ -50,9 +50,9 @@ fn every_verb_leaves_groups_out_or_says_why_not() {
     assert!(found < 0.9 && right == found, "{found} {right}");
     assert_eq!((genuine, impostor), (8 * 12, 28 * 36));
 
-    let told = json(&scene.ok("eval run verification --data set/open.csv --leave-group --json -q"));
+    let told = json(&scene.ok("eval verification run --data set/open.csv --leave-group --json -q"));
     assert_eq!((&told["image"]["genuine"], &told["image"]["impostor"]), (&96.into(), &1008.into()));
-    let few = "eval run few-shot --data set/open.csv --ways 5 --shots 1 --episodes 50 --json -q";
+    let few = "eval few-shot run --data set/open.csv --ways 5 --shots 1 --episodes 50 --json -q";
     let shots = |more: &str| {
         json(&scene.ok(&format!("{few} {more}")))["few_shot"][0]["image"]["nearest"]["mean"].as_f64().unwrap()
     };
@@ -108,12 +108,11 @@ fn every_verb_leaves_groups_out_or_says_why_not() {
             };
             assert!(right("--leave-group") < right(""), "{gallery} {rule}");
         }
-        let told = json(
-            &scene.ok(&format!("anomaly run set/open.csv --reference {gallery} --leave-group --json -q")),
-        );
+        let told =
+            json(&scene.ok(&format!("anomaly run set/open.csv --gallery {gallery} --leave-group --json -q")));
         assert_eq!((&told["leaving_out"], &told["independent"]), (&"group".into(), &24.into()));
         let verified = json(
-            &scene.ok(&format!("verify run set/0.png set/7.png --known {gallery} --leave-group --json -q")),
+            &scene.ok(&format!("verify run set/0.png set/7.png --gallery {gallery} --leave-group --json -q")),
         );
         assert_eq!(verified["genuine_pairs"], 96);
     }
@@ -124,9 +123,9 @@ fn every_verb_leaves_groups_out_or_says_why_not() {
     for verb in [
         "search run set/4.png --gallery bare.npy",
         "search run set/4.png --gallery set",
-        "anomaly run set/4.png --reference set",
-        "eval run verification --data pictures",
-        "eval run few-shot --data pictures --ways 2 --shots 1",
+        "anomaly run set/4.png --gallery set",
+        "eval verification run --data pictures",
+        "eval few-shot run --data pictures --ways 2 --shots 1",
         "compare run run --data pictures",
         "eval run --data pictures",
     ] {
@@ -200,8 +199,7 @@ fn references_in_bursts_keep_the_false_alarms_that_were_promised() {
     scene.write("groups.csv", table.as_bytes());
     scene.ok("train --data good --out run --network plain --epochs 1 -q");
     for (reference, by) in [("good", "burst"), ("groups.csv", "group")] {
-        let ended =
-            scene.alike(&format!("anomaly run --reference {reference} new --false-alarms 0.1 --json"));
+        let ended = scene.alike(&format!("anomaly run --gallery {reference} new --false-alarms 0.1 --json"));
         let told = json(&ended.stdout);
         assert_eq!((&told["leaving_out"], &told["independent"]), (&by.into(), &40.into()), "{told}");
         // Of 80 new tiles 8 are expected, with a deviation of 3; image by image it is nearly all of them.
@@ -216,7 +214,7 @@ fn references_in_bursts_keep_the_false_alarms_that_were_promised() {
             assert_eq!(told["bursts"], Value::Null);
         }
     }
-    let said = scene.alike("anomaly run --reference good new --json").stderr;
+    let said = scene.alike("anomaly run --gallery good new --json").stderr;
     assert!(
         said.contains("40 bursts and single images that are normal cannot promise a rate of 0.01"),
         "{said}"

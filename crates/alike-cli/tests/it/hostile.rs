@@ -358,7 +358,7 @@ fn networks_checkpoints_and_numbers_that_ask_for_much_are_refused() {
     refused(&scene, "model show --network @long.txt", &["more than 10000 layers"]);
     refused(&scene, "model show --network conv4 --embedding 18446744073709551615", &["--limit model="]);
     refused(&scene, "model show --network gap --input 16384x16384x16384", &["--limit model="]);
-    let train = "train --data data --recipe seed --out x --epochs 1 --batch 16";
+    let train = "train --data data --recipe seed --out x --epochs 1 --batch-size 16";
     for (more, why) in [
         ("--loss histogram:num-bins=18446744073709551615", "num-bins is at most 65536"),
         ("--loss dynamic-soft-margin:num-bins=18446744073709551615", "num-bins is at most 65536"),

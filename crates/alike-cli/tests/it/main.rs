@@ -18,3 +18,4 @@ mod trust;
 mod unread;
 mod using;
 mod verbs;
+mod version_0_1;

@@ -51,18 +51,18 @@ fn everything(scene: &Scene) -> Vec<(String, String)> {
     for verb in [
         "eval run --json".to_owned(),
         "eval run --json --leave-group".to_owned(),
-        "eval run verification --json".to_owned(),
-        "eval run few-shot --episodes 50 --json".to_owned(),
-        "eval run anomaly --json".to_owned(),
+        "eval verification run --json".to_owned(),
+        "eval few-shot run --episodes 50 --json".to_owned(),
+        "eval anomaly run --json".to_owned(),
         format!("search run {asked} --json"),
         format!("classify run {asked} --json"),
         format!("classify run {asked} --gallery table.csv --json"),
         format!("classify run {asked} --gallery all.npy --json"),
         "verify run pictures/0003.pgm pictures/0015.pgm --json".to_owned(),
-        "verify run pictures/0003.pgm pictures/0015.pgm --known all.npy --far 0.01 --json".to_owned(),
+        "verify run pictures/0003.pgm pictures/0015.pgm --gallery all.npy --far 0.01 --json".to_owned(),
         format!("anomaly run {asked} --json"),
-        format!("anomaly run {asked} --reference table.csv --method mahalanobis --json"),
-        format!("anomaly run {asked} --reference all.npy --method lof --json"),
+        format!("anomaly run {asked} --gallery table.csv --method mahalanobis --json"),
+        format!("anomaly run {asked} --gallery all.npy --method lof --json"),
         "cluster run -k 9 --json".to_owned(),
         "cluster run all.npy --method density --json".to_owned(),
         "health run --json".to_owned(),
@@ -71,8 +71,8 @@ fn everything(scene: &Scene) -> Vec<(String, String)> {
     }
     for (verb, file) in [
         ("report run -o page.html --force -q", "page.html"),
-        ("map run -o map.html --method pca,umap --most 300 --force -q", "map.html"),
-        ("eval run verification -o curves.svg --force -q", "curves.svg"),
+        ("map run -o map.html --method pca,umap --max-images 300 --force -q", "map.html"),
+        ("eval verification run -o curves.svg --force -q", "curves.svg"),
         ("cluster run -k 9 -o clusters.svg --force -q", "clusters.svg"),
     ] {
         scene.ok(verb);

@@ -149,7 +149,7 @@ fn what_is_said_before_training_is_what_holds() {
         ("--network seed", "auto: network"),
         ("--loss contrastive", "auto: loss"),
         ("--sampler random", "auto: sampler"),
-        ("--batch 12 --sampler random", "auto: sampler"),
+        ("--batch-size 12 --sampler random", "auto: sampler"),
         ("--augment none", "auto: augmentation"),
     ] {
         let said = said(&format!("--epochs 0 {flags}"));

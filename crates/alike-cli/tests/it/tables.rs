@@ -168,7 +168,7 @@ fn nothing_that_alike_wrote_is_read_back_as_data() {
     let split = std::fs::read(scene.path("pictures/run/split.csv")).unwrap();
     for verb in [
         "embed pictures/run pictures -o pictures/e.npy",
-        "classify pictures/run pictures/ant -o pictures/ant/answers.csv",
+        "classify pictures/run pictures/ant --csv pictures/ant/answers.csv",
         "anomaly pictures/run pictures/ant --csv pictures/bee/scores.csv -o pictures/bee/worst.png",
         "cluster pictures/run pictures -k 3 --csv pictures/clusters.csv -o pictures/clusters.png",
         "eval pictures/run --csv pictures/eval.csv",
@@ -244,14 +244,14 @@ fn a_column_tells_images_apart_whatever_table_it_stands_in() {
     {
         scene.ok(&format!("train --data {data} --out {run} --start whitened -q"));
         let more = data.split_once(' ').map_or("", |d| d.1);
-        let j = json(&scene.ok(&format!("eval {run} verification --by pose --json {more}")));
+        let j = json(&scene.ok(&format!("eval verification {run} --by pose --json {more}")));
         let by: Vec<&String> = j["feature"]["by"].as_object().unwrap().keys().collect();
         assert_eq!(by, ["left", "left / right", "right"], "{data}");
     }
-    scene.refused("eval a verification --by light", 1, &["no column 'light'", "Pose"]);
+    scene.refused("eval verification a --by light", 1, &["no column 'light'", "Pose"]);
     class_folders(&scene);
     scene.ok("train --data pictures --out e --start whitened -q");
-    scene.refused("eval e verification --by pose", 1, &["no table with columns", "'pose'"]);
+    scene.refused("eval verification e --by pose", 1, &["no table with columns", "'pose'"]);
 }
 
 #[test]
@@ -275,11 +275,11 @@ fn pairs_are_read_as_any_table_is() {
         format!("image1,image2,is_same\n{}", rows(",", "true", "false", &|p| p.replace('/', "\\"))),
     ] {
         scene.write("p.csv", table.as_bytes());
-        let j = json(&scene.ok("eval run verification --pairs p.csv --json"));
+        let j = json(&scene.ok("eval verification run --pairs p.csv --json"));
         assert_eq!((&j["feature"]["genuine"], &j["feature"]["impostor"]), (&1.into(), &1.into()), "{table}");
     }
     scene.write("p.csv", format!("a,b,same\n{},{},perhaps\n", ant[0], ant[1]).as_bytes());
-    scene.refused("eval run verification --pairs p.csv", 1, &["line 2", "true or false", "perhaps"]);
+    scene.refused("eval verification run --pairs p.csv", 1, &["line 2", "true or false", "perhaps"]);
     scene.write("p.csv", b"a,c,same\nx,y,1\n");
-    scene.refused("eval run verification --pairs p.csv", 1, &["no column 'b'"]);
+    scene.refused("eval verification run --pairs p.csv", 1, &["no column 'b'"]);
 }

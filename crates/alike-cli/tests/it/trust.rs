@@ -156,6 +156,41 @@ fn force_replaces_files_alone() {
 }
 
 #[test]
+fn tables_of_other_verbs_break_none_and_nested_verbs_have_theirs() {
+    let scene = Scene::new();
+    scene.train("");
+    let config = "seed = 1
+[eval]
+k = 3
+csv = \"plain.csv\"
+[eval.few-shot]
+ways = 2
+shots = [1]
+queries = 2
+episodes = 7
+data = \"digits:train=40,test=40\"
+prepare = \"size=12x10\"
+[train]
+epocs = 3
+[data.show]
+out = \"sheet.png\"
+[model.show]
+plan = true
+";
+    scene.write("c.toml", config.as_bytes());
+    let told = scene.ok("eval few-shot run --config c.toml --json -q");
+    assert!(told.contains("\"episodes\":7") && told.contains("\"ways\":2"), "{told}");
+    let told = scene.ok("eval run --config c.toml -q");
+    assert!(told.contains("3-NN") && scene.path("plain.csv").exists(), "{told}");
+    scene.ok("data show data --config c.toml -q");
+    assert!(scene.path("sheet.png").exists());
+    assert!(scene.ok("model show run --config c.toml -q").contains("workspace"), "the plan is printed");
+    scene.refused("train --data data --out x --config c.toml", 2, &["'epocs'"]);
+    scene.write("d.toml", b"[eval.fewshot]\nways = 2\n");
+    scene.refused("eval run --config d.toml", 2, &["[fewshot]", "did you mean 'few-shot'"]);
+}
+
+#[test]
 fn the_verb_of_a_config_is_found_whatever_flags_say() {
     let scene = Scene::new();
     scene.write("c.toml", b"[train]\nepochs = 1\nrecipe = \"seed\"\n");
@@ -190,9 +225,9 @@ fn the_largest_numbers_are_taken_or_refused() {
     scene.ok(&format!("{TRAIN} --out run"));
     let most = u64::MAX;
     for (arguments, code) in [
-        (format!("eval run few-shot --ways 2 --shots 1 --queries {most}"), 0),
-        (format!("eval run few-shot --shots {most}"), 1),
-        (format!("eval run few-shot --ways {most}"), 1),
+        (format!("eval few-shot run --ways 2 --shots 1 --queries {most}"), 0),
+        (format!("eval few-shot run --shots {most}"), 1),
+        (format!("eval few-shot run --ways {most}"), 1),
         (format!("eval run --cache-limit {most}"), 0),
         ("train --data data --recipe seed --sampler fixed-triplets:count=0 --out r".to_owned(), 1),
         ("train --data data --recipe seed --sampler fixed-triplets:count=9 --out r".to_owned(), 1),
@@ -221,7 +256,7 @@ fn names_that_no_document_may_hold_are_drawn_all_the_same() {
             image::GrayImage::from_fn(12, 12, |x, y| image::Luma([level(x, y) as u8])).save(path).unwrap();
         }
     }
-    scene.ok("train --data set --recipe seed --batch 16 --epochs 1 --out run");
+    scene.ok("train --data set --recipe seed --batch-size 16 --epochs 1 --out run");
     scene.ok("report run -o page.html");
     scene.ok("health run -o health");
     scene.ok("map run -o map.html");

@@ -101,10 +101,10 @@ fn a_class_is_known_from_a_handful_of_images() {
             .ok(&format!("classify run --gallery pictures pictures/ant/05.png --rule {rule} --accept 1 -q"));
         assert!(told.contains("  ant  distance"), "{rule}: {told}");
     }
-    scene.ok("classify run two -o answers.csv -q");
+    scene.ok("classify run two --csv answers.csv -q");
     let table = std::fs::read_to_string(scene.path("answers.csv")).unwrap();
     assert_eq!(table.lines().count(), 25);
-    scene.refused("classify run two -o answers.csv", 1, &["answers.csv exists already"]);
+    scene.refused("classify run two --csv answers.csv", 1, &["answers.csv exists already"]);
     scene.refused("classify run two --accept 1.5", 2, &["--accept"]);
     scene.ok("embed run pictures/ant/00.png -o x.npy -q");
     scene.refused("classify run --gallery x.npy pictures/ant/01.png", 1, &["no classes"]);
@@ -113,7 +113,7 @@ fn a_class_is_known_from_a_handful_of_images() {
 #[test]
 fn two_images_are_the_same_or_different_and_either_is_an_answer() {
     let scene = scene();
-    let ask = |a: &str, b: &str| json(&scene.ok(&format!("verify run {a} {b} --known pictures --json -q")));
+    let ask = |a: &str, b: &str| json(&scene.ok(&format!("verify run {a} {b} --gallery pictures --json -q")));
     let same = ask("pictures/bee/03.png", "pictures/bee/07.png");
     let other = ask("pictures/bee/03.png", "pictures/ant/07.png");
     assert_eq!((&same["same"], &other["same"]), (&true.into(), &false.into()));
@@ -136,16 +136,20 @@ fn two_images_are_the_same_or_different_and_either_is_an_answer() {
         }
         assert!(near < threshold && threshold < far, "{near} {threshold} {far}");
     }
-    let far = json(
-        &scene
-            .ok("verify run pictures/bee/03.png pictures/ant/07.png --known pictures --far 0.0001 --json -q"),
-    );
+    let far =
+        json(&scene.ok(
+            "verify run pictures/bee/03.png pictures/ant/07.png --gallery pictures --far 0.0001 --json -q",
+        ));
     // 432 pairs of two classes promise one in 433.
     assert!((far["far"].as_f64().unwrap() - 1.0 / 433.0).abs() < 1e-9, "{far}");
     let strict = scene.ok("verify run pictures/bee/03.png pictures/bee/07.png --threshold 0 -q");
     assert!(strict.starts_with("different"), "{strict}");
     scene.refused("verify run pictures/bee/03.png pictures/bee", 1, &["two images"]);
-    scene.refused("verify run pictures/bee/03.png pictures/bee/04.png --known pictures/bee", 1, &["--known"]);
+    scene.refused(
+        "verify run pictures/bee/03.png pictures/bee/04.png --gallery pictures/bee",
+        1,
+        &["--gallery"],
+    );
 }
 
 #[test]
@@ -160,9 +164,10 @@ fn only_good_parts_are_needed_to_find_a_bad_one() {
     }
     scene.ok("train --data good --out run --epochs 5 -q");
     for method in ["knn", "knn:k=3", "mahalanobis", "lof:k=10"] {
-        let told = json(&scene.ok(&format!(
-            "anomaly run --reference good new --method {method} --false-alarms 0.05 --json -q"
-        )));
+        let told =
+            json(&scene.ok(&format!(
+                "anomaly run --gallery good new --method {method} --false-alarms 0.05 --json -q"
+            )));
         let images = told["images"].as_array().unwrap();
         assert!(
             images[..4].iter().all(|i| i["path"].as_str().unwrap().contains("bad") && i["alarm"] == true),
@@ -171,14 +176,14 @@ fn only_good_parts_are_needed_to_find_a_bad_one() {
         assert_eq!((&told["calibrated_on"], &told["promised"]), (&40.into(), &0.05.into()));
     }
     // Forty images cannot promise one alarm in a hundred.
-    let told = scene.alike("anomaly run --reference good new --json");
+    let told = scene.alike("anomaly run --gallery good new --json");
     assert!(
         told.stderr.contains("40 normal images cannot promise") && told.stderr.contains("takes 99"),
         "{}",
         told.stderr
     );
     assert!((json(&told.stdout)["promised"].as_f64().unwrap() - 1.0 / 41.0).abs() < 1e-9);
-    scene.ok("anomaly run --reference good new --csv scores.csv -o worst.png -q");
+    scene.ok("anomaly run --gallery good new --csv scores.csv -o worst.png -q");
     let table = std::fs::read_to_string(scene.path("scores.csv")).unwrap();
     assert!(table.starts_with("rank,path,score,alarm,written_by\n1,new/bad"), "{table}");
     // What it was trained on is the reference unless another is named.
@@ -190,8 +195,8 @@ fn only_good_parts_are_needed_to_find_a_bad_one() {
     let [worst, other] = [0, 1].map(|i| told["images"][i].clone());
     assert_eq!((&worst["path"], &worst["alarm"]), (&"pictures/cat/03.png".into(), &true.into()), "{told}");
     assert!(worst["score"].as_f64().unwrap() > 0.0 && other["alarm"] == false, "{told}");
-    scene.refused("anomaly run --reference good new --method lof:k=40", 1, &["lof:k=40", "41", "40"]);
-    scene.refused("anomaly run --reference good new --method loff", 2, &["did you mean 'lof'"]);
+    scene.refused("anomaly run --gallery good new --method lof:k=40", 1, &["lof:k=40", "41", "40"]);
+    scene.refused("anomaly run --gallery good new --method loff", 2, &["did you mean 'lof'"]);
 }
 
 #[test]
@@ -203,7 +208,7 @@ fn clusters_maps_and_explanations_of_pictures() {
     let [low, high] = [0, 1].map(|i| told["intervals"]["NMI"][i].as_f64().unwrap());
     assert!(nmi > 0.5 && low <= nmi + 0.1 && nmi <= high, "{told}");
     assert_eq!(std::fs::read_to_string(scene.path("c.csv")).unwrap().lines().count(), 37);
-    scene.ok("cluster run pictures --method density --least 5 -q");
+    scene.ok("cluster run pictures --method density --min-cluster-size 5 -q");
     scene.refused("cluster run pictures -k 99 -q", 1, &["99 clusters of 36 images"]);
     scene.refused("cluster run pictures/ant/00.png -q", 1, &["-k"]);
 

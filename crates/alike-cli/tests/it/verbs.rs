@@ -60,9 +60,9 @@ fn eval_prints_the_contract() {
         json(&scene.ok("eval run --data digits:train=60,test=20 --weighted --flip --with run --json -q"));
     assert_eq!((&other["n_query"], &other["weighted_votes"]), (&20.into(), &true.into()));
     assert!(other["unseen"].is_null(), "what was left out were classes of the run's own data");
-    scene.refused("eval run --prepare size=8", 1, &["--prepare", "--data"]);
-    scene.refused("eval run --weighted few-shot", 1, &["--weighted", "before a protocol"]);
-    scene.refused("eval run --k 3 few-shot", 1, &["--k", "before a protocol"]);
+    scene.refused("eval run --prepare size=8", 2, &["--data"]);
+    scene.refused("eval run --weighted few-shot", 2, &["eval few-shot MODEL"]);
+    scene.refused("eval --k 3 few-shot run", 2, &["eval few-shot MODEL"]);
     // The bars are easily told apart by pixels.
     assert_eq!(j["spaces"]["image"]["knn"]["1"]["accuracy"], 1.0);
 }
@@ -92,8 +92,8 @@ fn a_run_says_how_to_make_it_again_and_its_config_does() {
 #[test]
 fn global_flags_are_accepted_before_and_after_the_verb() {
     let scene = Scene::new();
-    scene.ok("--seed 3 --threads 1 -q train --data data --recipe seed --out a --epochs 1 --batch 16");
-    scene.ok("train --data data --recipe seed --out b --epochs 1 --batch 16 --seed 3 --threads 2 -q");
+    scene.ok("--seed 3 --threads 1 -q train --data data --recipe seed --out a --epochs 1 --batch-size 16");
+    scene.ok("train --data data --recipe seed --out b --epochs 1 --batch-size 16 --seed 3 --threads 2 -q");
     let read = |run: &str| std::fs::read(scene.path(run).join("last.safetensors")).unwrap();
     assert!(read("a") == read("b"), "threads changed the bits");
     assert_eq!(json(&scene.ok("--json data list"))["sets"].as_array().unwrap().len(), 8);
@@ -102,7 +102,7 @@ fn global_flags_are_accepted_before_and_after_the_verb() {
 #[test]
 fn a_finished_run_can_be_given_more_epochs() {
     let scene = Scene::new();
-    scene.ok("train --data data --recipe seed --out two --epochs 2 --batch 16 -q");
+    scene.ok("train --data data --recipe seed --out two --epochs 2 --batch-size 16 -q");
     scene.train("");
     scene.ok("train --resume run --epochs 2 -q");
     let read = |run: &str| std::fs::read(scene.path(run).join("last.safetensors")).unwrap();
@@ -176,7 +176,7 @@ fn ctrl_c_saves_and_says_how_to_resume() {
     use std::io::Read;
     let scene = Scene::new();
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_alike"))
-        .args("train --data data --recipe seed --out run --epochs 1000000 --batch 16".split(' '))
+        .args("train --data data --recipe seed --out run --epochs 1000000 --batch-size 16".split(' '))
         .current_dir(scene.path(""))
         .stderr(std::process::Stdio::piped())
         .spawn()

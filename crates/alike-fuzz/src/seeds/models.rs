@@ -77,7 +77,7 @@ pub(crate) fn run() -> Vec<Vec<u8>> {
     let small = |s: Settings| Settings {
         network: "conv(2, stride=4) relu gap".into(),
         sampler: "random".parse().unwrap_or_else(|e| panic!("{e}")),
-        batch: 8,
+        batch_size: 8,
         epochs: 1,
         ..s
     };

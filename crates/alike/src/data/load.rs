@@ -39,8 +39,6 @@ pub struct Request {
     pub rotations: bool,
     /// What happens to pictures that cannot be read.
     pub on_error: OnError,
-    /// Decides what is not decided by the split's own seed.
-    pub seed: u64,
 }
 
 impl Request {
@@ -88,7 +86,7 @@ pub fn column(request: &Request, places: &Places, name: &str) -> Result<HashMap<
 ///
 /// If there is no such source, or something of it cannot be read, or it cannot be split as asked for.
 pub fn load(request: &Request, places: &Places, progress: &mut dyn Progress) -> Result<Dataset, DataError> {
-    let plain = Request { what: request.what.clone(), seed: request.seed, ..Request::default() };
+    let plain = Request::from(request.what.as_str());
     let as_it_is = Request { on_error: OnError::Fail, found_at: None, ..request.clone() } == plain;
     let found = source::find(request, None, places, progress)?;
     let (origin, path) = match found {
@@ -182,7 +180,6 @@ pub(super) fn split(
             *folder = whole;
         }
     }
-    let by = by.seeded(request.seed);
     let said = divide(&mut listing.entries, &by, &request.what)?;
     Ok((Some(by), said))
 }

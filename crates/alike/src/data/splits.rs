@@ -190,13 +190,13 @@ pub enum SplitBy {
 pub struct Share {
     /// The share that is for the test.
     pub test: f64,
-    /// Decides which; the run's seed if nothing.
-    pub seed: Option<u64>,
+    /// Decides which. The seed of training does not, so that runs of several seeds share a split.
+    pub seed: u64,
 }
 
 impl Default for Share {
     fn default() -> Share {
-        Share { test: 0.2, seed: None }
+        Share { test: 0.2, seed: 0 }
     }
 }
 
@@ -227,16 +227,6 @@ impl std::str::FromStr for SplitBy {
 
     fn from_str(s: &str) -> Result<SplitBy, text::ChoiceError> {
         text::parse(s)
-    }
-}
-
-impl SplitBy {
-    /// Decides the seed where it is open.
-    pub fn seeded(mut self, seed: u64) -> SplitBy {
-        if let SplitBy::Image(share) | SplitBy::Class(share) | SplitBy::Group(share) = &mut self {
-            share.seed.get_or_insert(seed);
-        }
-        self
     }
 }
 
@@ -272,7 +262,7 @@ pub(super) fn divide(entries: &mut [Entry], by: &SplitBy, name: &str) -> Result<
         SplitBy::Image(share) => {
             check(share, "by image")?;
             let classes = number(&|e| e.class.as_ref()).unwrap_or_else(|| vec![0; entries.len()]);
-            let marked = share_of_each(&classes, share.test, (Purpose::Split, share.seed.unwrap_or(0)));
+            let marked = share_of_each(&classes, share.test, (Purpose::Split, share.seed));
             let mut held: BTreeMap<u32, (usize, bool)> = BTreeMap::new();
             for (class, marked) in classes.iter().zip(&marked) {
                 let (n, any) = held.entry(*class).or_default();
@@ -304,7 +294,7 @@ pub(super) fn divide(entries: &mut [Entry], by: &SplitBy, name: &str) -> Result<
             check(share, "by class")?;
             let classes =
                 number(&|e| e.class.as_ref()).ok_or_else(|| refuse("by class", "it has no classes"))?;
-            let marked = whole_keys(&classes, share.test, (Purpose::Split, share.seed.unwrap_or(0)));
+            let marked = whole_keys(&classes, share.test, (Purpose::Split, share.seed));
             let alas = "no class is held back for judging, because two are the least to train on".to_owned();
             (marked, "whole classes", share, alas)
         }
@@ -313,7 +303,7 @@ pub(super) fn divide(entries: &mut [Entry], by: &SplitBy, name: &str) -> Result<
             let groups = number(&|e| e.group.as_ref());
             let why = "not every image has a group; a manifest's column 'group' gives them";
             let groups = groups.ok_or_else(|| refuse("by group", why))?;
-            let marked = whole_keys(&groups, share.test, (Purpose::Split, share.seed.unwrap_or(0)));
+            let marked = whole_keys(&groups, share.test, (Purpose::Split, share.seed));
             let alas = "no group is held back for judging, because two are the least to train on".to_owned();
             (marked, "whole groups", share, alas)
         }

@@ -9,6 +9,8 @@
 //! is right; a little of the most that it can vary is therefore mixed in, so that the size falls to the number of groups where all is
 //! right. `cargo bench -p alike --bench coverage` measures what these intervals hold.
 
+use serde::Serialize;
+
 /// The 97.5 % quantile of a normal distribution.
 const Z: f64 = 1.959_963_984_540_054;
 /// How much of the most that it can vary is mixed into how much a measure varies: as much as a tenth of a group says.
@@ -63,6 +65,38 @@ fn bounded(value: f64, variance: f64, units: f64) -> [f64; 2] {
     let effective = units / ratio * (Z / t(units - 1.0)).powi(2);
     let [low, high] = share_interval(value * effective, effective);
     [low.min(value), high.max(value)]
+}
+
+/// The mean of a few values, such as those of runs that differ in their seed, and how far they spread.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Spread {
+    /// Their mean.
+    pub mean: f64,
+    /// Their standard deviation, with n - 1; 0 for one value.
+    pub deviation: f64,
+    /// 95 % interval of the mean, by Student's t distribution; from 0 to 1, as all measures are.
+    pub interval: [f64; 2],
+    /// How many values.
+    pub count: usize,
+}
+
+impl Spread {
+    /// The spread of values from 0 to 1.
+    pub fn of(values: &[f64]) -> Spread {
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n.max(1.0);
+        if values.len() < 2 {
+            return Spread { mean, deviation: 0.0, interval: [0.0, 1.0], count: values.len() };
+        }
+        let deviation = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
+        let half = t(n - 1.0) * deviation / n.sqrt();
+        Spread {
+            mean,
+            deviation,
+            interval: [(mean - half).max(0.0), (mean + half).min(1.0)],
+            count: values.len(),
+        }
+    }
 }
 
 /// The 97.5 % quantile of Student's distribution.
@@ -127,6 +161,17 @@ mod tests {
             close(t(v), theirs, 1.5e-3);
         }
         assert!(t(1.5) > t(2.0) && t(0.0) == t(1.0));
+    }
+
+    /// `numpy.std([0.90, 0.92, 0.97], ddof=1)` and `scipy.stats.t.interval(0.95, 2, mean, sem)`.
+    #[test]
+    fn a_few_values_spread_as_scipy_says() {
+        let s = Spread::of(&[0.90, 0.92, 0.97]);
+        close(s.mean, 0.93, 1e-12);
+        close(s.deviation, 0.036_055_512_754_639_89, 1e-12);
+        close(s.interval[0], 0.840_433_5, 1e-4);
+        assert_eq!((s.interval[1], s.count), (1.0, 3), "no measure is above 1");
+        assert_eq!(Spread::of(&[0.5]).interval, [0.0, 1.0], "one value says nothing of others");
     }
 
     #[test]

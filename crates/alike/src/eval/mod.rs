@@ -36,7 +36,7 @@ pub use few_shot::{
     most_ways,
 };
 pub use health::{Confused, Fitness, Health, Verdict, health};
-pub use interval::{bootstrap_interval, mean_interval, share_interval};
+pub use interval::{Spread, bootstrap_interval, mean_interval, share_interval};
 pub use judge::{Comparison, EvalError, Judge, Judgement, SpaceJudgement, Spaces};
 pub use paired::{Difference, Paired, compare, compare_groups, difference};
 pub use reference::Reference;

@@ -141,6 +141,19 @@ pub enum TaskError {
     /// Data without classes, whose labels were to be judged.
     #[error("{0} has no classes, so no label can be wrong")]
     NoLabels(String),
+    /// Runs that were judged on different images.
+    #[error(
+        "{first} and {other} were not judged on the same images; compare runs of the same data and split, or on other data"
+    )]
+    OtherImages {
+        /// The first run.
+        first: String,
+        /// The run that differs from it.
+        other: String,
+    },
+    /// Test images without another of their class.
+    #[error("no test image of {0} has a match in the gallery")]
+    NoMatches(String),
     /// One image.
     #[error("one image has no neighbours to judge it")]
     OneImage,

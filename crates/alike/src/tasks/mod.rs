@@ -6,6 +6,7 @@
 mod anomaly;
 mod classify;
 mod cluster;
+mod compare;
 mod enroll;
 mod error;
 mod explain;
@@ -20,6 +21,7 @@ mod verify;
 pub use anomaly::{AnomalyAnswer, AnomalyOptions, Scored, anomaly};
 pub use classify::{CalibratedBy, CalibratedOn, Classified, ClassifyAnswer, ClassifyOptions, classify};
 pub use cluster::{CLUSTER_MEASURES, Cluster, ClusterAnswer, ClusterMethod, cluster};
+pub use compare::{COMPARED_MEASURES, CompareAnswer, CompareOptions, ComparedRun, SeedGroup, compare};
 pub use enroll::{EmbedAnswer, EnrollAnswer, embed, enroll};
 pub use error::TaskError;
 pub use explain::explain;

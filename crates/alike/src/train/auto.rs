@@ -110,7 +110,7 @@ impl Facts {
             batch = classes * images;
             say(&["loss"], format!("loss {loss}: {each:.0} images a class are few"));
             say(
-                &["sampler", "batch"],
+                &["sampler", "batch-size"],
                 format!("sampler {sampler}: {classes} classes x {images} images a batch"),
             );
         } else {
@@ -133,7 +133,7 @@ impl Facts {
             recipe: "auto".to_owned(),
             network,
             epochs,
-            batch,
+            batch_size: batch,
             sampler: sampler.parse().unwrap_or(base.sampler),
             loss: loss.to_owned(),
             self_supervised: !supervised,

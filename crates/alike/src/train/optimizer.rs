@@ -83,15 +83,15 @@ pub struct Group {
 }
 
 /// The groups of a network's parameters, followed by `own` numbers of a loss: weights decay, biases and normalisations do
-/// not, nor does what a loss learns, whose rate is `class_rate` times the others'.
-pub fn groups(network: &Network, own: usize, decay: f64, class_rate: f64) -> Vec<Group> {
+/// not, nor does what a loss learns, whose rate is `proxy_rate` times the others'.
+pub fn groups(network: &Network, own: usize, decay: f64, proxy_rate: f64) -> Vec<Group> {
     let of = |p: &crate::model::ParameterInfo| Group {
         range: p.range(),
         rate: 1.0,
         decay: if p.kind == ParameterKind::Weight { decay } else { 0.0 },
     };
     let n = network.parameter_count();
-    network.parameters().map(of).chain([Group { range: n..n + own, rate: class_rate, decay: 0.0 }]).collect()
+    network.parameters().map(of).chain([Group { range: n..n + own, rate: proxy_rate, decay: 0.0 }]).collect()
 }
 
 /// An optimiser at work. The order of operations is that of `torch.optim`.

@@ -65,8 +65,9 @@ pub struct Settings {
     pub start: Start,
     /// Passes over the training images; none if the start is all there is to it.
     pub epochs: u64,
-    /// Triplets a step, or images; what a sampler of classes and images says overrules it.
-    pub batch: usize,
+    /// Batch size, in triplets or images; a sampler of classes and images overrides it. Called `batch` in version 0.1.
+    #[serde(alias = "batch")]
+    pub batch_size: usize,
     /// How batches are drawn.
     #[serde(with = "text::as_text")]
     pub sampler: Sampler,
@@ -113,9 +114,10 @@ pub struct Settings {
     /// How much of the moving average of weights is kept at a step; it is what is judged. 0 for none.
     #[serde(default)]
     pub average: f64,
-    /// The step size of proxies and other numbers that losses learn, by that of weights.
-    #[serde(default = "one")]
-    pub class_rate: f64,
+    /// Learning rate of proxies and other parameters of losses, as a multiple of the weights' learning rate. Called `class-rate` in
+    /// version 0.1.
+    #[serde(default = "one", alias = "class-rate")]
+    pub proxy_rate: f64,
     /// The share of the training images held out for validation; 0 for none.
     #[serde(default)]
     pub validate: f64,
@@ -200,7 +202,6 @@ impl Settings {
             nested: self.nested,
             rotations: self.rotations,
             on_error: self.on_error,
-            seed: self.seed,
         })
     }
 
@@ -315,16 +316,20 @@ impl Settings {
         if i64::try_from(self.seed).is_err() {
             return refuse("seed", self.seed.to_string(), "9223372036854775807 is the most");
         }
-        let images = self.sampler.images(self.batch);
+        let images = self.sampler.images(self.batch_size);
         if images == 0 {
-            return refuse("batch", self.batch.to_string(), "a step needs at least one image or triplet");
+            return refuse(
+                "batch-size",
+                self.batch_size.to_string(),
+                "a step needs at least one image or triplet",
+            );
         }
         if images > 1 << 20 {
-            return refuse("batch", self.batch.to_string(), "a million images is the most");
+            return refuse("batch-size", self.batch_size.to_string(), "a million images is the most");
         }
         if let Sampler::FixedTriplets(FixedTriplets { count }) = self.sampler {
             let why = match count {
-                n if n < self.batch => Some(format!("a batch takes {} triplets", self.batch)),
+                n if n < self.batch_size => Some(format!("a batch takes {} triplets", self.batch_size)),
                 n if n > MOST_TRIPLETS => Some(format!(
                     "all of them are drawn before the first step, and {MOST_TRIPLETS} are the most"
                 )),
@@ -356,8 +361,8 @@ impl Settings {
         if let Some(clip) = self.clip.filter(|c| !positive(*c)) {
             return refuse("clip", clip.to_string(), "it is a length above 0");
         }
-        if !positive(self.class_rate) {
-            return refuse("class-rate", self.class_rate.to_string(), "it is a finite number above 0");
+        if !positive(self.proxy_rate) {
+            return refuse("proxy-rate", self.proxy_rate.to_string(), "it is a finite number above 0");
         }
         if let Some(why) = self.augment.refusal() {
             return refuse("augment", text::write(&self.augment), &why);
@@ -368,7 +373,7 @@ impl Settings {
     /// Refuses what does not go with the objective.
     pub(super) fn check_with(&self, spec: &ObjectiveSpec) -> Result<(), SettingsError> {
         let refuse = |name, value: String, why: &str| Err(SettingsError::new(name, value, why));
-        let images = self.sampler.images(self.batch);
+        let images = self.sampler.images(self.batch_size);
         if spec.needs_views() && !self.self_supervised {
             return refuse(
                 "loss",
@@ -443,7 +448,7 @@ mod tests {
         assert!(refused(|s| s.epochs = 0).starts_with("epochs cannot be 0"));
         assert!(refused(|s| s.epochs = u64::MAX).contains("a million"));
         assert!(refused(|s| s.seed = u64::MAX).starts_with("seed cannot be"));
-        assert!(refused(|s| s.batch = 0).starts_with("batch"));
+        assert!(refused(|s| s.batch_size = 0).starts_with("batch-size"));
         assert!(refused(|s| s.loss = "triplet-margn".into()).contains("did you mean 'triplet-margin'"));
         assert!(refused(|s| s.miner = Some("batch-herd".into())).contains("did you mean 'batch-hard'"));
         assert!(refused(|s| s.learning_rate = 0.0).starts_with("learning-rate"));
@@ -463,7 +468,7 @@ mod tests {
             let error = s.check().unwrap_err().to_string();
             assert!(error.contains(why), "{sampler}: {error}");
         }
-        assert!(refused(|s| s.batch = usize::MAX).contains("a million images"));
+        assert!(refused(|s| s.batch_size = usize::MAX).contains("a million images"));
         for loss in ["histogram", "fast-ap", "dynamic-soft-margin"] {
             let mut s = Settings::seed_recipe("mnist");
             s.loss = format!("{loss}:num-bins={}", u64::MAX);

@@ -93,7 +93,7 @@ pub enum TrainError {
     Objective(#[from] ObjectiveError),
     /// A batch cannot be filled.
     #[error(
-        "a batch of {batch} is more than the {anchors} training images; lower --batch to at most {anchors}"
+        "a batch of {batch} is more than the {anchors} training images; lower --batch-size to at most {anchors}"
     )]
     BatchTooLarge {
         /// What was asked for.
@@ -166,7 +166,7 @@ fn check_distances(
     }
     let mined = batches.to_mine().map_or(0, |(_, images)| images.len());
     let views = if settings.self_supervised { 2 } else { 1 };
-    let batch = settings.sampler.images(settings.batch).saturating_mul(views).max(mined) as u64;
+    let batch = settings.sampler.images(settings.batch_size).saturating_mul(views).max(mined) as u64;
     let seen = (trained as u64).saturating_mul(settings.epochs.max(1));
     let references = batch.max(seen.min(spec.memory as u64));
     let bytes = batch.saturating_mul(references).saturating_mul(8);
@@ -242,7 +242,7 @@ impl Training {
         }
         let batches = Batches::new(
             settings.sampler,
-            settings.batch,
+            settings.batch_size,
             settings.seed,
             &data.train.labels,
             (&data.classes, &data.categories),
@@ -250,7 +250,7 @@ impl Training {
         )?;
         let (steps, anchors) = batches.supply();
         if steps == 0 {
-            return Err(TrainError::BatchTooLarge { batch: settings.batch, anchors });
+            return Err(TrainError::BatchTooLarge { batch: settings.batch_size, anchors });
         }
         let engine = Engine::new(&network)?;
         check_distances(&settings, &spec, &batches, trained.len())?;
@@ -263,7 +263,7 @@ impl Training {
         let mut learned = Vec::new();
         objective.read_parameters(&mut learned);
         parameters.extend_from_slice(&learned);
-        let groups = groups(&network, own, settings.weight_decay, settings.class_rate);
+        let groups = groups(&network, own, settings.weight_decay, settings.proxy_rate);
         Ok(Training {
             engine,
             gradient: vec![0.0; parameters.len()],

@@ -303,7 +303,7 @@ mod tests {
         let base = Settings {
             network: "norm relu conv(16) maxpool(3, stride=3) norm relu conv(16) gap".into(),
             epochs: 1,
-            batch: 16,
+            batch_size: 16,
             ..Settings::recipe("seed", "digits").unwrap()
         };
         let tier = Tier::available()[0];
@@ -321,7 +321,7 @@ mod tests {
         let base = Settings {
             network: "norm relu conv(16) maxpool(3, stride=3) norm relu conv(16) gap".into(),
             epochs: 1,
-            batch: 20,
+            batch_size: 20,
             ..Settings::recipe("fast", "digits").unwrap()
         };
         for judgement in [Judgement::Image, Judgement::Class] {

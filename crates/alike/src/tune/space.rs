@@ -100,7 +100,7 @@ pub fn candidate(base: &Settings, seed: u64, trial: u64) -> Settings {
 
 /// Classes and images of about the same batch.
 fn fitting(base: &Settings) -> crate::train::Sampler {
-    let images = base.sampler.images(base.batch);
+    let images = base.sampler.images(base.batch_size);
     let classes = (images / 4).clamp(2, 10);
     crate::train::Sampler::Pk(crate::train::Pk { classes, images: (images / classes).max(2) })
 }

@@ -31,8 +31,12 @@ fn page(data: &Dataset, settings: Settings, ks: &[usize]) -> Report {
 #[test]
 fn a_page_needs_nothing_but_itself_and_every_figure_can_be_drawn() {
     let data = digits(DigitCounts { train: 200, test: 50 }, 0);
-    let settings =
-        Settings { epochs: 1, batch: 16, exclude_class: vec!["0".into()], ..Settings::seed_recipe("digits") };
+    let settings = Settings {
+        epochs: 1,
+        batch_size: 16,
+        exclude_class: vec!["0".into()],
+        ..Settings::seed_recipe("digits")
+    };
     let report = page(&data, settings, &[1, 5]);
     let names: Vec<&str> = report.figures().iter().map(|f| f.name).collect();
     assert_eq!(
@@ -76,7 +80,7 @@ fn odd_sets_make_whole_pages_too() {
     let classes = vec!["<i>".into(), "a & b".into(), "a class with a very long name indeed".into()];
     let data = Dataset::new("</script><b>", "", classes, split(30), split(3));
     let network = "conv(4) maxpool(2) conv(1) gap l2".into();
-    let settings = Settings { network, epochs: 1, batch: 8, ..Settings::seed_recipe("x") };
+    let settings = Settings { network, epochs: 1, batch_size: 8, ..Settings::seed_recipe("x") };
     let report = page(&data, settings, &[1]);
     assert!(!report.html().contains("<i>") && !report.html().contains("</script><b>"));
     assert_eq!(report.html().matches("</script>").count(), 2);

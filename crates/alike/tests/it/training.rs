@@ -18,7 +18,7 @@ fn settings() -> Settings {
     Settings {
         network: "norm relu conv(20) maxpool(3, stride=2) norm(4) relu conv(17) gap".into(),
         epochs: 2,
-        batch: 24,
+        batch_size: 24,
         seed: 3,
         validate: 0.1,
         ..Settings::seed_recipe("digits")
@@ -188,7 +188,7 @@ fn a_memory_of_unlabelled_images_tells_them_apart() {
         self_supervised: true,
         sampler: "random".parse().unwrap(),
         augment: "affine".parse().unwrap(),
-        batch: 20,
+        batch_size: 20,
         memory: 90,
         epochs: 1,
         ..settings()
@@ -268,7 +268,7 @@ fn what_is_not_finite_stops_the_run_and_no_checkpoint_is_made_of_it() {
     // One step an epoch: the loss is still finite when the first epoch ends with weights that are not.
     for (batch, message) in [(24, "the loss became"), (270, "weights became infinite or NaN in epoch 1")] {
         let run = Run::create(&folder.path().join(message), "", false).unwrap();
-        let s = Settings { learning_rate: 1e300, batch, ..settings() };
+        let s = Settings { learning_rate: 1e300, batch_size: batch, ..settings() };
         let mut training = Training::new(s, &data).unwrap();
         let mut recorder = Recorder::new(run.clone(), &training).unwrap();
         let error =
@@ -288,7 +288,7 @@ fn ready_batches_teach() {
         }
     }
     let data = digits(DigitCounts { train: 1500, test: 100 }, 1);
-    let s = Settings { batch: 32, epochs: 2, ..Settings::seed_recipe("digits") };
+    let s = Settings { batch_size: 32, epochs: 2, ..Settings::seed_recipe("digits") };
     let mut training = Training::new(s, &data).unwrap();
     let mut losses = Losses(Vec::new());
     training.run(&data, &mut [&mut losses], &AtomicBool::new(false)).unwrap();

@@ -1,15 +1,14 @@
-//! `alike eval RUN anomaly`.
+//! `alike eval anomaly MODEL`.
 
 use super::{bracketed, percent};
 use crate::args::{AnomalyProtocolArgs, Global};
 use crate::commands::{refuse_existing, write_table};
 use crate::printer::{line, note};
-use crate::using::{other_data, subject};
+use crate::using::{open_run, other_data, subject};
 use alike::data::{Split, exclude, find_class};
 use alike::eval::{AnomalyMethod, Detection, Detector, Reference, bootstrap_interval};
 use alike::identity::{Identities, NO_GROUP, Shared};
 use alike::images::{Features, Vectors};
-use alike::tasks::Opened;
 use anyhow::{Context, ensure};
 use serde::Serialize;
 use serde_json::json;
@@ -42,20 +41,18 @@ type Measure = fn(&Detection) -> f64;
 const MEANS: [(&str, Measure); 3] =
     [("AUROC", |d| d.auroc), ("AUPR", |d| d.aupr), ("FPR at 95 %", |d| d.fpr_at_95_tpr)];
 
-pub(super) fn run(args: &AnomalyProtocolArgs, opened: Opened, global: &Global) -> anyhow::Result<()> {
+pub(super) fn run(args: &AnomalyProtocolArgs, global: &Global) -> anyhow::Result<()> {
     if let Some(path) = &args.csv {
         refuse_existing(&[path], args.force)?;
     }
+    let opened = open_run(&args.model, args.subject.last)?;
     let other = args.against.as_ref().map(|what| {
-        let data = other_data(&opened, args.subject.source.request(what, global.seed.unwrap_or(0)), global)?;
+        let data = other_data(&opened, args.subject.source.request(what), global)?;
         ensure!(!data.test.is_empty(), "{what} has no test images to be anomalies");
         opened.fits(&data)?;
         Ok(data)
     });
     let other = other.transpose()?;
-    if other.is_none() {
-        args.subject.check()?;
-    }
     let subject = subject(opened, &args.subject, global)?;
     let data = subject.data.clone();
     ensure!(!data.test.is_empty(), "{} has no test images to judge by", data.name);

@@ -1,29 +1,28 @@
-//! `alike eval RUN few-shot`.
+//! `alike eval few-shot MODEL`.
 
 use super::{bracketed, percent};
 use crate::args::{FewShotArgs, Global};
 use crate::commands::report::draw;
 use crate::commands::{places, refuse_existing, write_table};
 use crate::printer::{Bars, line, note};
-use crate::using::{runs, subject};
+use crate::using::{open_run, runs, subject};
 use alike::data::load_one_shot_runs;
 use alike::eval::{Accuracy, Episode, Episodes, FewShot, draw_episodes_apart, few_shot, most_ways};
 use alike::files;
 use alike::images::{Features, Images, Vectors};
 use alike::report::mistakes;
-use alike::tasks::{Opened, Subject};
+use alike::tasks::Subject;
 use anyhow::{Context, ensure};
 use serde_json::json;
 use std::path::Path;
 
-pub(super) fn run(args: &FewShotArgs, opened: Opened, global: &Global) -> anyhow::Result<()> {
-    args.subject.check()?;
+pub(super) fn run(args: &FewShotArgs, global: &Global) -> anyhow::Result<()> {
     let files: Vec<&Path> = [&args.csv, &args.out].into_iter().flatten().map(|p| p.as_path()).collect();
     refuse_existing(&files, args.force)?;
     if let Some(path) = &args.runs {
-        return one_shot_runs(path, args, opened, global);
+        return one_shot_runs(path, args, global);
     }
-    let subject = subject(opened, &args.subject, global)?;
+    let subject = subject(open_run(&args.model, args.subject.last)?, &args.subject, global)?;
     let data = &subject.data;
     if !data.is_open_set() && args.subject.data.is_none() {
         note(global, "these classes were trained on; name others with --data, or train with --split class");
@@ -175,7 +174,8 @@ fn interval(a: Accuracy) -> String {
     format!("{} {}", percent(a.mean), bracketed(a.interval))
 }
 
-fn one_shot_runs(path: &Path, args: &FewShotArgs, opened: Opened, global: &Global) -> anyhow::Result<()> {
+fn one_shot_runs(path: &Path, args: &FewShotArgs, global: &Global) -> anyhow::Result<()> {
+    let opened = open_run(&args.model, args.subject.last)?;
     let how = &args.subject;
     let preparation = opened.preparation();
     let sets = load_one_shot_runs(path, &preparation, &places(global), &mut Bars::new(global))?;

@@ -8,32 +8,29 @@ use super::report::{AT, KS};
 use super::{refuse_existing, write_table};
 use crate::args::{EvalArgs, Global, Protocol};
 use crate::printer::{line, note};
-use crate::using::subject;
+use crate::using::{open_run, subject};
 use alike::eval::{Judge, Judgement, RetrievalReport};
-use alike::tasks::Opened;
-use alike::train::Run;
 use alike_kernels::Tier;
 use serde_json::json;
+use std::path::Path;
 
 pub(crate) fn run(args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
+    match (&args.protocol, &args.model) {
+        (Some(Protocol::FewShot(few)), _) => few_shot::run(few, global),
+        (Some(Protocol::Verification(pairs)), _) => verification::run(pairs, global),
+        (Some(Protocol::Anomaly(anomaly)), _) => anomaly::run(anomaly, global),
+        (None, Some(model)) => judge(model, args, global),
+        // clap lets neither pass.
+        (None, None) => anyhow::bail!("a model is needed"),
+    }
+}
+
+/// Accuracy and retrieval.
+fn judge(model: &Path, args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
     if let Some(path) = &args.csv {
         refuse_existing(&[path], args.force)?;
     }
-    let run = Run::open(&args.run)?;
-    let opened = Opened::new(&run, args.last)?;
-    if let (Some(_), Some(name)) = (&args.protocol, args.plain_alone()) {
-        anyhow::bail!(
-            "{name} before a protocol's name is for eval without one; a protocol's own options follow its name"
-        );
-    }
-    match &args.protocol {
-        None => {}
-        Some(Protocol::FewShot(few)) => return few_shot::run(few, opened, global),
-        Some(Protocol::Verification(pairs)) => return verification::run(pairs, opened, global),
-        Some(Protocol::Anomaly(anomaly)) => return anomaly::run(anomaly, opened, global),
-    }
-    args.subject.check()?;
-    let subject = subject(opened, &args.subject, global)?;
+    let subject = subject(open_run(model, args.subject.last)?, &args.subject, global)?;
     let judge = |ks: &[usize]| -> anyhow::Result<Judge> {
         let judge = Judge::new(Tier::from_env()?, ks).leaving_groups(args.leave_group);
         Ok(judge.weighting_votes(args.weighted))

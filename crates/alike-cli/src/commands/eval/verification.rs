@@ -1,17 +1,17 @@
-//! `alike eval RUN verification`.
+//! `alike eval verification MODEL`.
 
 use super::{bracketed, percent};
 use crate::args::{Global, VerificationArgs};
 use crate::commands::report::draw;
 use crate::commands::{places, refuse_existing, write_table};
 use crate::printer::line;
-use crate::using::subject;
+use crate::using::{open_run, subject};
 use alike::data::{FIRST, Request, SAME, SECOND, Table, truth};
 use alike::eval::{AtFar, Folded, Independent, Pair, Pairs, Verification};
 use alike::files;
 use alike::images::Vectors;
 use alike::report::verification_figure;
-use alike::tasks::{Opened, independent};
+use alike::tasks::independent;
 use anyhow::{Context, bail, ensure};
 use serde::Serialize;
 use serde_json::json;
@@ -34,11 +34,10 @@ struct Space {
     by: BTreeMap<String, Verification>,
 }
 
-pub(super) fn run(args: &VerificationArgs, opened: Opened, global: &Global) -> anyhow::Result<()> {
-    args.subject.check()?;
+pub(super) fn run(args: &VerificationArgs, global: &Global) -> anyhow::Result<()> {
     let files: Vec<&Path> = [&args.csv, &args.out].into_iter().flatten().map(|p| p.as_path()).collect();
     refuse_existing(&files, args.force)?;
-    let subject = subject(opened, &args.subject, global)?;
+    let subject = subject(open_run(&args.model, args.subject.last)?, &args.subject, global)?;
     let split = subject.data.test.clone();
     ensure!(!split.is_empty(), "{} has no test images to make pairs of", subject.data.name);
     ensure!(

@@ -57,7 +57,7 @@ pub(in crate::report) fn curves(e: &Evidence<'_>) -> Option<Figure> {
          point is the mean of up to 25 steps.{}",
         ends.len(),
         ends.first().copied().unwrap_or_default(),
-        s.sampler.images(s.batch),
+        s.sampler.images(s.batch_size),
         s.loss,
         crate::text::write(&s.optimizer),
         s.learning_rate,
