@@ -8,14 +8,13 @@
 //!
 //! The fingerprint ([`crate::model::Checkpoint::fingerprint`], or several of them) tells whose embeddings they are: those of different models cannot be compared.
 
-use crate::data::{Dataset, NO_CLASS, Split, check_header};
+use crate::data::{Dataset, NO_CLASS, Split};
 use crate::files::{self, Batch, FileError};
-use crate::guard::guarded;
 use crate::identity::{self, Identities};
 use crate::images::Features;
 use crate::limits::Limit;
+use crate::npy::{Header, write_header};
 use crate::own::OwnTable;
-use npyz::WriterBuilder;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -198,10 +197,8 @@ impl Gallery {
     pub fn stage(&self, npy: &Path, batch: &mut Batch) -> Result<(), FileError> {
         let (n, d) = (self.features.len(), self.features.d());
         batch.stage(npy, |out| {
-            let dims = [n as u64, d as u64];
-            let mut writer = npyz::WriteOptions::new().default_dtype().shape(&dims).writer(out).begin_nd()?;
-            writer.extend(self.features.data().iter().copied())?;
-            writer.finish()
+            write_header(out, &[n, d])?;
+            self.features.data().iter().try_for_each(|v| out.write_all(&v.to_le_bytes()))
         })?;
         let [table, facts] = Gallery::files(npy);
         batch.stage(&table, |out| {
@@ -235,31 +232,35 @@ impl Gallery {
             let why = "its embeddings are another model's, and cannot be compared with this one's; embed the images anew with alike embed";
             return Err(wrong(npy, why.to_owned()));
         }
-        let damaged = |e: std::io::Error| wrong(npy, format!("it is damaged ({e})"));
         let bytes = files::read(npy, Limit::Array)?;
-        check_header(&bytes).map_err(|why| wrong(npy, format!("it {why}")))?;
-        // The parser multiplies what a damaged header says.
-        let array = guarded(|| npyz::NpyFile::new(&bytes[..]))
-            .unwrap_or_else(|| Err(std::io::Error::other("an impossible header")))
-            .map_err(damaged)?;
+        let header = Header::read(&bytes).map_err(|why| wrong(npy, format!("it {why}")))?;
         let expected = [of.n as u64, of.d as u64];
-        if array.shape() != expected || of.d != d {
+        if header.dims != expected || of.d != d {
             return Err(wrong(
                 npy,
-                format!("it has shape {:?}, not {expected:?} as {} says", array.shape(), facts.display()),
+                format!("it has shape {:?}, not {expected:?} as {} says", header.dims, facts.display()),
             ));
         }
-        let claimed = of.n.checked_mul(of.d).and_then(|n| n.checked_mul(4));
-        if claimed.is_none_or(|n| n > bytes.len()) {
-            return Err(damaged(std::io::ErrorKind::UnexpectedEof.into()));
-        }
-        if array.order() != npyz::Order::C {
+        let value: fn([u8; 4]) -> f32 = match header.code.as_deref() {
+            Some("<f4") => f32::from_le_bytes,
+            Some(">f4") => f32::from_be_bytes,
+            code => {
+                let code = code.unwrap_or("records");
+                return Err(wrong(npy, format!("it is damaged (it holds {code}, not floats of 32 bits)")));
+            }
+        };
+        if header.by_columns {
             return Err(wrong(
                 npy,
                 "it is stored column by column; save it with numpy.ascontiguousarray".into(),
             ));
         }
-        let data: Vec<f32> = array.into_vec().map_err(damaged)?;
+        let claimed = of.n.checked_mul(of.d).and_then(|n| n.checked_mul(4));
+        let values = claimed.and_then(|n| bytes[header.start..].get(..n));
+        let Some(values) = values else {
+            return Err(wrong(npy, "it is damaged (it ends before its own header says)".into()));
+        };
+        let data: Vec<f32> = values.as_chunks().0.iter().map(|v| value(*v)).collect();
         if data.iter().any(|v| !v.is_finite()) {
             return Err(wrong(npy, "it holds values that are no finite numbers".into()));
         }

@@ -35,6 +35,7 @@ pub mod identity;
 pub mod images;
 pub mod limits;
 pub mod names;
+mod npy;
 pub mod own;
 pub mod rng;
 pub mod sample;

@@ -258,9 +258,17 @@ fn classes_are_whole_paths_for_whoever_uses_a_run_that_learned_them_so() {
     assert_eq!(told["spaces"]["feature"]["class_mean"]["recall"].as_object().unwrap().len(), 3);
 }
 
+/// A NumPy array.
+fn npy(descr: &str, shape: &str, values: impl IntoIterator<Item = u8>) -> Vec<u8> {
+    let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape})}}\n");
+    let mut bytes = b"\x93NUMPY\x01\0".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.bytes().chain(values));
+    bytes
+}
+
 /// `x_train`, `y_train`, `x_test` and `y_test` of two classes of `d` numbers.
 fn features(scene: &Scene, name: &str, d: usize) {
-    use npyz::WriterBuilder;
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let mut add = |file: &str, bytes: Vec<u8>| {
         use std::io::Write;
@@ -272,20 +280,10 @@ fn features(scene: &Scene, name: &str, d: usize) {
             let h = ((i * d + k) as u32 * 31 + 7).wrapping_mul(2_654_435_761) >> 8;
             (i % 2 * (k % 3)) as f32 + h as f32 / (1u32 << 24) as f32
         };
-        let mut bytes = Vec::new();
-        let dims = [n as u64, d as u64];
-        let mut x =
-            npyz::WriteOptions::new().default_dtype().shape(&dims).writer(&mut bytes).begin_nd().unwrap();
-        x.extend((0..n * d).map(|at| value(at / d, at % d))).unwrap();
-        x.finish().unwrap();
-        add(&format!("x_{part}.npy"), bytes);
-        let mut bytes = Vec::new();
-        let dims = [n as u64];
-        let mut y =
-            npyz::WriteOptions::new().default_dtype().shape(&dims).writer(&mut bytes).begin_nd().unwrap();
-        y.extend((0..n as i64).map(|i| i % 2)).unwrap();
-        y.finish().unwrap();
-        add(&format!("y_{part}.npy"), bytes);
+        let values = (0..n * d).flat_map(|at| value(at / d, at % d).to_le_bytes());
+        add(&format!("x_{part}.npy"), npy("<f4", &format!("{n}, {d}"), values));
+        let labels = (0..n as i64).flat_map(|i| (i % 2).to_le_bytes());
+        add(&format!("y_{part}.npy"), npy("<i8", &format!("{n},"), labels));
     }
     scene.write(name, &zip.finish().unwrap().into_inner());
 }

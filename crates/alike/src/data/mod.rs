@@ -44,7 +44,6 @@ pub use one_shot::{OneShotRun, OneShotRuns, load_one_shot_runs};
 pub use picture::{Picture, is_picture};
 pub use prepare::{Preparation, PreparationWish, Resize};
 pub use progress::{Progress, Quiet, Unit};
-pub(crate) use source::check_header;
 pub use source::{
     DIGITS, DigitCounts, IDX_FILES, Idx, KNOWN_FOLDERS, NAMED, NamedSet, Places, digits, named, read_idx,
     read_idx_folder,

@@ -34,7 +34,6 @@ use std::path::Path;
 
 pub(super) use arrange::set_aside_classless;
 pub(super) use locate::path_of;
-pub(crate) use npy::check_header;
 pub(super) use omniglot::list_classes;
 
 /// A kind of source.

@@ -6,6 +6,7 @@ use super::idx::{IDX_FILES, idx_file, read as read_idx, read_folder as read_idx_
 use super::{Asked, Found, Kind, Wish};
 use crate::data::cache::Keep;
 use crate::data::{DataError, Dataset, Progress};
+use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
 use std::path::{Path, PathBuf};
 
 /// Where sets are looked for and kept.
@@ -41,7 +42,7 @@ impl Places {
     pub(in crate::data) fn cache(&self) -> PathBuf {
         self.cache
             .clone()
-            .or_else(|| dirs::cache_dir().map(|dir| dir.join("alike")))
+            .or_else(|| choose_native_strategy().ok().map(|user| user.cache_dir().join("alike")))
             .unwrap_or_else(|| PathBuf::from(".alike-cache"))
     }
 }

@@ -1,41 +1,7 @@
 //! One NumPy array: its values as features, as pixels or as labels, whatever their type and order are.
 
-use crate::guard::guarded;
 use crate::limits::Limit;
-use npyz::{DType, NpyHeader, Order, TypeChar};
-
-/// Bytes of a header; NumPy reads no longer one either.
-const LONGEST_HEADER: usize = 10_000;
-/// Brackets within brackets of a header, which is read by a function that calls itself.
-const DEEPEST: usize = 16;
-
-/// Refuses a header that is too long or too deep to be one of values, before it is read: it says itself how long it is.
-pub(crate) fn check_header(bytes: &[u8]) -> Result<(), String> {
-    let (len, at) = match *bytes {
-        [0x93, b'N', b'U', b'M', b'P', b'Y', 1, _, a, b, ..] => (usize::from(u16::from_le_bytes([a, b])), 10),
-        [0x93, b'N', b'U', b'M', b'P', b'Y', _, _, a, b, c, d, ..] => {
-            (u32::from_le_bytes([a, b, c, d]) as usize, 12)
-        }
-        // Whoever reads it says what is wrong.
-        _ => return Ok(()),
-    };
-    if len > LONGEST_HEADER {
-        return Err(format!("claims a header of {len} bytes, and {LONGEST_HEADER} are the most"));
-    }
-    let header = &bytes[at.min(bytes.len())..(at + len).min(bytes.len())];
-    let mut depth = 0usize;
-    for byte in header {
-        match byte {
-            b'(' | b'[' | b'{' => depth += 1,
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > DEEPEST {
-            return Err("has a header that no array of values has".into());
-        }
-    }
-    Ok(())
-}
+use crate::npy::Header;
 
 /// An array as it was stored, row-major.
 pub(super) struct Array {
@@ -63,31 +29,29 @@ enum Kind {
 impl Array {
     /// Reads a `.npy` file; an error goes on from the array's name.
     pub(super) fn parse(mut bytes: Vec<u8>) -> Result<Array, String> {
-        check_header(&bytes)?;
-        let mut rest = &bytes[..];
-        // The parser multiplies what a damaged header says.
-        let header = guarded(|| NpyHeader::from_reader(&mut rest))
-            .unwrap_or_else(|| Err(std::io::Error::other("an impossible header")))
-            .map_err(|e| format!("is damaged or no NumPy array ({e})"))?;
-        let DType::Plain(plain) = header.dtype() else {
+        let header = Header::read(&bytes)?;
+        let Some(code) = header.code else {
             return Err("holds records; save the columns as arrays of their own".into());
         };
-        let code = plain.to_string();
-        let kind = match plain.type_char() {
-            TypeChar::Bool => Kind::Bool,
-            TypeChar::Int => Kind::Int,
-            TypeChar::Uint => Kind::Uint,
-            TypeChar::Float => Kind::Float,
-            TypeChar::ByteStr => Kind::Bytes,
-            TypeChar::UnicodeStr => Kind::Unicode,
-            TypeChar::Object => {
+        // The order of bytes, the kind of value, and its size.
+        let mut letters = code.chars();
+        let (order, letter) = (letters.next(), letters.next());
+        let kind = match letter {
+            Some('b') => Kind::Bool,
+            Some('i') => Kind::Int,
+            Some('u') => Kind::Uint,
+            Some('f') => Kind::Float,
+            Some('S' | 'a') => Kind::Bytes,
+            Some('U') => Kind::Unicode,
+            Some('O') => {
                 return Err("holds Python objects, which are not read; save numbers, or text by \
                             .astype(str)"
                     .into());
             }
             _ => return Err(format!("holds values of type {code}; whole numbers, floats and text are read")),
         };
-        let size = plain.num_bytes().unwrap_or(0);
+        let count: usize = letters.as_str().parse().unwrap_or(0);
+        let size = if kind == Kind::Unicode { count.saturating_mul(4) } else { count };
         let fits = match kind {
             Kind::Bool => size == 1,
             Kind::Int | Kind::Uint => [1, 2, 4, 8].contains(&size),
@@ -95,29 +59,28 @@ impl Array {
             Kind::Bytes => size > 0,
             Kind::Unicode => size > 0 && size.is_multiple_of(4),
         };
-        if !fits {
+        if !fits || !matches!(order, Some('<' | '>' | '|')) {
             return Err(format!(
                 "holds values of type {code}, which are not read; save them by .astype('float64')"
             ));
         }
         // The header is believed as far as the bytes bear it out.
-        let claimed = header.shape().iter().try_fold(size as u64, |n, d| n.checked_mul(*d));
-        let claimed = claimed.filter(|n| *n <= rest.len() as u64);
+        let claimed = header.dims.iter().try_fold(size as u64, |n, d| n.checked_mul(*d));
+        let claimed = claimed.filter(|n| *n <= (bytes.len() - header.start) as u64);
         let Some(claimed) = claimed else { return Err("ends before its own header says".into()) };
-        let before = bytes.len() - rest.len();
         // Rows may be of nothing, but an image of each is not.
-        let rows = header.shape().first().copied().unwrap_or(0);
+        let rows = header.dims.first().copied().unwrap_or(0);
         Limit::Images.check(rows, || "claims many rows".into()).map_err(|e| e.to_string())?;
-        let dims: Vec<usize> = header.shape().iter().map(|d| *d as usize).collect();
+        let dims: Vec<usize> = header.dims.iter().map(|d| *d as usize).collect();
         if dims.len() > 8 {
             return Err(format!("has {} dimensions", dims.len()));
         }
-        bytes.truncate(before + claimed as usize);
-        bytes.drain(..before);
-        if header.order() == Order::Fortran && dims.len() > 1 {
+        bytes.truncate(header.start + claimed as usize);
+        bytes.drain(..header.start);
+        if header.by_columns && dims.len() > 1 {
             bytes = row_major(&bytes, &dims, size);
         }
-        let big = code.starts_with('>');
+        let big = order == Some('>');
         let type_name = match kind {
             Kind::Bool => "bool".to_owned(),
             Kind::Int => format!("int{}", 8 * size),
@@ -401,8 +364,7 @@ mod tests {
         assert!(refused("|u1", &[1 << 40, 0]).contains("--limit images="));
         let long = b"\x93NUMPY\x02\x00\xff\xff\xff\xff{'descr'".to_vec();
         assert!(Array::parse(long).err().unwrap().contains("a header of 4294967295 bytes"));
-        // Each bracket is a call of a function within itself, until the stack is full and the program ends.
         let deep = [b"\x93NUMPY\x01\x00\x00\x20".to_vec(), vec![b'('; 8192]].concat();
-        assert!(Array::parse(deep).err().unwrap().contains("no array of values"));
+        assert!(Array::parse(deep).err().unwrap().contains("no NumPy array"));
     }
 }
