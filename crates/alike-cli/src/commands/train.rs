@@ -5,6 +5,7 @@ use crate::args::{Global, ObjectiveArgs, ScheduleArgs, StartArg, TrainArgs};
 use crate::printer::{Bars, Live, line, note, say};
 use alike::data::{Dataset, Request, find_classes, leaks, load};
 use alike::eval::Validator;
+use alike::files::FileError;
 use alike::loss::Losses;
 use alike::model::named_network;
 use alike::names::shell_path;
@@ -58,7 +59,7 @@ fn begin(args: &TrainArgs, global: &Global) -> anyhow::Result<(Run, Dataset, Tra
     let request = Request { found_at: args.found_at.clone(), ..request };
     let data = load(&request, &places(global), &mut Bars::new(global))?;
     let (mut settings, choices) = resolve(args, global, &data, what)?;
-    describe(&data, &settings, global);
+    describe(&data, &settings, global)?;
     tell(&choices, &given(args), global);
     settings.keep_source(&request, &data);
     settings.check()?;
@@ -80,12 +81,12 @@ pub(super) fn recipe(
     data: &Dataset,
     trained: &[usize],
     what: &str,
-) -> (Settings, Vec<AutoChoice>) {
+) -> Result<(Settings, Vec<AutoChoice>), FileError> {
     if let Some(settings) = Settings::recipe(name, what) {
-        return (settings, Vec::new());
+        return Ok((settings, Vec::new()));
     }
-    let chosen = Settings::auto_for(data, trained);
-    (chosen.settings, chosen.why)
+    let chosen = Settings::auto_for(data, trained)?;
+    Ok((chosen.settings, chosen.why))
 }
 
 /// Says what was chosen, but for what was given instead.
@@ -135,7 +136,7 @@ fn resume(folder: &Path, args: &TrainArgs, global: &Global) -> anyhow::Result<(R
         settings.epochs = epochs;
     }
     let data = run.data(&settings, &places(global), &mut Bars::new(global))?;
-    describe(&data, &settings, global);
+    describe(&data, &settings, global)?;
     let training = Training::resume(settings, &data, run.last()?)?;
     Ok((run, data, training))
 }
@@ -179,7 +180,7 @@ fn resolve(
     let usual = Settings::seed_recipe(what);
     let seed = global.seed.unwrap_or(usual.seed);
     let (trained, _) = divide(data, &exclude_class, validate.unwrap_or(usual.validate), seed)?;
-    let (recipe, choices) = self::recipe(recipe, data, &trained, what);
+    let (recipe, choices) = self::recipe(recipe, data, &trained, what)?;
     let shallow = if whitened { named_network("shallow", data.shape()) } else { None };
     // Another loss has its own way with distances and elements.
     let (old_distance, old_reducer) =
@@ -240,7 +241,7 @@ fn with_margin(losses: &str, margin: f64) -> anyhow::Result<String> {
     Ok(losses.to_string())
 }
 
-fn describe(data: &Dataset, settings: &Settings, global: &Global) {
+fn describe(data: &Dataset, settings: &Settings, global: &Global) -> anyhow::Result<()> {
     remark(data, global);
     // A class that is not there is refused when training begins.
     let parts = divide(data, &settings.exclude_class, settings.validate, settings.seed);
@@ -251,7 +252,7 @@ fn describe(data: &Dataset, settings: &Settings, global: &Global) {
         let classes = if data.labelled { format!(" of {} classes", classes.len()) } else { String::new() };
         let held = if held.is_empty() { String::new() } else { format!(", {} for validation", held.len()) };
         note(global, format!("data: {n} images of {shape}{classes} to train on{held}, {m} to judge by"));
-        let twice = leaks(data);
+        let twice = leaks(data)?;
         if let Some((test, train)) = twice.first() {
             let (a, b) = (&data.test.names[*test], &data.train.names[*train]);
             let n = twice.len();
@@ -267,6 +268,7 @@ fn describe(data: &Dataset, settings: &Settings, global: &Global) {
             format!("{}: {n} training and {m} test images of {}, {}", data.name, data.shape(), data.origin),
         );
     }
+    Ok(())
 }
 
 /// Set by Ctrl-C, for as long as the program lives.
