@@ -23,7 +23,11 @@ fn sound(data: &Dataset) {
             split.labels.iter().all(|l| !data.labelled || (*l as usize) < data.classes.len()),
             "a label is of a class"
         );
-        split.images.check().unwrap_or_else(|e| panic!("images of a set are there: {e}"));
+        let mut scratch = Vec::new();
+        for i in 0..split.len() {
+            let image = split.images.image(i, &mut scratch);
+            image.unwrap_or_else(|e| panic!("images of a set are there: {e}"));
+        }
     }
     let _ = data.split_table();
 }

@@ -40,7 +40,7 @@ pub(crate) fn run_if_small(network: &Network, parameters: &[f32]) {
         } else {
             Images::new(shape, vec![100; shape.len()])
         };
-        let features = engine.embed(parameters, &images);
+        let features = engine.embed(parameters, &images).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(features.d(), network.embedding(), "as many numbers as the network promises");
     }
 }

@@ -2,6 +2,7 @@
 
 use alike::data::{Keep, Places, Preparation, Quiet, Request, list, load, prepare_chunks};
 use alike::engine::{Engine, with_spinning_threads};
+use alike::files::FileError;
 use alike::images::Images;
 use alike::model::{Network, SEED_SPEC, initial};
 use rayon::prelude::*;
@@ -77,14 +78,14 @@ fn train(images: &Images) -> Result<f64, Box<dyn Error>> {
     let mut engine = Engine::new(&network)?;
     let mut gradient = vec![0.0; parameters.len()];
     let began = Instant::now();
-    with_spinning_threads(|| {
+    with_spinning_threads(|| -> Result<(), FileError> {
         for step in 0..100 {
             let chosen: Vec<usize> = (0..192).map(|i| (step * 192 + i) * 7919 % images.len()).collect();
-            let slopes = engine.forward(&parameters, images, &chosen).to_vec();
-            engine.backward(images, &slopes, &mut gradient);
+            let gradients = engine.forward(&parameters, images, &chosen)?.to_vec();
+            engine.backward(images, &gradients, &mut gradient)?;
         }
-    });
-    images.check()?;
+        Ok(())
+    })?;
     Ok(began.elapsed().as_secs_f64())
 }
 
@@ -107,7 +108,9 @@ fn main() -> Result<(), Box<dyn Error>> {
                 if at.is_none() {
                     let data = load(&folder.display().to_string().as_str().into(), &places, &mut Quiet)?;
                     let (stored, mut scratch, mut bytes) = (data.train.images, Vec::new(), Vec::new());
-                    (0..stored.len()).for_each(|i| bytes.extend_from_slice(stored.image(i, &mut scratch)));
+                    for i in 0..stored.len() {
+                        bytes.extend_from_slice(stored.image(i, &mut scratch)?);
+                    }
                     let memory = Images::new(stored.shape(), bytes);
                     at = Some((stored, memory));
                 }

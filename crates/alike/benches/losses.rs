@@ -70,7 +70,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             Err(e) => return Err(e.into()),
         }
         let seconds = began.elapsed().as_secs_f64();
-        let (gallery, queries) = (training.embed(&data.train.images), training.embed(&data.test.images));
+        let (gallery, queries) = (training.embed(&data.train.images)?, training.embed(&data.test.images)?);
         let (first, rest) = (accuracy(tier, &data, &gallery, &queries), retrieval(tier, &data, &queries));
         println!(
             "| {} | {:.2} % | {:.2} % | {:.2} % | {seconds:.1} |",

@@ -6,7 +6,7 @@ use alike::data::{Dataset, Places, Quiet, load};
 use alike::distance::Distance;
 use alike::engine::{Engine, with_spinning_threads};
 use alike::eval::Judge;
-use alike::images::{Features, Images, Shape, Vectors};
+use alike::images::{Features, Images, Shape, Vectors, with_pixels};
 use alike::loss::{Objective, ObjectiveSpec, TripletMargin, mean_triplet_loss};
 use alike::model::{Network, SEED_SPEC, initial};
 use alike::neighbours::{Exact, Leave, nearest};
@@ -58,7 +58,8 @@ impl Learner {
         let mut total = 0.0;
         for step in 0..steps() {
             let chosen: Vec<usize> = (0..batch).map(|i| (step * batch + i) * 17 % images.len()).collect();
-            let embeddings = self.engine.forward(&self.parameters, images, &chosen);
+            let embeddings =
+                self.engine.forward(&self.parameters, images, &chosen).expect("images in memory");
             let d = embeddings.len() / batch;
             let mut slopes = vec![0.0; embeddings.len()];
             if batch.is_multiple_of(3) {
@@ -68,7 +69,7 @@ impl Learner {
                 slopes.iter_mut().zip(embeddings).for_each(|(s, e)| *s = 2.0 * e / n);
                 total += f64::from(embeddings.iter().map(|e| e * e / n).sum::<f32>());
             }
-            self.engine.backward(images, &slopes, &mut self.gradient);
+            self.engine.backward(images, &slopes, &mut self.gradient).expect("images in memory");
             self.optimizer.step(1e-3, &mut self.parameters, &self.gradient);
         }
         total
@@ -78,7 +79,8 @@ impl Learner {
         let all: Vec<usize> = (0..steps() * batch).map(|i| i % images.len()).collect();
         let images = images.select(&all);
         let began = Instant::now();
-        let sum: f32 = self.engine.embed(&self.parameters, &images).data().iter().sum();
+        let sum: f32 =
+            self.engine.embed(&self.parameters, &images).expect("images in memory").data().iter().sum();
         // Choosing the images is outside, as on the other side.
         let seconds = began.elapsed().as_secs_f64();
         if sum.is_finite() { seconds } else { f64::NAN }
@@ -160,8 +162,8 @@ impl Peer {
         let network = Network::new(SEED_SPEC.parse()?, data.shape())?;
         let parameters = initial(&network, 0);
         let mut engine = Engine::with_tier(&network, tier);
-        let gallery = engine.embed(&parameters, &data.train.images);
-        let queries = engine.embed(&parameters, &data.test.images);
+        let gallery = engine.embed(&parameters, &data.train.images)?;
+        let queries = engine.embed(&parameters, &data.test.images)?;
         let seed = Learner::new(SEED_SPEC, tier, data.shape())?;
         let shape = Shape { h: 32, w: 32, c: 3 };
         let colour = Images::new(shape, (0..512 * shape.len()).map(|i| (i * i / 7 % 251) as u8).collect());
@@ -177,8 +179,6 @@ impl Peer {
 
     /// Does a task; returns the seconds that it took.
     fn run(&mut self, task: &str) -> Option<f64> {
-        let (train, test) =
-            (Vectors::Pixels(&self.data.train.images), Vectors::Pixels(&self.data.test.images));
         if let Some(objective) = losses(task, self.tier) {
             return Some(time_loss(task, objective));
         }
@@ -187,11 +187,18 @@ impl Peer {
         }
         let began = Instant::now();
         let result = match task {
-            "neighbours-784" => self.search(test, train) as f64,
+            "neighbours-784" => {
+                let (train, test) = (&self.data.train.images, &self.data.test.images);
+                with_pixels([test, train], |[test, train]| self.search(test, train)).ok()? as f64
+            }
             "neighbours-32" => {
                 self.search(Vectors::Features(&self.queries), Vectors::Features(&self.gallery)) as f64
             }
-            "pca" => Pca::fit(self.tier, train, 2).variance.iter().sum(),
+            "pca" => with_pixels([&self.data.train.images], |[train]| Pca::fit(self.tier, train, 2))
+                .ok()?
+                .variance
+                .iter()
+                .sum(),
             "train-seed" => self.seed.train(&self.data.train.images, 192),
             "embed-seed" => return Some(self.seed.embed(&self.data.train.images, 256)),
             "train-residual" => self.residual.train(&self.colour, 128),

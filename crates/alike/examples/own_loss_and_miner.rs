@@ -106,7 +106,7 @@ impl Observer for Print {
 
 /// The share of test images whose nearest training image is of their class.
 fn accuracy(training: &mut Training, data: &Dataset) -> Result<f64, Box<dyn Error>> {
-    let (gallery, queries) = (training.embed(&data.train.images), training.embed(&data.test.images));
+    let (gallery, queries) = (training.embed(&data.train.images)?, training.embed(&data.test.images)?);
     let (gallery, queries) = (Vectors::Features(&gallery), Vectors::Features(&queries));
     let right = nearest(&Exact::new(Tier::from_env()?, gallery), queries, 1, Leave::None, |query, found| {
         vote(&[data.train.labels[found[0].index]]) == data.test.labels[query]

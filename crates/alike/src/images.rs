@@ -82,8 +82,6 @@ struct Stored {
     file: File,
     path: PathBuf,
     start: u64,
-    /// What the system said when a read failed.
-    failed: OnceLock<std::io::Error>,
 }
 
 impl Images {
@@ -131,7 +129,7 @@ impl Images {
         if shape.is_empty() || file.metadata()?.len() < needed {
             return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof));
         }
-        let stored = Stored { file, path: path.to_owned(), start, failed: OnceLock::new() };
+        let stored = Stored { file, path: path.to_owned(), start };
         Ok(Images { shape, store: Store::File(Arc::new(stored)), rows: None, n })
     }
 
@@ -155,55 +153,52 @@ impl Images {
         self.n == 0
     }
 
-    /// The bytes of image `i`, or of its floats; `scratch` is where they are read to if they are in a file. An image that
-    /// cannot be read is black, and [`Images::check`] tells of it.
+    /// The bytes of image `i`, or of its floats; `scratch` is where they are read to if they are in a file.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read. Reading from memory cannot fail.
     ///
     /// # Panics
     ///
     /// If `i` is not below [`Images::len`].
-    pub fn image<'a>(&'a self, i: usize, scratch: &'a mut Vec<u8>) -> &'a [u8] {
+    pub fn image<'a>(&'a self, i: usize, scratch: &'a mut Vec<u8>) -> Result<&'a [u8], FileError> {
         assert!(i < self.n, "images: {i} of {}", self.n);
         let i = self.rows.as_ref().map_or(i, |rows| rows[i] as usize);
         let len = self.shape.len();
         match &self.store {
-            Store::Bytes(data) => &data[i * len..][..len],
-            Store::Floats(data) => &data[i * 4 * len..][..4 * len],
+            Store::Bytes(data) => Ok(&data[i * len..][..len]),
+            Store::Floats(data) => Ok(&data[i * 4 * len..][..4 * len]),
             Store::File(stored) => {
                 scratch.resize(len, 0);
                 let at = stored.start + (i * len) as u64;
-                if let Err(e) = files::read_at(&stored.file, scratch, at) {
-                    scratch.fill(0);
-                    let _ = stored.failed.set(e);
+                match files::read_at(&stored.file, scratch, at) {
+                    Ok(()) => Ok(scratch),
+                    Err(e) => Err(FileError::reading(&stored.path)(e)),
                 }
-                scratch
             }
         }
     }
 
-    /// Tells whether every image that was asked for could be read. Reading from memory cannot fail.
-    pub fn check(&self) -> Result<(), FileError> {
-        let Store::File(stored) = &self.store else { return Ok(()) };
-        match stored.failed.get() {
-            None => Ok(()),
-            Some(e) => Err(FileError::reading(&stored.path)(std::io::Error::new(e.kind(), e.to_string()))),
-        }
-    }
-
     /// Every image with left and right exchanged, in memory; features as they are.
-    pub fn mirrored(&self) -> Images {
+    ///
+    /// # Errors
+    ///
+    /// If an image cannot be read.
+    pub fn mirrored(&self) -> Result<Images, FileError> {
         if self.are_floats() {
-            return self.clone();
+            return Ok(self.clone());
         }
         let Shape { h, w, c } = self.shape;
         let mut data = Vec::with_capacity(self.n * self.shape.len());
         let mut scratch = Vec::new();
         for i in 0..self.n {
-            let image = self.image(i, &mut scratch);
+            let image = self.image(i, &mut scratch)?;
             (0..h).for_each(|y| {
                 image[y * w * c..][..w * c].rchunks_exact(c).for_each(|pixel| data.extend_from_slice(pixel));
             });
         }
-        Images::new(self.shape, data)
+        Ok(Images::new(self.shape, data))
     }
 
     /// The images at `indices`, in that order.
@@ -221,18 +216,17 @@ impl Images {
     }
 }
 
-/// Two sets are equal if their images are, wherever they lie.
+/// Two sets are equal if their images are, wherever they lie. What cannot be read equals nothing.
 impl PartialEq for Images {
     fn eq(&self, other: &Images) -> bool {
         let (mut a, mut b) = (Vec::new(), Vec::new());
         self.shape == other.shape
             && self.n == other.n
             && self.are_floats() == other.are_floats()
-            && (0..self.n).all(|i| self.image(i, &mut a) == other.image(i, &mut b))
+            && (0..self.n)
+                .all(|i| matches!((self.image(i, &mut a), other.image(i, &mut b)), (Ok(a), Ok(b)) if a == b))
     }
 }
-
-impl Eq for Images {}
 
 /// `n x d` floats, row-major: embeddings, or any ready-made features.
 #[derive(Clone, Debug, PartialEq)]
@@ -300,17 +294,65 @@ impl Features {
 /// Vectors to search among or to project, whatever they are stored as.
 #[derive(Clone, Copy, Debug)]
 pub enum Vectors<'a> {
-    /// Raw pixels, divided by 255 as they are read: image space.
-    Pixels(&'a Images),
+    /// Raw pixels, divided by 255 as they are read: image space. See [`with_pixels`].
+    Pixels(Pixels<'a>),
     /// Embeddings or other features.
     Features(&'a Features),
+}
+
+/// Images that are compared by their pixels, which are read as they are needed.
+#[derive(Clone, Copy, Debug)]
+pub struct Pixels<'a> {
+    images: &'a Images,
+    /// Why a read failed, the first that did.
+    failed: &'a OnceLock<FileError>,
+}
+
+/// Measures images by their pixels.
+///
+/// Searches and measures cannot fail with embeddings, so they do not say so for pixels: what cannot be read counts as zeros there until
+/// the measurement ends, and nothing but the error comes out of it.
+///
+/// # Errors
+///
+/// If an image could not be read.
+pub fn with_pixels<R, const N: usize>(
+    images: [&Images; N],
+    measure: impl FnOnce([Vectors<'_>; N]) -> R,
+) -> Result<R, FileError> {
+    let failed = OnceLock::new();
+    let measured = measure(images.map(|images| Vectors::Pixels(Pixels { images, failed: &failed })));
+    match failed.into_inner() {
+        None => Ok(measured),
+        Some(e) => Err(e),
+    }
+}
+
+impl Pixels<'_> {
+    /// Whether the values are floats rather than bytes.
+    pub(crate) fn are_floats(&self) -> bool {
+        self.images.are_floats()
+    }
+
+    /// Hands the bytes of image `i`, or of its floats, to `take`.
+    pub(crate) fn read<R>(&self, i: usize, take: impl FnOnce(&[u8]) -> R) -> R {
+        let mut scratch = Vec::new();
+        match self.images.image(i, &mut scratch) {
+            Ok(image) => take(image),
+            Err(e) => {
+                // Of several, any will do.
+                let _ = self.failed.set(e);
+                take(&vec![0; self.images.shape().len()])
+            }
+        }
+    }
 }
 
 impl Vectors<'_> {
     /// How many vectors.
     pub fn len(&self) -> usize {
         match self {
-            Vectors::Pixels(images) => images.len(),
+            Vectors::Pixels(pixels) => pixels.images.len(),
             Vectors::Features(features) => features.len(),
         }
     }
@@ -323,7 +365,7 @@ impl Vectors<'_> {
     /// Floats of a vector.
     pub fn d(&self) -> usize {
         match self {
-            Vectors::Pixels(images) => images.shape().len(),
+            Vectors::Pixels(pixels) => pixels.images.shape().len(),
             Vectors::Features(features) => features.d(),
         }
     }
@@ -335,7 +377,7 @@ impl Vectors<'_> {
     /// If `out` is not `d` long or `i` is not below `len`.
     pub fn read(&self, i: usize, out: &mut [f32]) {
         match self {
-            Vectors::Pixels(images) => to_floats(images.image(i, &mut Vec::new()), out),
+            Vectors::Pixels(pixels) => pixels.read(i, |image| to_floats(image, out)),
             Vectors::Features(features) => out.copy_from_slice(features.row(i)),
         }
     }
@@ -395,18 +437,35 @@ mod tests {
         assert_eq!(memory, file);
         assert_eq!(memory.select(&[2, 0]).select(&[1]), file.select(&[0]));
         assert!(open(4).is_err(), "the file holds three");
-        // What is cut off later is told of, and stands for black.
-        std::fs::write(&path, [9, 1, 2]).unwrap();
-        assert_eq!(file.image(1, &mut Vec::new()), [0, 0]);
-        assert!(file.check().unwrap_err().to_string().contains("images"));
-        assert!(memory.check().is_ok());
+    }
+
+    #[test]
+    fn what_is_cut_off_later_is_an_error_of_what_reads_it_and_of_nothing_else() {
+        let shape = Shape { h: 1, w: 2, c: 1 };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("images");
+        std::fs::write(&path, [1, 2, 3, 4, 5, 6]).unwrap();
+        let images = Images::in_file(shape, 3, File::open(&path).unwrap(), &path, 0).unwrap();
+        std::fs::write(&path, [1, 2, 3]).unwrap();
+        let row = |i| with_pixels([&images], |[v]| v.row(i));
+        for e in [
+            images.image(1, &mut Vec::new()).unwrap_err(),
+            images.mirrored().unwrap_err(),
+            row(2).unwrap_err(),
+        ] {
+            assert!(e.to_string().contains(&path.display().to_string()), "{e}");
+        }
+        assert_eq!(images.image(0, &mut Vec::new()).unwrap(), [1, 2]);
+        assert_eq!(row(0).unwrap().len(), 2);
+        assert!(images != images.clone(), "what cannot be read equals nothing");
     }
 
     #[test]
     fn a_mirror_exchanges_left_and_right_and_keeps_channels() {
         let images = Images::new(Shape { h: 2, w: 2, c: 2 }, (1..=8).collect());
-        assert_eq!(images.mirrored().image(0, &mut Vec::new()), [3, 4, 1, 2, 7, 8, 5, 6]);
-        assert_eq!(images.mirrored().mirrored(), images);
+        let mirrored = images.mirrored().unwrap();
+        assert_eq!(mirrored.image(0, &mut Vec::new()).unwrap(), [3, 4, 1, 2, 7, 8, 5, 6]);
+        assert_eq!(mirrored.mirrored().unwrap(), images);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::args::{AnomalyArgs, Global};
 use crate::printer::{json, line, note};
 use crate::using::{OpenModel, bursts_sentence};
 use alike::data::{Dataset, exclude};
-use alike::files;
+use alike::files::{self, FileError};
 use alike::images::Images;
 use alike::own::OwnTable;
 use alike::report::{Figure, PictureRow, Shown, Tone, picture_rows};
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
         write_table(path, table(&answer)?, global)?;
     }
     if let Some(out) = &args.out {
-        files::write(out, &draw(&figure(&model, &asked, &known, &answer), out)?)?;
+        files::write(out, &draw(&figure(&model, &asked, &known, &answer)?, out)?)?;
     }
     if global.json {
         return json(&answer);
@@ -119,7 +119,12 @@ fn table(answer: &AnomalyAnswer) -> anyhow::Result<Vec<u8>> {
     Ok(csv.finish()?)
 }
 
-fn figure(model: &OpenModel<'_>, asked: &Dataset, known: &Known, answer: &AnomalyAnswer) -> Figure {
+fn figure(
+    model: &OpenModel<'_>,
+    asked: &Dataset,
+    known: &Known,
+    answer: &AnomalyAnswer,
+) -> Result<Figure, FileError> {
     let shown = &answer.images[..answer.images.len().min(DRAWN)];
     let pictures: Vec<Vec<Option<(Images, usize)>>> =
         shown.iter().map(|s| s.nearest.iter().map(|n| model.find(known, n.index)).collect()).collect();

@@ -5,7 +5,7 @@ use super::{refuse_existing, write_table};
 use crate::args::{ClusterArg, ClusterArgs, Global};
 use crate::printer::{json, line};
 use crate::using::OpenModel;
-use alike::files;
+use alike::files::{self, FileError};
 use alike::images::Images;
 use alike::own::OwnTable;
 use alike::report::{Figure, PictureRow, Shown, picture_rows};
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &ClusterArgs, global: &Global) -> anyhow::Result<()> {
         write_table(path, table(&answer, &known)?, global)?;
     }
     if let Some(out) = &args.out {
-        files::write(out, &draw(&figure(&model, &known, &answer, seed), out)?)?;
+        files::write(out, &draw(&figure(&model, &known, &answer, seed)?, out)?)?;
     }
     if global.json {
         return json(&answer);
@@ -55,7 +55,12 @@ fn table(answer: &ClusterAnswer, known: &Known) -> anyhow::Result<Vec<u8>> {
     Ok(csv.finish()?)
 }
 
-fn figure(model: &OpenModel<'_>, known: &Known, answer: &ClusterAnswer, seed: u64) -> Figure {
+fn figure(
+    model: &OpenModel<'_>,
+    known: &Known,
+    answer: &ClusterAnswer,
+    seed: u64,
+) -> Result<Figure, FileError> {
     type Pictures = Vec<Option<(Images, usize)>>;
     let found: Vec<(String, Pictures)> = (answer.largest_first.iter().take(CLUSTERS))
         .map(|Cluster { number, members, commonest }| {

@@ -188,10 +188,10 @@ fn show(
         if let Some(why) = augment.refusal() {
             anyhow::bail!(why);
         }
-        data.train.images = augment.changed(&data.train.images, global.seed.unwrap_or(0));
+        data.train.images = augment.changed(&data.train.images, global.seed.unwrap_or(0))?;
     }
     if let Some(out) = out {
-        files::write(out, &report::draw(&contact_sheet(&data), out)?)?;
+        files::write(out, &report::draw(&contact_sheet(&data)?, out)?)?;
     }
     let count = |labels: &[u32], class: usize| labels.iter().filter(|l| **l as usize == class).count();
     let rows = data

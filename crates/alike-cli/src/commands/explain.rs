@@ -30,8 +30,10 @@ pub(crate) fn run(args: &ExplainArgs, global: &Global) -> anyhow::Result<()> {
         let name = &two.train.names[i];
         name.rsplit('/').next().unwrap_or(name).to_owned()
     };
-    let figure =
-        explained(&[Explained { images: [(images, 0, name(0)), (images, 1, name(1))], why: answer.clone() }]);
+    let figure = explained(&[Explained {
+        images: [(images, 0, name(0)), (images, 1, name(1))],
+        why: answer.clone(),
+    }])?;
     files::write(&args.out, &draw(&figure, &args.out)?)?;
     if global.json {
         return json(&Printed { answer: &answer, figure: &args.out });

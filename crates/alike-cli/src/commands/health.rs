@@ -159,7 +159,7 @@ fn write(
     };
     table(FILES[4], &["class", "class_2", "images", "share"], &mut found.confused.iter().map(confused))?;
 
-    let png = draw(&figure(report), Path::new(FILES[6]))?;
+    let png = draw(&figure(report)?, Path::new(FILES[6]))?;
     batch.stage(&out.join(FILES[6]), |w| w.write_all(&png))?;
     let cleaned = out.join(FILES[5]);
     let rows = match (&all.source, nameless) {
@@ -246,7 +246,7 @@ fn say_what_stays(cleaning: &Cleaning, global: &Global) {
     }
 }
 
-fn figure(report: &HealthReport<'_>) -> Figure {
+fn figure(report: &HealthReport<'_>) -> Result<Figure, FileError> {
     let HealthReport { all, found, doubtful, .. } = report;
     let image = |i: usize, text: String, tone| {
         let (split, _, i) = all.place(i);

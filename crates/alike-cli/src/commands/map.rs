@@ -51,10 +51,7 @@ pub(crate) fn run(args: &MapArgs, global: &Global) -> anyhow::Result<()> {
         colours: answer.colours.clone(),
         pictures: answer.pictures.clone(),
     }
-    .html();
-    for (_, split) in &parts {
-        split.images.check()?;
-    }
+    .html()?;
     files::write(&args.out, page.as_bytes())?;
     if global.json {
         return json(&Printed { map: &args.out, answer: &answer });

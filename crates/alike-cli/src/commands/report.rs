@@ -84,7 +84,7 @@ pub(super) fn write(
     without: Option<&Evidence<'_>>,
     global: &Global,
 ) -> anyhow::Result<Vec<PathBuf>> {
-    let report = Report::new(run, without);
+    let report = Report::new(run, without)?;
     let folder = figures_beside(page)?;
     let drawn: Vec<(PathBuf, Vec<u8>)> = report
         .figures()

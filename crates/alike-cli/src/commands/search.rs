@@ -6,7 +6,7 @@ use crate::args::{Global, SearchArgs};
 use crate::printer::{json, line, note};
 use crate::using::OpenModel;
 use alike::data::Dataset;
-use alike::files;
+use alike::files::{self, FileError};
 use alike::images::Images;
 use alike::report::{Figure, PictureRow, Shown, Tone, picture_rows};
 use alike::tasks::{Known, SearchAnswer, SearchOptions, search};
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &SearchArgs, global: &Global) -> anyhow::Result<()> {
     let trained: Vec<bool> = answer.queries.iter().map(|q| q.trained_on).collect();
     model.note_trained(&asked, &trained);
     if let Some(out) = &args.out {
-        files::write(out, &draw(&figure(&model, &asked, &known, &answer), out)?)?;
+        files::write(out, &draw(&figure(&model, &asked, &known, &answer)?, out)?)?;
     }
     if global.json {
         return json(&answer);
@@ -43,7 +43,12 @@ pub(crate) fn run(args: &SearchArgs, global: &Global) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn figure(model: &OpenModel<'_>, asked: &Dataset, known: &Known, answer: &SearchAnswer) -> Figure {
+fn figure(
+    model: &OpenModel<'_>,
+    asked: &Dataset,
+    known: &Known,
+    answer: &SearchAnswer,
+) -> Result<Figure, FileError> {
     let pictures: Vec<Vec<Option<(Images, usize)>>> = answer
         .queries
         .iter()

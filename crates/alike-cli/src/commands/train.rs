@@ -5,6 +5,7 @@ use crate::args::{Global, ObjectiveArgs, ScheduleArgs, StartArg, TrainArgs};
 use crate::printer::{Bars, Live, json, line, note, say};
 use alike::data::{Dataset, Request, find_classes, leaks, load};
 use alike::eval::Validator;
+use alike::files::FileError;
 use alike::loss::Losses;
 use alike::model::named_network;
 use alike::names::shell_path;
@@ -90,7 +91,7 @@ fn begin(
         settings.check()?;
         // What is true of all of them is told once.
         if number == 0 {
-            describe(&data, &settings, global);
+            describe(&data, &settings, global)?;
             tell(&choices, &given(args), global);
             tell_start(&settings, global);
         }
@@ -158,12 +159,12 @@ pub(super) fn recipe(
     data: &Dataset,
     trained: &[usize],
     what: &str,
-) -> (Settings, Vec<AutoChoice>) {
+) -> Result<(Settings, Vec<AutoChoice>), FileError> {
     if let Some(settings) = Settings::recipe(name, what) {
-        return (settings, Vec::new());
+        return Ok((settings, Vec::new()));
     }
-    let chosen = Settings::auto_for(data, trained);
-    (chosen.settings, chosen.why)
+    let chosen = Settings::auto_for(data, trained)?;
+    Ok((chosen.settings, chosen.why))
 }
 
 /// Says what was chosen, but for what was given instead.
@@ -213,7 +214,7 @@ fn resume(folder: &Path, args: &TrainArgs, global: &Global) -> anyhow::Result<(R
         settings.epochs = epochs;
     }
     let data = run.data(&settings, &places(global), &mut Bars::new(global))?;
-    describe(&data, &settings, global);
+    describe(&data, &settings, global)?;
     let training = Training::resume(settings, &data, run.last()?)?;
     Ok((run, data, training))
 }
@@ -257,7 +258,7 @@ fn resolve(
     // Recipes hold nothing out of their own, nor do they choose a seed.
     let usual = Settings::seed_recipe(what);
     let (trained, _) = divide(data, &exclude_class, validate.unwrap_or(usual.validate), seed)?;
-    let (recipe, choices) = self::recipe(recipe, data, &trained, what);
+    let (recipe, choices) = self::recipe(recipe, data, &trained, what)?;
     let shallow = if whitened { named_network("shallow", data.shape()) } else { None };
     // Another loss has its own way with distances and elements.
     let (old_distance, old_reducer) =
@@ -318,7 +319,7 @@ fn with_margin(losses: &str, margin: f64) -> anyhow::Result<String> {
     Ok(losses.to_string())
 }
 
-fn describe(data: &Dataset, settings: &Settings, global: &Global) {
+fn describe(data: &Dataset, settings: &Settings, global: &Global) -> anyhow::Result<()> {
     remark(data, global);
     // A class that is not there is refused when training begins.
     let parts = divide(data, &settings.exclude_class, settings.validate, settings.seed);
@@ -329,7 +330,7 @@ fn describe(data: &Dataset, settings: &Settings, global: &Global) {
         let classes = if data.labelled { format!(" of {} classes", classes.len()) } else { String::new() };
         let held = if held.is_empty() { String::new() } else { format!(", {} for validation", held.len()) };
         note(global, format!("data: {n} images of {shape}{classes} to train on{held}, {m} to judge by"));
-        let twice = leaks(data);
+        let twice = leaks(data)?;
         if let Some((test, train)) = twice.first() {
             let (a, b) = (&data.test.names[*test], &data.train.names[*train]);
             let n = twice.len();
@@ -345,6 +346,7 @@ fn describe(data: &Dataset, settings: &Settings, global: &Global) {
             format!("{}: {n} training and {m} test images of {}, {}", data.name, data.shape(), data.origin),
         );
     }
+    Ok(())
 }
 
 /// Set by Ctrl-C, for as long as the program lives.

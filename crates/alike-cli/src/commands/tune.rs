@@ -47,7 +47,7 @@ pub(crate) fn run(args: &TuneArgs, global: &Global) -> anyhow::Result<()> {
     let data = load(&request, &places(global), &mut Bars::new(global))?;
     remark(&data, global);
     let trained: Vec<usize> = (0..data.train.len()).filter(|i| !data.held_out.contains(i)).collect();
-    let (recipe, choices) = train::recipe(&args.recipe, &data, &trained, &args.data);
+    let (recipe, choices) = train::recipe(&args.recipe, &data, &trained, &args.data)?;
     // Losses, samplers and batches are what is searched.
     let mut given = vec!["loss", "sampler", "batch-size"];
     given.extend(args.epochs.map(|_| "epochs"));

@@ -3,6 +3,7 @@
 //! How an image is changed depends on the seed, the epoch, the image and its view, and on nothing else. Nothing is flipped
 //! unless asked for: a flipped letter is another letter.
 
+use crate::files::FileError;
 use crate::images::{Images, Shape};
 use crate::rng::{Purpose, Rng, RngExt, stream};
 use crate::text::{self, Choice};
@@ -104,15 +105,20 @@ impl Augment {
     }
 
     /// Every image, changed as in a first epoch.
-    pub fn changed(&self, images: &Images, seed: u64) -> Images {
-        let Some(changes) = self.changes() else { return images.clone() };
+    ///
+    /// # Errors
+    ///
+    /// If an image cannot be read.
+    pub fn changed(&self, images: &Images, seed: u64) -> Result<Images, FileError> {
+        let Some(changes) = self.changes() else { return Ok(images.clone()) };
         let shape = images.shape();
         let mut data = vec![0; images.len() * shape.len()];
-        data.par_chunks_mut(shape.len()).enumerate().for_each_init(Vec::new, |scratch, (i, to)| {
+        data.par_chunks_mut(shape.len()).enumerate().try_for_each_init(Vec::new, |scratch, (i, to)| {
             let occasion = Occasion { seed, epoch: 0, image: i as u64, view: 0 };
-            changes.apply(shape, occasion, images.image(i, scratch), to);
-        });
-        Images::new(shape, data)
+            changes.apply(shape, occasion, images.image(i, scratch)?, to);
+            Ok(())
+        })?;
+        Ok(Images::new(shape, data))
     }
 
     /// Why a strength is impossible, if one is.

@@ -104,7 +104,7 @@ pub(super) fn prepare(
         return Ok(Prepared { images, failures: Vec::new(), warm: true, note: None });
     }
     let Keep::Disk { limit } = places.keep else { return in_memory(listing, preparation, progress) };
-    let (name, states) = key(listing, preparation);
+    let (name, states) = key(listing, preparation)?;
     let path = image_cache(places).join(format!("{name}.{ENDING}"));
     // What the system refused to read yesterday it may give today, though the file has not changed.
     let still = |failures: &[Failure]| !failures.iter().any(|f| f.why.starts_with(UNREADABLE));
@@ -148,7 +148,7 @@ fn as_they_are(listing: &Listing, rows: &Images) -> Option<Images> {
 }
 
 /// What the bytes depend on, as a name; and the state of the file that each entry lies in.
-fn key(listing: &Listing, preparation: &Preparation) -> (String, Vec<State>) {
+fn key(listing: &Listing, preparation: &Preparation) -> Result<(String, Vec<State>), FileError> {
     let mut hash = Md5::new();
     hash.update(format!("{VERSION} {preparation}\n"));
     let archives = listing.archive_stamps();
@@ -157,7 +157,9 @@ fn key(listing: &Listing, preparation: &Preparation) -> (String, Vec<State>) {
     }
     if let Some(rows) = &listing.rows {
         let mut scratch = Vec::new();
-        (0..rows.len()).for_each(|i| hash.update(rows.image(i, &mut scratch)));
+        for i in 0..rows.len() {
+            hash.update(rows.image(i, &mut scratch)?);
+        }
     }
     // Asking for a file's state takes long enough to be worth two threads.
     let stamps: Vec<(String, State)> = listing
@@ -174,7 +176,7 @@ fn key(listing: &Listing, preparation: &Preparation) -> (String, Vec<State>) {
         .collect();
     stamps.iter().for_each(|(stamp, _)| hash.update(stamp));
     let name = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
-    (name, stamps.into_iter().map(|(_, state)| state).collect())
+    Ok((name, stamps.into_iter().map(|(_, state)| state).collect()))
 }
 
 /// Images of a chunk.

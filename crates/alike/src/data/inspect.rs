@@ -7,6 +7,7 @@ use super::prepare::Resize;
 use super::source::{path_of, set_aside_classless};
 use super::survey::Survey;
 use super::{DataError, Dataset, Failure, Places, Preparation, Progress, Request, Unit, list, same_picture};
+use crate::files::FileError;
 use crate::images::Shape;
 use crate::limits::COMPARING;
 use md5::{Digest, Md5};
@@ -303,15 +304,19 @@ pub fn look_alike(a: &[u8], b: &[u8]) -> bool {
 }
 
 /// Test images whose very pixels are trained on too: the test image's number and the training image's.
-pub fn leaks(data: &Dataset) -> Vec<(usize, usize)> {
-    let digest = |split: &super::Split| -> Vec<[u8; 16]> {
+///
+/// # Errors
+///
+/// If an image cannot be read.
+pub fn leaks(data: &Dataset) -> Result<Vec<(usize, usize)>, FileError> {
+    let digest = |split: &super::Split| -> Result<Vec<[u8; 16]>, FileError> {
         (0..split.len())
             .into_par_iter()
-            .map_init(Vec::new, |scratch, i| Md5::digest(split.images.image(i, scratch)).into())
+            .map_init(Vec::new, |scratch, i| Ok(Md5::digest(split.images.image(i, scratch)?).into()))
             .collect()
     };
     let trained: HashMap<[u8; 16], usize> =
-        digest(&data.train).into_iter().enumerate().map(|(i, d)| (d, i)).collect();
-    let test = digest(&data.test);
-    test.iter().enumerate().filter_map(|(i, d)| Some((i, *trained.get(d)?))).collect()
+        digest(&data.train)?.into_iter().enumerate().map(|(i, d)| (d, i)).collect();
+    let test = digest(&data.test)?;
+    Ok(test.iter().enumerate().filter_map(|(i, d)| Some((i, *trained.get(d)?))).collect())
 }

@@ -66,7 +66,7 @@ impl From<&str> for Request {
 ///
 /// If there is no such source, or it cannot be read, or holds no images.
 pub fn list(request: &Request, places: &Places, progress: &mut dyn Progress) -> Result<Listing, DataError> {
-    let mut listing = source::find(request, None, places, progress)?.into_listing();
+    let mut listing = source::find(request, None, places, progress)?.into_listing()?;
     listing.sort();
     Ok(listing)
 }
@@ -77,7 +77,7 @@ pub fn list(request: &Request, places: &Places, progress: &mut dyn Progress) -> 
 ///
 /// If the set has no table, or the table no such column.
 pub fn column(request: &Request, places: &Places, name: &str) -> Result<HashMap<String, String>, DataError> {
-    Ok(source::find(request, Some(name), places, &mut Quiet)?.into_listing().values)
+    Ok(source::find(request, Some(name), places, &mut Quiet)?.into_listing()?.values)
 }
 
 /// The data set that a user means: found, prepared and split.
@@ -94,7 +94,7 @@ pub fn load(request: &Request, places: &Places, progress: &mut dyn Progress) -> 
         Found::ReadyMade(ref data) => (data.origin.clone(), data.place.clone()),
         Found::Listing(_) => path_of(request, places).map_or_else(Default::default, |p| (shown(&p), Some(p))),
     };
-    let mut listing = found.into_listing();
+    let mut listing = found.into_listing()?;
     listing.sort();
     let data = build(listing, &origin, path.as_deref(), request, places, progress)?;
     Ok(Dataset { place: path.and_then(|p| std::path::absolute(p).ok()), ..data })

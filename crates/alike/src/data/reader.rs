@@ -134,7 +134,8 @@ impl<'a> Reader<'a> {
         let decoded = match &entry.place {
             Place::Row(row) => {
                 let Some(rows) = &self.listing.rows else { return Err("it is not there".into()) };
-                let pixels = rows.image(*row as usize, &mut self.scratch).to_vec();
+                let pixels =
+                    rows.image(*row as usize, &mut self.scratch).map_err(|e| e.to_string())?.to_vec();
                 Decoded::free(Picture { shape: rows.shape(), pixels })
             }
             _ => {

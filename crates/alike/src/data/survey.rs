@@ -4,6 +4,7 @@ use super::Preparation;
 use super::decode::{Decoding, header};
 use super::listing::Listing;
 use super::prepare::Resize;
+use crate::files::FileError;
 use crate::identity::Identities;
 use crate::images::{Images, Shape};
 use crate::sample;
@@ -31,12 +32,18 @@ pub struct Survey {
 }
 
 /// Whether pixels are mostly black or white.
-pub fn drawn(images: &Images) -> bool {
+pub fn drawn(images: &Images) -> Result<bool, FileError> {
+    if images.are_floats() {
+        return Ok(false);
+    }
     let n = images.len().min(DECODED);
     let mut scratch = Vec::new();
     let some = sample::some(Identities::numbered(images.len()).keys(), n, 0);
-    let shares = some.into_iter().map(|i| extreme(images.image(i, &mut scratch)));
-    !images.are_floats() && shares.sum::<f64>() > 0.7 * n as f64
+    let mut shares = 0.0;
+    for i in some {
+        shares += extreme(images.image(i, &mut scratch)?);
+    }
+    Ok(shares > 0.7 * n as f64)
 }
 
 /// The share of values near black or white.

@@ -36,7 +36,7 @@ impl<E: Encoder> Encoder for Mirrored<E> {
         let mut out = self.encoder.embed(images)?.into_data();
         for first in (0..images.len()).step_by(AT_ONCE) {
             let some: Vec<usize> = (first..images.len().min(first + AT_ONCE)).collect();
-            let mirrored = self.encoder.embed(&images.select(&some).mirrored())?;
+            let mirrored = self.encoder.embed(&images.select(&some).mirrored()?)?;
             for (row, other) in out[first * d..].chunks_exact_mut(d).zip(mirrored.rows()) {
                 row.iter_mut().zip(other).for_each(|(a, b)| *a = 0.5 * (*a + b));
                 let length = row.iter().map(|x| x * x).sum::<f32>().sqrt();

@@ -45,9 +45,7 @@ impl Encoder for TrainedNetwork {
 
     fn embed(&self, images: &Images) -> Result<Features, EncoderError> {
         check_shape(&self.facts, images)?;
-        let features = self.inference.embed(images);
-        images.check()?;
-        Ok(features)
+        Ok(self.inference.embed(images)?)
     }
 
     fn pixel_gradients(&self) -> Option<PixelGradients> {

@@ -2,6 +2,7 @@
 
 use super::workspace::Workspace;
 use super::{Plan, lock, pack};
+use crate::files::FileError;
 use crate::images::{Features, Images};
 use crate::model::Network;
 use alike_kernels::{AlignedBuffer, Tier};
@@ -44,10 +45,14 @@ impl Inference {
 
     /// Embeds every image: `n x d` floats.
     ///
+    /// # Errors
+    ///
+    /// If an image cannot be read.
+    ///
     /// # Panics
     ///
     /// If the images are not of the network's shape.
-    pub fn embed(&self, images: &Images) -> Features {
+    pub fn embed(&self, images: &Images) -> Result<Features, FileError> {
         embed(&self.plan, self.tier, &self.packed, &self.workspaces, images)
     }
 }
@@ -59,17 +64,18 @@ pub(super) fn embed(
     packed: &[f32],
     workspaces: &[Mutex<Workspace>],
     images: &Images,
-) -> Features {
+) -> Result<Features, FileError> {
     assert_eq!(images.shape(), plan.input, "engine: images of another shape");
     let d = plan.embedding;
     let mut out = vec![0.0; images.len() * d];
-    out.par_chunks_mut(d * AT_ONCE).enumerate().for_each(|(run, out)| {
+    out.par_chunks_mut(d * AT_ONCE).enumerate().try_for_each(|(run, out)| {
         let mut workspace = lock(workspaces);
         let Workspace { run: buffers, tape } = &mut *workspace;
         for (i, out) in out.chunks_exact_mut(d).enumerate() {
-            let image = images.image(run * AT_ONCE + i, &mut buffers.raw);
+            let image = images.image(run * AT_ONCE + i, &mut buffers.raw)?;
             plan.forward(tier, packed, image, tape, false, (&mut buffers.scratch, &mut buffers.tiles), out);
         }
-    });
-    Features::new(d, out)
+        Ok(())
+    })?;
+    Ok(Features::new(d, out))
 }

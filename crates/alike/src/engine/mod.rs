@@ -23,6 +23,7 @@ pub use pixels::PixelGradients;
 pub use plan::Plan;
 pub use spin::with_spinning_threads;
 
+use crate::files::FileError;
 use crate::images::{Features, Images};
 use crate::model::Network;
 use alike_kernels::{AlignedBuffer, Tier, TierError};
@@ -106,24 +107,41 @@ impl Engine {
 
     /// Embeds every image: `n x d` floats.
     ///
+    /// # Errors
+    ///
+    /// If an image cannot be read.
+    ///
     /// # Panics
     ///
     /// If the images or parameters are not those of the network.
-    pub fn embed(&mut self, parameters: &[f32], images: &Images) -> Features {
+    pub fn embed(&mut self, parameters: &[f32], images: &Images) -> Result<Features, FileError> {
         pack::pack(&self.plan, self.tier, parameters, &mut self.packed);
         inference::embed(&self.plan, self.tier, &self.packed, &self.workspaces, images)
     }
 
     /// Embeds the images at `indices` and keeps what [`Engine::backward`] needs; `indices.len() x d` floats.
     ///
+    /// # Errors
+    ///
+    /// If an image cannot be read. There is nothing to go backward from then.
+    ///
     /// # Panics
     ///
     /// If the images or parameters are not those of the network.
-    pub fn forward(&mut self, parameters: &[f32], images: &Images, indices: &[usize]) -> &[f32] {
+    pub fn forward(
+        &mut self,
+        parameters: &[f32],
+        images: &Images,
+        indices: &[usize],
+    ) -> Result<&[f32], FileError> {
         self.forward_prepared(parameters, images, indices, None)
     }
 
     /// Embeds the images at `indices` as [`Engine::forward`] does, each changed by `prepare` in its own work.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::forward`].
     ///
     /// # Panics
     ///
@@ -134,7 +152,7 @@ impl Engine {
         images: &Images,
         indices: &[usize],
         prepare: Option<&dyn Prepare>,
-    ) -> &[f32] {
+    ) -> Result<&[f32], FileError> {
         assert_eq!(images.shape(), self.plan.input, "engine: images of another shape");
         pack::pack(&self.plan, self.tier, parameters, &mut self.packed);
         let (n, d) = (indices.len(), self.plan.embedding);
@@ -151,38 +169,53 @@ impl Engine {
         let source = Source { plan: &self.plan, images, prepare };
         let outputs = self.embeddings.par_chunks_mut(d).zip(indices).enumerate();
         if keep {
-            self.tapes[..n].par_iter_mut().zip(outputs).for_each(|(tape, (position, (out, &image)))| {
-                source.forward(
-                    tier,
-                    packed,
-                    (position, image),
-                    tape,
-                    true,
-                    &mut lock(workspaces).run,
-                    Some(out),
-                );
-            });
+            self.tapes[..n].par_iter_mut().zip(outputs).try_for_each(
+                |(tape, (position, (out, &image)))| {
+                    source.forward(
+                        tier,
+                        packed,
+                        (position, image),
+                        tape,
+                        true,
+                        &mut lock(workspaces).run,
+                        Some(out),
+                    )
+                },
+            )?;
         } else {
-            outputs.for_each(|(position, (out, &image))| {
+            outputs.try_for_each(|(position, (out, &image))| {
                 let Workspace { run, tape } = &mut *lock(workspaces);
-                source.forward(tier, packed, (position, image), tape, false, run, Some(out));
-            });
+                source.forward(tier, packed, (position, image), tape, false, run, Some(out))
+            })?;
         }
-        &self.embeddings
+        Ok(&self.embeddings)
     }
 
     /// Turns the gradient of each embedding of the last [`Engine::forward`], over the same images, into that of the
     /// parameters, which replaces what `gradient` holds.
     ///
+    /// # Errors
+    ///
+    /// If the forward pass kept nothing, and an image cannot be read again. The gradient is as it was then.
+    ///
     /// # Panics
     ///
     /// If lengths are not those of the last forward pass.
-    pub fn backward(&mut self, images: &Images, embedding_gradients: &[f32], gradient: &mut [f32]) {
-        self.backward_prepared(images, None, embedding_gradients, gradient);
+    pub fn backward(
+        &mut self,
+        images: &Images,
+        embedding_gradients: &[f32],
+        gradient: &mut [f32],
+    ) -> Result<(), FileError> {
+        self.backward_prepared(images, None, embedding_gradients, gradient)
     }
 
     /// Turns gradients of embeddings into those of parameters, as [`Engine::backward`] does, after [`Engine::forward_prepared`].
     /// `prepare` must give the same images again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::backward`].
     ///
     /// # Panics
     ///
@@ -193,7 +226,7 @@ impl Engine {
         prepare: Option<&dyn Prepare>,
         embedding_gradients: &[f32],
         gradient: &mut [f32],
-    ) {
+    ) -> Result<(), FileError> {
         let (n, d) = (self.batch.len(), self.plan.embedding);
         assert_eq!(embedding_gradients.len(), n * d, "engine: a gradient for each embedding");
         let (plan, tier, packed, workspaces) = (&self.plan, self.tier, &*self.packed, &self.workspaces);
@@ -202,16 +235,19 @@ impl Engine {
         let work = embedding_gradients.par_chunks(per * d).zip(&mut self.gradients[..parts]);
         if self.tapes.is_empty() {
             let source = Source { plan, images, prepare };
-            work.zip(self.batch.par_chunks(per)).enumerate().for_each(|(part, ((dys, sum), indices))| {
-                let Workspace { run, tape } = &mut *lock(workspaces);
-                sum.fill(0.0);
-                for (i, (dy, &image)) in
-                    dys.chunks_exact(d).zip(indices).enumerate().filter(|(_, (dy, _))| is_nonzero(dy))
-                {
-                    source.forward(tier, packed, (part * per + i, image), tape, true, run, None);
-                    plan.backward(tier, packed, tape, run, dy, sum);
-                }
-            });
+            work.zip(self.batch.par_chunks(per)).enumerate().try_for_each(
+                |(part, ((dys, sum), indices))| {
+                    let Workspace { run, tape } = &mut *lock(workspaces);
+                    sum.fill(0.0);
+                    for (i, (dy, &image)) in
+                        dys.chunks_exact(d).zip(indices).enumerate().filter(|(_, (dy, _))| is_nonzero(dy))
+                    {
+                        source.forward(tier, packed, (part * per + i, image), tape, true, run, None)?;
+                        plan.backward(tier, packed, tape, run, dy, sum);
+                    }
+                    Ok(())
+                },
+            )?;
         } else {
             work.zip(self.tapes.par_chunks_mut(per)).for_each(|((dys, sum), tapes)| {
                 let run = &mut lock(workspaces).run;
@@ -235,6 +271,7 @@ impl Engine {
             }
         });
         pack::unpack_gradient(&self.plan, &self.packed, &first[0], gradient);
+        Ok(())
     }
 }
 
@@ -266,8 +303,8 @@ impl Source<'_> {
         keep: bool,
         run: &mut workspace::Run,
         out: Option<&mut [f32]>,
-    ) {
-        let mut bytes = self.images.image(image, &mut run.raw);
+    ) -> Result<(), FileError> {
+        let mut bytes = self.images.image(image, &mut run.raw)?;
         if let Some(prepare) = self.prepare {
             prepare.prepare(position, image, bytes, &mut run.image);
             bytes = &run.image;
@@ -275,6 +312,7 @@ impl Source<'_> {
         let memory = (&mut run.scratch[..], &mut run.tiles[..]);
         let out = out.unwrap_or(&mut run.embedding);
         self.plan.forward(tier, packed, bytes, tape, keep, memory, out);
+        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 //! taken for each other.
 
 use super::bursts::Sets;
+use crate::files::FileError;
 use crate::images::{Features, Vectors};
 use crate::neighbours::{Exact, Leave, Neighbour, nearest};
 use alike_kernels::Tier;
@@ -100,6 +101,10 @@ const SAME: usize = 8;
 /// Judges every image by its `k` nearest others, those of its own group left out where there are groups; votes weigh one over the
 /// distance. `same` tells whether two images are one picture, as [`crate::data::same_picture`] does; only neighbours are asked about.
 ///
+/// # Errors
+///
+/// Those of `same`.
+///
 /// # Panics
 ///
 /// If numbers do not fit together, or `k` is zero.
@@ -109,8 +114,8 @@ pub fn health(
     labels: &[u32],
     groups: &[u32],
     k: usize,
-    same: impl Fn(usize, usize) -> bool + Sync,
-) -> Health {
+    same: impl Fn(usize, usize) -> Result<bool, FileError> + Sync,
+) -> Result<Health, FileError> {
     assert!(features.len() == labels.len() && k > 0, "health: one label an image");
     let v = Vectors::Features(features);
     let index = Exact::new(tier, v);
@@ -137,18 +142,23 @@ pub fn health(
         .enumerate()
         .map(|(i, list)| verdict(i, labels, &list[..k.min(list.len())], judged(i)))
         .collect();
-    let pairs: Vec<[usize; 2]> = lists
+    let pairs: Vec<Vec<[usize; 2]>> = lists
         .par_iter()
         .enumerate()
-        .flat_map_iter(|(i, list)| {
+        .map(|(i, list)| {
             let near = list.iter().take(SAME).map(|n| n.index);
             // Each pair is looked at once, from whichever side it is seen.
             let seen = |j: usize| lists[j].iter().take(SAME).any(|n| n.index == i);
-            let asked = near.filter(|j| i < *j || !seen(*j));
-            asked.filter(|j| same(i, *j)).map(|j| [i, j]).collect::<Vec<_>>()
+            let mut found = Vec::new();
+            for j in near.filter(|j| i < *j || !seen(*j)) {
+                if same(i, j)? {
+                    found.push([i, j]);
+                }
+            }
+            Ok(found)
         })
-        .collect();
-    let twice = together(labels.len(), &pairs);
+        .collect::<Result<_, FileError>>()?;
+    let twice = together(labels.len(), &pairs.concat());
     let mut counts: BTreeMap<[u32; 2], usize> = BTreeMap::new();
     let doubtful = verdicts.iter().filter(|v| v.doubt > 0.0);
     doubtful.for_each(|v| *counts.entry([v.label.min(v.other), v.label.max(v.other)]).or_default() += 1);
@@ -163,7 +173,7 @@ pub fn health(
         .collect();
     confused.sort_by(|a, b| b.images.cmp(&a.images).then(b.share.total_cmp(&a.share)));
     let fitness = Fitness::of(&verdicts);
-    Health { verdicts, twice, fitness, confused }
+    Ok(Health { verdicts, twice, fitness, confused })
 }
 
 /// Groups of numbers that pairs join, directly or by others.
@@ -229,8 +239,8 @@ mod tests {
         let at: Vec<f32> = (0..10).chain(100..110).map(|v| v as f32).chain([54.5, 400.0]).collect();
         let mut labels: Vec<u32> = (0..22).map(|i| u32::from(i >= 10)).collect();
         labels[3] = 1;
-        let same = |a: usize, b: usize| [a.min(b), a.max(b)] == [4, 5];
-        let h = health(Tier::available()[0], &Features::new(1, at), &labels, &[], 5, same);
+        let same = |a: usize, b: usize| Ok([a.min(b), a.max(b)] == [4, 5]);
+        let h = health(Tier::available()[0], &Features::new(1, at), &labels, &[], 5, same).unwrap();
         let worst = h.doubtful()[0];
         assert_eq!((worst.image, worst.label, worst.other), (3, 1, 0));
         assert!(worst.doubt > 0.9 && h.verdicts[0].doubt < 0.0);
@@ -267,7 +277,7 @@ mod tests {
         let labels: Vec<u32> = (0..n)
             .map(|i| if is_wrong(i) { (truth[i] + 1 + (i as u32 / 3) % 9) % 10 } else { truth[i] })
             .collect();
-        let h = health(Tier::available()[0], &features, &labels, &[], 10, |_, _| false);
+        let h = health(Tier::available()[0], &features, &labels, &[], 10, |_, _| Ok(false)).unwrap();
         let real = h.verdicts.iter().filter(|v| v.doubt > 0.0 && labels[v.image] != truth[v.image]).count();
         (real, h.fitness)
     }
@@ -296,15 +306,16 @@ mod tests {
         let at: Vec<f32> = vec![0.0, 0.01, 0.02, 5.0, 5.1, 9.0];
         let labels = [0, 0, 0, 1, 1, 2];
         // 0 is like 1 and 1 like 2; nobody says that 0 is like 2.
-        let same = |a: usize, b: usize| a.abs_diff(b) == 1 && a.max(b) < 3;
-        let h = health(Tier::available()[0], &Features::new(1, at), &labels, &[], 3, same);
+        let same = |a: usize, b: usize| Ok(a.abs_diff(b) == 1 && a.max(b) < 3);
+        let h = health(Tier::available()[0], &Features::new(1, at), &labels, &[], 3, same).unwrap();
         assert_eq!(h.twice, [[0, 1, 2]]);
         assert!(!h.verdicts[5].judged && h.verdicts[5].doubt == 0.0);
         assert_eq!(h.fitness.images, 5);
         // Nor one that is of a group alone.
         let groups = [0, 0, 0, 1, 2, 3];
         let at: Vec<f32> = vec![0.0, 0.01, 0.02, 5.0, 5.1, 9.0];
-        let h = health(Tier::available()[0], &Features::new(1, at), &labels, &groups, 3, |_, _| false);
+        let h = health(Tier::available()[0], &Features::new(1, at), &labels, &groups, 3, |_, _| Ok(false))
+            .unwrap();
         assert_eq!(
             h.verdicts.iter().map(|v| v.judged).collect::<Vec<_>>(),
             [false, false, false, true, true, false]

@@ -6,8 +6,9 @@ use super::{
     cluster_quality, compare, compare_groups, rank_quality, vote, weighted_vote,
 };
 use crate::data::{Dataset, Split, find_class};
+use crate::files::FileError;
 use crate::identity::{Shared, left_out};
-use crate::images::{Features, Vectors};
+use crate::images::{Features, Vectors, with_pixels};
 use crate::neighbours::{Exact, Leave, Neighbour, nearest, ranks_of_matches};
 use alike_kernels::Tier;
 use serde::Serialize;
@@ -23,7 +24,7 @@ pub struct Judge {
 }
 
 /// A space cannot be judged.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum EvalError {
     /// A vote of more neighbours than there are.
     #[error("k = {k} asks for more neighbours than the {gallery} images of the gallery; lower --k")]
@@ -50,6 +51,9 @@ pub enum EvalError {
     /// Nobody knows what is right.
     #[error("{0} has no classes to judge by")]
     Unlabelled(String),
+    /// An image could not be read.
+    #[error(transparent)]
+    Image(#[from] FileError),
 }
 
 /// How a space fares.
@@ -335,7 +339,9 @@ impl Judge {
 
     /// Judges raw pixels, which no training changes.
     pub fn image_space(&self, data: &Dataset) -> Result<SpaceJudgement, EvalError> {
-        self.space(data, Vectors::Pixels(&data.gallery().0.images), Vectors::Pixels(&data.test.images))
+        with_pixels([&data.gallery().0.images, &data.test.images], |[gallery, queries]| {
+            self.space(data, gallery, queries)
+        })?
     }
 
     /// Judges the embeddings of both splits, and sets them against image space.

@@ -5,6 +5,7 @@
 //! <https://arxiv.org/abs/1605.01713>). Parts are smoothed over neighbouring pixels.
 
 use crate::engine::PixelGradients;
+use crate::files::FileError;
 use crate::images::{Images, Shape, to_floats};
 use crate::neighbours::squared_distance;
 use crate::rng::{Purpose, SliceRandom, stream};
@@ -37,16 +38,24 @@ const DRAWS: u64 = 8;
 const SHARE: f64 = 0.1;
 
 /// Explains the distance of image `a` and image `b`.
-pub fn saliency(network: &mut PixelGradients, images: [(&Images, usize); 2], seed: u64) -> Saliency {
+///
+/// # Errors
+///
+/// If one cannot be read.
+pub fn saliency(
+    network: &mut PixelGradients,
+    images: [(&Images, usize); 2],
+    seed: u64,
+) -> Result<Saliency, FileError> {
     let shape = images[0].0.shape();
     let pixels: Vec<Vec<f32>> = images
         .iter()
         .map(|(images, i)| {
             let mut values = vec![0.0; shape.len()];
-            to_floats(images.image(*i, &mut Vec::new()), &mut values);
-            values
+            to_floats(images.image(*i, &mut Vec::new())?, &mut values);
+            Ok(values)
         })
-        .collect();
+        .collect::<Result<_, FileError>>()?;
     let embed =
         |network: &mut PixelGradients, values: &[f32]| network.of(&bytes(values), |e| vec![0.0; e.len()]).0;
     let embeddings = [embed(network, &pixels[0]), embed(network, &pixels[1])];
@@ -78,7 +87,7 @@ pub fn saliency(network: &mut PixelGradients, images: [(&Images, usize); 2], see
         let most = map.iter().copied().fold(0.0, f32::max);
         map.into_iter().map(|v| if most > 0.0 { v / most } else { 0.0 }).collect()
     });
-    Saliency { distance, maps, masking }
+    Ok(Saliency { distance, maps, masking })
 }
 
 fn bytes(values: &[f32]) -> Vec<u8> {
@@ -137,13 +146,13 @@ mod tests {
         let mut data = vec![0u8; 72];
         data[2 * 6 + 3] = 255;
         let images = Images::new(shape, data);
-        let found = saliency(&mut gradients, [(&images, 0), (&images, 1)], 0);
+        let found = saliency(&mut gradients, [(&images, 0), (&images, 1)], 0).unwrap();
         assert!((found.distance - 1.0).abs() < 1e-6);
         let best = (0..36).max_by(|a, b| found.maps[0][*a].total_cmp(&found.maps[0][*b])).unwrap();
         assert!((1..=3).contains(&(best / 6)) && (2..=4).contains(&(best % 6)), "{best}");
         // Nothing but that pixel matters: painting over it moves the distance, others do not.
         assert!(found.masking.salient > 2.0 * found.masking.random, "{:?}", found.masking);
-        let same = saliency(&mut gradients, [(&images, 1), (&images, 1)], 0);
+        let same = saliency(&mut gradients, [(&images, 1), (&images, 1)], 0).unwrap();
         assert_eq!((same.distance, same.masking.salient), (0.0, 0.0));
     }
 }

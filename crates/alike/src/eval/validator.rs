@@ -34,8 +34,8 @@ impl Validator {
 impl Observer for Validator {
     fn pause(&mut self, view: &mut View<'_>) -> Result<(), TrainError> {
         let Some(report) = view.epoch.as_deref_mut() else { return Ok(()) };
-        let queries = view.training.embed(&self.queries.images);
-        let gallery = if self.own { queries.clone() } else { view.training.embed(&self.gallery.images) };
+        let queries = view.training.embed(&self.queries.images)?;
+        let gallery = if self.own { queries.clone() } else { view.training.embed(&self.gallery.images)? };
         let right = nearest(
             &Exact::new(self.tier, Vectors::Features(&gallery)),
             Vectors::Features(&queries),

@@ -230,7 +230,7 @@ impl Candidates {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::images::{Features, Images, Shape};
+    use crate::images::{Features, Images, Shape, with_pixels};
     use crate::neighbours::{Exact, nearest};
     use proptest::prelude::*;
 
@@ -292,12 +292,15 @@ mod tests {
     fn pixels_are_searched_as_they_are_stored() {
         let shape = Shape { h: 3, w: 5, c: 1 };
         let images = Images::new(shape, (0..15 * 90).map(|i| ((i * 97) % 251) as u8).collect());
-        let v = Vectors::Pixels(&images);
         for tier in Tier::available() {
-            assert_eq!(
-                nearest(&Exact::new(tier, v), v, 7, Leave::Itself, |_, l| l.to_vec()),
-                plain(v, v, 7, Leave::Itself)
-            );
+            let found = with_pixels([&images], |[v]| {
+                [
+                    nearest(&Exact::new(tier, v), v, 7, Leave::Itself, |_, l| l.to_vec()),
+                    plain(v, v, 7, Leave::Itself),
+                ]
+            });
+            let [found, plain] = found.unwrap();
+            assert_eq!(found, plain);
         }
     }
 

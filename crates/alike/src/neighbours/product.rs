@@ -3,7 +3,7 @@
 //! Vectors that lie far from the origin would lose all that tells them apart in the squares of their lengths, so all are
 //! shifted first, by a point near the gallery's middle ([`Frame`]); what a product can be off by is bounded ([`Bound`]).
 
-use crate::images::{Images, Vectors};
+use crate::images::{Pixels, Vectors};
 use alike_kernels::{AlignedBuffer, Tier, Windows, padded};
 use rayon::prelude::*;
 
@@ -85,10 +85,8 @@ impl Frame {
     /// Vector `i` less the centre.
     pub(super) fn read(&self, vectors: Vectors<'_>, i: usize, row: &mut [f32]) {
         match bytes(vectors).filter(|_| self.bytes) {
-            Some(images) => {
-                let mut scratch = Vec::new();
-                let from = images.image(i, &mut scratch);
-                row.iter_mut().zip(from).for_each(|(to, v)| *to = f32::from(*v));
+            Some(pixels) => {
+                pixels.read(i, |from| row.iter_mut().zip(from).for_each(|(to, v)| *to = f32::from(*v)))
             }
             None => vectors.read(i, row),
         }
@@ -116,9 +114,8 @@ impl Frame {
 
     /// The length of what reading vector `i` is off by, in this frame: bytes are made floats, which are rounded.
     pub(super) fn reading(&self, vectors: Vectors<'_>, i: usize) -> f64 {
-        let Some(images) = bytes(vectors).filter(|_| self.bytes) else { return 0.0 };
-        let mut scratch = Vec::new();
-        images.image(i, &mut scratch).iter().map(|v| READING[*v as usize]).sum::<f64>().sqrt()
+        let Some(pixels) = bytes(vectors).filter(|_| self.bytes) else { return 0.0 };
+        pixels.read(i, |from| from.iter().map(|v| READING[*v as usize]).sum::<f64>().sqrt())
     }
 
     /// The bound on what products of this frame are off by, in a gallery whose squared lengths are these.
@@ -163,10 +160,10 @@ const READING: [f64; 256] = {
     squares
 };
 
-/// Images whose numbers are bytes.
-fn bytes(vectors: Vectors<'_>) -> Option<&Images> {
+/// Pixels that are bytes.
+fn bytes(vectors: Vectors<'_>) -> Option<Pixels<'_>> {
     match vectors {
-        Vectors::Pixels(images) if !images.are_floats() => Some(images),
+        Vectors::Pixels(pixels) if !pixels.are_floats() => Some(pixels),
         _ => None,
     }
 }
@@ -433,7 +430,7 @@ pub(super) fn cloud(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::images::Shape;
+    use crate::images::{Images, Shape, with_pixels};
     use proptest::prelude::*;
 
     /// Every product of a set with itself, beside the truth; returns the largest error by the bound.
@@ -491,11 +488,13 @@ mod tests {
             let shape = Shape { h: side, w: side, c: 1 };
             let of = |i: usize| (noise(seed, i) % levels * 255 / (levels - 1)) as u8;
             let images = Images::new(shape, (0..40 * side * side).map(of).collect());
-            let v = Vectors::Pixels(&images);
-            for (tier, frame) in Tier::available().into_iter().flat_map(|t| [(t, Frame::rough(v)), (t, Frame::fine(v, v))]) {
-                let worst = worst(tier, v, &frame);
-                prop_assert!(worst <= 1.0, "{:?}: {} of the bound", tier, worst);
-            }
+            with_pixels([&images], |[v]| {
+                for (tier, frame) in Tier::available().into_iter().flat_map(|t| [(t, Frame::rough(v)), (t, Frame::fine(v, v))]) {
+                    let worst = worst(tier, v, &frame);
+                    prop_assert!(worst <= 1.0, "{:?}: {} of the bound", tier, worst);
+                }
+                Ok(())
+            }).unwrap()?;
         }
     }
 

@@ -4,6 +4,7 @@ use crate::data::{Dataset, Split};
 use crate::distance::Distance;
 use crate::engine::Engine;
 use crate::eval::{Judgement, RetrievalReport};
+use crate::files::FileError;
 use crate::images::Features;
 use crate::model::{Checkpoint, initial};
 use crate::tasks::Judged;
@@ -79,14 +80,17 @@ const DRAWN: usize = 2000;
 
 impl Triplets {
     /// One triplet each of up to [`DRAWN`] anchors; nothing where the test split has no two classes of two images.
-    pub(super) fn draw(e: &Evidence<'_>) -> Option<Triplets> {
+    pub(super) fn draw(e: &Evidence<'_>) -> Result<Option<Triplets>, FileError> {
         let Split { images, labels, .. } = &e.data.test;
         let of_class = |l: u32| labels.iter().filter(|x| **x == l).count();
         let counts: Vec<usize> = (0..e.data.classes.len()).map(|c| of_class(c as u32)).collect();
         let members: Vec<usize> = (0..labels.len()).filter(|&i| counts[labels[i] as usize] > 1).collect();
-        let sampler = TripletSampler::new(labels, &e.data.classes, &members, e.settings.seed).ok()?;
+        let Ok(sampler) = TripletSampler::new(labels, &e.data.classes, &members, e.settings.seed) else {
+            return Ok(None);
+        };
         let network = &e.checkpoint.network;
-        let untrained = Engine::with_tier(network, e.tier).embed(&initial(network, e.settings.seed), images);
+        let untrained =
+            Engine::with_tier(network, e.tier).embed(&initial(network, e.settings.seed), images)?;
         let all = sampler
             .order(0)
             .into_iter()
@@ -100,7 +104,7 @@ impl Triplets {
                 Triplet { images: [a, p, n], before: distances(&untrained), after: distances(e.queries) }
             })
             .collect();
-        Some(Triplets { all, untrained })
+        Ok(Some(Triplets { all, untrained }))
     }
 
     /// The share of triplets whose distances satisfy `test`.

@@ -1,6 +1,7 @@
 //! A figure: panels of vector graphics, which the page lets wrap and a file sets side by side.
 
 use super::theme;
+use crate::files::FileError;
 use crate::images::{Images, Shape};
 use crate::own;
 use base64::Engine as _;
@@ -137,7 +138,7 @@ static OPTIONS: LazyLock<usvg::Options<'static>> = LazyLock::new(|| {
 
 /// Pictures as one PNG, `columns` side by side, as a `data:` address. Images of neither one nor three channels show
 /// their first.
-pub(super) fn sprite(images: &Images, indices: &[usize], columns: usize) -> String {
+pub(super) fn sprite(images: &Images, indices: &[usize], columns: usize) -> Result<String, FileError> {
     let Shape { h, w, c } = images.shape();
     let out = if c == 3 { 3 } else { 1 };
     let (width, height) = (columns * w, indices.len().div_ceil(columns) * h);
@@ -146,7 +147,7 @@ pub(super) fn sprite(images: &Images, indices: &[usize], columns: usize) -> Stri
     for (place, &i) in indices.iter().enumerate() {
         let (left, top) = (place % columns * w, place / columns * h);
         // Features have no picture: their square stays black.
-        let image = if images.are_floats() { &[] } else { images.image(i, &mut scratch) };
+        let image = if images.are_floats() { &[] } else { images.image(i, &mut scratch)? };
         for (y, row) in image.chunks_exact(w * c).enumerate() {
             for (x, pixel) in row.chunks_exact(c).enumerate() {
                 let at = ((top + y) * width + left + x) * out;
@@ -166,16 +167,16 @@ pub(super) fn sprite(images: &Images, indices: &[usize], columns: usize) -> Stri
     if written.is_err() {
         png.clear();
     }
-    format!("data:image/png;base64,{}", base64::engine::general_purpose::STANDARD.encode(png))
+    Ok(format!("data:image/png;base64,{}", base64::engine::general_purpose::STANDARD.encode(png)))
 }
 
 /// One image, `side` units along its longer side, its centre at `(x, y)`.
-pub(super) fn picture(images: &Images, i: usize, x: f64, y: f64, side: f64) -> Markup {
+pub(super) fn picture(images: &Images, i: usize, x: f64, y: f64, side: f64) -> Result<Markup, FileError> {
     let (w, h) = fitted(images.shape(), side);
-    html! {
+    Ok(html! {
         image x=(N(x - w / 2.0)) y=(N(y - h / 2.0)) width=(N(w)) height=(N(h)) image-rendering="optimizeSpeed"
-            href=(sprite(images, &[i], 1)) {}
-    }
+            href=(sprite(images, &[i], 1)?) {}
+    })
 }
 
 /// An image's width and height if the longer one is `side`.
@@ -209,7 +210,7 @@ mod tests {
     #[test]
     fn sprites_set_images_side_by_side() {
         let images = Images::new(Shape { h: 1, w: 2, c: 1 }, vec![1, 2, 3, 4, 5, 6]);
-        let uri = sprite(&images, &[2, 0, 1], 2);
+        let uri = sprite(&images, &[2, 0, 1], 2).unwrap();
         let png =
             base64::engine::general_purpose::STANDARD.decode(&uri["data:image/png;base64,".len()..]).unwrap();
         let picture = image::load_from_memory(&png).unwrap().to_luma8();

@@ -2,6 +2,7 @@
 
 use super::figure::{document, sprite};
 use super::theme;
+use crate::files::FileError;
 use crate::images::{Images, Shape};
 use crate::tasks::Colouring;
 use maud::{DOCTYPE, PreEscaped, html};
@@ -26,7 +27,11 @@ const COLUMNS: usize = 64;
 
 impl MapPoints<'_> {
     /// The page's text, which needs nothing else.
-    pub fn html(&self) -> String {
+    ///
+    /// # Errors
+    ///
+    /// If a picture cannot be read.
+    pub fn html(&self) -> Result<String, FileError> {
         let shape = self.pictures.first().map_or(Shape { h: 1, w: 1, c: 1 }, |(images, _)| images.shape());
         let layouts: Vec<Value> = self
             .layouts
@@ -45,7 +50,7 @@ impl MapPoints<'_> {
             .collect();
         let facts = json!({
             "w": shape.w, "h": shape.h, "columns": COLUMNS, "names": self.names, "layouts": layouts, "colours": colours,
-            "sprite": self.sprite(shape),
+            "sprite": self.sprite(shape)?,
         });
         let page = html! {
             (DOCTYPE)
@@ -84,18 +89,18 @@ impl MapPoints<'_> {
                 }
             }
         };
-        document(page)
+        Ok(document(page))
     }
 
     /// All pictures in one, whatever images they are of.
-    fn sprite(&self, shape: Shape) -> String {
+    fn sprite(&self, shape: Shape) -> Result<String, FileError> {
         let mut bytes = Vec::with_capacity(self.pictures.len() * shape.len());
         let mut scratch = Vec::new();
         for (images, i) in &self.pictures {
             if images.are_floats() {
                 bytes.resize(bytes.len() + shape.len(), 0);
             } else {
-                bytes.extend_from_slice(images.image(*i, &mut scratch));
+                bytes.extend_from_slice(images.image(*i, &mut scratch)?);
             }
         }
         let all = Images::new(shape, bytes);
@@ -122,7 +127,7 @@ mod tests {
             names: vec!["</script>".into(), "b".into()],
             colours: vec![Colouring::Scale("distance".into(), vec![0.5, 1.0])],
         };
-        let page = map.html();
+        let page = map.html().unwrap();
         assert_eq!(page.matches("</script>").count(), 2);
         assert!(page.contains("[0.0,3.0]") && page.contains("data:image/png"));
     }

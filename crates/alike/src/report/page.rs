@@ -8,7 +8,8 @@ use super::figures::{
 };
 use super::theme;
 use crate::eval::{Pairs, RetrievalReport};
-use crate::images::{Shape, Vectors};
+use crate::files::FileError;
+use crate::images::{Shape, Vectors, with_pixels};
 use crate::names::{shell, shell_flag, shell_path};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -22,12 +23,16 @@ pub struct Report {
 impl Report {
     /// Draws the page of `run`. What becomes of unseen classes is shown from `without`, a run that excluded some, or
     /// from `run` itself if that did.
-    pub fn new(run: &Evidence<'_>, without: Option<&Evidence<'_>>) -> Report {
+    ///
+    /// # Errors
+    ///
+    /// If an image cannot be read.
+    pub fn new(run: &Evidence<'_>, without: Option<&Evidence<'_>>) -> Result<Report, FileError> {
         let sample = Sample::new(&run.data.test.identities, run.settings.seed);
-        let triplets = Triplets::draw(run);
+        let triplets = Triplets::draw(run)?;
         let mut figures = Vec::new();
         if let Some(triplets) = &triplets {
-            figures.extend(concept(run, triplets));
+            figures.extend(concept(run, triplets)?);
             // Other losses have no hinge to show.
             if run.settings.triplet_margin().is_some() {
                 figures.push(loss(run, triplets));
@@ -35,31 +40,31 @@ impl Report {
         }
         figures.push(architecture(&run.checkpoint.network));
         figures.extend(curves(run));
-        figures.push(spaces(run, &sample));
+        figures.push(spaces(run, &sample)?);
         figures.push(accuracy(run));
         let source = without.unwrap_or(run);
         if let Some(of) = &source.judgement.unseen {
             figures.push(unseen(source, of, &sample));
         }
         figures.extend(confusion(run));
-        figures.push(strips(run));
-        figures.extend(why(run));
+        figures.push(strips(run)?);
+        figures.extend(why(run)?);
         let test = &run.data.test;
-        let pairs = |vectors| {
+        let pairs = |vectors: Vectors<'_>| {
             let all = || Pairs::all(vectors, &test.labels, &test.identities, 0);
             run.data.labelled.then(all).flatten()
         };
         if let (Some(image), Some(feature)) =
-            (pairs(Vectors::Pixels(&test.images)), pairs(Vectors::Features(run.queries)))
+            (with_pixels([&test.images], |[pixels]| pairs(pixels))?, pairs(Vectors::Features(run.queries)))
         {
-            figures.push(verification_figure(&image, &feature, &test.images, Some(&mut network(run))));
+            figures.push(verification_figure(&image, &feature, &test.images, Some(&mut network(run)))?);
         }
-        figures.extend(few_shot(run));
-        figures.extend(anomalies(without.unwrap_or(run)));
-        figures.extend(clusters(run));
-        figures.extend(doubts(run));
-        let html = document(page(run, without, &figures, &sample));
-        Report { figures, html }
+        figures.extend(few_shot(run)?);
+        figures.extend(anomalies(without.unwrap_or(run))?);
+        figures.extend(clusters(run)?);
+        figures.extend(doubts(run)?);
+        let html = document(page(run, without, &figures, &sample)?);
+        Ok(Report { figures, html })
     }
 
     /// The page's text.
@@ -75,9 +80,14 @@ impl Report {
 
 const SPRITE_COLUMNS: usize = 50;
 
-fn page(run: &Evidence<'_>, without: Option<&Evidence<'_>>, figures: &[Figure], sample: &Sample) -> Markup {
+fn page(
+    run: &Evidence<'_>,
+    without: Option<&Evidence<'_>>,
+    figures: &[Figure],
+    sample: &Sample,
+) -> Result<Markup, FileError> {
     let title = format!("{}: what the embedding learned", run.data.name);
-    html! {
+    Ok(html! {
         (DOCTYPE)
         html lang="en" {
             head {
@@ -111,11 +121,11 @@ fn page(run: &Evidence<'_>, without: Option<&Evidence<'_>>, figures: &[Figure], 
                     (provenance(run, without))
                 }
                 div #tip hidden {}
-                (hover(run, sample))
+                (hover(run, sample)?)
                 script { (PreEscaped(include_str!("page.js"))) }
             }
         }
-    }
+    })
 }
 
 /// What came of it, in sentences made from the numbers.
@@ -152,15 +162,17 @@ fn classes(run: &Evidence<'_>) -> Markup {
 }
 
 /// What the script needs to show an image at a dot.
-fn hover(run: &Evidence<'_>, sample: &Sample) -> Markup {
+fn hover(run: &Evidence<'_>, sample: &Sample) -> Result<Markup, FileError> {
     let Shape { h, w, .. } = run.data.shape();
     let labels: Vec<u32> = sample.indices.iter().map(|&i| run.data.test.labels[i]).collect();
     let facts = serde_json::json!({
         "w": w, "h": h, "columns": SPRITE_COLUMNS, "labels": labels, "classes": run.data.classes,
-        "sprite": sprite(&run.data.test.images, &sample.indices, SPRITE_COLUMNS),
+        "sprite": sprite(&run.data.test.images, &sample.indices, SPRITE_COLUMNS)?,
     });
     // In a script element text is not escaped, and a `<` could end it early.
-    html! { script #facts type="application/json" { (PreEscaped(facts.to_string().replace('<', "\\u003c"))) } }
+    Ok(
+        html! { script #facts type="application/json" { (PreEscaped(facts.to_string().replace('<', "\\u003c"))) } },
+    )
 }
 
 /// Every headline number as text.

@@ -12,5 +12,5 @@ use crate::eval::{Saliency, saliency};
 pub fn explain(model: &Model, two: &Dataset, seed: u64) -> Result<Saliency, TaskError> {
     let mut network = model.encoder().pixel_gradients().ok_or(TaskError::NoGradients)?;
     let images = &two.train.images;
-    Ok(saliency(&mut network, [(images, 0), (images, 1)], seed))
+    Ok(saliency(&mut network, [(images, 0), (images, 1)], seed)?)
 }

@@ -3,6 +3,7 @@
 use super::{Model, TaskError};
 use crate::data::{Dataset, Of, Removed, Source, Split, look_alike};
 use crate::eval::{Fitness, Health, Verdict, health as judge};
+use crate::files::FileError;
 use crate::images::Features;
 use serde::Serialize;
 use std::collections::HashSet;
@@ -182,19 +183,19 @@ impl<'a> AllImages<'a> {
     }
 
     /// Whether two images are one picture: as they are kept, or as they were prepared where they are no files.
-    fn same(&self, a: usize, b: usize) -> bool {
+    fn same(&self, a: usize, b: usize) -> Result<bool, FileError> {
         let ((one, _, a), (two, _, b)) = (self.place(a), self.place(b));
         let (mut first, mut second) = (Vec::new(), Vec::new());
         if one.images.are_floats() {
-            return false;
+            return Ok(false);
         }
-        let (first, second) = (one.images.image(a, &mut first), two.images.image(b, &mut second));
+        let (first, second) = (one.images.image(a, &mut first)?, two.images.image(b, &mut second)?);
         if first == second {
-            return true;
+            return Ok(true);
         }
         let is_same = || self.source.as_ref().and_then(|s| s.same((one, a), (two, b)));
         // Images of arrays are as they were made: a copy is the same to the bit.
-        look_alike(first, second) && is_same().unwrap_or(false)
+        Ok(look_alike(first, second) && is_same().unwrap_or(false))
     }
 
     /// By image: what it is not judged by, where that is more than itself.
@@ -243,10 +244,7 @@ pub fn health<'a>(
     }
     let features = all.embed(model)?;
     let apart = all.apart(options.leave_group)?;
-    let found = judge(model.tier(), &features, &all.labels, &apart, options.k, |a, b| all.same(a, b));
-    for (part, _, _) in all.parts() {
-        part.images.check()?;
-    }
+    let found = judge(model.tier(), &features, &all.labels, &apart, options.k, |a, b| all.same(a, b))?;
     let doubtful: Vec<Verdict> = found.doubtful().into_iter().filter(|v| v.doubt > 0.0).collect();
     let cleaning = clean(&all, &found, &doubtful, options);
     Ok(HealthReport { all, found, doubtful, cleaning })

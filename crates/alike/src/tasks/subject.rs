@@ -6,7 +6,7 @@ use crate::data::{Dataset, Places, Preparation, PreparationWish, Progress, Reque
 use crate::encoder::{Encoder, TrainedNetwork};
 use crate::engine::PixelGradients;
 use crate::eval::{EvalError, Independent, Judge, Judgement, RetrievalReport, SpaceJudgement};
-use crate::images::{Features, Images, Vectors};
+use crate::images::{Features, Images, Vectors, with_pixels};
 use crate::model::Checkpoint;
 use crate::train::{Metric, Run, Settings, read_metrics};
 use alike_kernels::Tier;
@@ -151,8 +151,8 @@ pub fn quick_pixel_retrieval(
     let (gallery, queries) = (&data.gallery().0.images, &data.test.images);
     let work = gallery.len().saturating_mul(queries.len()).saturating_mul(data.shape().len());
     let quick = work <= MOST;
-    let report = || judge.retrieval(data, Vectors::Pixels(gallery), Vectors::Pixels(queries), ks);
-    Ok(quick.then(report).transpose()?)
+    let report = || with_pixels([gallery, queries], |[g, q]| judge.retrieval(data, g, q, ks));
+    Ok(quick.then(report).transpose()?.transpose()?)
 }
 
 /// What of test images is independent of each other: their classes where others would be met, or the images alone.
@@ -224,9 +224,9 @@ impl Subject {
             let pairs = judge.pairs(&data, Vectors::Features(&embedded[1]));
             verification.interval = pairs.map(|p| p.eer_interval(seed, independent(&data)));
         }
-        let report = |g, q| judge.retrieval(&data, g, q, ks);
-        let pixels = report(Vectors::Pixels(gallery), Vectors::Pixels(queries))?;
-        let learned = report(Vectors::Features(&embedded[0]), Vectors::Features(&embedded[1]))?;
+        let pixels = with_pixels([gallery, queries], |[g, q]| judge.retrieval(&data, g, q, ks))??;
+        let learned = embedded.each_ref().map(Vectors::Features);
+        let learned = judge.retrieval(&data, learned[0], learned[1], ks)?;
         Ok((judgement, [pixels, learned]))
     }
 

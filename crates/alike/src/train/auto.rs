@@ -4,6 +4,7 @@
 
 use super::{Settings, divide};
 use crate::data::{Dataset, drawn};
+use crate::files::FileError;
 use crate::images::Shape;
 use crate::model::{Network, named_network};
 
@@ -60,7 +61,11 @@ impl std::fmt::Display for Choice {
 
 impl Facts {
     /// The facts of a set, some of whose classes are not to be learned; without labels there are no classes.
-    pub fn of(data: &Dataset, excluded: &[String]) -> Facts {
+    ///
+    /// # Errors
+    ///
+    /// If an image cannot be read.
+    pub fn of(data: &Dataset, excluded: &[String]) -> Result<Facts, FileError> {
         // What is no class is refused when training begins.
         let there = |name: &&String| crate::data::find_class(data, name).is_ok();
         let excluded: Vec<String> = excluded.iter().filter(there).cloned().collect();
@@ -69,17 +74,21 @@ impl Facts {
     }
 
     /// The facts of a set of which these images are trained on.
-    pub fn of_trained(data: &Dataset, trained: &[usize]) -> Facts {
+    ///
+    /// # Errors
+    ///
+    /// If an image cannot be read.
+    pub fn of_trained(data: &Dataset, trained: &[usize]) -> Result<Facts, FileError> {
         let classes: std::collections::BTreeSet<u32> =
             trained.iter().map(|i| data.train.labels[*i]).collect();
-        Facts {
+        Ok(Facts {
             shape: data.shape(),
             features: data.train.images.are_floats(),
             images: trained.len(),
             classes: if data.labelled { classes.len() } else { 0 },
-            drawn: drawn(&data.train.images),
+            drawn: drawn(&data.train.images)?,
             open_set: data.is_open_set(),
-        }
+        })
     }
 
     /// Chooses.
@@ -209,13 +218,21 @@ impl Facts {
 
 impl Settings {
     /// Settings that suit a data set without its excluded classes, and why.
-    pub fn auto(data: &Dataset, excluded: &[String]) -> Chosen {
-        Facts::of(data, excluded).choose(&data.name)
+    ///
+    /// # Errors
+    ///
+    /// If an image cannot be read.
+    pub fn auto(data: &Dataset, excluded: &[String]) -> Result<Chosen, FileError> {
+        Ok(Facts::of(data, excluded)?.choose(&data.name))
     }
 
     /// Settings that suit a data set of which these images are trained on, and why.
-    pub fn auto_for(data: &Dataset, trained: &[usize]) -> Chosen {
-        Facts::of_trained(data, trained).choose(&data.name)
+    ///
+    /// # Errors
+    ///
+    /// If an image cannot be read.
+    pub fn auto_for(data: &Dataset, trained: &[usize]) -> Result<Chosen, FileError> {
+        Ok(Facts::of_trained(data, trained)?.choose(&data.name))
     }
 }
 

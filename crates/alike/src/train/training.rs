@@ -11,6 +11,7 @@ use crate::data::{
     Apart, Changes, ClassError, Dataset, Occasion, Preparation, exclude, find_class, hold_out,
 };
 use crate::engine::{Engine, Plan, Prepare, Rewrites, with_spinning_threads};
+use crate::files::FileError;
 use crate::images::{Features, Images, Shape};
 use crate::limits::Limit;
 use crate::loss::{
@@ -137,7 +138,7 @@ pub enum TrainError {
     },
     /// An image could not be read.
     #[error(transparent)]
-    Images(#[from] crate::files::FileError),
+    Images(#[from] FileError),
     /// A checkpoint is not one of this run.
     #[error("this checkpoint cannot be continued: {0}")]
     Resume(String),
@@ -222,7 +223,6 @@ impl Training {
             seed: self.settings.seed,
         };
         whiten(&self.network, &mut self.parameters[..n], by)?;
-        part.images.check()?;
         if let Some(average) = &mut self.average {
             average.copy_from_slice(&self.parameters[..n]);
         }
@@ -336,7 +336,11 @@ impl Training {
     }
 
     /// Embeds images with the parameters as they stand.
-    pub fn embed(&mut self, images: &Images) -> Features {
+    ///
+    /// # Errors
+    ///
+    /// If an image cannot be read.
+    pub fn embed(&mut self, images: &Images) -> Result<Features, FileError> {
         let parameters =
             self.average.as_deref().unwrap_or(&self.parameters[..self.network.parameter_count()]);
         self.engine.embed(parameters, images)
@@ -373,7 +377,7 @@ impl Training {
             // An order that was found is in the checkpoint, for it cannot be found again in the middle of an epoch.
             if self.step == 0 || self.batches.found_order().is_none() {
                 self.batches.begin(epoch);
-                self.mine_order(data, epoch);
+                self.mine_order(data, epoch)?;
             }
             while self.step < steps {
                 self.batches.batch(self.step, &mut indices);
@@ -398,7 +402,7 @@ impl Training {
                 let images = &data.train.images;
                 let n = self.network.parameter_count();
                 let embeddings =
-                    self.engine.forward_prepared(&self.parameters[..n], images, &indices, prepare);
+                    self.engine.forward_prepared(&self.parameters[..n], images, &indices, prepare)?;
                 gradient.resize(embeddings.len(), 0.0);
                 let d = self.network.embedding();
                 let report = match &self.of_triplets {
@@ -420,7 +424,6 @@ impl Training {
                         }
                     }
                 };
-                images.check()?;
                 if !report.loss.is_finite() {
                     let (epoch, step) = (epoch + 1, self.step + 1);
                     return Err(TrainError::NotFinite { loss: report.loss, epoch, step });
@@ -429,7 +432,7 @@ impl Training {
                 if self.step == steps {
                     health = Health::of(embeddings, d);
                 }
-                self.engine.backward_prepared(images, prepare, &gradient, &mut self.gradient[..n]);
+                self.engine.backward_prepared(images, prepare, &gradient, &mut self.gradient[..n])?;
                 clip(&mut self.gradient, self.settings.clip);
                 let position = epoch * steps + self.step - 1;
                 let factor = self.settings.schedule.factor(position, total, steps, warmup);
@@ -481,10 +484,11 @@ impl Training {
     }
 
     /// Draws the epoch's images by how often the miner's tuples name them, for the sampler that does so.
-    fn mine_order(&mut self, data: &Dataset, epoch: u64) {
-        let Some((n, subset)) = self.batches.to_mine() else { return };
+    fn mine_order(&mut self, data: &Dataset, epoch: u64) -> Result<(), FileError> {
+        let Some((n, subset)) = self.batches.to_mine() else { return Ok(()) };
         let split = data.train.select(&subset);
-        let embeddings = self.engine.embed(&self.parameters[..self.network.parameter_count()], &split.images);
+        let embeddings =
+            self.engine.embed(&self.parameters[..self.network.parameter_count()], &split.images)?;
         let mut rng = stream(self.settings.seed, Purpose::Mining, epoch, u64::MAX);
         let weights = self.objective.weights(embeddings.data(), &split.labels, &mut rng);
         let sums: Vec<f64> = weights
@@ -501,6 +505,7 @@ impl Training {
         };
         let order = (0..n).map(|_| subset[draw()]).collect();
         self.batches.reorder(order);
+        Ok(())
     }
 
     fn pause(

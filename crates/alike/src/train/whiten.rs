@@ -2,6 +2,7 @@
 
 use crate::data::Augment;
 use crate::engine::Engine;
+use crate::files::FileError;
 use crate::identity::Identities;
 use crate::images::{Features, Images, Vectors};
 use crate::model::{Layer, Network, NetworkError};
@@ -53,6 +54,9 @@ pub enum WhitenError {
     /// The instructions that were asked for are not to be had.
     #[error(transparent)]
     Tier(#[from] TierError),
+    /// An image could not be read.
+    #[error(transparent)]
+    Images(#[from] FileError),
 }
 
 /// What a layer is whitened by.
@@ -150,14 +154,18 @@ fn before(
     let labels: Vec<u32> = some.iter().map(|&i| by.labels.map_or(i as u32, |l| l[i])).collect();
     let mut views = vec![few.clone()];
     if by.augment.changes().is_some_and(|c| c.flip > 0.0) {
-        views.push(few.mirrored());
+        views.push(few.mirrored()?);
     }
     if by.labels.is_none() {
-        views.extend((0..COPIES).map(|copy| by.augment.changed(&few, by.seed.wrapping_add(copy))));
+        for copy in 0..COPIES {
+            views.push(by.augment.changed(&few, by.seed.wrapping_add(copy))?);
+        }
     }
     let mut engine = Engine::new(&network)?;
-    let data: Vec<f32> =
-        views.iter().flat_map(|images| engine.embed(&parameters, images).into_data()).collect();
+    let mut data = Vec::new();
+    for images in &views {
+        data.extend_from_slice(engine.embed(&parameters, images)?.data());
+    }
     Ok((Features::new(width, data), labels.repeat(views.len())))
 }
 

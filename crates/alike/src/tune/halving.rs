@@ -3,6 +3,7 @@
 use super::candidate;
 use crate::data::{Apart, Dataset, Split, hold_out};
 use crate::eval::{Retrieval, rank_quality};
+use crate::files::FileError;
 use crate::images::{Features, Vectors};
 use crate::neighbours::{Exact, Leave, nearest};
 use crate::rng::{Purpose, SliceRandom, stream};
@@ -73,6 +74,9 @@ pub enum TuneError {
     /// A candidate's training failed in a way that every candidate's would.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// An image could not be read.
+    #[error(transparent)]
+    Images(#[from] FileError),
 }
 
 /// A search over candidates that begin from settings.
@@ -237,14 +241,14 @@ impl Search {
             Err(e) => return Err(e.into()),
         }
         trial.seconds = began.elapsed().as_secs_f64();
-        let quality = self.judge(&mut training);
+        let quality = self.judge(&mut training)?;
         (trial.accuracy, trial.map_at_r) = (quality.precision_at_1, quality.map_at_r);
         Ok(Some(trial))
     }
 
     /// Held-out images among themselves: no candidate has an advantage from a larger gallery.
-    fn judge(&self, training: &mut Training) -> Retrieval {
-        let embeddings: Features = training.embed(&self.held_out.images);
+    fn judge(&self, training: &mut Training) -> Result<Retrieval, FileError> {
+        let embeddings: Features = training.embed(&self.held_out.images)?;
         let labels = &self.held_out.labels;
         let mut counts = vec![0usize; self.classes.len()];
         labels.iter().for_each(|l| counts[*l as usize] += 1);
@@ -254,7 +258,7 @@ impl Search {
             let r = counts[labels[q] as usize] - 1;
             (r > 0).then(|| rank_quality(list.iter().map(|n| labels[n.index] == labels[q]), r))
         });
-        Retrieval::mean(&all.into_iter().flatten().collect::<Vec<_>>())
+        Ok(Retrieval::mean(&all.into_iter().flatten().collect::<Vec<_>>()))
     }
 
     /// Whether candidates are judged by classes that they were not trained on.

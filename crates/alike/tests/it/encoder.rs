@@ -27,7 +27,7 @@ impl Encoder for Halves {
         let mut buffer = Vec::new();
         let half = |row: &[u8], from: usize| -> f32 { row[from..][..4].iter().map(|v| f32::from(*v)).sum() };
         let embed = |i| {
-            let image = images.image(i, &mut buffer);
+            let image = images.image(i, &mut buffer).unwrap();
             [0, 4].map(|from| image.chunks(8).map(|row| half(row, from)).sum::<f32>() / 8160.0)
         };
         Ok(Features::new(2, (0..images.len()).flat_map(embed).collect()))
@@ -105,7 +105,7 @@ fn members_are_concatenated_and_mirrors_averaged() {
         assert!(together.row(i).iter().zip(&expected).all(|(x, y)| (x - y).abs() < 1e-6));
         assert!((together.row(i).iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-5);
     }
-    let other = a.embed(&images.mirrored()).unwrap();
+    let other = a.embed(&images.mirrored().unwrap()).unwrap();
     let mirrored = Mirrored::new(a);
     let mean = mirrored.embed(&images).unwrap();
     for i in 0..images.len() {

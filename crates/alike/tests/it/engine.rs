@@ -43,10 +43,14 @@ fn check(name: &str) {
         let mut engine = Engine::with_plan(Plan::with(&network, rewrites), tier);
         let name = format!("{name} with {rewrites:?}");
         let indices: Vec<usize> = (0..images.len()).collect();
-        let embeddings = engine.forward(&parameters, &images, &indices).to_vec();
+        let embeddings = engine.forward(&parameters, &images, &indices).unwrap().to_vec();
         let error = relative(&embeddings, &golden.floats("embeddings"), 0.0);
         assert!(error < 1e-5, "{name}, {tier:?}: embeddings are off by {error:.1e}");
-        assert_eq!(engine.embed(&parameters, &images).data(), embeddings, "{tier:?}: both ways embed alike");
+        assert_eq!(
+            engine.embed(&parameters, &images).unwrap().data(),
+            embeddings,
+            "{tier:?}: both ways embed alike"
+        );
 
         let mut slopes = vec![0.0; embeddings.len()];
         let report = mean_triplet_loss(
@@ -63,7 +67,7 @@ fn check(name: &str) {
             report.loss
         );
         let mut gradient = vec![f32::NAN; network.parameter_count()];
-        engine.backward(&images, &slopes, &mut gradient);
+        engine.backward(&images, &slopes, &mut gradient).unwrap();
         // A shift of all embeddings changes no distance, so the last bias has no gradient but rounding: what is truly
         // zero is measured against the gradient as a whole.
         let floor = 1e-3 * norm(&gradient);
@@ -118,9 +122,9 @@ fn embeddings_and_gradients_are_the_same_bits_at_any_number_of_threads_and_in_an
             let mut engine = Engine::new(&network).unwrap();
             engine.set_activation_memory(memory);
             let indices: Vec<usize> = (0..50).map(|i| i * 5 % 12).collect();
-            let embeddings = engine.forward(&parameters, &images, &indices).to_vec();
+            let embeddings = engine.forward(&parameters, &images, &indices).unwrap().to_vec();
             let mut gradient = vec![0.0; parameters.len()];
-            engine.backward(&images, &embeddings, &mut gradient);
+            engine.backward(&images, &embeddings, &mut gradient).unwrap();
             let bits = |v: &[f32]| v.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
             (bits(&embeddings), bits(&gradient))
         })
@@ -138,9 +142,9 @@ fn an_empty_batch_has_no_gradient() {
     let images = Images::new(network.input(), vec![1; 25]);
     let parameters = alike::model::initial(&network, 0);
     let mut engine = Engine::new(&network).unwrap();
-    assert!(engine.forward(&parameters, &images, &[]).is_empty());
+    assert!(engine.forward(&parameters, &images, &[]).unwrap().is_empty());
     let mut gradient = vec![1.0; parameters.len()];
-    engine.backward(&images, &[], &mut gradient);
+    engine.backward(&images, &[], &mut gradient).unwrap();
     assert!(gradient.iter().all(|g| *g == 0.0));
 }
 
@@ -166,11 +170,13 @@ fn no_image_allocates() {
                     let mut count = 0;
                     let mut slopes = Vec::new();
                     count += allocation_counter::measure(|| {
-                        slopes.extend_from_slice(engine.forward(&parameters, &images, &indices));
+                        slopes.extend_from_slice(engine.forward(&parameters, &images, &indices).unwrap());
                     })
                     .count_total;
-                    count += allocation_counter::measure(|| engine.backward(&images, &slopes, &mut gradient))
-                        .count_total;
+                    count += allocation_counter::measure(|| {
+                        engine.backward(&images, &slopes, &mut gradient).unwrap()
+                    })
+                    .count_total;
                     count
                 };
                 step(64);
@@ -193,20 +199,20 @@ fn single_images_denormals_and_nans_are_taken_as_they_come() {
     for tier in Tier::available() {
         let mut engine = Engine::with_tier(&network, tier);
         let d = network.embedding();
-        let many = engine.forward(&parameters, &images, &[3, 5]).to_vec();
-        let one = engine.forward(&parameters, &images, &[5]).to_vec();
+        let many = engine.forward(&parameters, &images, &[3, 5]).unwrap().to_vec();
+        let one = engine.forward(&parameters, &images, &[5]).unwrap().to_vec();
         assert_eq!(one, many[d..], "{tier:?}: an image alone is embedded as among others");
 
         let tiny: Vec<f32> = parameters.iter().map(|p| p * 1e-40).collect();
-        let embedding = engine.forward(&tiny, &images, &[0]).to_vec();
+        let embedding = engine.forward(&tiny, &images, &[0]).unwrap().to_vec();
         let mut gradient = vec![f32::NAN; tiny.len()];
-        engine.backward(&images, &embedding, &mut gradient);
+        engine.backward(&images, &embedding, &mut gradient).unwrap();
         assert!(embedding.iter().chain(&gradient).all(|v| v.is_finite()), "{tier:?}, denormal weights");
 
         let mut broken = parameters.clone();
         broken[2] = f32::NAN;
         assert!(
-            engine.forward(&broken, &images, &[0]).iter().any(|v| v.is_nan()),
+            engine.forward(&broken, &images, &[0]).unwrap().iter().any(|v| v.is_nan()),
             "{tier:?}: a NaN was lost"
         );
     }
@@ -223,8 +229,8 @@ fn blank_images_are_embedded() {
     let parameters = alike::model::initial(&network, 0);
     let images = Images::new(network.input(), [0, 255].into_iter().flat_map(|v| vec![v; 63]).collect());
     let mut engine = Engine::new(&network).unwrap();
-    let embeddings = engine.forward(&parameters, &images, &[0, 1]).to_vec();
+    let embeddings = engine.forward(&parameters, &images, &[0, 1]).unwrap().to_vec();
     let mut gradient = vec![f32::NAN; parameters.len()];
-    engine.backward(&images, &embeddings, &mut gradient);
+    engine.backward(&images, &embeddings, &mut gradient).unwrap();
     assert!(embeddings.iter().chain(&gradient).all(|v| v.is_finite()));
 }

@@ -1,7 +1,7 @@
 //! Maps against scikit-learn's.
 
 use crate::mnist::mnist;
-use alike::images::{Features, Vectors};
+use alike::images::{Features, Vectors, with_pixels};
 use alike::neighbours::{Exact, Leave, nearest};
 use alike::projection::{Pca, TSNE_NEIGHBOURS, tsne};
 use alike_kernels::Tier;
@@ -48,7 +48,8 @@ fn tsne_arrives_where_scikit_learn_does() {
     let Some(data) = mnist("tsne_arrives_where_scikit_learn_does") else { return };
     let tier = Tier::from_env().unwrap();
     for (n, reference) in DIVERGENCES {
-        let rows = (0..n).flat_map(|i| Vectors::Pixels(&data.train.images).row(i)).collect();
+        let pixels = |[v]: [Vectors<'_>; 1]| (0..n).flat_map(|i| v.row(i)).collect();
+        let rows = with_pixels([&data.train.images], pixels).unwrap();
         let features = Features::new(784, rows);
         let v = Vectors::Features(&features);
         let plane: Vec<[f64; 2]> = Pca::fit(tier, v, 2).project(v).iter().map(|p| [p[0], p[1]]).collect();

@@ -34,8 +34,8 @@ fn the_seeds_recipe_gives_the_seeds_numbers() {
     let mut training = Training::new(Settings::seed_recipe("mnist"), &data).unwrap();
     training.run(&data, &mut [], &AtomicBool::new(false)).unwrap();
     let mut engine = Engine::new(training.network()).unwrap();
-    let gallery = engine.embed(training.parameters(), &data.train.images);
-    let queries = engine.embed(training.parameters(), &data.test.images);
+    let gallery = engine.embed(training.parameters(), &data.train.images).unwrap();
+    let queries = engine.embed(training.parameters(), &data.test.images).unwrap();
     let judged = judge.judge(&data, image, &gallery, &queries, &[]).unwrap();
     check(judged.spaces.feature.class_mean.accuracy, 0.960, 0.01);
     check(judged.spaces.feature.knn[&1].accuracy, 0.969, 0.01);

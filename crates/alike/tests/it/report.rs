@@ -14,8 +14,8 @@ fn page(data: &Dataset, settings: Settings, ks: &[usize]) -> Report {
     training.run(data, &mut [], &AtomicBool::new(false)).unwrap();
     let tier = Tier::from_env().unwrap();
     let mut engine = Engine::with_tier(training.network(), tier);
-    let gallery = engine.embed(training.parameters(), &data.train.images);
-    let queries = engine.embed(training.parameters(), &data.test.images);
+    let gallery = engine.embed(training.parameters(), &data.train.images).unwrap();
+    let queries = engine.embed(training.parameters(), &data.test.images).unwrap();
     let judge = Judge::new(tier, ks);
     let image = judge.image_space(data).unwrap();
     let excluded = &training.settings().exclude_class;
@@ -26,6 +26,7 @@ fn page(data: &Dataset, settings: Settings, ks: &[usize]) -> Report {
         &Evidence { data, settings, checkpoint, metrics, gallery, queries, judgement, retrieval: None, tier },
         None,
     )
+    .unwrap()
 }
 
 #[test]
@@ -89,5 +90,5 @@ fn odd_sets_make_whole_pages_too() {
     for figure in report.figures() {
         figure.png(1.0).unwrap();
     }
-    assert!(contact_sheet(&data).svg().contains("a class with"));
+    assert!(contact_sheet(&data).unwrap().svg().contains("a class with"));
 }

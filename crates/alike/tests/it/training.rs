@@ -1,7 +1,9 @@
 //! The loop as a whole: the same bits however it is run, and nothing that was excluded.
 
 use alike::data::{Dataset, DigitCounts, digits};
-use alike::eval::Validator;
+use alike::encoder::{Encoder, EncoderError, TrainedNetwork};
+use alike::eval::{EvalError, Judge, Validator};
+use alike::images::Images;
 use alike::loss::LossReport;
 use alike::train::{
     EpochReport, Metric, Observer, Outcome, RECIPES, Recorder, Run, Settings, StepReport, TrainError,
@@ -295,4 +297,48 @@ fn ready_batches_teach() {
     let mean = |r: &[LossReport]| r.iter().map(|t| t.loss).sum::<f64>() / r.len() as f64;
     let (first, last) = (mean(&losses.0[..8]), mean(&losses.0[losses.0.len() - 8..]));
     assert!(last < 0.6 * first, "{first} -> {last}");
+}
+
+/// Cuts a file short after so many steps.
+struct CutAfter<'a>(u64, &'a std::path::Path);
+
+impl Observer for CutAfter<'_> {
+    fn step(&mut self, report: &StepReport) -> Result<(), TrainError> {
+        if report.step == self.0 {
+            std::fs::File::options().write(true).open(self.1).unwrap().set_len(100).unwrap();
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_file_of_images_that_is_cut_short_fails_what_reads_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prepared");
+    let whole = data();
+    let shape = whole.shape();
+    let mut bytes = Vec::new();
+    for i in 0..whole.train.len() {
+        bytes.extend_from_slice(whole.train.images.image(i, &mut Vec::new()).unwrap());
+    }
+    // What a batch keeps, and what it computes twice, which reads images in the backward pass too.
+    for activation_memory in [usize::MAX, 0] {
+        std::fs::write(&path, &bytes).unwrap();
+        let mut data = whole.clone();
+        let file = std::fs::File::open(&path).unwrap();
+        data.train.images = Images::in_file(shape, data.train.len(), file, &path, 0).unwrap();
+        let mut training = Training::new(settings(), &data).unwrap();
+        training.set_activation_memory(activation_memory);
+        let stop = AtomicBool::new(false);
+        let error = training.run(&data, &mut [&mut CutAfter(3, &path)], &stop).unwrap_err();
+        assert!(matches!(&error, TrainError::Images(_)), "{error}");
+        assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+        assert_eq!(training.steps_done(), 3, "the step that failed is not counted");
+        let encoder = TrainedNetwork::new(training.checkpoint()).unwrap();
+        let error = encoder.embed(&data.train.images).unwrap_err();
+        assert!(matches!(error, EncoderError::Image(_)), "{error}");
+        assert!(encoder.embed(&whole.train.images).is_ok());
+        let judge = Judge::new(Tier::from_env().unwrap(), &[1]);
+        assert!(matches!(judge.image_space(&data).unwrap_err(), EvalError::Image(_)));
+    }
 }

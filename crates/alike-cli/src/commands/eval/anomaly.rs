@@ -8,7 +8,7 @@ use crate::using::{open_run, other_data, subject};
 use alike::data::{Split, exclude, find_class};
 use alike::eval::{AnomalyMethod, Detection, Detector, Reference, bootstrap_interval};
 use alike::identity::{Identities, NO_GROUP, Shared};
-use alike::images::{Features, Vectors};
+use alike::images::{Features, Vectors, with_pixels};
 use anyhow::{Context, ensure};
 use serde::Serialize;
 use serde_json::json;
@@ -132,34 +132,38 @@ pub(super) fn run(args: &AnomalyProtocolArgs, global: &Global) -> anyhow::Result
             if members.is_empty() { found } else { Some(of_groups(found.unwrap_or_else(by_group), is_own)) }
         };
         let own: Vec<Option<Shared>> = asking.iter().map(|(split, _)| shared(split)).collect();
-        let mut add =
-            |space, method: AnomalyMethod, reference, asking: &[Vectors<'_>]| -> anyhow::Result<()> {
-                let detector = Detector::fit(
-                    tier,
-                    Reference { groups: &members, ..Reference::new(reference, &labels, &identities) },
-                    method,
-                )?;
-                let scores = asking.iter().zip(&own).flat_map(|(v, own)| detector.score(*v, own.as_ref()));
-                let scores: Vec<f64> = scores.collect();
-                let detection = Detection::new(&scores, &task.anomaly)
-                    .context("there are no anomalies among the test images, or nothing else")?;
-                let draws = Detection::bootstrap(&scores, &task.anomaly, &keys, seed);
-                let drawn: Vec<f64> = draws.iter().flatten().map(|d| d.auroc).collect();
-                let auroc_interval = bootstrap_interval(detection.auroc, &drawn, detection.units());
-                let (name, method) = (task.name.clone(), method.to_string());
-                rows.push(Row { name, space, method, detection, auroc_interval, draws });
-                Ok(())
-            };
+        let mut add = |space,
+                       method: AnomalyMethod,
+                       reference: Vectors<'_>,
+                       asking: &[Vectors<'_>]|
+         -> anyhow::Result<()> {
+            let detector = Detector::fit(
+                tier,
+                Reference { groups: &members, ..Reference::new(reference, &labels, &identities) },
+                method,
+            )?;
+            let scores = asking.iter().zip(&own).flat_map(|(v, own)| detector.score(*v, own.as_ref()));
+            let scores: Vec<f64> = scores.collect();
+            let detection = Detection::new(&scores, &task.anomaly)
+                .context("there are no anomalies among the test images, or nothing else")?;
+            let draws = Detection::bootstrap(&scores, &task.anomaly, &keys, seed);
+            let drawn: Vec<f64> = draws.iter().flatten().map(|d| d.auroc).collect();
+            let auroc_interval = bootstrap_interval(detection.auroc, &drawn, detection.units());
+            let (name, method) = (task.name.clone(), method.to_string());
+            rows.push(Row { name, space, method, detection, auroc_interval, draws });
+            Ok(())
+        };
         let (pixels, features) = (train.images.select(&task.reference), reference.select(&task.reference));
-        let asked: Vec<Vectors<'_>> =
-            asking.iter().map(|(split, _)| Vectors::Pixels(&split.images)).collect();
-        add("image", AnomalyMethod::Knn { k: 1 }, Vectors::Pixels(&pixels), &asked)?;
+        // One part asks, or two.
+        let [first, last] = [0, asking.len() - 1].map(|i| &asking[i].0.images);
+        with_pixels([&pixels, first, last], |[reference, first, last]| {
+            add("image", AnomalyMethod::Knn { k: 1 }, reference, &[first, last][..asking.len()])
+        })??;
         let asked: Vec<Vectors<'_>> = asking.iter().map(|(_, f)| Vectors::Features(f)).collect();
         for method in &args.method {
             add("feature", *method, Vectors::Features(&features), &asked)?;
         }
     }
-    asking.iter().try_for_each(|(split, _)| split.images.check())?;
     if let Some(path) = &args.csv {
         write_table(path, csv_of(&rows)?.into_bytes(), global)?;
     }

@@ -8,8 +8,8 @@ use crate::printer::{Bars, line, note};
 use crate::using::{open_run, runs, subject};
 use alike::data::load_one_shot_runs;
 use alike::eval::{Accuracy, Episode, Episodes, FewShot, draw_episodes_apart, few_shot, most_ways};
-use alike::files;
-use alike::images::{Features, Images, Vectors};
+use alike::files::{self, FileError};
+use alike::images::{Features, Images, Vectors, with_pixels};
 use alike::report::mistakes;
 use alike::tasks::Subject;
 use anyhow::{Context, ensure};
@@ -50,8 +50,8 @@ pub(super) fn run(args: &FewShotArgs, global: &Global) -> anyhow::Result<()> {
     }
     let images = data.test.images.clone();
     let features = subject.embed(&images)?;
-    let results: Vec<[FewShot; 2]> = drawn.iter().map(|e| both(&images, &features, e)).collect();
-    images.check()?;
+    let results =
+        drawn.iter().map(|e| both(&images, &features, e)).collect::<Result<Vec<[FewShot; 2]>, _>>()?;
     if let Some(out) = &args.out {
         let name = |i: usize| subject.data.classes[subject.data.test.labels[i] as usize].clone();
         draw_mistakes(out, &subject, (&drawn[0], &images, &features), name, global)?;
@@ -159,15 +159,16 @@ fn draw_mistakes(
 ) -> anyhow::Result<()> {
     ensure!(!images.are_floats(), "features cannot be drawn; leave -o out");
     let mut network = subject.pixel_gradients();
-    match mistakes(episodes, images, features, name, network.as_mut()) {
+    match mistakes(episodes, images, features, name, network.as_mut())? {
         Some(figure) => files::write(out, &draw(&figure, out)?)?,
         None => note(global, format!("nothing is mistaken, so {} is not drawn", out.display())),
     }
     Ok(())
 }
 
-fn both(images: &Images, features: &Features, episodes: &[Episode]) -> [FewShot; 2] {
-    [few_shot(Vectors::Pixels(images), episodes), few_shot(Vectors::Features(features), episodes)]
+fn both(images: &Images, features: &Features, episodes: &[Episode]) -> Result<[FewShot; 2], FileError> {
+    let image = with_pixels([images], |[pixels]| few_shot(pixels, episodes))?;
+    Ok([image, few_shot(Vectors::Features(features), episodes)])
 }
 
 fn interval(a: Accuracy) -> String {
@@ -194,7 +195,8 @@ fn one_shot_runs(path: &Path, args: &FewShotArgs, global: &Global) -> anyhow::Re
     let error = |vectors: Vectors<'_>| -> Vec<f64> {
         episodes.iter().map(|e| 1.0 - e.accuracy(vectors)[1]).collect()
     };
-    let (image, feature) = (error(Vectors::Pixels(&images)), error(Vectors::Features(&features)));
+    let image = with_pixels([&images], |[pixels]| error(pixels))?;
+    let feature = error(Vectors::Features(&features));
     let [i, f] = [&image, &feature].map(|e| Accuracy::of(e));
     if let Some(out) = &args.out {
         // Images have no class beyond their run; their files do.

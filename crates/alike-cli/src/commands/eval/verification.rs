@@ -9,7 +9,7 @@ use crate::using::{open_run, subject};
 use alike::data::{FIRST, Request, SAME, SECOND, Table, truth};
 use alike::eval::{AtFar, Folded, Independent, Pair, Pairs, Verification};
 use alike::files;
-use alike::images::Vectors;
+use alike::images::{Vectors, with_pixels};
 use alike::report::verification_figure;
 use alike::tasks::independent;
 use anyhow::{Context, bail, ensure};
@@ -76,8 +76,8 @@ pub(super) fn run(args: &VerificationArgs, global: &Global) -> anyhow::Result<()
         };
         pairs.context("there are no pairs of one class, or none of two")
     };
-    let (image, feature) = (measure(Vectors::Pixels(&split.images))?, measure(Vectors::Features(&features))?);
-    split.images.check()?;
+    let image = with_pixels([&split.images], |[pixels]| measure(pixels))??;
+    let feature = measure(Vectors::Features(&features))?;
     let seed = global.seed.unwrap_or(0);
     // Pairs that are given stand for themselves.
     let of = if given.is_some() { Independent::Classes } else { independent(&subject.data) };
@@ -97,7 +97,7 @@ pub(super) fn run(args: &VerificationArgs, global: &Global) -> anyhow::Result<()
     let spaces = [judge(&image), judge(&feature)];
     if let Some(out) = &args.out {
         let mut network = subject.pixel_gradients().filter(|_| !split.images.are_floats());
-        let figure = verification_figure(&image, &feature, &split.images, network.as_mut());
+        let figure = verification_figure(&image, &feature, &split.images, network.as_mut())?;
         files::write(out, &draw(&figure, out)?)?;
     }
     if let Some(path) = &args.csv {

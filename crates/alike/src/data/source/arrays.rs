@@ -255,7 +255,7 @@ mod tests {
 
     fn rows(listing: &Listing) -> Vec<Vec<u8>> {
         let rows = listing.rows.as_ref().unwrap();
-        (0..rows.len()).map(|i| rows.image(i, &mut Vec::new()).to_vec()).collect()
+        (0..rows.len()).map(|i| rows.image(i, &mut Vec::new()).unwrap().to_vec()).collect()
     }
 
     /// Features `i + k / 4`, six rows of three, as they are kept.
@@ -362,7 +362,7 @@ mod tests {
         let path =
             npz(&[("x_train.npy", x(10)), ("x_test.npy", x(50)), ("y_test.npy", npy("|u1", "2,", &[0, 1]))]);
         let data = load(&path, false).unwrap();
-        let image = |i: usize| data.test.images.image(i, &mut Vec::new()).to_vec();
+        let image = |i: usize| data.test.images.image(i, &mut Vec::new()).unwrap().to_vec();
         assert_eq!((data.train.len(), data.test.len()), (0, 2));
         assert_eq!([image(0), image(1)], [[50, 51], [52, 53]]);
     }
@@ -374,7 +374,7 @@ mod tests {
         let test = [("x_test.npy", npy("|u1", "2, 2, 2", &[9; 8])), ("y_test.npy", labels.clone())];
         let pixels = npy("|u1", "2, 2, 2", &[1, 2, 3, 4, 5, 6, 7, 8]);
         let data = load(&npz(&[&train(pixels)[..], &test].concat()), true).unwrap();
-        let image = |i: usize| data.train.images.image(i, &mut Vec::new()).to_vec();
+        let image = |i: usize| data.train.images.image(i, &mut Vec::new()).unwrap().to_vec();
         assert_eq!((data.train.len(), data.classes.len(), data.test.len()), (8, 8, 2));
         assert_eq!([image(0), image(2)], [[1, 2, 3, 4], [2, 4, 1, 3]]);
         let features = npy("<f4", "2, 3", &[0; 24]);

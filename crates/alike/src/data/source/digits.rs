@@ -469,7 +469,8 @@ mod tests {
     fn every_digit_has_ink_and_paper() {
         let set = digits(DigitCounts { train: 1000, test: 0 }, 1);
         for i in 0..set.train.len() {
-            let dark = set.train.images.image(i, &mut Vec::new()).iter().filter(|p| **p > 128).count();
+            let dark =
+                set.train.images.image(i, &mut Vec::new()).unwrap().iter().filter(|p| **p > 128).count();
             assert!((15..400).contains(&dark), "image {i} ({}): {dark} dark pixels", set.train.labels[i]);
         }
     }

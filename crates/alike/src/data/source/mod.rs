@@ -163,7 +163,7 @@ pub(super) fn list(path: &Path, wish: Wish<'_>) -> Result<Listing, DataError> {
     let places = Places::default();
     let asked = Asked { what: "", path, places: &places };
     let kind = KINDS.iter().find(|kind| kind.recognises(&asked)).ok_or_else(|| unrecognised(path))?;
-    checked(kind.list(&asked, wish, &mut Quiet)?, &asked, wish).map(Found::into_listing)
+    checked(kind.list(&asked, wish, &mut Quiet)?, &asked, wish)?.into_listing()
 }
 
 fn unrecognised(path: &Path) -> DataError {
@@ -221,9 +221,9 @@ impl From<Dataset> for Found {
 
 impl Found {
     /// The source as a listing, whose images can be prepared and split otherwise.
-    pub(super) fn into_listing(self) -> Listing {
+    pub(super) fn into_listing(self) -> Result<Listing, DataError> {
         let data = match self {
-            Found::Listing(listing) => return *listing,
+            Found::Listing(listing) => return Ok(*listing),
             Found::ReadyMade(data) => data,
         };
         let mut listing = Listing::default();
@@ -235,10 +235,10 @@ impl Found {
                 let class = Some(data.classes[*label as usize].clone());
                 let entry = Entry::new(format!("{prefix}/{i}"), Place::Row(row));
                 listing.entries.push(Entry { class, part: Some(part), ..entry });
-                bytes.extend_from_slice(split.images.image(i, &mut scratch));
+                bytes.extend_from_slice(split.images.image(i, &mut scratch)?);
             }
         }
         listing.rows = Some(Images::new(data.shape(), bytes));
-        listing
+        Ok(listing)
     }
 }

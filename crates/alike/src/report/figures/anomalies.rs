@@ -5,6 +5,7 @@ use super::pictures::{PictureRow, Shown, Tone, panel as picture_panel};
 use super::why::{network, reasons};
 use crate::data::find_class;
 use crate::eval::{AnomalyMethod, Detection, Detector, Reference, bootstrap_interval};
+use crate::files::FileError;
 use crate::identity::Identities;
 use crate::images::{Features, Vectors};
 use crate::neighbours::{Exact, Leave, Neighbour, nearest};
@@ -19,11 +20,11 @@ const EXPLAINED: usize = 3;
 
 /// Test images by their distance from what was trained on: of classes that were left out against the others, and the most unlike
 /// ones. Nothing for an open set, where all are new.
-pub(in crate::report) fn anomalies(e: &Evidence<'_>) -> Option<Figure> {
+pub(in crate::report) fn anomalies(e: &Evidence<'_>) -> Result<Option<Figure>, FileError> {
     let (train, test) = (&e.data.train, &e.data.test);
     if e.data.gallery().1 || e.data.given_gallery.is_some() || e.gallery.len() < 2 || test.images.are_floats()
     {
-        return None;
+        return Ok(None);
     }
     let excluded: Vec<u32> =
         e.settings.exclude_class.iter().filter_map(|name| find_class(e.data, name).ok()).collect();
@@ -37,7 +38,7 @@ pub(in crate::report) fn anomalies(e: &Evidence<'_>) -> Option<Figure> {
         let of = Reference::new(Vectors::Features(&reference), &labels, &identities);
         Some(Detector::fit(e.tier, of, method).ok()?.score(Vectors::Features(e.queries), own.as_ref()))
     };
-    let by_distance = scores(AnomalyMethod::Knn { k: 1 })?;
+    let Some(by_distance) = scores(AnomalyMethod::Knn { k: 1 }) else { return Ok(None) };
     let mut panels = Vec::new();
     let mut caption = format!(
         "The distance of each of the {} test images to the nearest of {} that were trained on.",
@@ -92,7 +93,7 @@ pub(in crate::report) fn anomalies(e: &Evidence<'_>) -> Option<Figure> {
             others: near.iter().map(beside).collect(),
         })
         .collect();
-    panels.push(picture_panel("The most unlike, and what they are nearest to", &rows));
+    panels.push(picture_panel("The most unlike, and what they are nearest to", &rows)?);
     let pairs = order.iter().zip(&near).take(EXPLAINED).filter_map(|(&q, near)| {
         let g = kept[near.first()?.index];
         Some([
@@ -100,14 +101,14 @@ pub(in crate::report) fn anomalies(e: &Evidence<'_>) -> Option<Figure> {
             (&train.images, g, format!("nearest: {}", name(train.labels[g]))),
         ])
     });
-    panels.extend(reasons("What they differ by", pairs.collect(), &mut network(e)));
-    Some(Figure {
+    panels.extend(reasons("What they differ by", pairs.collect(), &mut network(e))?);
+    Ok(Some(Figure {
         name: "anomalies",
         title: "What is unlike all that it knows".to_owned(),
         caption,
         panels,
         columns: 2,
-    })
+    }))
 }
 
 fn known_and_unknown(scores: &[f64], anomaly: &[bool]) -> Panel {

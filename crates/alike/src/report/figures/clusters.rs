@@ -3,6 +3,7 @@
 use super::pictures::{PictureRow, Shown, Tone, panel as picture_panel};
 use super::why::{network, reasons};
 use crate::eval::{KMeans, agreement, agreement_bootstrap, bootstrap_interval, k_means};
+use crate::files::FileError;
 use crate::neighbours::squared_distance;
 use crate::report::evidence::{Evidence, percent, thousands};
 use crate::report::figure::{Figure, Panel};
@@ -23,10 +24,10 @@ const MIDST: &str = " Below, images in the midst of a cluster whose commonest cl
                      are nearest to.";
 
 /// As many clusters as there are classes among the test images, by k-means.
-pub(in crate::report) fn clusters(e: &Evidence<'_>) -> Option<Figure> {
+pub(in crate::report) fn clusters(e: &Evidence<'_>) -> Result<Option<Figure>, FileError> {
     let test = &e.data.test;
     if test.images.are_floats() || !e.data.labelled {
-        return None;
+        return Ok(None);
     }
     let rows = sample::stratified(&test.labels, test.identities.keys(), MOST, 1, e.settings.seed);
     let labels: Vec<u32> = rows.iter().map(|i| test.labels[*i]).collect();
@@ -34,7 +35,7 @@ pub(in crate::report) fn clusters(e: &Evidence<'_>) -> Option<Figure> {
     kinds.sort_unstable();
     kinds.dedup();
     if kinds.len() < 2 || kinds.len() >= rows.len() {
-        return None;
+        return Ok(None);
     }
     let found = k_means(e.tier, &e.queries.select(&rows), kinds.len(), 2, e.settings.seed);
     let assignment: Vec<Option<u32>> = found.assignment.iter().map(|c| Some(*c)).collect();
@@ -63,7 +64,7 @@ pub(in crate::report) fn clusters(e: &Evidence<'_>) -> Option<Figure> {
     };
     let shown: Vec<PictureRow<'_>> = clusters.iter().take(SHOWN).map(row).collect();
     let half = shown.len().div_ceil(2);
-    let odd = misfits(e, &rows, &found);
+    let odd = misfits(e, &rows, &found)?;
     let caption = format!(
         "{} test images in {} clusters by k-means in the learned space, which knows nothing of classes{}. Against the classes: NMI {:.3}{}, AMI {:.3}, \
          ARI {:.3}, V-measure {:.3}, purity {}.{}",
@@ -78,14 +79,16 @@ pub(in crate::report) fn clusters(e: &Evidence<'_>) -> Option<Figure> {
         percent(agrees.purity),
         if odd.is_empty() { "" } else { MIDST },
     );
-    let mut panels =
-        vec![picture_panel("Clusters, the largest first", &shown[..half]), picture_panel("", &shown[half..])];
+    let mut panels = vec![
+        picture_panel("Clusters, the largest first", &shown[..half])?,
+        picture_panel("", &shown[half..])?,
+    ];
     panels.extend(odd);
-    Some(Figure { name: "clusters", title: "What lies together".to_owned(), caption, panels, columns: 2 })
+    Ok(Some(Figure { name: "clusters", title: "What lies together".to_owned(), caption, panels, columns: 2 }))
 }
 
 /// Images that lie in the midst of a cluster of another class, each with those of that class that it is nearest to.
-fn misfits(e: &Evidence<'_>, rows: &[usize], found: &KMeans) -> Vec<Panel> {
+fn misfits(e: &Evidence<'_>, rows: &[usize], found: &KMeans) -> Result<Vec<Panel>, FileError> {
     let test = &e.data.test;
     let label = |k: usize| test.labels[rows[k]];
     let mut counts: BTreeMap<u32, BTreeMap<u32, usize>> = BTreeMap::new();
@@ -115,7 +118,7 @@ fn misfits(e: &Evidence<'_>, rows: &[usize], found: &KMeans) -> Vec<Panel> {
         })
         .collect();
     if odd.is_empty() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let shown: Vec<PictureRow<'_>> = odd
         .iter()
@@ -133,7 +136,7 @@ fn misfits(e: &Evidence<'_>, rows: &[usize], found: &KMeans) -> Vec<Panel> {
         let o = others[0].1;
         [(&test.images, rows[*k], name(*k)), (&test.images, rows[o], format!("nearest: {}", name(o)))]
     });
-    let mut panels = vec![picture_panel("In the midst of another class", &shown)];
-    panels.extend(reasons("What they lie there by", pairs.collect(), &mut network(e)));
-    panels
+    let mut panels = vec![picture_panel("In the midst of another class", &shown)?];
+    panels.extend(reasons("What they lie there by", pairs.collect(), &mut network(e))?);
+    Ok(panels)
 }

@@ -1,5 +1,6 @@
 //! The idea: one triplet of the test split, before and after training, at its true distances.
 
+use crate::files::FileError;
 use crate::images::Features;
 use crate::report::evidence::{Evidence, Triplet, Triplets, percent, thousands};
 use crate::report::figure::{Figure, N, Panel, WIDTH, picture};
@@ -8,7 +9,8 @@ use maud::{Markup, html};
 const HEIGHT: f64 = 250.0;
 const SIDE: f64 = 44.0;
 
-pub(in crate::report) fn concept(e: &Evidence<'_>, triplets: &Triplets) -> Option<Figure> {
+/// Nothing without a triplet.
+pub(in crate::report) fn concept(e: &Evidence<'_>, triplets: &Triplets) -> Result<Option<Figure>, FileError> {
     // A triplet that training put right, if there is one: the farther from right it was, the clearer the picture.
     let margin = e.settings.triplet_margin().map_or(1.0, |loss| loss.margin);
     let wrong_by = |t: &Triplet| (t.before.0 - t.before.1) / (t.before.0 + t.before.1).max(f64::MIN_POSITIVE);
@@ -16,9 +18,10 @@ pub(in crate::report) fn concept(e: &Evidence<'_>, triplets: &Triplets) -> Optio
     let best = |list: &mut dyn Iterator<Item = &Triplet>| {
         list.max_by(|a, b| wrong_by(a).total_cmp(&wrong_by(b))).copied()
     };
-    let t = best(&mut triplets.all.iter().filter(solved)).or_else(|| best(&mut triplets.all.iter()))?;
-    let before = panel("Before training", e, &triplets.untrained, t);
-    let after = panel("After training", e, e.queries, t);
+    let solved = best(&mut triplets.all.iter().filter(solved));
+    let Some(t) = solved.or_else(|| best(&mut triplets.all.iter())) else { return Ok(None) };
+    let before = panel("Before training", e, &triplets.untrained, t)?;
+    let after = panel("After training", e, e.queries, t)?;
     let nearer = |ap: f64, an: f64| an <= ap;
     let caption = format!(
         "An anchor, a positive (another image of its class) and a negative (an image of another class), all from the \
@@ -31,13 +34,13 @@ pub(in crate::report) fn concept(e: &Evidence<'_>, triplets: &Triplets) -> Optio
         percent(triplets.share(|t| t.before, nearer)),
         percent(triplets.share(|t| t.after, nearer)),
     );
-    Some(Figure {
+    Ok(Some(Figure {
         name: "concept",
         title: "The idea: alike is near".to_owned(),
         caption,
         panels: vec![before, after],
         columns: 2,
-    })
+    }))
 }
 
 fn between(f: &Features, a: usize, b: usize) -> f64 {
@@ -45,7 +48,7 @@ fn between(f: &Features, a: usize, b: usize) -> f64 {
 }
 
 /// Any three points have a place in the plane that keeps their three distances.
-fn panel(title: &str, e: &Evidence<'_>, f: &Features, t: Triplet) -> Panel {
+fn panel(title: &str, e: &Evidence<'_>, f: &Features, t: Triplet) -> Result<Panel, FileError> {
     let [a, p, n] = t.images;
     let (ap, an, pn) = (between(f, a, p), between(f, a, n), between(f, p, n));
     let longest = ap.max(an).max(f64::MIN_POSITIVE);
@@ -74,7 +77,7 @@ fn panel(title: &str, e: &Evidence<'_>, f: &Features, t: Triplet) -> Panel {
             line class=(format!("s-{colour}")) stroke-dasharray="1 2" x1=(N(at.0)) y1=(N(at.1)) x2=(N(thumb.0)) y2=(N(thumb.1)) {}
         }
         @for (role, colour, _, thumb, image) in parts {
-            (picture(&e.data.test.images, image, thumb.0, thumb.1, SIDE))
+            (picture(&e.data.test.images, image, thumb.0, thumb.1, SIDE)?)
             rect class=(format!("s-{colour}")) stroke-width="2" x=(N(thumb.0 - SIDE / 2.0)) y=(N(thumb.1 - SIDE / 2.0))
                 width=(N(SIDE)) height=(N(SIDE)) {}
             text class="s b f-ink" text-anchor="middle" x=(N(thumb.0)) y=(N(thumb.1 - SIDE / 2.0 - 4.0)) { (role) }
@@ -89,7 +92,7 @@ fn panel(title: &str, e: &Evidence<'_>, f: &Features, t: Triplet) -> Panel {
             @if an > ap { "✓ the positive is nearer" } @else { "✗ the negative is nearer" }
         }
     };
-    Panel { title: title.to_owned(), height: HEIGHT, body }
+    Ok(Panel { title: title.to_owned(), height: HEIGHT, body })
 }
 
 /// Where the thumbnails of three points stand: outwards of the points, off each other, inside the panel.

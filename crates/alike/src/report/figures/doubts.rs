@@ -2,6 +2,7 @@
 
 use super::pictures::{PictureRow, Shown, Tone, panel as picture_panel};
 use crate::eval::{Verdict, health};
+use crate::files::FileError;
 use crate::report::evidence::{Evidence, thousands};
 use crate::report::figure::Figure;
 use crate::sample;
@@ -12,14 +13,14 @@ const SHOWN: usize = 24;
 const MOST: usize = 20_000;
 
 /// The gallery's labels as its own neighbours see them: those that are likeliest wrong, and those between two classes.
-pub(in crate::report) fn doubts(e: &Evidence<'_>) -> Option<Figure> {
+pub(in crate::report) fn doubts(e: &Evidence<'_>) -> Result<Option<Figure>, FileError> {
     let split = e.data.gallery().0;
     if split.images.are_floats() || !e.data.labelled || split.len() < 3 {
-        return None;
+        return Ok(None);
     }
     let rows = sample::stratified(&split.labels, split.identities.keys(), MOST, K + 1, e.settings.seed);
     let labels: Vec<u32> = rows.iter().map(|i| split.labels[*i]).collect();
-    let found = health(e.tier, &e.gallery.select(&rows), &labels, &[], K, |_, _| false);
+    let found = health(e.tier, &e.gallery.select(&rows), &labels, &[], K, |_, _| Ok(false))?;
     let name = |label: u32| e.data.classes[label as usize].clone();
     let doubtful: Vec<_> = found.doubtful().into_iter().filter(|v| v.doubt > 0.0).collect();
     let shown = |v: &Verdict, tone| Shown::new(&split.images, rows[v.image], name(v.label), tone);
@@ -35,7 +36,7 @@ pub(in crate::report) fn doubts(e: &Evidence<'_>) -> Option<Figure> {
         .map(|v| shown(v, Tone::Plain).noting(format!("or {}", name(v.other))))
         .collect();
     if wrong.is_empty() && between.is_empty() {
-        return None;
+        return Ok(None);
     }
     let confused: Vec<String> = found
         .confused
@@ -56,8 +57,14 @@ pub(in crate::report) fn doubts(e: &Evidence<'_>) -> Option<Figure> {
     );
     let row = |others| vec![PictureRow { lead: None, heading: String::new(), others }];
     let panels = vec![
-        picture_panel("Labels in doubt", &row(wrong)),
-        picture_panel("Between two classes", &row(between)),
+        picture_panel("Labels in doubt", &row(wrong))?,
+        picture_panel("Between two classes", &row(between))?,
     ];
-    Some(Figure { name: "doubts", title: "Are the labels right?".to_owned(), caption, panels, columns: 2 })
+    Ok(Some(Figure {
+        name: "doubts",
+        title: "Are the labels right?".to_owned(),
+        caption,
+        panels,
+        columns: 2,
+    }))
 }

@@ -5,7 +5,8 @@ use super::pictures::{PictureRow, Shown, Tone, panel as picture_panel};
 use super::why::{Two, network, reasons};
 use crate::engine::PixelGradients;
 use crate::eval::{Episode, Episodes, FewShot, draw_episodes, few_shot as play};
-use crate::images::{Features, Images, Vectors};
+use crate::files::FileError;
+use crate::images::{Features, Images, Vectors, with_pixels};
 use crate::report::evidence::{Evidence, percent, thousands};
 use crate::report::figure::Figure;
 use std::collections::BTreeSet;
@@ -18,26 +19,25 @@ const EXPLAINED: usize = 4;
 const BESIDE: usize = 7;
 
 /// Episodes over the test classes; nothing where they were trained on, or are too few.
-pub(in crate::report) fn few_shot(e: &Evidence<'_>) -> Option<Figure> {
+pub(in crate::report) fn few_shot(e: &Evidence<'_>) -> Result<Option<Figure>, FileError> {
     if !e.data.is_open_set() {
-        return None;
+        return Ok(None);
     }
     let test = &e.data.test;
     let kinds = [(5, 1), (5, 5), (20, 1), (20, 5)];
     let mut first = None;
-    let played: Vec<[FewShot; 2]> = kinds
-        .into_iter()
-        .filter_map(|(ways, shots)| {
-            let how = Episodes { ways, shots, queries: 15, count: EPISODES, within_category: false };
-            let episodes = draw_episodes(&test.labels, &e.data.categories, how, e.settings.seed).ok()?;
-            let spaces = [Vectors::Pixels(&test.images), Vectors::Features(e.queries)];
-            let played = spaces.map(|vectors| play(vectors, &episodes));
-            first.get_or_insert(episodes);
-            Some(played)
-        })
-        .collect();
+    let mut played: Vec<[FewShot; 2]> = Vec::new();
+    for (ways, shots) in kinds {
+        let how = Episodes { ways, shots, queries: 15, count: EPISODES, within_category: false };
+        let Ok(episodes) = draw_episodes(&test.labels, &e.data.categories, how, e.settings.seed) else {
+            continue;
+        };
+        let image = with_pixels([&test.images], |[pixels]| play(pixels, &episodes))?;
+        played.push([image, play(Vectors::Features(e.queries), &episodes)]);
+        first.get_or_insert(episodes);
+    }
     if played.is_empty() {
-        return None;
+        return Ok(None);
     }
     let names: Vec<String> =
         played.iter().map(|p| format!("{}-way {}-shot", p[1].ways, p[1].shots)).collect();
@@ -60,32 +60,39 @@ pub(in crate::report) fn few_shot(e: &Evidence<'_>) -> Option<Figure> {
     );
     let mut panels = vec![chart("Accuracy", &rows, 1.0)];
     let name = |i: usize| e.data.classes[test.labels[i] as usize].clone();
-    let wrong = first
-        .filter(|_| !test.images.are_floats())
-        .and_then(|episodes| mistakes(&episodes, &test.images, e.queries, name, Some(&mut network(e))));
+    let wrong = match first {
+        Some(episodes) if !test.images.are_floats() => {
+            mistakes(&episodes, &test.images, e.queries, name, Some(&mut network(e)))?
+        }
+        _ => None,
+    };
     let mut caption = caption;
     if let Some(wrong) = wrong {
         caption.push_str(&format!(" In the {} episodes: {}", names[0], wrong.caption));
         panels.extend(wrong.panels);
     }
-    Some(Figure {
+    Ok(Some(Figure {
         name: "few-shot",
         title: "New classes from a handful of images".to_owned(),
         caption,
         panels,
         columns: 2,
-    })
+    }))
 }
 
 /// Queries that prototypes answer wrongly, with the classes that they saw; the most misled first. `name` tells an image's class. What
 /// the worst hang on is drawn if there is a network to ask. Nothing where no answer is wrong.
+///
+/// # Errors
+///
+/// If an image cannot be read.
 pub fn mistakes(
     episodes: &[Episode],
     images: &Images,
     embedded: &Features,
     name: impl Fn(usize) -> String,
     network: Option<&mut PixelGradients>,
-) -> Option<Figure> {
+) -> Result<Option<Figure>, FileError> {
     let vectors = Vectors::Features(embedded);
     let mut asked = 0;
     let mut wrong = Vec::new();
@@ -94,7 +101,7 @@ pub fn mistakes(
         for (answer, (query, class)) in episode.answers(vectors).into_iter().zip(&episode.queries) {
             if answer[0] != *class {
                 let seen = episode.seen_from(vectors, *query);
-                let own = seen.iter().find(|s| s.0 == *class)?.1;
+                let Some(own) = seen.iter().find(|s| s.0 == *class).map(|s| s.1) else { return Ok(None) };
                 wrong.push((seen[0].1 / own.max(f64::MIN_POSITIVE), *query, *class, seen));
             }
         }
@@ -105,7 +112,7 @@ pub fn mistakes(
     wrong.retain(|w| met.insert(w.1));
     wrong.truncate(SHOWN);
     if wrong.is_empty() {
-        return None;
+        return Ok(None);
     }
     let rows: Vec<PictureRow<'_>> = wrong
         .iter()
@@ -128,7 +135,7 @@ pub fn mistakes(
             }
         })
         .collect();
-    let mut panels = vec![picture_panel("Mistakes, the most misled first", &rows)];
+    let mut panels = vec![picture_panel("Mistakes, the most misled first", &rows)?];
     if let Some(network) = network {
         let pair = |(_, query, _, seen): &(f64, usize, usize, Vec<(usize, f64, usize)>)| -> Two<'_> {
             let image = seen[0].2;
@@ -138,7 +145,7 @@ pub fn mistakes(
             ]
         };
         let pairs = wrong.iter().take(EXPLAINED).map(pair).collect();
-        panels.extend(reasons("What they are taken for alike by", pairs, network));
+        panels.extend(reasons("What they are taken for alike by", pairs, network)?);
     }
     let caption = format!(
         "{} of {} answers are wrong ({}). Left in each row an image that asks, then the classes of its episode, each by its image that is nearest \
@@ -147,5 +154,5 @@ pub fn mistakes(
         thousands(asked),
         percent(n as f64 / asked as f64),
     );
-    Some(Figure { name: "mistakes", title: "What is mistaken".to_owned(), caption, panels, columns: 2 })
+    Ok(Some(Figure { name: "mistakes", title: "What is mistaken".to_owned(), caption, panels, columns: 2 }))
 }

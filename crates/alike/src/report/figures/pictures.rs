@@ -1,5 +1,6 @@
 //! Rows of pictures: one that leads, and others that follow, each with a word below.
 
+use crate::files::FileError;
 use crate::images::Images;
 use crate::report::figure::{Figure, N, Panel, WIDTH, picture};
 use maud::{Markup, html};
@@ -85,17 +86,21 @@ const HEADING: f64 = 16.0;
 const ACROSS: [usize; 2] = [7, 8];
 
 /// A figure of panels, each with a title and rows of pictures.
+///
+/// # Errors
+///
+/// If a picture cannot be read.
 pub fn picture_rows(
     name: &'static str,
     title: impl Into<String>,
     caption: impl Into<String>,
     panels: &[(&str, Vec<PictureRow<'_>>)],
-) -> Figure {
-    let panels = panels.iter().map(|(title, rows)| panel(title, rows)).collect();
-    Figure { name, title: title.into(), caption: caption.into(), panels, columns: 2 }
+) -> Result<Figure, FileError> {
+    let panels = panels.iter().map(|(title, rows)| panel(title, rows)).collect::<Result<_, _>>()?;
+    Ok(Figure { name, title: title.into(), caption: caption.into(), panels, columns: 2 })
 }
 
-pub(super) fn panel(title: &str, rows: &[PictureRow<'_>]) -> Panel {
+pub(super) fn panel(title: &str, rows: &[PictureRow<'_>]) -> Result<Panel, FileError> {
     let mut y = 0.0;
     let mut body = html! {};
     for row in rows {
@@ -115,18 +120,18 @@ pub(super) fn panel(title: &str, rows: &[PictureRow<'_>]) -> Panel {
         };
         let centre = |line: usize| y + line as f64 * height + SIDE / 2.0 + 4.0;
         if let Some(lead) = &row.lead {
-            body.0.push_str(&one(lead, 4.0 + SIDE / 2.0, centre(0)).0);
+            body.0.push_str(&one(lead, 4.0 + SIDE / 2.0, centre(0))?.0);
         }
         for (k, shown) in row.others.iter().enumerate() {
             let x = left + ((k % across) as f64 + 0.5) * step;
-            body.0.push_str(&one(shown, x, centre(k / across)).0);
+            body.0.push_str(&one(shown, x, centre(k / across))?.0);
         }
         y += height * row.others.len().div_ceil(across).max(1) as f64;
     }
-    Panel { title: title.to_owned(), height: y, body }
+    Ok(Panel { title: title.to_owned(), height: y, body })
 }
 
-fn one(shown: &Shown<'_>, x: f64, y: f64) -> Markup {
+fn one(shown: &Shown<'_>, x: f64, y: f64) -> Result<Markup, FileError> {
     let (colour, mark) = match shown.tone {
         Tone::Plain => ("ink", ""),
         Tone::Right => ("right", "✓ "),
@@ -139,13 +144,13 @@ fn one(shown: &Shown<'_>, x: f64, y: f64) -> Markup {
     let noted = shortened(&shown.note, if below.is_empty() { WORD } else { WORD - 1 });
     let word = y + SIDE / 2.0 + 13.0;
     let note = if shown.text.is_empty() { word } else { word + NOTE };
-    html! {
-        (picture(shown.images, shown.i, x, y, SIDE))
+    Ok(html! {
+        (picture(shown.images, shown.i, x, y, SIDE)?)
         rect class=(format!("s-{colour}")) stroke-width="2" stroke-dasharray=(if shown.tone == Tone::Wrong { "4 3" } else { "none" })
             x=(N(x - SIDE / 2.0)) y=(N(y - SIDE / 2.0)) width=(N(SIDE)) height=(N(SIDE)) {}
         text class=(format!("s f-{colour}")) text-anchor="middle" x=(N(x)) y=(N(word)) { (before) (text) }
         @if !shown.note.is_empty() {
             text class="s f-faint" text-anchor="middle" x=(N(x)) y=(N(note)) { (below) (noted) }
         }
-    }
+    })
 }

@@ -1,6 +1,7 @@
 //! A contact sheet: some images of every class.
 
 use crate::data::Dataset;
+use crate::files::FileError;
 use crate::report::evidence::thousands;
 use crate::report::figure::{Figure, HEAD, N, Panel, WIDTH, fitted, sprite};
 use maud::html;
@@ -11,22 +12,27 @@ const LEFT: f64 = 78.0;
 const MOST_CLASSES: usize = 200;
 
 /// The first images of every class of the training split, or of the test split where a class has none there.
-pub fn contact_sheet(data: &Dataset) -> Figure {
+///
+/// # Errors
+///
+/// If an image cannot be read.
+pub fn contact_sheet(data: &Dataset) -> Result<Figure, FileError> {
     let across = ((WIDTH - LEFT) / SIDE) as usize;
     let (w, h) = fitted(data.shape(), SIDE);
     let shown = data.classes.len().min(MOST_CLASSES);
-    let rows = |class: usize| -> (Vec<(String, usize)>, usize, usize) {
+    let rows = |class: usize| -> Result<(Vec<(String, usize)>, usize, usize), FileError> {
         let of = |labels: &[u32]| -> Vec<usize> {
             (0..labels.len()).filter(|&i| labels[i] as usize == class).collect()
         };
         let (train, test) = (of(&data.train.labels), of(&data.test.labels));
         let (images, from) =
             if train.is_empty() { (&data.test.images, &test) } else { (&data.train.images, &train) };
-        let lines = from.chunks(across).take(2).map(|line| (sprite(images, line, line.len()), line.len()));
-        (lines.collect(), train.len(), test.len())
+        let drawn = |line: &[usize]| Ok((sprite(images, line, line.len())?, line.len()));
+        let lines = from.chunks(across).take(2).map(drawn).collect::<Result<_, _>>()?;
+        Ok((lines, train.len(), test.len()))
     };
     let strip = |class: usize| {
-        let (lines, train, test) = rows(class);
+        let (lines, train, test) = rows(class)?;
         let height = (lines.len().max(1) as f64) * h;
         let name: String = data.classes[class].chars().take(12).collect();
         let body = html! {
@@ -36,7 +42,7 @@ pub fn contact_sheet(data: &Dataset) -> Figure {
                 image x=(N(LEFT)) y=(N(i as f64 * h)) width=(N(w * *n as f64)) height=(N(h)) image-rendering="optimizeSpeed" href=(line) {}
             }
         };
-        (body, height.max(32.0) + 8.0)
+        Ok((body, height.max(32.0) + 8.0))
     };
     // Classes are dealt to two panels, so that a sheet is not all too long.
     let half = shown.div_ceil(2).max(1);
@@ -48,14 +54,14 @@ pub fn contact_sheet(data: &Dataset) -> Figure {
             let mut y = 0.0;
             let mut body = html! {};
             for &class in classes {
-                let (strip, height) = strip(class);
+                let (strip, height) = strip(class)?;
                 body.0.push_str(&html! { g transform=(format!("translate(0 {y:.1})")) { (strip) } }.0);
                 y += height;
             }
             let title = if i == 0 { format!("{}: {}", data.name, data.shape()) } else { String::new() };
-            Panel { title, height: y.max(HEAD), body }
+            Ok(Panel { title, height: y.max(HEAD), body })
         })
-        .collect();
+        .collect::<Result<_, FileError>>()?;
     let caption = format!(
         "{}: {} training and {} test images of {} in {} classes; {shown} classes shown. Beside a class: its training + \
          test images.",
@@ -65,5 +71,5 @@ pub fn contact_sheet(data: &Dataset) -> Figure {
         data.shape(),
         data.classes.len(),
     );
-    Figure { name: "sheet", title: data.name.clone(), caption, panels, columns: 2 }
+    Ok(Figure { name: "sheet", title: data.name.clone(), caption, panels, columns: 2 })
 }

@@ -1,7 +1,8 @@
 //! Image space and feature space, side by side, by their principal components.
 
+use crate::files::FileError;
 use crate::identity::Identities;
-use crate::images::Vectors;
+use crate::images::{Vectors, with_pixels};
 use crate::projection::Pca;
 use crate::report::evidence::{Evidence, percent, thousands};
 use crate::report::figure::{Figure, N, Panel, WIDTH};
@@ -25,22 +26,14 @@ impl Sample {
     }
 }
 
-pub(in crate::report) fn spaces(e: &Evidence<'_>, sample: &Sample) -> Figure {
+pub(in crate::report) fn spaces(e: &Evidence<'_>, sample: &Sample) -> Result<Figure, FileError> {
     let (train, test) = (&e.data.gallery().0.images, &e.data.test.images);
-    let plots = [
-        ("Image space: raw pixels", Vectors::Pixels(train), Vectors::Pixels(test)),
-        ("Feature space: learned", Vectors::Features(e.gallery), Vectors::Features(e.queries)),
-    ];
-    let mut shares = Vec::new();
-    let panels = plots
-        .into_iter()
-        .map(|(title, gallery, queries)| {
-            let plane = Plane::of(e, gallery, queries, sample);
-            shares.push(percent(plane.explained.iter().sum()));
-            let colour = |class: usize| class_colour(class);
-            plane.scatter(title, e, sample, &colour, |_| true)
-        })
-        .collect();
+    let image = with_pixels([train, test], |[gallery, queries]| Plane::of(e, gallery, queries, sample))?;
+    let feature = Plane::of(e, Vectors::Features(e.gallery), Vectors::Features(e.queries), sample);
+    let planes = [("Image space: raw pixels", image), ("Feature space: learned", feature)];
+    let shares = planes.each_ref().map(|(_, plane)| percent(plane.explained.iter().sum()));
+    let draw = |(title, plane): &(&str, Plane)| plane.scatter(title, e, sample, &class_colour, |_| true);
+    let panels = planes.iter().map(draw).collect();
     let caption = format!(
         "The first two principal components, fitted on all {} images of the gallery, of {} test images drawn at random. They hold {} of the \
          variance of pixels and {} of the variance of embeddings; what lies in other directions is not seen here. Both \
@@ -50,7 +43,13 @@ pub(in crate::report) fn spaces(e: &Evidence<'_>, sample: &Sample) -> Figure {
         shares[0],
         shares[1],
     );
-    Figure { name: "spaces", title: "What the network made of it".to_owned(), caption, panels, columns: 2 }
+    Ok(Figure {
+        name: "spaces",
+        title: "What the network made of it".to_owned(),
+        caption,
+        panels,
+        columns: 2,
+    })
 }
 
 /// Points of a sample in the plane of the first two components.

@@ -2,14 +2,15 @@
 
 use super::pictures::{PictureRow, Shown, Tone, picture_rows};
 use crate::eval::SpaceJudgement;
-use crate::images::Vectors;
+use crate::files::FileError;
+use crate::images::{Vectors, with_pixels};
 use crate::neighbours::squared_distance;
 use crate::report::evidence::{Evidence, thousands};
 use crate::report::figure::Figure;
 
 const NEIGHBOURS: usize = 7;
 
-pub(in crate::report) fn strips(e: &Evidence<'_>) -> Figure {
+pub(in crate::report) fn strips(e: &Evidence<'_>) -> Result<Figure, FileError> {
     let spaces = &e.judgement.spaces;
     let labels = (&e.data.gallery().0.labels, &e.data.test.labels);
     let right = |space: &SpaceJudgement, q: usize| {
@@ -28,10 +29,10 @@ pub(in crate::report) fn strips(e: &Evidence<'_>) -> Figure {
         let n = most.min(all.len());
         shown.extend((0..n).map(|i| all[i * all.len() / n]));
     }
-    let pixels = [Vectors::Pixels(&e.data.test.images), Vectors::Pixels(&e.data.gallery().0.images)];
+    let pixels = [&e.data.test.images, &e.data.gallery().0.images];
     let learned = [Vectors::Features(e.queries), Vectors::Features(e.gallery)];
     let panels = [
-        ("Nearest by pixels", rows(e, &spaces.image, pixels, &shown)),
+        ("Nearest by pixels", with_pixels(pixels, |pixels| rows(e, &spaces.image, pixels, &shown))?),
         ("Nearest in the learned space", rows(e, &spaces.feature, learned, &shown)),
     ];
     let count = |i: usize| thousands(counts[i]);

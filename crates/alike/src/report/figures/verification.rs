@@ -5,6 +5,7 @@ use super::pictures::{PictureRow, Shown, Tone, panel as picture_panel};
 use super::why::reasons;
 use crate::engine::PixelGradients;
 use crate::eval::{Pair, Pairs};
+use crate::files::FileError;
 use crate::images::Images;
 use crate::report::axes::{Frame, Unit};
 use crate::report::evidence::{percent, thousands};
@@ -22,12 +23,16 @@ const EXPLAINED: usize = 3;
 
 /// Curves in both spaces, the distances of pairs in feature space, the pairs that it judges worst, and what their distances hang on if
 /// there is a network to ask.
+///
+/// # Errors
+///
+/// If an image cannot be read.
 pub fn verification_figure(
     image: &Pairs,
     feature: &Pairs,
     images: &Images,
     network: Option<&mut PixelGradients>,
-) -> Figure {
+) -> Result<Figure, FileError> {
     let (genuine, impostor) = feature.counts();
     let (i, f) = (image.equal_error_rate(), feature.equal_error_rate());
     let caption = format!(
@@ -43,15 +48,15 @@ pub fn verification_figure(
         if network.is_some() { "; and in colour the pixels that their distances hang on" } else { "" },
     );
     let mut panels =
-        vec![roc(image, feature), det(image, feature), distances(feature), worst(feature, images)];
+        vec![roc(image, feature), det(image, feature), distances(feature), worst(feature, images)?];
     if let Some(network) = network {
         for (title, genuine) in [("Why one class is far apart", true), ("Why two classes are near", false)] {
             let pairs = ends(feature, genuine).take(EXPLAINED);
             let pairs = pairs.map(|p| p.images.map(|i| (images, i as usize, String::new()))).collect();
-            panels.extend(reasons(title, pairs, network));
+            panels.extend(reasons(title, pairs, network)?);
         }
     }
-    Figure { name: "verification", title: "One class or two?".to_owned(), caption, panels, columns: 2 }
+    Ok(Figure { name: "verification", title: "One class or two?".to_owned(), caption, panels, columns: 2 })
 }
 
 /// Points of a curve, thinned where they are many: evenly by the logarithm of their false acceptances.
@@ -125,7 +130,7 @@ fn distances(pairs: &Pairs) -> Panel {
     histogram("Distances in the learned space", "distance", most, &shares, names, threshold)
 }
 
-fn worst(pairs: &Pairs, images: &Images) -> Panel {
+fn worst(pairs: &Pairs, images: &Images) -> Result<Panel, FileError> {
     let of = |genuine: bool| -> Vec<Shown<'_>> {
         let tone = if genuine { Tone::Right } else { Tone::Wrong };
         let shown = |p: &Pair| {

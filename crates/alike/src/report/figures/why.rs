@@ -2,6 +2,7 @@
 
 use crate::engine::PixelGradients;
 use crate::eval::{Masking, Saliency, saliency};
+use crate::files::FileError;
 use crate::images::{Images, Shape};
 use crate::report::evidence::Evidence;
 use crate::report::figure::{Figure, N, Panel, WIDTH, picture};
@@ -24,7 +25,11 @@ const ERRORS: usize = 8;
 const HOT: [f32; 3] = [232.0, 84.0, 12.0];
 
 /// A row a pair: each image, and beside it what matters in it.
-pub fn explained(pairs: &[Explained<'_>]) -> Figure {
+///
+/// # Errors
+///
+/// If an image cannot be read.
+pub fn explained(pairs: &[Explained<'_>]) -> Result<Figure, FileError> {
     let n = pairs.len().max(1) as f64;
     let mean = |of: fn(&Masking) -> f64| pairs.iter().map(|p| of(&p.why.masking)).sum::<f64>() / n;
     let (salient, random) = (mean(|m| m.salient), mean(|m| m.random));
@@ -38,31 +43,40 @@ pub fn explained(pairs: &[Explained<'_>]) -> Figure {
         .chunks(half)
         .enumerate()
         .map(|(i, some)| {
-            let body =
-                html! { @for (row, pair) in some.iter().enumerate() { (drawn(pair, row as f64 * ROW)) } };
+            let body = rows(some)?;
             let title = if i == 0 { "What they are alike by" } else { "" };
-            Panel { title: title.to_owned(), height: ROW * some.len() as f64, body }
+            Ok(Panel { title: title.to_owned(), height: ROW * some.len() as f64, body })
         })
-        .collect();
-    Figure { name: "why", title: "Why they are near".to_owned(), caption, panels, columns: 2 }
+        .collect::<Result<_, FileError>>()?;
+    Ok(Figure { name: "why", title: "Why they are near".to_owned(), caption, panels, columns: 2 })
+}
+
+fn rows(pairs: &[Explained<'_>]) -> Result<Markup, FileError> {
+    Ok(html! { @for (row, pair) in pairs.iter().enumerate() { (drawn(pair, row as f64 * ROW)?) } })
 }
 
 /// Two images, each with the word below it.
 pub(super) type Two<'a> = [(&'a Images, usize, String); 2];
 
 /// A panel that explains pairs of a protocol; nothing without pairs.
-pub(super) fn reasons(title: &str, pairs: Vec<Two<'_>>, network: &mut PixelGradients) -> Option<Panel> {
+pub(super) fn reasons(
+    title: &str,
+    pairs: Vec<Two<'_>>,
+    network: &mut PixelGradients,
+) -> Result<Option<Panel>, FileError> {
     let height = ROW * pairs.len() as f64;
-    let body = html! {
-        @for (row, pair) in explain(pairs, network, 0).iter().enumerate() { (drawn(pair, row as f64 * ROW)) }
-    };
-    (height > 0.0).then(|| Panel { title: title.to_owned(), height, body })
+    let body = rows(&explain(pairs, network, 0)?)?;
+    Ok((height > 0.0).then(|| Panel { title: title.to_owned(), height, body }))
 }
 
-fn explain<'a>(pairs: Vec<Two<'a>>, network: &mut PixelGradients, seed: u64) -> Vec<Explained<'a>> {
+fn explain<'a>(
+    pairs: Vec<Two<'a>>,
+    network: &mut PixelGradients,
+    seed: u64,
+) -> Result<Vec<Explained<'a>>, FileError> {
     let explain = |images: Two<'a>| {
-        let why = saliency(network, [(images[0].0, images[0].1), (images[1].0, images[1].1)], seed);
-        Explained { images, why }
+        let why = saliency(network, [(images[0].0, images[0].1), (images[1].0, images[1].1)], seed)?;
+        Ok(Explained { images, why })
     };
     pairs.into_iter().map(explain).collect()
 }
@@ -72,42 +86,42 @@ pub(in crate::report) fn network(e: &Evidence<'_>) -> PixelGradients {
     PixelGradients::new(&e.checkpoint.network, &e.checkpoint.parameters, e.tier)
 }
 
-fn drawn(pair: &Explained<'_>, top: f64) -> Markup {
+fn drawn(pair: &Explained<'_>, top: f64) -> Result<Markup, FileError> {
     let y = top + SIDE / 2.0;
     let step = WIDTH / 4.0;
-    html! {
+    Ok(html! {
         @for (side, (images, i, name)) in pair.images.iter().enumerate() {
             @let x = (2.0 * side as f64 + 0.5) * step;
-            (picture(images, *i, x, y, SIDE))
-            (picture(&heat(images, *i, &pair.why.maps[side]), 0, x + step, y, SIDE))
+            (picture(images, *i, x, y, SIDE)?)
+            (picture(&heat(images, *i, &pair.why.maps[side])?, 0, x + step, y, SIDE)?)
             text class="s b f-ink" text-anchor="middle" x=(N(x + step / 2.0)) y=(N(top + SIDE + 13.0)) {
                 (name.chars().take(24).collect::<String>())
             }
         }
         text class="s f-faint" text-anchor="middle" x=(N(WIDTH / 2.0)) y=(N(top + SIDE + 26.0)) { (format!("distance {:.3}", pair.why.distance)) }
-    }
+    })
 }
 
 /// An image in pale grey, with what matters in colour.
-fn heat(images: &Images, i: usize, map: &[f32]) -> Images {
+fn heat(images: &Images, i: usize, map: &[f32]) -> Result<Images, FileError> {
     let Shape { h, w, c } = images.shape();
     let mut scratch = Vec::new();
     let blank = vec![0u8; h * w * c];
-    let image = if images.are_floats() { &blank } else { images.image(i, &mut scratch) };
+    let image = if images.are_floats() { &blank } else { images.image(i, &mut scratch)? };
     let pixels = image.chunks_exact(c).zip(map).flat_map(|(pixel, m)| {
         let grey = pixel.iter().map(|v| f32::from(*v)).sum::<f32>() / c as f32 * 0.55 + 60.0;
         // The root lets weak parts be seen too.
         let share = m.sqrt().min(1.0);
         HOT.map(|hot| (grey * (1.0 - share) + hot * share) as u8)
     });
-    Images::new(Shape { h, w, c: 3 }, pixels.collect())
+    Ok(Images::new(Shape { h, w, c: 3 }, pixels.collect()))
 }
 
 /// Test images whose nearest neighbour in feature space is of another class, spread over all such.
-pub(in crate::report) fn why(e: &Evidence<'_>) -> Option<Figure> {
+pub(in crate::report) fn why(e: &Evidence<'_>) -> Result<Option<Figure>, FileError> {
     let (gallery, test) = (e.data.gallery().0, &e.data.test);
     if test.images.are_floats() {
-        return None;
+        return Ok(None);
     }
     let neighbours = &e.judgement.spaces.feature.neighbours;
     let nearest = |q: usize| neighbours[q].first().copied();
@@ -117,7 +131,7 @@ pub(in crate::report) fn why(e: &Evidence<'_>) -> Option<Figure> {
         .collect();
     let n = wrong.len().min(ERRORS);
     if n == 0 {
-        return None;
+        return Ok(None);
     }
     let name = |label: u32| e.data.classes[label as usize].clone();
     let pairs = (0..n)
@@ -129,13 +143,13 @@ pub(in crate::report) fn why(e: &Evidence<'_>) -> Option<Figure> {
             ]
         })
         .collect();
-    let pairs = explain(pairs, &mut network(e), e.settings.seed);
-    let mut figure = explained(&pairs);
+    let pairs = explain(pairs, &mut network(e), e.settings.seed)?;
+    let mut figure = explained(&pairs)?;
     figure.title = "Why it errs".to_owned();
     figure.caption = format!(
         "Test images whose nearest neighbour in feature space is of another class, {n} of {}. {}",
         wrong.len(),
         figure.caption
     );
-    Some(figure)
+    Ok(Some(figure))
 }
