@@ -1,6 +1,6 @@
 //! The flag that helps against an error: tasks know nothing of flags.
 
-use alike::eval::EvalError;
+use alike::eval::{EvalError, ProtocolError};
 use alike::tasks::TaskError;
 use alike::train::RunError;
 
@@ -10,7 +10,8 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
         let of_task = cause.downcast_ref::<TaskError>().and_then(of_task);
         let of_run = || cause.downcast_ref::<RunError>().and_then(of_run);
         let of_eval = || cause.downcast_ref::<EvalError>().and_then(of_eval);
-        of_task.or_else(of_run).or_else(of_eval)
+        let of_protocol = || cause.downcast_ref::<ProtocolError>().and_then(of_protocol);
+        of_task.or_else(of_run).or_else(of_eval).or_else(of_protocol)
     })
 }
 
@@ -41,6 +42,17 @@ fn of_task(error: &TaskError) -> Option<&'static str> {
 fn of_eval(error: &EvalError) -> Option<&'static str> {
     match error {
         EvalError::NoGroups(_) => Some("or leave --leave-group out"),
+        EvalError::KTooLarge { .. } => Some("lower --k"),
+        EvalError::KZero => Some("give --k 1 or more"),
+        _ => None,
+    }
+}
+
+fn of_protocol(error: &ProtocolError) -> Option<&'static str> {
+    match error {
+        ProtocolError::Eval(error) => of_eval(error),
+        ProtocolError::NoClasses(_) => Some("name pairs with --pairs, or another data set with --against"),
+        ProtocolError::SmallClasses { .. } => Some("name other methods with --method"),
         _ => None,
     }
 }

@@ -27,7 +27,7 @@ pub struct Judge {
 #[derive(Debug, thiserror::Error)]
 pub enum EvalError {
     /// A vote of more neighbours than there are.
-    #[error("k = {k} asks for more neighbours than the {gallery} images of the gallery; lower --k")]
+    #[error("k = {k} asks for more neighbours than the {gallery} images of the gallery")]
     KTooLarge {
         /// What was asked for.
         k: usize,
@@ -35,7 +35,7 @@ pub enum EvalError {
         gallery: usize,
     },
     /// A vote of none.
-    #[error("k = 0 asks for no neighbours; give --k 1 or more")]
+    #[error("k = 0 asks for no neighbours")]
     KZero,
     /// Nothing asks, or nothing answers.
     #[error("{0} has no images to judge with")]
@@ -71,13 +71,13 @@ pub struct SpaceJudgement {
     pub neighbours: Vec<Vec<usize>>,
 }
 
-/// Both spaces.
+/// What was found in both spaces.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Spaces {
+pub struct Spaces<T = SpaceJudgement> {
     /// Raw pixels.
-    pub image: SpaceJudgement,
+    pub image: T,
     /// Embeddings.
-    pub feature: SpaceJudgement,
+    pub feature: T,
 }
 
 /// All that `alike eval --json` prints.

@@ -14,6 +14,7 @@ mod health;
 mod interval;
 mod judge;
 mod paired;
+mod protocol;
 mod reference;
 mod retrieval;
 mod saliency;
@@ -39,6 +40,12 @@ pub use health::{Confused, Fitness, Health, Verdict, health};
 pub use interval::{Spread, bootstrap_interval, mean_interval, share_interval};
 pub use judge::{Comparison, EvalError, Judge, Judgement, SpaceJudgement, Spaces};
 pub use paired::{Difference, Paired, compare, compare_groups, difference};
+pub use protocol::{
+    AccuracyAnswer, AccuracyOptions, AnomalyMeans, AnomalyProtocolAnswer, AnomalyProtocolOptions, AnomalyRow,
+    FewShotAnswer, FewShotOptions, GivenPairs, OneShotAnswer, OneShotRunError, Played, ProtocolError,
+    VerificationAnswer, VerificationOptions, VerifiedSpace, accuracy_protocol, anomaly_protocol,
+    few_shot_protocol, groups_of, independent, one_shot_protocol, read_pairs, verification_protocol,
+};
 pub use reference::Reference;
 pub use retrieval::{Quality, Retrieval, RetrievalReport, rank_quality};
 pub use saliency::{Masking, Saliency, saliency};

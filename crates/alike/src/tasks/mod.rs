@@ -33,5 +33,5 @@ pub use known::{GallerySummary, Known, Together, group_numbers, with_others};
 pub use map::{Colouring, MapAnswer, MapMethod, MapOptions, map};
 pub use model::{Model, ModelOptions};
 pub use search::{Found, Match, SearchAnswer, SearchOptions, search};
-pub use subject::{Judged, Opened, Subject, independent, quick_pixel_retrieval};
+pub use subject::{Judged, Opened, Subject, quick_pixel_retrieval};
 pub use verify::{VerifiedBy, VerifyAnswer, VerifyBy, verify};

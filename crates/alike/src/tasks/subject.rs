@@ -2,10 +2,10 @@
 
 use super::TaskError;
 use super::model::encoder;
-use crate::data::{Dataset, Places, Preparation, PreparationWish, Progress, Request, Split, load};
+use crate::data::{Dataset, Places, Preparation, PreparationWish, Progress, Request, load};
 use crate::encoder::{Encoder, TrainedNetwork};
 use crate::engine::PixelGradients;
-use crate::eval::{EvalError, Independent, Judge, Judgement, RetrievalReport, SpaceJudgement};
+use crate::eval::{Judge, Judgement, RetrievalReport, SpaceJudgement};
 use crate::images::{Features, Images, Vectors, with_pixels};
 use crate::model::Checkpoint;
 use crate::train::{Metric, Run, Settings, read_metrics};
@@ -155,11 +155,6 @@ pub fn quick_pixel_retrieval(
     Ok(quick.then(report).transpose()?.transpose()?)
 }
 
-/// What of test images is independent of each other: their classes where others would be met, or the images alone.
-pub fn independent(data: &Dataset) -> Independent {
-    if data.is_open_set() { Independent::Classes } else { Independent::Images }
-}
-
 /// A run, images to judge it on, and the means to embed them.
 pub struct Subject {
     /// How it was trained.
@@ -210,43 +205,13 @@ impl Subject {
         Ok(self.encoder.embed(images)?)
     }
 
-    /// Judges embeddings against pixels, and how well both retrieve.
-    pub fn judge(&self, judge: &Judge, ks: &[usize]) -> Result<(Judgement, [RetrievalReport; 2]), TaskError> {
-        let data = self.data.clone();
-        let (gallery, queries) = (&data.gallery().0.images, &data.test.images);
-        let embedded = [self.embed(gallery)?, self.embed(queries)?];
-        // Classes that were left out of training are those of the run's own data.
-        let excluded = if self.foreign { &[][..] } else { &self.settings.exclude_class };
-        let image = judge.image_space(&data)?;
-        let mut judgement = judge.judge(&data, image, &embedded[0], &embedded[1], excluded)?;
-        let seed = self.settings.seed;
-        if let Some(verification) = &mut judgement.spaces.feature.verification {
-            let pairs = judge.pairs(&data, Vectors::Features(&embedded[1]));
-            verification.interval = pairs.map(|p| p.eer_interval(seed, independent(&data)));
-        }
-        let pixels = with_pixels([gallery, queries], |[g, q]| judge.retrieval(&data, g, q, ks))??;
-        let learned = embedded.each_ref().map(Vectors::Features);
-        let learned = judge.retrieval(&data, learned[0], learned[1], ks)?;
-        Ok((judgement, [pixels, learned]))
+    /// What embeds the images, for protocols of [`crate::eval`].
+    pub fn encoder(&self) -> &dyn Encoder {
+        &*self.encoder
     }
 
-    /// The groups of a part of the data, if they are to be left out.
-    ///
-    /// # Errors
-    ///
-    /// If it has none.
-    pub fn groups(&self, split: &Split, leave_group: bool) -> Result<Vec<u32>, EvalError> {
-        if leave_group && split.groups.is_empty() && !split.is_empty() {
-            return Err(EvalError::NoGroups(self.data.name.clone()));
-        }
-        Ok(if leave_group { split.groups.clone() } else { Vec::new() })
-    }
-
-    /// How many classes the test split has images of.
-    pub fn classes(&self) -> usize {
-        let mut labels = self.data.test.labels.clone();
-        labels.sort_unstable();
-        labels.dedup();
-        labels.len()
+    /// Names of the classes of the data that were left out of training: none of other data than the run's.
+    pub fn excluded(&self) -> &[String] {
+        if self.foreign { &[] } else { &self.settings.exclude_class }
     }
 }

@@ -2,6 +2,7 @@
 
 use alike::data::{Places, Preparation, Quiet};
 use alike::encoder::{Encoder, EncoderError, EncoderFacts, Ensemble, Mirrored, TrainedNetwork};
+use alike::eval::{AccuracyOptions, accuracy_protocol};
 use alike::images::{Features, Images, Shape};
 use alike::model::{Checkpoint, Network, initial};
 use alike::tasks::{ClassifyOptions, ClusterMethod, Model, SearchOptions, classify, cluster, search};
@@ -75,6 +76,12 @@ fn an_encoder_of_twenty_lines_searches_classifies_and_clusters() {
     assert_eq!(classes, [Some("left"), Some("right")]);
     let clusters = cluster(&model, &known, ClusterMethod::KMeans { k: None }, 0).unwrap();
     assert_eq!(clusters.agreement.unwrap().ari, 1.0);
+    // Judged by a protocol, beside pixels.
+    let data = alike::data::load(&path.to_str().unwrap().into(), &Places::default(), &mut Quiet).unwrap();
+    let options = AccuracyOptions { k: vec![1], at: vec![1], ..AccuracyOptions::default() };
+    let judged = accuracy_protocol(&Halves::new(), &data, &options).unwrap();
+    assert_eq!(judged.judgement.spaces.feature.knn[&1].accuracy, 1.0);
+    assert_eq!(judged.retrieval.feature.micro.map_at_r, 1.0);
     // It is no run, so there is nothing that it was trained on.
     assert!(model.own_data(&mut Quiet).unwrap_err().to_string().contains("give a gallery"));
 }

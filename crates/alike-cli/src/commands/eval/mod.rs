@@ -7,11 +7,9 @@ mod verification;
 use super::report::{AT, KS};
 use super::{refuse_existing, write_table};
 use crate::args::{EvalArgs, Global, Protocol};
-use crate::printer::{line, note};
+use crate::printer::{json, line, note};
 use crate::using::{open_run, subject};
-use alike::eval::{Judge, Judgement, RetrievalReport};
-use alike_kernels::Tier;
-use serde_json::json;
+use alike::eval::{AccuracyOptions, Judgement, RetrievalReport, Spaces, accuracy_protocol};
 use std::path::Path;
 
 pub(crate) fn run(args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
@@ -31,28 +29,33 @@ fn judge(model: &Path, args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
         refuse_existing(&[path], args.force)?;
     }
     let subject = subject(open_run(model, args.subject.last)?, &args.subject, global)?;
-    let judge = |ks: &[usize]| -> anyhow::Result<Judge> {
-        let judge = Judge::new(Tier::from_env()?, ks).leaving_groups(args.leave_group);
-        Ok(judge.weighting_votes(args.weighted))
+    let mut options = AccuracyOptions {
+        k: args.k.clone(),
+        weighted: args.weighted,
+        at: args.at.iter().map(|k| *k as usize).collect(),
+        leave_group: args.leave_group,
+        excluded: subject.excluded().to_vec(),
+        seed: subject.settings.seed,
     };
-    judge(&[])?.check(&subject.data)?;
-    let there = judge(&[])?.neighbours(&subject.data);
-    let votes = if args.k.is_empty() { as_many_as(&KS, there, global) } else { args.k.clone() };
-    let judge = judge(&votes)?;
+    let judge = options.judge()?;
     judge.check(&subject.data)?;
-    let at: Vec<usize> = args.at.iter().map(|k| *k as usize).collect();
-    let ks = if at.is_empty() { as_many_as(&AT, there, global) } else { at };
-    let (judgement, [image, feature]) = subject.judge(&judge, &ks)?;
+    let there = judge.neighbours(&subject.data);
+    if options.k.is_empty() {
+        options.k = as_many_as(&KS, there, global);
+    }
+    if options.at.is_empty() {
+        options.at = as_many_as(&AT, there, global);
+    }
+    let answer = accuracy_protocol(subject.encoder(), &subject.data, &options)?;
+    let Spaces { image, feature } = &answer.retrieval;
     if let Some(path) = &args.csv {
-        write_table(path, by_class(&[("image", &image), ("feature", &feature)])?.into_bytes(), global)?;
+        write_table(path, by_class(&[("image", image), ("feature", feature)])?.into_bytes(), global)?;
     }
     if global.json {
-        let mut all = serde_json::to_value(&judgement)?;
-        all["retrieval"] = json!({ "image": image, "feature": feature });
-        return line(all.to_string());
+        return json(&answer);
     }
-    table(&judgement, args.subject.data.is_none())?;
-    retrieval(&image, &feature)
+    table(&answer.judgement, args.subject.data.is_none())?;
+    retrieval(image, feature)
 }
 
 /// Those of the numbers of neighbours that nobody asked for which there are as many images for, and what is left out, said aloud. The

@@ -1,0 +1,88 @@
+//! Accuracy and retrieval: classification by class means and k-NN, the equal error rate, and the ranks of what belongs together.
+
+use super::{ProtocolError, independent};
+use crate::data::Dataset;
+use crate::encoder::Encoder;
+use crate::eval::{Judge, Judgement, RetrievalReport, Spaces};
+use crate::images::{Vectors, with_pixels};
+use alike_kernels::Tier;
+use serde::Serialize;
+
+/// What is measured.
+#[derive(Clone, Debug)]
+pub struct AccuracyOptions {
+    /// Values of k for k-NN classification.
+    pub k: Vec<usize>,
+    /// Weights a neighbour's vote by the inverse of its distance.
+    pub weighted: bool,
+    /// Values of K for Recall@K, Precision@K and NDCG@K.
+    pub at: Vec<usize>,
+    /// Excludes gallery images of the query's own group.
+    pub leave_group: bool,
+    /// Names of classes that were left out of training, which are told apart.
+    pub excluded: Vec<String>,
+    /// Seed of the bootstrap.
+    pub seed: u64,
+}
+
+impl Default for AccuracyOptions {
+    fn default() -> AccuracyOptions {
+        AccuracyOptions {
+            k: vec![1, 5],
+            weighted: false,
+            at: vec![1, 5, 10],
+            leave_group: false,
+            excluded: Vec::new(),
+            seed: 0,
+        }
+    }
+}
+
+/// How good embeddings are, beside pixels.
+#[derive(Clone, Debug, Serialize)]
+pub struct AccuracyAnswer {
+    /// Accuracy, and the equal error rate.
+    #[serde(flatten)]
+    pub judgement: Judgement,
+    /// Measures of retrieval.
+    pub retrieval: Spaces<RetrievalReport>,
+}
+
+impl AccuracyOptions {
+    /// The judge that these options describe.
+    ///
+    /// # Errors
+    ///
+    /// If `ALIKE_SIMD` names instructions that this machine does not have.
+    pub fn judge(&self) -> Result<Judge, ProtocolError> {
+        let judge = Judge::new(Tier::from_env()?, &self.k).leaving_groups(self.leave_group);
+        Ok(judge.weighting_votes(self.weighted))
+    }
+}
+
+/// Judges embeddings of a data set against its pixels: the test images against the gallery, or each against all others where their classes
+/// were not trained on.
+///
+/// # Errors
+///
+/// If there is nothing to judge by, a k is larger than the gallery, or images cannot be read.
+pub fn accuracy_protocol(
+    encoder: &dyn Encoder,
+    data: &Dataset,
+    options: &AccuracyOptions,
+) -> Result<AccuracyAnswer, ProtocolError> {
+    let judge = options.judge()?;
+    judge.check(data)?;
+    let (gallery, queries) = (&data.gallery().0.images, &data.test.images);
+    let embedded = [encoder.embed(gallery)?, encoder.embed(queries)?];
+    let image = judge.image_space(data)?;
+    let mut judgement = judge.judge(data, image, &embedded[0], &embedded[1], &options.excluded)?;
+    if let Some(verification) = &mut judgement.spaces.feature.verification {
+        let pairs = judge.pairs(data, Vectors::Features(&embedded[1]));
+        verification.interval = pairs.map(|p| p.eer_interval(options.seed, independent(data)));
+    }
+    let report = |g: Vectors<'_>, q: Vectors<'_>| judge.retrieval(data, g, q, &options.at);
+    let image = with_pixels([gallery, queries], |[g, q]| report(g, q))??;
+    let feature = report(Vectors::Features(&embedded[0]), Vectors::Features(&embedded[1]))?;
+    Ok(AccuracyAnswer { judgement, retrieval: Spaces { image, feature } })
+}
