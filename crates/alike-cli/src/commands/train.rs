@@ -11,7 +11,8 @@ use alike::model::named_network;
 use alike::names::shell_path;
 use alike::text::{self, Choice};
 use alike::train::{
-    Choice as AutoChoice, Observer, Outcome, Recorder, Run, Settings, Start, Training, divide, settings_text,
+    Choice as AutoChoice, Observer, Outcome, Recorder, Run, Settings, Start, Training, TrainingPlan, divide,
+    settings_text,
 };
 use alike_kernels::Tier;
 use serde_json::json;
@@ -62,7 +63,8 @@ fn begin(args: &TrainArgs, global: &Global) -> anyhow::Result<(Run, Dataset, Tra
     describe(&data, &settings, global)?;
     tell(&choices, &given(args), global);
     settings.keep_source(&request, &data);
-    settings.check()?;
+    let plan = settings.resolve()?;
+    let settings = plan.settings();
     if settings.start == Start::Whitened {
         let learned = match settings.epochs {
             0 => "nothing more is learned".to_owned(),
@@ -70,7 +72,7 @@ fn begin(args: &TrainArgs, global: &Global) -> anyhow::Result<(Run, Dataset, Tra
         };
         note(global, format!("whitened: the last layer of {} is computed; {learned}", settings.network));
     }
-    let (run, training) = create(settings, &data, out, args.force)?;
+    let (run, training) = create(plan, &data, out, args.force)?;
     Ok((run, data, training))
 }
 
@@ -118,12 +120,12 @@ fn given(args: &TrainArgs) -> Vec<&'static str> {
 
 /// A new run, whose folder is made only once nothing can be wrong with it.
 pub(super) fn create(
-    settings: Settings,
+    plan: TrainingPlan,
     data: &Dataset,
     out: &Path,
     force: bool,
 ) -> anyhow::Result<(Run, Training)> {
-    let training = Training::new(settings, data)?;
+    let training = Training::of(plan, data)?;
     let run = Run::create(out, &settings_text(training.settings())?, force)?;
     run.keep_split(data)?;
     Ok((run, training))
