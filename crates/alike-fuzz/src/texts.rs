@@ -78,7 +78,7 @@ pub(crate) fn loss(bytes: &[u8]) {
     settings.miner = lines.next().filter(|l| !l.is_empty()).map(str::to_owned);
     settings.reducer = lines.next().filter(|l| !l.is_empty()).map(str::to_owned);
     settings.regularizer = lines.map(str::to_owned).collect();
-    let _ = settings.check();
+    let _ = settings.resolve();
 }
 
 pub(crate) fn augment(bytes: &[u8]) {
@@ -135,7 +135,7 @@ pub(crate) fn toml(bytes: &[u8]) {
 
 /// Everything that a run's settings are read for before its data are.
 pub(crate) fn check(settings: &Settings) {
-    let sound = settings.check().is_ok();
+    let sound = settings.clone().resolve().is_ok();
     let _ = settings.request();
     let _ = settings.objective();
     let _ = settings.triplet_margin();

@@ -42,7 +42,7 @@ pub(crate) fn run(args: &DemoArgs, global: &Global) -> anyhow::Result<()> {
             ..recipe
         };
         settings.keep_source(&name.as_str().into(), &data);
-        let (run, training) = train::create(settings, &data, folder, args.force)?;
+        let (run, training) = train::create(settings.resolve()?, &data, folder, args.force)?;
         train::drive(&run, &data, training, global)?;
         Ok(Opened::new(&run, false)?)
     };

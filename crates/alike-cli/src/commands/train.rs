@@ -11,7 +11,8 @@ use alike::model::named_network;
 use alike::names::shell_path;
 use alike::text::{self, Choice};
 use alike::train::{
-    Choice as AutoChoice, Observer, Outcome, Recorder, Run, Settings, Start, Training, divide, settings_text,
+    Choice as AutoChoice, Observer, Outcome, Recorder, Run, Settings, Start, Training, TrainingPlan, divide,
+    settings_text,
 };
 use alike_kernels::Tier;
 use serde::Serialize;
@@ -88,18 +89,19 @@ fn begin(
     for (number, (seed, folder)) in folders.iter().enumerate() {
         let (mut settings, choices) = resolve(args, *seed, &data, what)?;
         settings.keep_source(&request, &data);
-        settings.check()?;
+        let plan = settings.resolve()?;
+        let settings = plan.settings();
         // What is true of all of them is told once.
         if number == 0 {
-            describe(&data, &settings, global)?;
+            describe(&data, settings, global)?;
             tell(&choices, &given(args), global);
-            tell_start(&settings, global);
+            tell_start(settings, global);
         }
         if !args.seeds.is_empty() {
             note(global, format!("seed {seed}:"));
         }
         let since = if number == 0 { began } else { Instant::now() };
-        let (run, training) = create(settings, &data, folder, args.force)?;
+        let (run, training) = create(plan, &data, folder, args.force)?;
         runs.push(finish(&run, &data, training, since, args, global)?);
     }
     Ok(match runs.pop() {
@@ -196,12 +198,12 @@ fn given(args: &TrainArgs) -> Vec<&'static str> {
 
 /// A new run, whose folder is made only once nothing can be wrong with it.
 pub(super) fn create(
-    settings: Settings,
+    plan: TrainingPlan,
     data: &Dataset,
     out: &Path,
     force: bool,
 ) -> anyhow::Result<(Run, Training)> {
-    let training = Training::new(settings, data)?;
+    let training = Training::of(plan, data)?;
     let run = Run::create(out, &settings_text(training.settings())?, force)?;
     run.keep_split(data)?;
     Ok((run, training))

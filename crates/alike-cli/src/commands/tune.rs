@@ -59,7 +59,7 @@ pub(crate) fn run(args: &TuneArgs, global: &Global) -> anyhow::Result<()> {
         ..recipe
     };
     base.keep_source(&request, &data);
-    base.check()?;
+    base.clone().resolve()?;
     let by = match args.by {
         JudgeArg::Image => Judgement::Image,
         JudgeArg::Class => Judgement::Class,

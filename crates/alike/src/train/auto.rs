@@ -251,7 +251,7 @@ mod tests {
                             Facts { shape, features: false, images, classes, drawn, open_set: classes > 2 };
                         let chosen = facts.choose("x");
                         let s = &chosen.settings;
-                        assert_eq!(s.check(), Ok(()), "{facts:?}: {chosen:?}");
+                        assert!(s.clone().resolve().is_ok(), "{facts:?}: {chosen:?}");
                         let network = Network::new(s.network.parse().unwrap(), shape);
                         assert!(network.is_ok(), "{facts:?}: {network:?}");
                         assert_eq!(s.self_supervised, classes < 2);

@@ -1,13 +1,15 @@
-//! Everything that decides how a run goes, resolved: what the run folder keeps.
+//! Everything that decides how a run goes, as the run folder keeps it.
+//!
+//! Losses, miner and network are text here, for they may name what the library does not have; [`Settings::resolve`] reads them.
 
-use super::batches::MOST_TRIPLETS;
-use super::{FixedTriplets, OptimizerKind, Sampler, Schedule};
+use super::{OptimizerKind, Sampler, Schedule};
 use crate::data::{Augment, Dataset, OnError, Request, SplitBy};
 use crate::distance::Distance;
 use crate::loss::{
     Loss, Losses, LossesError, ObjectiveSpec, Reducers, Regularizer, TripletMargin, parse_regularizer,
 };
 use crate::mining::{Mine, Miner};
+use crate::model::SpecError;
 use crate::text;
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
@@ -150,18 +152,27 @@ fn one() -> f64 {
     1.0
 }
 
-/// A setting has an impossible value.
+/// Settings that cannot be trained with.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name} cannot be {value}: {why}")]
-pub struct SettingsError {
-    name: &'static str,
-    value: String,
-    why: String,
+pub enum SettingsError {
+    /// A setting has an impossible value.
+    #[error("{name} cannot be {value}: {why}")]
+    Value {
+        /// The setting.
+        name: &'static str,
+        /// Its value, as it is written.
+        value: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The network's specification cannot be read.
+    #[error(transparent)]
+    Network(#[from] SpecError),
 }
 
 impl SettingsError {
     pub(super) fn new(name: &'static str, value: impl Display, why: impl Display) -> SettingsError {
-        SettingsError { name, value: value.to_string(), why: why.to_string() }
+        SettingsError::Value { name, value: value.to_string(), why: why.to_string() }
     }
 }
 
@@ -287,138 +298,11 @@ impl Settings {
             _ => None,
         }
     }
-
-    /// Refuses values that no data set could be trained with.
-    ///
-    /// # Errors
-    ///
-    /// If a value is impossible, or two do not go together.
-    pub fn check(&self) -> Result<(), SettingsError> {
-        self.check_values()?;
-        self.check_with(&self.objective()?)
-    }
-
-    /// Refuses what has nothing to do with the objective.
-    pub(super) fn check_values(&self) -> Result<(), SettingsError> {
-        let refuse = |name, value: String, why: &str| Err(SettingsError::new(name, value, why));
-        let positive = |v: f64| v.is_finite() && v > 0.0;
-        if self.epochs == 0 && self.start == Start::Random {
-            return refuse(
-                "epochs",
-                "0".into(),
-                "nothing would be learned; give at least 1, or --start whitened",
-            );
-        }
-        if self.epochs > 1_000_000 {
-            return refuse("epochs", self.epochs.to_string(), "a million is the most");
-        }
-        // TOML has no larger whole numbers, and a run must be able to say how it was made.
-        if i64::try_from(self.seed).is_err() {
-            return refuse("seed", self.seed.to_string(), "9223372036854775807 is the most");
-        }
-        let images = self.sampler.images(self.batch_size);
-        if images == 0 {
-            return refuse(
-                "batch-size",
-                self.batch_size.to_string(),
-                "a step needs at least one image or triplet",
-            );
-        }
-        if images > 1 << 20 {
-            return refuse("batch-size", self.batch_size.to_string(), "a million images is the most");
-        }
-        if let Sampler::FixedTriplets(FixedTriplets { count }) = self.sampler {
-            let why = match count {
-                n if n < self.batch_size => Some(format!("a batch takes {} triplets", self.batch_size)),
-                n if n > MOST_TRIPLETS => Some(format!(
-                    "all of them are drawn before the first step, and {MOST_TRIPLETS} are the most"
-                )),
-                _ => None,
-            };
-            if let Some(why) = why {
-                return refuse("sampler", text::write(&self.sampler), &why);
-            }
-        }
-        if !positive(self.learning_rate) {
-            return refuse("learning-rate", self.learning_rate.to_string(), "it is a finite number above 0");
-        }
-        if !(0.0..=0.5).contains(&self.validate) {
-            return refuse("validate", self.validate.to_string(), "it is a share from 0 to 0.5");
-        }
-        if !(0.0..=1e3).contains(&self.weight_decay) {
-            return refuse("weight-decay", self.weight_decay.to_string(), "it is a number from 0 to 1000");
-        }
-        if !(0.0..1.0).contains(&self.average) {
-            return refuse(
-                "average",
-                self.average.to_string(),
-                "it is a number from 0 to below 1, as in 0.999",
-            );
-        }
-        if !(0.0..=1e6).contains(&self.warmup) {
-            return refuse("warmup", self.warmup.to_string(), "it is a number of epochs, 0 for none");
-        }
-        if let Some(clip) = self.clip.filter(|c| !positive(*c)) {
-            return refuse("clip", clip.to_string(), "it is a length above 0");
-        }
-        if !positive(self.proxy_rate) {
-            return refuse("proxy-rate", self.proxy_rate.to_string(), "it is a finite number above 0");
-        }
-        if let Some(why) = self.augment.refusal() {
-            return refuse("augment", text::write(&self.augment), &why);
-        }
-        Ok(())
-    }
-
-    /// Refuses what does not go with the objective.
-    pub(super) fn check_with(&self, spec: &ObjectiveSpec) -> Result<(), SettingsError> {
-        let refuse = |name, value: String, why: &str| Err(SettingsError::new(name, value, why));
-        let images = self.sampler.images(self.batch_size);
-        if spec.needs_views() && !self.self_supervised {
-            return refuse(
-                "loss",
-                format!("'{}'", self.loss),
-                "it takes two views of each image: give --self-supervised",
-            );
-        }
-        if self.self_supervised && (spec.learns_proxies() || self.sampler != Sampler::Random) {
-            let why = "without labels there are neither proxies nor classes to draw: take --sampler random and a \
-                       loss over pairs, as nt-xent";
-            return refuse("self-supervised", "true".into(), why);
-        }
-        if self.self_supervised && self.augment == Augment::None {
-            return refuse(
-                "self-supervised",
-                "true".into(),
-                "two views that do not differ teach nothing: give --augment",
-            );
-        }
-        if matches!(self.sampler, Sampler::TuplesToWeights(_)) && self.miner.is_none() {
-            let why = "weights come from a miner's tuples: give --miner, as multi-similarity";
-            return refuse("sampler", text::write(&self.sampler), why);
-        }
-        let memory_least = images * if self.self_supervised { 2 } else { 1 };
-        if self.memory > 0 && self.memory < memory_least {
-            let why = format!("it must hold a batch, {memory_least} images, at least");
-            return refuse("memory", self.memory.to_string(), &why);
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_recipe_can_be_trained() {
-        for name in &RECIPES[1..] {
-            let settings = Settings::recipe(name, "mnist").unwrap();
-            assert_eq!(settings.check(), Ok(()), "{name}");
-            assert_eq!(settings.recipe, *name);
-        }
-        assert_eq!(Settings::recipe("slow", "mnist"), None);
-    }
 
     #[test]
     fn an_objective_is_written_as_it_is_read() {
@@ -436,52 +320,5 @@ mod tests {
         kept.keep_objective(&spec);
         assert_eq!(kept.objective().unwrap(), spec);
         assert_eq!(kept.triplet_margin().map(|l| l.margin), Some(0.3));
-    }
-
-    #[test]
-    fn impossible_values_are_refused_by_name() {
-        let refused = |change: fn(&mut Settings)| {
-            let mut s = Settings::seed_recipe("mnist");
-            change(&mut s);
-            s.check().unwrap_err().to_string()
-        };
-        assert!(refused(|s| s.epochs = 0).starts_with("epochs cannot be 0"));
-        assert!(refused(|s| s.epochs = u64::MAX).contains("a million"));
-        assert!(refused(|s| s.seed = u64::MAX).starts_with("seed cannot be"));
-        assert!(refused(|s| s.batch_size = 0).starts_with("batch-size"));
-        assert!(refused(|s| s.loss = "triplet-margn".into()).contains("did you mean 'triplet-margin'"));
-        assert!(refused(|s| s.miner = Some("batch-herd".into())).contains("did you mean 'batch-hard'"));
-        assert!(refused(|s| s.learning_rate = 0.0).starts_with("learning-rate"));
-        assert!(refused(|s| s.validate = 0.9).starts_with("validate"));
-        assert!(refused(|s| s.average = 1.0).starts_with("average"));
-        assert!(refused(|s| (s.loss, s.distance) = ("vicreg".into(), None)).contains("--self-supervised"));
-        assert!(refused(|s| s.self_supervised = true).contains("--sampler random"));
-        assert!(refused(|s| s.memory = 10).contains("192 images"));
-        // Numbers that would be taken at their word: memory, or days.
-        for (sampler, why) in [
-            ("fixed-triplets:count=1000000000", "before the first step"),
-            ("pk:4294967296x4294967296", "a million images"),
-            ("hierarchical:categories=4294967296,classes=4294967296,images=2", "a million images"),
-        ] {
-            let mut s = Settings::seed_recipe("mnist");
-            s.sampler = sampler.parse().unwrap();
-            let error = s.check().unwrap_err().to_string();
-            assert!(error.contains(why), "{sampler}: {error}");
-        }
-        assert!(refused(|s| s.batch_size = usize::MAX).contains("a million images"));
-        for loss in ["histogram", "fast-ap", "dynamic-soft-margin"] {
-            let mut s = Settings::seed_recipe("mnist");
-            s.loss = format!("{loss}:num-bins={}", u64::MAX);
-            let error = s.check().unwrap_err().to_string();
-            assert!(error.contains("num-bins is at most 65536"), "{loss}: {error}");
-        }
-        for value in ["num-bins", "pos-per-bin", "neg-per-bin"] {
-            let mut s = Settings::seed_recipe("mnist");
-            s.loss = "contrastive".into();
-            s.miner = Some(format!("uniform-histogram:{value}={}", u64::MAX));
-            let error = s.check().unwrap_err().to_string();
-            assert!(error.contains(&format!("{value} is at most 65536")), "{value}: {error}");
-        }
-        assert!(refused(|s| s.regularizer = vec!["0.1 * lpp".into()]).contains("did you mean 'lp'"));
     }
 }

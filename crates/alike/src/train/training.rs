@@ -5,7 +5,7 @@ mod saved;
 use super::batches::Batches;
 use super::{
     EpochReport, Health, Observer, Optimizer, RunError, SamplerError, Settings, SettingsError, Start,
-    StepReport, View, WhitenBy, WhitenError, clip, groups, whiten,
+    StepReport, TrainingPlan, View, WhitenBy, WhitenError, clip, groups, whiten,
 };
 use crate::data::{
     Apart, Changes, ClassError, Dataset, Occasion, Preparation, exclude, find_class, hold_out,
@@ -19,7 +19,7 @@ use crate::loss::{
     mean_triplet_loss,
 };
 use crate::mining::{Lists, Tuples};
-use crate::model::{Network, NetworkError, SpecError, initial};
+use crate::model::{Network, NetworkError, initial};
 use crate::rng::{Purpose, RngExt, stream};
 use serde_json::Value;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -71,9 +71,6 @@ pub enum TrainError {
     /// A class to be excluded does not exist.
     #[error(transparent)]
     Class(#[from] ClassError),
-    /// The network's specification cannot be read.
-    #[error(transparent)]
-    Spec(#[from] SpecError),
     /// The network does not fit the images.
     #[error(transparent)]
     Network(#[from] NetworkError),
@@ -147,14 +144,6 @@ pub enum TrainError {
     Observer(Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Refuses settings that are impossible, or do not go with an objective that need not be built in.
-fn check_own(settings: &Settings, spec: &ObjectiveSpec) -> Result<(), TrainError> {
-    settings.check_values()?;
-    spec.check()?;
-    settings.check_with(spec)?;
-    Ok(())
-}
-
 /// Refuses a batch whose distances, all of which a miner and some losses keep, would not fit into memory.
 fn check_distances(
     settings: &Settings,
@@ -172,7 +161,7 @@ fn check_distances(
     let references = batch.max(seen.min(spec.memory as u64));
     let bytes = batch.saturating_mul(references).saturating_mul(8);
     let what = || format!("the distances of {batch} images to {references} take memory");
-    Limit::Model.check(bytes, what).map_err(|e| SettingsError::new("batch", batch, e))
+    Limit::Model.check(bytes, what).map_err(|e| SettingsError::new("batch-size", batch, e))
 }
 
 impl Training {
@@ -182,9 +171,20 @@ impl Training {
     ///
     /// If a setting is impossible, or does not fit the data.
     pub fn new(settings: Settings, data: &Dataset) -> Result<Training, TrainError> {
-        settings.check()?;
-        let spec = settings.objective()?;
-        Training::begin(settings, spec, data)
+        Training::of(settings.resolve()?, data)
+    }
+
+    /// The same of settings that were resolved.
+    ///
+    /// # Errors
+    ///
+    /// If a setting does not fit the data.
+    pub fn of(plan: TrainingPlan, data: &Dataset) -> Result<Training, TrainError> {
+        let mut training = Training::unstarted(plan, data)?;
+        if training.settings.start == Start::Whitened {
+            training.whiten(data)?;
+        }
+        Ok(training)
     }
 
     /// Prepares a run that minimises `spec` instead of what the settings name: with a loss or a miner of one's own, see
@@ -195,21 +195,11 @@ impl Training {
     ///
     /// As [`Training::new`].
     pub fn with_objective(
-        mut settings: Settings,
+        settings: Settings,
         spec: ObjectiveSpec,
         data: &Dataset,
     ) -> Result<Training, TrainError> {
-        settings.keep_objective(&spec);
-        check_own(&settings, &spec)?;
-        Training::begin(settings, spec, data)
-    }
-
-    fn begin(settings: Settings, spec: ObjectiveSpec, data: &Dataset) -> Result<Training, TrainError> {
-        let mut training = Training::unstarted(settings, spec, data)?;
-        if training.settings.start == Start::Whitened {
-            training.whiten(data)?;
-        }
-        Ok(training)
+        Training::of(TrainingPlan::with_objective(settings, spec)?, data)
     }
 
     fn whiten(&mut self, data: &Dataset) -> Result<(), TrainError> {
@@ -229,9 +219,10 @@ impl Training {
         Ok(())
     }
 
-    /// A run before its first step, whose settings were checked with `spec`.
-    fn unstarted(settings: Settings, spec: ObjectiveSpec, data: &Dataset) -> Result<Training, TrainError> {
-        let network = Network::new(settings.network.parse()?, data.shape())?;
+    /// A run before its first step.
+    fn unstarted(plan: TrainingPlan, data: &Dataset) -> Result<Training, TrainError> {
+        let TrainingPlan { settings, network, objective: spec } = plan;
+        let network = Network::new(network, data.shape())?;
         let (trained, held_out) = divide(data, &settings.exclude_class, settings.validate, settings.seed)?;
         let classes: std::collections::BTreeSet<u32> =
             trained.iter().map(|i| data.train.labels[*i]).collect();

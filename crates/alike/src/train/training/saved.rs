@@ -1,10 +1,10 @@
 //! A run as a checkpoint, and a checkpoint as a run.
 
-use super::{TrainError, Training, check_own};
+use super::{TrainError, Training};
 use crate::data::Dataset;
 use crate::loss::{LossReport, ObjectiveSpec};
 use crate::model::Checkpoint;
-use crate::train::Settings;
+use crate::train::{Settings, TrainingPlan};
 use serde_json::Value;
 
 impl Training {
@@ -24,9 +24,7 @@ impl Training {
                  Training::resume_with_objective"
             )));
         }
-        settings.check()?;
-        let spec = settings.objective()?;
-        Training::resumed(settings, spec, data, checkpoint)
+        Training::resumed(settings.resolve()?, data, checkpoint)
     }
 
     /// Prepares a run that began by [`Training::with_objective`] to go on from a checkpoint of it. `spec` is the objective that it
@@ -46,17 +44,11 @@ impl Training {
         if kept != settings {
             return Err(TrainError::Resume("the objective is not that of the run's settings".to_owned()));
         }
-        check_own(&settings, &spec)?;
-        Training::resumed(settings, spec, data, checkpoint)
+        Training::resumed(TrainingPlan::with_objective(settings, spec)?, data, checkpoint)
     }
 
-    fn resumed(
-        settings: Settings,
-        spec: ObjectiveSpec,
-        data: &Dataset,
-        checkpoint: Checkpoint,
-    ) -> Result<Training, TrainError> {
-        let mut training = Training::unstarted(settings, spec, data)?;
+    fn resumed(plan: TrainingPlan, data: &Dataset, checkpoint: Checkpoint) -> Result<Training, TrainError> {
+        let mut training = Training::unstarted(plan, data)?;
         let refuse = |why: &str| TrainError::Resume(why.to_owned());
         if checkpoint.network != training.network {
             return Err(refuse("its network is not that of the run's settings"));
