@@ -121,7 +121,7 @@ fn table(all: &[Judged]) -> anyhow::Result<String> {
 fn judge(name: String, opened: Opened, args: &CompareArgs, global: &Global) -> anyhow::Result<Judged> {
     let subject = subject(opened, &args.subject, global)?;
     let data = subject.data.clone();
-    let judge = Judge::new(subject.tier(), &[1]).leaving_groups(args.leave_group);
+    let judge = Judge::new(&[1]).leaving_groups(args.leave_group);
     judge.check(&data)?;
     let (gallery, itself) = data.gallery();
     let queries = subject.embed(&data.test.images)?;

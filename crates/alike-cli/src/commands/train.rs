@@ -4,6 +4,7 @@ use super::{model, places, remark};
 use crate::args::{Global, ObjectiveArgs, ScheduleArgs, StartArg, TrainArgs};
 use crate::printer::{Bars, Live, line, note, say};
 use alike::data::{Dataset, Request, find_classes, leaks, load};
+use alike::engine::Tier;
 use alike::eval::Validator;
 use alike::loss::Losses;
 use alike::model::named_network;
@@ -12,7 +13,6 @@ use alike::text::{self, Choice};
 use alike::train::{
     Choice as AutoChoice, Observer, Outcome, Recorder, Run, Settings, Start, Training, divide, settings_text,
 };
-use alike_kernels::Tier;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -294,13 +294,13 @@ pub(super) fn drive(
     global: &Global,
 ) -> anyhow::Result<()> {
     let stop = stop()?;
-    let tier = Tier::from_env()?;
     if global.verbose {
-        note(global, format!("instructions: {}, threads: {}", tier.name(), rayon::current_num_threads()));
+        let tier = Tier::found().name();
+        note(global, format!("instructions: {tier}, threads: {}", rayon::current_num_threads()));
     }
     let (trained, held_out) = training.parts();
     let mut validator =
-        (data.labelled && !held_out.is_empty()).then(|| Validator::new(data, trained, held_out, tier));
+        (data.labelled && !held_out.is_empty()).then(|| Validator::new(data, trained, held_out));
     let mut recorder = Recorder::new(run.clone(), &training)?;
     let mut live = Live::new(global, &training);
     // Validation first: what it finds is shown, then recorded.

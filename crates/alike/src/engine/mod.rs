@@ -25,7 +25,8 @@ pub use spin::with_spinning_threads;
 
 use crate::images::{Features, Images};
 use crate::model::Network;
-use alike_kernels::{AlignedBuffer, Tier, TierError};
+use alike_kernels::AlignedBuffer;
+pub use alike_kernels::{Tier, TierError};
 use rayon::prelude::*;
 use std::sync::{Mutex, PoisonError};
 use workspace::{Tape, Workspace};

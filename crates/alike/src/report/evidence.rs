@@ -2,13 +2,12 @@
 
 use crate::data::{Dataset, Split};
 use crate::distance::Distance;
-use crate::engine::Engine;
+use crate::engine::{Engine, Tier};
 use crate::eval::{Judgement, RetrievalReport};
 use crate::images::Features;
 use crate::model::{Checkpoint, initial};
 use crate::tasks::Judged;
 use crate::train::{Metric, Settings, TripletSampler, divide};
-use alike_kernels::Tier;
 
 /// A run, its embeddings and its judgement.
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +28,6 @@ pub struct Evidence<'a> {
     pub judgement: &'a Judgement,
     /// How well the learned space retrieves, and pixels where that was not too much work.
     pub retrieval: Option<(&'a RetrievalReport, Option<&'a RetrievalReport>)>,
-    /// The instructions to compute with.
-    pub tier: Tier,
 }
 
 impl<'a> Evidence<'a> {
@@ -45,7 +42,6 @@ impl<'a> Evidence<'a> {
             queries: &judged.queries,
             judgement: &judged.judgement,
             retrieval: None,
-            tier: judged.tier,
         }
     }
 
@@ -86,7 +82,8 @@ impl Triplets {
         let members: Vec<usize> = (0..labels.len()).filter(|&i| counts[labels[i] as usize] > 1).collect();
         let sampler = TripletSampler::new(labels, &e.data.classes, &members, e.settings.seed).ok()?;
         let network = &e.checkpoint.network;
-        let untrained = Engine::with_tier(network, e.tier).embed(&initial(network, e.settings.seed), images);
+        let untrained =
+            Engine::with_tier(network, Tier::found()).embed(&initial(network, e.settings.seed), images);
         let all = sampler
             .order(0)
             .into_iter()

@@ -243,7 +243,7 @@ pub fn health<'a>(
     }
     let features = all.embed(model)?;
     let apart = all.apart(options.leave_group)?;
-    let found = judge(model.tier(), &features, &all.labels, &apart, options.k, |a, b| all.same(a, b));
+    let found = judge(&features, &all.labels, &apart, options.k, |a, b| all.same(a, b));
     for (part, _, _) in all.parts() {
         part.images.check()?;
     }

@@ -73,7 +73,7 @@ fn an_encoder_of_twenty_lines_searches_classifies_and_clusters() {
     let answer = classify(&model, &asked, &known, &options).unwrap();
     let classes: Vec<Option<&str>> = answer.answers.iter().map(|a| a.class.as_deref()).collect();
     assert_eq!(classes, [Some("left"), Some("right")]);
-    let clusters = cluster(&model, &known, ClusterMethod::KMeans { k: None }, 0).unwrap();
+    let clusters = cluster(&known, ClusterMethod::KMeans { k: None }, 0).unwrap();
     assert_eq!(clusters.agreement.unwrap().ari, 1.0);
     // It is no run, so there is nothing that it was trained on.
     assert!(model.own_data(&mut Quiet).unwrap_err().to_string().contains("give a gallery"));

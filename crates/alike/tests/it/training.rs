@@ -7,7 +7,6 @@ use alike::train::{
     EpochReport, Metric, Observer, Outcome, RECIPES, Recorder, Run, Settings, StepReport, TrainError,
     Training, View, read_metrics, verdict,
 };
-use alike_kernels::Tier;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 fn data() -> Dataset {
@@ -72,7 +71,7 @@ fn a_resumed_run_has_the_bits_and_records_of_an_uninterrupted_one() {
         for after in stops.iter().copied().chain([u64::MAX]) {
             let stop = AtomicBool::new(false);
             let (trained, held_out) = training.parts();
-            let mut validator = Validator::new(&data, trained, held_out, Tier::from_env().unwrap());
+            let mut validator = Validator::new(&data, trained, held_out);
             let mut recorder = Recorder::new(run.clone(), &training).unwrap();
             let mut stopper = StopAfter(after, &stop);
             let outcome =

@@ -115,7 +115,7 @@ pub(super) fn run(args: &AnomalyProtocolArgs, opened: Opened, global: &Global) -
     for set in [Some(&data), other.as_ref()].into_iter().flatten() {
         asking.push((&set.test, subject.embed(&set.test.images)?));
     }
-    let (tier, seed) = (subject.tier(), global.seed.unwrap_or(0));
+    let seed = global.seed.unwrap_or(0);
     let keys: Vec<u64> = asking.iter().flat_map(|(split, _)| split.identities.keys()).copied().collect();
     let mut rows = Vec::new();
     for task in &tasks {
@@ -138,7 +138,6 @@ pub(super) fn run(args: &AnomalyProtocolArgs, opened: Opened, global: &Global) -
         let mut add =
             |space, method: AnomalyMethod, reference, asking: &[Vectors<'_>]| -> anyhow::Result<()> {
                 let detector = Detector::fit(
-                    tier,
                     Reference { groups: &members, ..Reference::new(reference, &labels, &identities) },
                     method,
                 )?;

@@ -12,7 +12,6 @@ use crate::using::subject;
 use alike::eval::{Judge, Judgement, RetrievalReport};
 use alike::tasks::Opened;
 use alike::train::Run;
-use alike_kernels::Tier;
 use serde_json::json;
 
 pub(crate) fn run(args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
@@ -35,7 +34,7 @@ pub(crate) fn run(args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
     args.subject.check()?;
     let subject = subject(opened, &args.subject, global)?;
     let judge = |ks: &[usize]| -> anyhow::Result<Judge> {
-        let judge = Judge::new(Tier::from_env()?, ks).leaving_groups(args.leave_group);
+        let judge = Judge::new(ks).leaving_groups(args.leave_group);
         Ok(judge.weighting_votes(args.weighted))
     };
     judge(&[])?.check(&subject.data)?;

@@ -35,7 +35,7 @@ pub(in crate::report) fn spaces(e: &Evidence<'_>, sample: &Sample) -> Figure {
     let panels = plots
         .into_iter()
         .map(|(title, gallery, queries)| {
-            let plane = Plane::of(e, gallery, queries, sample);
+            let plane = Plane::of(gallery, queries, sample);
             shares.push(percent(plane.explained.iter().sum()));
             let colour = |class: usize| class_colour(class);
             plane.scatter(title, e, sample, &colour, |_| true)
@@ -60,8 +60,8 @@ pub(super) struct Plane {
 }
 
 impl Plane {
-    pub(super) fn of(e: &Evidence<'_>, gallery: Vectors<'_>, queries: Vectors<'_>, sample: &Sample) -> Plane {
-        let pca = Pca::fit(e.tier, gallery, 2);
+    pub(super) fn of(gallery: Vectors<'_>, queries: Vectors<'_>, sample: &Sample) -> Plane {
+        let pca = Pca::fit(gallery, 2);
         let all = pca.project(queries);
         // A space of one dimension is drawn along a line.
         let along = |p: &[f64], c: usize| p.get(c).copied().unwrap_or(0.0);

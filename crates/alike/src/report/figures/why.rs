@@ -1,6 +1,6 @@
 //! Why two images are near or far: both, and the pixels that their distance hangs on.
 
-use crate::engine::PixelGradients;
+use crate::engine::{PixelGradients, Tier};
 use crate::eval::{Masking, Saliency, saliency};
 use crate::images::{Images, Shape};
 use crate::report::evidence::Evidence;
@@ -69,7 +69,7 @@ fn explain<'a>(pairs: Vec<Two<'a>>, network: &mut PixelGradients, seed: u64) -> 
 
 /// What a run's judgements are explained by.
 pub(in crate::report) fn network(e: &Evidence<'_>) -> PixelGradients {
-    PixelGradients::new(&e.checkpoint.network, &e.checkpoint.parameters, e.tier)
+    PixelGradients::new(&e.checkpoint.network, &e.checkpoint.parameters, Tier::found())
 }
 
 fn drawn(pair: &Explained<'_>, top: f64) -> Markup {
