@@ -43,6 +43,10 @@ impl Tier {
     }
 
     /// The fastest tier of this machine, or the one that the environment variable `ALIKE_SIMD` names.
+    ///
+    /// # Errors
+    ///
+    /// If the variable names none of this machine's.
     pub fn from_env() -> Result<Tier, TierError> {
         match std::env::var("ALIKE_SIMD") {
             Ok(name) if !name.is_empty() => Tier::named(&name),
@@ -50,7 +54,16 @@ impl Tier {
         }
     }
 
-    /// The tier called `avx512`, `avx2` or `portable`, if this machine has it.
+    /// The same for whoever cannot fail: the fastest where `ALIKE_SIMD` names no tier of this machine.
+    pub fn found() -> Tier {
+        Tier::from_env().unwrap_or_else(|_| Tier::available()[0])
+    }
+
+    /// The tier called `avx512`, `avx2` or `portable`.
+    ///
+    /// # Errors
+    ///
+    /// If this machine does not have it.
     pub fn named(name: &str) -> Result<Tier, TierError> {
         let tiers = Tier::available();
         tiers.iter().copied().find(|tier| tier.name() == name).ok_or_else(|| TierError {

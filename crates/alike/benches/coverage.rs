@@ -7,7 +7,6 @@ use alike::eval::{
 use alike::identity::Identities;
 use alike::images::{Features, Vectors};
 use alike::rng::{Purpose, Rng, RngExt, stream};
-use alike_kernels::Tier;
 use rayon::prelude::*;
 
 /// A stream of random numbers for simulation `i` of a table.
@@ -252,7 +251,6 @@ fn measures() {
 }
 
 fn thresholds() {
-    let tier = Tier::from_env().expect("a tier");
     println!("\n| promise | calibrated on | promised | kept on new images |\n|---|---|---|---|");
     let mean = |table: u64, times: u64, of: &(dyn Fn(&mut Rng) -> (f64, f64) + Sync)| {
         let all: Vec<(f64, f64)> = (0..times).into_par_iter().map(|i| of(&mut numbers(table, i))).collect();
@@ -270,7 +268,7 @@ fn thresholds() {
                     (world.images(&centres, &labels, rng), world.images(&centres, &asked, rng));
                 let ids = Identities::numbered(labels.len());
                 let of = Reference::new(Vectors::Features(&reference), &labels, &ids);
-                let detector = Detector::fit(tier, of, method).expect("enough");
+                let detector = Detector::fit(of, method).expect("enough");
                 let alarm =
                     alarm_threshold(detector.reference_scores().into_iter().flatten().collect(), rate);
                 let scores = detector.score(Vectors::Features(&new), None);
@@ -294,8 +292,7 @@ fn thresholds() {
             let (labels, asked) = (in_turn(5, n), in_turn(5, 1000));
             let (gallery, new) = (world.images(&centres, &labels, rng), world.images(&centres, &asked, rng));
             let ids = Identities::numbered(labels.len());
-            let c =
-                Classifier::new(tier, Reference::new(Vectors::Features(&gallery), &labels, &ids), 5, rule);
+            let c = Classifier::new(Reference::new(Vectors::Features(&gallery), &labels, &ids), 5, rule);
             let by = c.calibrate(None, accept).expect("classes of many");
             let known = c.answer(&new, None, &by).iter().flatten().filter(|a| a.known).count();
             (by.accept, known as f64 / 1000.0)
@@ -339,7 +336,6 @@ fn thresholds() {
 
 /// What confidences are told, and how often answers are right, in ten bins of equal numbers.
 fn confidences() {
-    let tier = Tier::from_env().expect("a tier");
     println!(
         "\n| rule | classes, numbers, gallery | calibrated on | told in | accuracy | largest gap of ten bins, pooled | of one set, root mean square (of which chance) |"
     );
@@ -369,7 +365,6 @@ fn confidences() {
                 let new = world.images(&centres, &asked, rng);
                 let (ids, known_ids) = (Identities::numbered(gallery), Identities::numbered(held_out));
                 let c = Classifier::new(
-                    tier,
                     Reference::new(Vectors::Features(&of), &labels, &ids),
                     classes as usize,
                     rule,

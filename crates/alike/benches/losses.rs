@@ -30,7 +30,7 @@ fn settings(loss: &Loss) -> Settings {
 /// 1-NN of the test images by the training images.
 fn accuracy(tier: Tier, data: &Dataset, gallery: &Features, queries: &Features) -> f64 {
     let right = nearest(
-        &Exact::new(tier, Vectors::Features(gallery)),
+        &Exact::with_tier(tier, Vectors::Features(gallery)),
         Vectors::Features(queries),
         1,
         Leave::None,
@@ -46,7 +46,7 @@ fn retrieval(tier: Tier, data: &Dataset, vectors: &Features) -> Retrieval {
     let counts: Vec<usize> = (0..data.classes.len() as u32).map(count).collect();
     let most = counts.iter().max().map_or(1, |n| n - 1);
     let vectors = Vectors::Features(vectors);
-    let all = nearest(&Exact::new(tier, vectors), vectors, most, Leave::Itself, |q, list| {
+    let all = nearest(&Exact::with_tier(tier, vectors), vectors, most, Leave::Itself, |q, list| {
         rank_quality(list.iter().map(|n| labels[n.index] == labels[q]), counts[labels[q] as usize] - 1)
     });
     Retrieval::mean(&all)

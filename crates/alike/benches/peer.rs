@@ -139,7 +139,7 @@ fn retrieve(data: &Dataset, tier: Tier) -> Option<f64> {
     let (gallery, queries) = (around(&data.train.labels), around(&data.test.labels));
     let began = Instant::now();
     let (g, q) = (Vectors::Features(&gallery), Vectors::Features(&queries));
-    let report = Judge::new(tier, &[1]).retrieval(data, g, q, &[1, 5, 10]).ok()?;
+    let report = Judge::new(&[1]).with_tier(tier).retrieval(data, g, q, &[1, 5, 10]).ok()?;
     (report.micro.map > 0.0).then(|| began.elapsed().as_secs_f64())
 }
 
@@ -172,7 +172,7 @@ impl Peer {
     }
 
     fn search(&self, queries: Vectors<'_>, gallery: Vectors<'_>) -> usize {
-        nearest(&Exact::new(self.tier, gallery), queries, 5, Leave::None, |_, list| list[0].index)
+        nearest(&Exact::with_tier(self.tier, gallery), queries, 5, Leave::None, |_, list| list[0].index)
             .into_iter()
             .sum()
     }
@@ -194,11 +194,13 @@ impl Peer {
             "neighbours-32" => {
                 self.search(Vectors::Features(&self.queries), Vectors::Features(&self.gallery)) as f64
             }
-            "pca" => with_pixels([&self.data.train.images], |[train]| Pca::fit(self.tier, train, 2))
-                .ok()?
-                .variance
-                .iter()
-                .sum(),
+            "pca" => {
+                with_pixels([&self.data.train.images], |[train]| Pca::fit_with_tier(self.tier, train, 2))
+                    .ok()?
+                    .variance
+                    .iter()
+                    .sum()
+            }
             "train-seed" => self.seed.train(&self.data.train.images, 192),
             "embed-seed" => return Some(self.seed.embed(&self.data.train.images, 256)),
             "train-residual" => self.residual.train(&self.colour, 128),

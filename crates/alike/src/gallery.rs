@@ -40,6 +40,7 @@ pub struct Gallery {
 
 /// A gallery cannot be read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum GalleryError {
     /// A file could not be read.
     #[error(transparent)]
@@ -193,7 +194,22 @@ impl Gallery {
         npy.extension().is_some_and(|e| e == "npy") && npy.with_extension("json").is_file()
     }
 
-    /// Stages the three files.
+    /// Writes the three files: `npy` and those beside it ([`Gallery::files`]), all or none of them.
+    ///
+    /// # Errors
+    ///
+    /// If one cannot be written.
+    pub fn save(&self, npy: &Path) -> Result<(), FileError> {
+        let mut batch = Batch::default();
+        self.stage(npy, &mut batch)?;
+        batch.commit()
+    }
+
+    /// Stages the three files, to appear together with others.
+    ///
+    /// # Errors
+    ///
+    /// If one cannot be written.
     pub fn stage(&self, npy: &Path, batch: &mut Batch) -> Result<(), FileError> {
         let (n, d) = (self.features.len(), self.features.d());
         batch.stage(npy, |out| {
@@ -329,9 +345,7 @@ mod tests {
     fn what_is_written_is_read_by_its_own_model_alone() {
         let folder = tempfile::tempdir().unwrap();
         let npy = folder.path().join("g.npy");
-        let mut batch = Batch::default();
-        gallery().stage(&npy, &mut batch).unwrap();
-        batch.commit().unwrap();
+        gallery().save(&npy).unwrap();
         assert!(Gallery::is(&npy));
         assert_eq!(Gallery::read(&npy, "mine", 2).unwrap(), gallery());
         let refused = Gallery::read(&npy, "other", 2).unwrap_err().to_string();

@@ -67,4 +67,5 @@ pub mod tasks;
 
 pub mod tune;
 
+#[cfg(feature = "report")]
 pub mod report;

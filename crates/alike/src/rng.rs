@@ -12,6 +12,7 @@ use rand::SeedableRng;
 /// What random numbers are drawn for: streams of different purposes are independent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
+#[non_exhaustive]
 pub enum Purpose {
     /// Initial weights; `a` is the parameter's number.
     Weights = 1,

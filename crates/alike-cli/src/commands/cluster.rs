@@ -33,7 +33,7 @@ pub(crate) fn run(args: &ClusterArgs, global: &Global) -> anyhow::Result<()> {
         ClusterArg::Density => ClusterMethod::Density { min_cluster_size: args.min_cluster_size as usize },
     };
     let seed = global.seed.unwrap_or(0);
-    let answer = cluster(&model, &known, method, seed)?;
+    let answer = cluster(&known, method, seed)?;
     if let Some(path) = &args.csv {
         write_table(path, table(&answer, &known)?, global)?;
     }

@@ -10,7 +10,6 @@ use alike::eval::{Judge, SpaceJudgement};
 use alike::report::Evidence;
 use alike::tasks::{Judged, Opened, quick_pixel_retrieval};
 use alike::train::Settings;
-use alike_kernels::Tier;
 use anyhow::Context;
 use serde_json::json;
 use std::path::PathBuf;
@@ -26,9 +25,9 @@ pub(crate) fn run(args: &DemoArgs, global: &Global) -> anyhow::Result<()> {
         [&page, &figures_beside(&page)?, &all, &without, &fast, &fast_page, &figures_beside(&fast_page)?];
     refuse_existing(&there.map(PathBuf::as_path), args.force)?;
     let (name, data) = choose(args, global)?;
-    let there = Judge::new(Tier::from_env()?, &[]).neighbours(&data);
+    let there = Judge::new(&[]).neighbours(&data);
     let (ks, at) = (as_many_as(&KS, there, global), as_many_as(&AT, there, global));
-    let judge = Judge::new(Tier::from_env()?, &ks);
+    let judge = Judge::new(&ks);
     judge.check(&data)?;
     let left_out = data.classes.first().cloned().unwrap_or_default();
 

@@ -10,7 +10,6 @@ use alike::files::Batch;
 use alike::report::{Evidence, Figure, Report};
 use alike::tasks::{Opened, quick_pixel_retrieval};
 use alike::train::Run;
-use alike_kernels::Tier;
 use anyhow::{Context, ensure};
 use rayon::prelude::*;
 use serde_json::json;
@@ -51,12 +50,12 @@ pub(crate) fn run(args: &ReportArgs, global: &Global) -> anyhow::Result<()> {
         );
         each.fits(&data)?;
     }
-    let judge = Judge::new(Tier::from_env()?, &[]);
+    let judge = Judge::new(&[]);
     judge.check(&data)?;
     // A small gallery may not have so many.
     let there = judge.neighbours(&data);
     let (ks, at) = (as_many_as(&KS, there, global), as_many_as(&AT, there, global));
-    let judge = Judge::new(Tier::from_env()?, &ks);
+    let judge = Judge::new(&ks);
     let image = judge.image_space(&data)?;
     let without = without.map(|o| o.judge(&judge, &data, image.clone())).transpose()?;
     let judged = opened.judge(&judge, &data, image)?;

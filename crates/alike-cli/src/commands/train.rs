@@ -4,6 +4,7 @@ use super::{model, places, remark};
 use crate::args::{Global, ObjectiveArgs, ScheduleArgs, StartArg, TrainArgs};
 use crate::printer::{Bars, Live, json, line, note, say};
 use alike::data::{Dataset, Request, find_classes, leaks, load};
+use alike::engine::Tier;
 use alike::eval::Validator;
 use alike::files::FileError;
 use alike::loss::Losses;
@@ -14,7 +15,6 @@ use alike::train::{
     Choice as AutoChoice, Observer, Outcome, Recorder, Run, Settings, Start, Training, TrainingPlan, divide,
     settings_text,
 };
-use alike_kernels::Tier;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -376,13 +376,13 @@ pub(super) fn drive(
     global: &Global,
 ) -> anyhow::Result<()> {
     let stop = stop()?;
-    let tier = Tier::from_env()?;
     if global.verbose {
-        note(global, format!("instructions: {}, threads: {}", tier.name(), rayon::current_num_threads()));
+        let tier = Tier::found().name();
+        note(global, format!("instructions: {tier}, threads: {}", rayon::current_num_threads()));
     }
     let (trained, held_out) = training.parts();
     let mut validator =
-        (data.labelled && !held_out.is_empty()).then(|| Validator::new(data, trained, held_out, tier));
+        (data.labelled && !held_out.is_empty()).then(|| Validator::new(data, trained, held_out));
     let mut recorder = Recorder::new(run.clone(), &training)?;
     let mut live = Live::new(global, &training);
     // Validation first: what it finds is shown, then recorded.

@@ -10,7 +10,6 @@ use alike::names::shell_path;
 use alike::report::tuned;
 use alike::train::{Settings, settings_text};
 use alike::tune::{Judgement, Search, Trial};
-use alike_kernels::Tier;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -65,7 +64,7 @@ pub(crate) fn run(args: &TuneArgs, global: &Global) -> anyhow::Result<()> {
         JudgeArg::Class => Judgement::Class,
     };
     let setup = Setup { base: base.clone(), candidates: args.candidates.into(), by, hold_out: args.hold_out };
-    let mut search = Search::new(base, &data, by, setup.candidates, args.hold_out, Tier::from_env()?)?;
+    let mut search = Search::new(base, &data, by, setup.candidates, args.hold_out)?;
     search.trials = continued(&args.out, &setup, search.rungs.len())?;
     let (began, stop) = (Instant::now(), stop()?);
     while let Some((rung, number)) = search.next() {

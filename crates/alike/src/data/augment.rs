@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 /// How images are changed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Augment {
     /// Not at all.
     None,

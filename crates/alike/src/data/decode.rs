@@ -17,6 +17,7 @@ use std::ops::Deref;
 
 /// A file is not a whole picture.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PictureError {
     /// No bytes.
     #[error("it is empty")]

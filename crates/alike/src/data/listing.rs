@@ -127,6 +127,7 @@ pub(super) enum Content {
 /// Why a picture of a source is not among its images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Why {
     /// It has no class, where others have one.
     NoClass,

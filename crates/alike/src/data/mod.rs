@@ -58,6 +58,7 @@ use std::path::PathBuf;
 
 /// Data could not be had, or are not what they should be.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DataError {
     /// A file could not be read or written.
     #[error(transparent)]

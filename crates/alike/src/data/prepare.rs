@@ -14,6 +14,7 @@ use std::str::FromStr;
 
 /// How a picture of another size becomes one of the right size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Resize {
     /// All of it is seen; what is left beside it has the mean colour of its border.
     Fit,

@@ -171,6 +171,7 @@ fn whole_keys(keys: &[u32], fraction: f64, (purpose, seed): (Purpose, u64)) -> V
 /// How training and test images are told apart.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum SplitBy {
     /// As the source says: by folders called train and test, a column, or archives.
     Given,

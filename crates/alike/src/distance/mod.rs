@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a loss or a miner measures by. A similarity of the literature is a distance here: `1 - cos`, and `-a . b`.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
+#[non_exhaustive]
 pub enum Distance {
     /// `|a - b|`. Between two vectors it is `|a - b + 1e-6|`, the constant added to every coordinate, as PyTorch's
     /// `TripletMarginLoss` does.

@@ -9,7 +9,6 @@ use crate::neighbours::{Exact, Index, Leave, Neighbour, nearest};
 use crate::projection::shrunk;
 use crate::sample;
 use crate::text::{self, Choice};
-use alike_kernels::Tier;
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -19,6 +18,7 @@ use std::sync::Arc;
 /// How images are scored.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum AnomalyMethod {
     /// The distance to the `k`-th nearest reference (Ramaswamy, Rastogi and Shim 2000; Sun et al. 2022,
     /// <https://arxiv.org/abs/2204.06507>).
@@ -67,6 +67,7 @@ impl std::fmt::Display for AnomalyMethod {
 
 /// A reference does not suffice.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum AnomalyError {
     /// Too few images for the method.
     #[error("{method} needs at least {needed} reference images, but there are {found}")]
@@ -97,7 +98,6 @@ impl AnomalyMethod {
 /// A method that has learned what is normal.
 #[derive(Clone, Debug)]
 pub struct Detector<'a> {
-    tier: Tier,
     method: AnomalyMethod,
     reference: Reference<'a>,
     near: &'a [Vec<Neighbour>],
@@ -135,25 +135,28 @@ const FOLDS: usize = 5;
 impl<'a> Detector<'a> {
     /// Learns what is normal.
     ///
+    /// # Errors
+    ///
+    /// If there are fewer references than the method needs, or it is to look at no neighbours.
+    ///
     /// # Panics
     ///
     /// If there is not a label and an identity for each reference, or neither a group for each nor none at all.
-    pub fn fit(
-        tier: Tier,
-        reference: Reference<'a>,
-        method: AnomalyMethod,
-    ) -> Result<Detector<'a>, AnomalyError> {
-        Detector::fit_near(tier, reference, method, &[])
+    pub fn fit(reference: Reference<'a>, method: AnomalyMethod) -> Result<Detector<'a>, AnomalyError> {
+        Detector::fit_near(reference, method, &[])
     }
 
     /// The same where `near` has the nearest others of each reference, nearest first, as from [`known_or_found`](super::known_or_found): they
     /// are not searched for again, unless too few of them count. It may be empty.
     ///
+    /// # Errors
+    ///
+    /// As [`Detector::fit`].
+    ///
     /// # Panics
     ///
     /// As [`Detector::fit`], or if `near` is neither empty nor as long as there are references.
     pub fn fit_near(
-        tier: Tier,
         reference: Reference<'a>,
         method: AnomalyMethod,
         near: &'a [Vec<Neighbour>],
@@ -171,7 +174,7 @@ impl<'a> Detector<'a> {
         if n < needed {
             return Err(AnomalyError::TooFew { method: method.to_string(), needed, found: n });
         }
-        let index = || Arc::new(Exact::new(tier, reference.vectors));
+        let index = || Arc::new(Exact::new(reference.vectors));
         let model = match method {
             AnomalyMethod::Knn { k } => Model::Neighbours { index: index(), k },
             AnomalyMethod::Lof { k } => {
@@ -188,7 +191,7 @@ impl<'a> Detector<'a> {
                 Model::Gaussians(gaussians(reference.vectors, reference.labels, own))
             }
         };
-        Ok(Detector { tier, method, reference, near, model })
+        Ok(Detector { method, reference, near, model })
     }
 
     /// The score of every query. `own` says which of them are references, if any are, or of a group of references: these are scored as
@@ -238,7 +241,7 @@ impl<'a> Detector<'a> {
             let kept_identities = identities.select(&kept);
             let others = Reference::new(Vectors::Features(&kept_rows), &classes, &kept_identities);
             let known: BTreeSet<u32> = classes.iter().copied().collect();
-            let other = Detector::fit(self.tier, others, self.method).ok();
+            let other = Detector::fit(others, self.method).ok();
             let is_known = |label: Option<u32>| label.is_none_or(|l| known.contains(&l));
             let (can, cannot): (Vec<usize>, Vec<usize>) = of_fold.iter().map(|a| (a.0, is_known(a.2))).fold(
                 (Vec::new(), Vec::new()),
@@ -408,10 +411,6 @@ mod tests {
     use crate::identity::Identities;
     use crate::images::Features;
 
-    fn tier() -> Tier {
-        Tier::available()[0]
-    }
-
     /// A long cloud along the first axis.
     fn cloud() -> Features {
         let value = |i: usize| (i as f64 * 0.754_877_666).fract() - 0.5;
@@ -424,14 +423,14 @@ mod tests {
     fn fit(features: &Features, labels: &[u32], method: AnomalyMethod) -> Result<Vec<f64>, AnomalyError> {
         let identities = Identities::numbered(labels.len());
         let vectors = Vectors::Features(features);
-        let d = Detector::fit(tier(), Reference::new(vectors, labels, &identities), method)?;
+        let d = Detector::fit(Reference::new(vectors, labels, &identities), method)?;
         Ok(d.reference_scores().into_iter().flatten().collect())
     }
 
     fn score(features: &Features, labels: &[u32], method: AnomalyMethod, queries: Vec<f32>) -> Vec<f64> {
         let identities = Identities::numbered(labels.len());
         let vectors = Vectors::Features(features);
-        let d = Detector::fit(tier(), Reference::new(vectors, labels, &identities), method);
+        let d = Detector::fit(Reference::new(vectors, labels, &identities), method);
         d.unwrap().score(Vectors::Features(&Features::new(features.d(), queries)), None)
     }
 
@@ -513,7 +512,7 @@ mod tests {
         let scores = |groups: &[u32]| {
             let vectors = Vectors::Features(&reference);
             let of = Reference { vectors, labels: &labels, identities: &identities, groups };
-            let d = Detector::fit(tier(), of, AnomalyMethod::Knn { k: 1 }).unwrap();
+            let d = Detector::fit(of, AnomalyMethod::Knn { k: 1 }).unwrap();
             let asked = identities.select(&[3, 0]);
             let queries = reference.select(&[3, 0]);
             let own = Identities::shared(&asked, &identities);
@@ -528,7 +527,7 @@ mod tests {
         for method in [AnomalyMethod::Knn { k: 1 }, AnomalyMethod::Mahalanobis] {
             let vectors = Vectors::Features(&reference);
             let of = Reference { vectors, labels: &labels, identities: &identities, groups: &groups };
-            let d = Detector::fit(tier(), of, method).unwrap();
+            let d = Detector::fit(of, method).unwrap();
             let new = Features::new(1, vec![9.1, 9.1]);
             let asking = Shared::none(2, 6).of_groups(vec![2, crate::identity::NO_GROUP]);
             let found = d.score(Vectors::Features(&new), Some(&asking));

@@ -7,7 +7,6 @@
 use super::Reference;
 use crate::images::Vectors;
 use crate::neighbours::{Exact, Leave, Neighbour, nearest};
-use alike_kernels::Tier;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -48,14 +47,14 @@ impl Bursts {
 
 /// The bursts among images, each of which is of one class. Nothing if no gap tells them from the rest, as is so of images that were taken
 /// one by one.
-pub fn bursts(tier: Tier, images: Reference<'_>) -> Option<Bursts> {
-    look(tier, images).0
+pub fn bursts(images: Reference<'_>) -> Option<Bursts> {
+    look(images).0
 }
 
 /// The same, and the nearest others of each image, where all are of one class.
-fn look(tier: Tier, images: Reference<'_>) -> (Option<Bursts>, Vec<Vec<Neighbour>>) {
+fn look(images: Reference<'_>) -> (Option<Bursts>, Vec<Vec<Neighbour>>) {
     images.check();
-    let (joins, near) = joins(tier, images);
+    let (joins, near) = joins(images);
     (among(images.len(), &joins), near)
 }
 
@@ -87,14 +86,14 @@ type Join = (f64, usize, usize);
 
 /// The edges by which images of a class hang together, nearest first: a minimum spanning forest of each one's near neighbours.
 /// Pictures that are there twice hang together at no distance, and are no burst.
-fn joins(tier: Tier, images: Reference<'_>) -> (Vec<Join>, Vec<Vec<Neighbour>>) {
+fn joins(images: Reference<'_>) -> (Vec<Join>, Vec<Vec<Neighbour>>) {
     let mut classes: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     images.labels.iter().enumerate().for_each(|(i, l)| classes.entry(*l).or_default().push(i));
     let (mut joins, mut near) = (Vec::new(), Vec::new());
     for members in classes.values() {
         let rows = images.vectors.select(members);
         let v = Vectors::Features(&rows);
-        let lists = nearest(&Exact::new(tier, v), v, NEAR, Leave::Itself, |_, list| list.to_vec());
+        let lists = nearest(&Exact::new(v), v, NEAR, Leave::Itself, |_, list| list.to_vec());
         let mut edges: Vec<Join> = lists
             .iter()
             .enumerate()
@@ -187,11 +186,11 @@ pub struct Siblings {
 }
 
 /// Groups that are known, or bursts that are found.
-pub fn known_or_found(tier: Tier, images: Reference<'_>) -> Siblings {
+pub fn known_or_found(images: Reference<'_>) -> Siblings {
     if !images.groups.is_empty() {
         return Siblings { groups: images.groups.to_vec(), ..Siblings::default() };
     }
-    let (bursts, near) = look(tier, images);
+    let (bursts, near) = look(images);
     Siblings { groups: bursts.as_ref().map_or_else(Vec::new, |b| b.groups.clone()), bursts, near }
 }
 
@@ -202,10 +201,6 @@ mod tests {
     use crate::identity::Identities;
     use crate::images::Features;
     use crate::rng::mix;
-
-    fn tier() -> Tier {
-        Tier::available()[0]
-    }
 
     fn uniform(seed: u64, i: u64) -> f64 {
         (mix(i ^ mix(seed)) >> 11) as f64 / (1u64 << 53) as f64
@@ -229,7 +224,7 @@ mod tests {
 
     fn found(features: &Features) -> Option<Bursts> {
         let n = features.len();
-        bursts(tier(), Reference::new(Vectors::Features(features), &vec![0; n], &Identities::numbered(n)))
+        bursts(Reference::new(Vectors::Features(features), &vec![0; n], &Identities::numbered(n)))
     }
 
     #[test]
@@ -263,7 +258,7 @@ mod tests {
         let features = things(3, 40, 10, 16, 0.05);
         let labels: Vec<u32> = (0..n as u32).map(|i| i / 10).collect();
         let ids = Identities::numbered(n);
-        assert_eq!(bursts(tier(), Reference::new(Vectors::Features(&features), &labels, &ids)), None);
+        assert_eq!(bursts(Reference::new(Vectors::Features(&features), &labels, &ids)), None);
     }
 
     /// Neighbours that are known give the same detector as those that are searched: with bursts, without, and for more neighbours than
@@ -279,11 +274,11 @@ mod tests {
             let n = reference.len();
             let (labels, ids) = (vec![0; n], Identities::numbered(n));
             let plain = Reference::new(Vectors::Features(&reference), &labels, &ids);
-            let siblings = known_or_found(tier(), plain);
+            let siblings = known_or_found(plain);
             assert_eq!((siblings.bursts.is_some(), siblings.near.len()), (size > 1, n));
             let of = Reference { groups: &siblings.groups, ..plain };
-            let known = Detector::fit_near(tier(), of, method, &siblings.near).unwrap();
-            let searched = Detector::fit(tier(), of, method).unwrap();
+            let known = Detector::fit_near(of, method, &siblings.near).unwrap();
+            let searched = Detector::fit(of, method).unwrap();
             assert_eq!(known.reference_scores(), searched.reference_scores(), "{method}, {size}");
             let new = things(9, 50, 1, 8, 0.0);
             let score = |d: &Detector<'_>| d.score(Vectors::Features(&new), None);
@@ -305,9 +300,9 @@ mod tests {
                 let n = reference.len();
                 let (labels, ids) = (vec![0; n], Identities::numbered(n));
                 let plain = Reference::new(Vectors::Features(&reference), &labels, &ids);
-                let groups = bursts(tier(), plain).unwrap().groups;
+                let groups = bursts(plain).unwrap().groups;
                 for (alarms, groups) in [(&mut alone, &[][..]), (&mut together, &groups[..])] {
-                    let d = Detector::fit(tier(), Reference { groups, ..plain }, method).unwrap();
+                    let d = Detector::fit(Reference { groups, ..plain }, method).unwrap();
                     let mut own: Vec<f64> = d.reference_scores().into_iter().flatten().collect();
                     own.sort_by(f64::total_cmp);
                     let threshold = own[((1.0 - promised) * own.len() as f64) as usize];

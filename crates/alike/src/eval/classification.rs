@@ -142,7 +142,17 @@ const MEASURED: usize = 8;
 
 impl<'a> ClassMeans<'a> {
     /// The means of a gallery's vectors, by label below `classes`.
-    pub fn new(tier: Tier, gallery: Vectors<'a>, labels: &'a [u32], classes: usize) -> ClassMeans<'a> {
+    pub fn new(gallery: Vectors<'a>, labels: &'a [u32], classes: usize) -> ClassMeans<'a> {
+        ClassMeans::with_tier(Tier::found(), gallery, labels, classes)
+    }
+
+    /// The same, compared by the given instructions.
+    pub(crate) fn with_tier(
+        tier: Tier,
+        gallery: Vectors<'a>,
+        labels: &'a [u32],
+        classes: usize,
+    ) -> ClassMeans<'a> {
         let mut sums = vec![(vec![0.0; gallery.d()], 0usize); classes];
         let mut row = vec![0.0; gallery.d()];
         for (i, l) in labels.iter().enumerate() {
@@ -194,7 +204,7 @@ impl<'a> ClassMeans<'a> {
         let most = (0..queries.len()).into_par_iter().map(changed).max().unwrap_or(0);
         let deep = (k.max(MEASURED) + most).min(self.classes.len());
         let mut found = Vec::with_capacity(queries.len());
-        let index = Exact::new(self.tier, Vectors::Features(&self.single));
+        let index = Exact::with_tier(self.tier, Vectors::Features(&self.single));
         for begin in (0..queries.len()).step_by(SCALED) {
             let scaled = |i| unit(wide(&queries.row(i)));
             let units: Vec<Vec<f64>> =
@@ -257,22 +267,22 @@ mod tests {
     #[test]
     fn the_nearest_mean_is_by_direction() {
         let gallery = Features::new(2, vec![1.0, 0.0, 3.0, 0.0, 0.0, 2.0]);
-        let means = ClassMeans::new(Tier::available()[0], Vectors::Features(&gallery), &[0, 0, 2], 3);
+        let means = ClassMeans::new(Vectors::Features(&gallery), &[0, 0, 2], 3);
         let queries = Features::new(2, vec![10.0, 1.0, 0.1, 0.2]);
         assert_eq!(means.classify(Vectors::Features(&queries), |_| &[]), [0, 2]);
         // A vector that is left out of its class's mean cannot vouch for itself.
-        let alone = ClassMeans::new(Tier::available()[0], Vectors::Features(&gallery), &[0, 0, 1], 2);
+        let alone = ClassMeans::new(Vectors::Features(&gallery), &[0, 0, 1], 2);
         assert_eq!(alone.classify(Vectors::Features(&gallery), |_| &[]), [0, 0, 1]);
         let each = [0, 1, 2];
         let own = |i: usize| std::slice::from_ref(&each[i]);
         assert_eq!(alone.classify(Vectors::Features(&gallery), own), [0, 0, 0]);
         // Twice in a class, and nothing else there: the class has no mean.
         let both = gallery.select(&[0, 0]);
-        let twice = ClassMeans::new(Tier::available()[0], Vectors::Features(&both), &[0, 0], 1);
+        let twice = ClassMeans::new(Vectors::Features(&both), &[0, 0], 1);
         assert_eq!(twice.classify(Vectors::Features(&gallery.select(&[0])), |_| &[0, 1]), [u32::MAX]);
         // A mean without a group is that of the others, whatever the group's vectors are.
         let others = Features::new(2, vec![1.0, 0.0, 5.0, 5.0, 0.0, 1.0, 9.0, 9.0]);
-        let means = ClassMeans::new(Tier::available()[0], Vectors::Features(&others), &[0, 0, 1, 1], 2);
+        let means = ClassMeans::new(Vectors::Features(&others), &[0, 0, 1, 1], 2);
         let found = means.distances(Vectors::Features(&others.select(&[1])), 9, |_| &[1, 3]);
         let plain = (0.5f64.sqrt() - 1.0).powi(2) + 0.5;
         assert!(found[0].iter().all(|(_, d)| (d * d - plain).abs() < 1e-12), "{found:?}");
@@ -288,7 +298,7 @@ mod tests {
         let queries = gallery.select(&(0..200).collect::<Vec<_>>());
         let left: Vec<Vec<usize>> = (0..200).map(|i| (i..n).step_by(97).collect()).collect();
         for tier in Tier::available() {
-            let means = ClassMeans::new(tier, Vectors::Features(&gallery), &labels, classes as usize);
+            let means = ClassMeans::with_tier(tier, Vectors::Features(&gallery), &labels, classes as usize);
             let found = means.distances(Vectors::Features(&queries), 20, |i| &left[i]);
             for (i, list) in found.iter().enumerate() {
                 let mut plain: Vec<(u32, f64)> = (0..classes)

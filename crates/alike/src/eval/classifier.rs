@@ -12,12 +12,12 @@ use crate::identity::{Identities, Shared};
 use crate::images::{Features, Vectors};
 use crate::neighbours::{Exact, Neighbour, nearest};
 use crate::sample;
-use alike_kernels::Tier;
 use serde::Serialize;
 use std::sync::Arc;
 
 /// How neighbours become an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Rule {
     /// The class that most of the `k` nearest are of.
     Knn(usize),
@@ -123,16 +123,15 @@ impl<'a> Classifier<'a> {
     /// # Panics
     ///
     /// If the gallery is empty, or `k` is zero.
-    pub fn new(tier: Tier, gallery: Reference<'a>, classes: usize, rule: Rule) -> Classifier<'a> {
+    pub fn new(gallery: Reference<'a>, classes: usize, rule: Rule) -> Classifier<'a> {
         gallery.check();
         assert!(!gallery.is_empty(), "classifier: a gallery has images");
         assert!(!matches!(rule, Rule::Knn(0) | Rule::Weighted(0)), "classifier: a vote needs neighbours");
-        let votes =
-            |k, weighted| By::Images { index: Arc::new(Exact::new(tier, gallery.vectors)), k, weighted };
+        let votes = |k, weighted| By::Images { index: Arc::new(Exact::new(gallery.vectors)), k, weighted };
         let by = match rule {
             Rule::Knn(k) => votes(k, false),
             Rule::Weighted(k) => votes(k, true),
-            Rule::Means => By::Means(ClassMeans::new(tier, gallery.vectors, gallery.labels, classes)),
+            Rule::Means => By::Means(ClassMeans::new(gallery.vectors, gallery.labels, classes)),
         };
         Classifier { gallery, by }
     }
@@ -265,7 +264,7 @@ mod tests {
     ) -> Classifier<'a> {
         let classes = labels.iter().max().map_or(0, |m| *m as usize + 1);
         let of = Reference::new(Vectors::Features(gallery), labels, ids);
-        Classifier::new(Tier::available()[0], of, classes, rule)
+        Classifier::new(of, classes, rule)
     }
 
     fn said(c: &Classifier<'_>, queries: Vec<f32>, by: &Calibration) -> Vec<Answer> {

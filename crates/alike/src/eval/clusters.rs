@@ -4,7 +4,6 @@ use super::Agreement;
 use crate::images::{Features, Vectors};
 use crate::neighbours::{Exact, Leave, nearest, squared_distance};
 use crate::rng::{Purpose, RngExt, stream};
-use alike_kernels::Tier;
 use rayon::prelude::*;
 
 /// A cluster for every vector; nothing for one that belongs to none.
@@ -29,20 +28,20 @@ pub struct KMeans {
 /// # Panics
 ///
 /// If `k` is zero or there are fewer vectors.
-pub fn k_means(tier: Tier, features: &Features, k: usize, attempts: usize, seed: u64) -> KMeans {
+pub fn k_means(features: &Features, k: usize, attempts: usize, seed: u64) -> KMeans {
     assert!(k > 0 && k <= features.len(), "k-means: {k} clusters of {} vectors", features.len());
-    let runs = (0..attempts.max(1)).map(|attempt| lloyd(tier, features, k, seed, attempt as u64));
+    let runs = (0..attempts.max(1)).map(|attempt| lloyd(features, k, seed, attempt as u64));
     runs.min_by(|a, b| a.inertia.total_cmp(&b.inertia)).expect("one attempt at least")
 }
 
-fn lloyd(tier: Tier, features: &Features, k: usize, seed: u64, attempt: u64) -> KMeans {
+fn lloyd(features: &Features, k: usize, seed: u64, attempt: u64) -> KMeans {
     let (n, d) = (features.len(), features.d());
     let mut centres = spread(features, k, seed, attempt);
     let mut assignment: Vec<u32> = Vec::new();
     let mut inertia = f64::INFINITY;
     for _ in 0..PASSES {
         let found = nearest(
-            &Exact::new(tier, Vectors::Features(&centres)),
+            &Exact::new(Vectors::Features(&centres)),
             Vectors::Features(features),
             1,
             Leave::None,
@@ -160,7 +159,7 @@ mod tests {
     #[test]
     fn heaps_are_found_by_both() {
         let (features, labels) = heaps();
-        let k = k_means(Tier::available()[0], &features, 3, 4, 0);
+        let k = k_means(&features, 3, 4, 0);
         let found: Assignment = k.assignment.iter().map(|c| Some(*c)).collect();
         assert_eq!(agreement(&labels, &found).ari, 1.0);
         assert_eq!(agreement(&labels, &by_density(&features, 5).unwrap()).ari, 1.0);
@@ -170,7 +169,7 @@ mod tests {
     #[test]
     fn the_centres_are_means_and_every_vector_is_with_the_nearest() {
         let (features, _) = heaps();
-        let k = k_means(Tier::available()[0], &features, 4, 1, 3);
+        let k = k_means(&features, 4, 1, 3);
         let mut inertia = 0.0;
         for (i, row) in features.rows().enumerate() {
             let far: Vec<f64> = k.centres.rows().map(|c| squared_distance(row, c)).collect();
@@ -181,7 +180,7 @@ mod tests {
         assert!((inertia - k.inertia).abs() < 1e-9);
         // More clusters than different vectors.
         let same = Features::new(1, vec![1.0; 6]);
-        assert_eq!(k_means(Tier::available()[0], &same, 4, 2, 0).inertia, 0.0);
+        assert_eq!(k_means(&same, 4, 2, 0).inertia, 0.0);
     }
 
     /// Heaps around 1e30 and 1e10 beside one around the origin.
@@ -193,7 +192,7 @@ mod tests {
         let data = (0..90).flat_map(|i| heaps.row(i / 3).iter().map(move |v| far(i % 3) + v)).collect();
         let features = Features::new(d, data);
         let labels: Vec<u32> = (0..90).map(|i| i % 3).collect();
-        let k = k_means(Tier::available()[0], &features, 3, 4, 0);
+        let k = k_means(&features, 3, 4, 0);
         let found: Assignment = k.assignment.iter().map(|c| Some(*c)).collect();
         // Whole squares of 1e30 tell nothing of what is 1e10 away.
         assert!(k.inertia.is_finite() && agreement(&labels, &found).ari > 0.5, "{k:?}");

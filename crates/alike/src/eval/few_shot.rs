@@ -29,6 +29,7 @@ pub struct Episodes {
 
 /// Episodes cannot be drawn.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum EpisodeError {
     /// Too few classes have images enough.
     #[error("{ways}-way {shots}-shot episodes need {ways} classes of at least {} images{}, but there are {found}; ask for fewer", shots.saturating_add(1),

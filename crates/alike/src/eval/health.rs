@@ -5,7 +5,6 @@ use super::bursts::Sets;
 use crate::files::FileError;
 use crate::images::{Features, Vectors};
 use crate::neighbours::{Exact, Leave, Neighbour, nearest};
-use alike_kernels::Tier;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -109,7 +108,6 @@ const SAME: usize = 8;
 ///
 /// If numbers do not fit together, or `k` is zero.
 pub fn health(
-    tier: Tier,
     features: &Features,
     labels: &[u32],
     groups: &[u32],
@@ -118,7 +116,7 @@ pub fn health(
 ) -> Result<Health, FileError> {
     assert!(features.len() == labels.len() && k > 0, "health: one label an image");
     let v = Vectors::Features(features);
-    let index = Exact::new(tier, v);
+    let index = Exact::new(v);
     let lists: Vec<Vec<Neighbour>> = nearest(&index, v, k.max(SAME), Leave::Itself, |_, list| list.to_vec());
     let apart: Option<Vec<Vec<Neighbour>>> = (!groups.is_empty()).then(|| {
         nearest(&index, v, k, Leave::Group { queries: groups, gallery: groups }, |_, list| list.to_vec())
@@ -240,7 +238,7 @@ mod tests {
         let mut labels: Vec<u32> = (0..22).map(|i| u32::from(i >= 10)).collect();
         labels[3] = 1;
         let same = |a: usize, b: usize| Ok([a.min(b), a.max(b)] == [4, 5]);
-        let h = health(Tier::available()[0], &Features::new(1, at), &labels, &[], 5, same).unwrap();
+        let h = health(&Features::new(1, at), &labels, &[], 5, same).unwrap();
         let worst = h.doubtful()[0];
         assert_eq!((worst.image, worst.label, worst.other), (3, 1, 0));
         assert!(worst.doubt > 0.9 && h.verdicts[0].doubt < 0.0);
@@ -277,7 +275,7 @@ mod tests {
         let labels: Vec<u32> = (0..n)
             .map(|i| if is_wrong(i) { (truth[i] + 1 + (i as u32 / 3) % 9) % 10 } else { truth[i] })
             .collect();
-        let h = health(Tier::available()[0], &features, &labels, &[], 10, |_, _| Ok(false)).unwrap();
+        let h = health(&features, &labels, &[], 10, |_, _| Ok(false)).unwrap();
         let real = h.verdicts.iter().filter(|v| v.doubt > 0.0 && labels[v.image] != truth[v.image]).count();
         (real, h.fitness)
     }
@@ -307,15 +305,14 @@ mod tests {
         let labels = [0, 0, 0, 1, 1, 2];
         // 0 is like 1 and 1 like 2; nobody says that 0 is like 2.
         let same = |a: usize, b: usize| Ok(a.abs_diff(b) == 1 && a.max(b) < 3);
-        let h = health(Tier::available()[0], &Features::new(1, at), &labels, &[], 3, same).unwrap();
+        let h = health(&Features::new(1, at), &labels, &[], 3, same).unwrap();
         assert_eq!(h.twice, [[0, 1, 2]]);
         assert!(!h.verdicts[5].judged && h.verdicts[5].doubt == 0.0);
         assert_eq!(h.fitness.images, 5);
         // Nor one that is of a group alone.
         let groups = [0, 0, 0, 1, 2, 3];
         let at: Vec<f32> = vec![0.0, 0.01, 0.02, 5.0, 5.1, 9.0];
-        let h = health(Tier::available()[0], &Features::new(1, at), &labels, &groups, 3, |_, _| Ok(false))
-            .unwrap();
+        let h = health(&Features::new(1, at), &labels, &groups, 3, |_, _| Ok(false)).unwrap();
         assert_eq!(
             h.verdicts.iter().map(|v| v.judged).collect::<Vec<_>>(),
             [false, false, false, true, true, false]

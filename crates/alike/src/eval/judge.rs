@@ -25,6 +25,7 @@ pub struct Judge {
 
 /// A space cannot be judged.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum EvalError {
     /// A vote of more neighbours than there are.
     #[error("k = {k} asks for more neighbours than the {gallery} images of the gallery")]
@@ -195,8 +196,13 @@ impl SpaceJudgement {
 
 impl Judge {
     /// A judge with votes of each of `ks` neighbours.
-    pub fn new(tier: Tier, ks: &[usize]) -> Judge {
-        Judge { tier, ks: ks.to_vec(), leave_group: false, weighted: false }
+    pub fn new(ks: &[usize]) -> Judge {
+        Judge { tier: Tier::found(), ks: ks.to_vec(), leave_group: false, weighted: false }
+    }
+
+    /// The same judge, who computes with the given instructions rather than the fastest.
+    pub fn with_tier(self, tier: Tier) -> Judge {
+        Judge { tier, ..self }
     }
 
     /// The same judge, by whom a query is not compared with images of its own group: what one camera or session took.
@@ -282,7 +288,7 @@ impl Judge {
             }
         };
         let asked = left_out.with(|leave| {
-            nearest(&Exact::new(self.tier, gallery), queries, deepest, leave, |_, list| {
+            nearest(&Exact::with_tier(self.tier, gallery), queries, deepest, leave, |_, list| {
                 let votes: Vec<u32> = self.ks.iter().map(|k| vote(&list[..list.len().min(*k)])).collect();
                 (list.iter().map(|n| n.index).collect(), votes)
             })
@@ -290,7 +296,7 @@ impl Judge {
         let (neighbours, votes): (Vec<Vec<usize>>, Vec<Vec<u32>>) = asked.into_iter().unzip();
         let by_k = |(at, k): (usize, &usize)| (*k, judged(votes.iter().map(|v| v[at]).collect()));
         let knn = self.ks.iter().enumerate().map(by_k).collect();
-        let means = ClassMeans::new(self.tier, gallery, labels, data.classes.len());
+        let means = ClassMeans::with_tier(self.tier, gallery, labels, data.classes.len());
         let own = left_out.members(truth.len());
         let class_mean = judged(means.classify(queries, |i| &own[i]));
         let verification = self.pairs(data, queries).map(|pairs| pairs.equal_error_rate());
@@ -454,7 +460,7 @@ impl Judge {
                     r - own.as_ref().map_or(0, same)
                 };
                 let found = nearest(
-                    &Exact::new(self.tier, Vectors::Features(gallery)),
+                    &Exact::with_tier(self.tier, Vectors::Features(gallery)),
                     Vectors::Features(&chosen),
                     r,
                     own.as_ref().map_or(Leave::None, Leave::shared),

@@ -5,7 +5,6 @@ use crate::data::{Dataset, Split};
 use crate::images::Vectors;
 use crate::neighbours::{Exact, Leave, nearest};
 use crate::train::{Observer, TrainError, View};
-use alike_kernels::Tier;
 use std::collections::BTreeSet;
 
 /// After each epoch, 1-NN accuracy of the part that was held out, against what is trained on; marks the best epoch.
@@ -15,7 +14,6 @@ pub struct Validator {
     queries: Split,
     /// Whether the queries answer each other: where none of their classes is trained on.
     own: bool,
-    tier: Tier,
 }
 
 /// Where the best accuracy so far stands in a checkpoint.
@@ -23,11 +21,11 @@ const BEST: &str = "best-validation";
 
 impl Validator {
     /// A validator over the given training images.
-    pub fn new(data: &Dataset, trained: &[usize], held_out: &[usize], tier: Tier) -> Validator {
+    pub fn new(data: &Dataset, trained: &[usize], held_out: &[usize]) -> Validator {
         let (gallery, queries) = (data.train.select(trained), data.train.select(held_out));
         let known: BTreeSet<u32> = gallery.labels.iter().copied().collect();
         let own = !queries.labels.iter().any(|l| known.contains(l));
-        Validator { gallery: if own { queries.clone() } else { gallery }, queries, own, tier }
+        Validator { gallery: if own { queries.clone() } else { gallery }, queries, own }
     }
 }
 
@@ -37,7 +35,7 @@ impl Observer for Validator {
         let queries = view.training.embed(&self.queries.images)?;
         let gallery = if self.own { queries.clone() } else { view.training.embed(&self.gallery.images)? };
         let right = nearest(
-            &Exact::new(self.tier, Vectors::Features(&gallery)),
+            &Exact::new(Vectors::Features(&gallery)),
             Vectors::Features(&queries),
             1,
             Leave::itself(self.own),

@@ -10,6 +10,7 @@ macro_rules! losses {
         /// A loss, by name, with the values of its parameters.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "kind")]
+        #[non_exhaustive]
         pub enum Loss {
             $(
                 #[doc = $summary]
@@ -154,6 +155,7 @@ impl From<Loss> for Losses {
 
 /// A text is not a sum of losses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum LossesError {
     /// What stands before a `*` is no finite number.
     #[error("'{weight}' in '{text}' is not a weight")]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 /// How the elements of a term become its value. Each term of a loss is reduced by itself; the values are added.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Reducer {
     /// Their mean.
     Mean,

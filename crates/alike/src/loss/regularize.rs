@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A cost of vectors, the mean over them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Regularizer {
     /// Their length: `|x|_p` to a power.
     Lp(LpLength),

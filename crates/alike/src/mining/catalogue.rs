@@ -11,6 +11,7 @@ macro_rules! miners {
         /// A miner, by name, with the values of its parameters.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "kind")]
+        #[non_exhaustive]
         pub enum Miner {
             $(
                 #[doc = $summary]

@@ -37,6 +37,7 @@ pub struct Checkpoint {
 
 /// A file does not hold a usable network.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CheckpointError {
     /// It could not be read or written.
     #[error(transparent)]

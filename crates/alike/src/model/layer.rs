@@ -11,6 +11,7 @@ use std::ops::RangeInclusive;
 
 /// One layer.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Layer {
     /// Group normalisation with a learned scale and shift.
     Norm {

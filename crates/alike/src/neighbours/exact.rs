@@ -28,8 +28,13 @@ pub struct Exact<'a> {
 }
 
 impl<'a> Exact<'a> {
-    /// Packs a gallery.
-    pub fn new(tier: Tier, gallery: Vectors<'a>) -> Exact<'a> {
+    /// Packs a gallery, for the fastest instructions of this machine or those that `ALIKE_SIMD` names.
+    pub fn new(gallery: Vectors<'a>) -> Exact<'a> {
+        Exact::with_tier(Tier::found(), gallery)
+    }
+
+    /// Packs a gallery for the given instructions.
+    pub fn with_tier(tier: Tier, gallery: Vectors<'a>) -> Exact<'a> {
         let frame = Frame::rough(gallery);
         let squares = frame.square_norms(gallery);
         let bound = frame.bound(gallery, &squares);
@@ -281,7 +286,7 @@ mod tests {
             for leave in [Leave::itself(one_out), Leave::Group { queries: &of_queries, gallery: &of_gallery }] {
                 let expected = plain(q, g, k, leave);
                 for tier in Tier::available() {
-                    let found = nearest(&Exact::new(tier, g), q, k, leave, |_, list| list.to_vec());
+                    let found = nearest(&Exact::with_tier(tier, g), q, k, leave, |_, list| list.to_vec());
                     prop_assert_eq!(&found, &expected, "{:?} {:?}", tier, leave);
                 }
             }
@@ -295,7 +300,7 @@ mod tests {
         for tier in Tier::available() {
             let found = with_pixels([&images], |[v]| {
                 [
-                    nearest(&Exact::new(tier, v), v, 7, Leave::Itself, |_, l| l.to_vec()),
+                    nearest(&Exact::with_tier(tier, v), v, 7, Leave::Itself, |_, l| l.to_vec()),
                     plain(v, v, 7, Leave::Itself),
                 ]
             });
@@ -318,7 +323,7 @@ mod tests {
         let expected = plain(v, v, 9, Leave::Itself);
         for tier in Tier::available() {
             assert_eq!(
-                nearest(&Exact::new(tier, v), v, 9, Leave::Itself, |_, l| l.to_vec()),
+                nearest(&Exact::with_tier(tier, v), v, 9, Leave::Itself, |_, l| l.to_vec()),
                 expected,
                 "{tier:?}"
             );

@@ -2,16 +2,20 @@
 
 mod covariance;
 mod pca;
+#[cfg(feature = "projection")]
 mod tsne;
+#[cfg(feature = "projection")]
 mod umap;
 
 pub(crate) use covariance::{covariance, mean, shrunk};
 pub use pca::Pca;
 pub(crate) use pca::leading;
+#[cfg(feature = "projection")]
 pub use tsne::{TSNE_NEIGHBOURS, tsne};
+#[cfg(feature = "projection")]
 pub use umap::umap;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "projection"))]
 mod heaps {
     use crate::images::{Features, Vectors};
     use crate::neighbours::{Exact, Leave, Neighbour, nearest};
@@ -25,7 +29,8 @@ mod heaps {
             .collect();
         let features = Features::new(5, data);
         let v = Vectors::Features(&features);
-        let lists = nearest(&Exact::new(Tier::available()[0], v), v, k, Leave::Itself, |_, l| l.to_vec());
+        let lists =
+            nearest(&Exact::with_tier(Tier::available()[0], v), v, k, Leave::Itself, |_, l| l.to_vec());
         (lists, (0..120).map(|i| [(i % 40) as f64 - 20.0, 0.0]).collect())
     }
 

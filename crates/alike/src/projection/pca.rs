@@ -25,7 +25,16 @@ impl Pca {
     /// # Panics
     ///
     /// If there are no vectors.
-    pub fn fit(tier: Tier, vectors: Vectors<'_>, k: usize) -> Pca {
+    pub fn fit(vectors: Vectors<'_>, k: usize) -> Pca {
+        Pca::fit_with_tier(Tier::found(), vectors, k)
+    }
+
+    /// The same with the given instructions.
+    ///
+    /// # Panics
+    ///
+    /// If there are no vectors.
+    pub fn fit_with_tier(tier: Tier, vectors: Vectors<'_>, k: usize) -> Pca {
         assert!(!vectors.is_empty(), "PCA of nothing");
         let mean = mean(vectors);
         let covariance = covariance(tier, vectors, &mean);
@@ -159,7 +168,7 @@ mod tests {
         let mut values: Vec<f64> = eigen.eigenvalues.iter().copied().collect();
         values.sort_by(|a, b| b.total_cmp(a));
         for tier in Tier::available() {
-            let pca = Pca::fit(tier, vectors, 2);
+            let pca = Pca::fit_with_tier(tier, vectors, 2);
             assert!((pca.total_variance - plain.trace()).abs() < 1e-4 * plain.trace());
             for c in 0..2 {
                 assert!(
@@ -186,7 +195,7 @@ mod tests {
     #[test]
     fn equal_vectors_have_no_variance() {
         let features = Features::new(3, vec![2.0; 12]);
-        let pca = Pca::fit(Tier::available()[0], Vectors::Features(&features), 2);
+        let pca = Pca::fit_with_tier(Tier::available()[0], Vectors::Features(&features), 2);
         assert_eq!(pca.explained(), [0.0, 0.0]);
     }
 }

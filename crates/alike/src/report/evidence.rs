@@ -2,14 +2,13 @@
 
 use crate::data::{Dataset, Split};
 use crate::distance::Distance;
-use crate::engine::Engine;
+use crate::engine::{Engine, Tier};
 use crate::eval::{Judgement, RetrievalReport};
 use crate::files::FileError;
 use crate::images::Features;
 use crate::model::{Checkpoint, initial};
 use crate::tasks::Judged;
 use crate::train::{Metric, Settings, TripletSampler, divide};
-use alike_kernels::Tier;
 
 /// A run, its embeddings and its judgement.
 #[derive(Clone, Copy, Debug)]
@@ -30,8 +29,6 @@ pub struct Evidence<'a> {
     pub judgement: &'a Judgement,
     /// How well the learned space retrieves, and pixels where that was not too much work.
     pub retrieval: Option<(&'a RetrievalReport, Option<&'a RetrievalReport>)>,
-    /// The instructions to compute with.
-    pub tier: Tier,
 }
 
 impl<'a> Evidence<'a> {
@@ -46,7 +43,6 @@ impl<'a> Evidence<'a> {
             queries: &judged.queries,
             judgement: &judged.judgement,
             retrieval: None,
-            tier: judged.tier,
         }
     }
 
@@ -90,7 +86,7 @@ impl Triplets {
         };
         let network = &e.checkpoint.network;
         let untrained =
-            Engine::with_tier(network, e.tier).embed(&initial(network, e.settings.seed), images)?;
+            Engine::with_tier(network, Tier::found()).embed(&initial(network, e.settings.seed), images)?;
         let all = sampler
             .order(0)
             .into_iter()

@@ -7,6 +7,7 @@ use super::figures::{
     network, sentence, spaces, strips, unseen, verification_figure, why,
 };
 use super::theme;
+use crate::engine::Tier;
 use crate::eval::{Pairs, RetrievalReport};
 use crate::files::FileError;
 use crate::images::{Shape, Vectors, with_pixels};
@@ -285,7 +286,7 @@ fn provenance(run: &Evidence<'_>, without: Option<&Evidence<'_>>) -> Markup {
         section #made {
             h2 { "How this was made" }
             p {
-                "By Alike " (env!("CARGO_PKG_VERSION")) ", with " (run.tier.name()) " instructions. The network:"
+                "By Alike " (env!("CARGO_PKG_VERSION")) ", with " (Tier::found().name()) " instructions. The network:"
             }
             pre { (run.checkpoint.network.spec()) }
             p { "Settings that differ from the recipe's stand in the run's " code { "config.toml" } "." }

@@ -96,7 +96,7 @@ pub fn anomaly(
     let (vectors, identities) = (Vectors::Features(&known.gallery.features), &known.gallery.identities);
     let plain = Reference::new(vectors, &labels, identities);
     let own = known.own(asked, options.leave_group)?;
-    let siblings = siblings(model, known, held_out);
+    let siblings = siblings(known, held_out);
     let (groups, bursts) = (&siblings.groups, siblings.bursts.clone());
     let leaving_out = Together::of(groups, bursts.as_ref());
     let n = known.gallery.len();
@@ -104,7 +104,7 @@ pub fn anomaly(
     // Those of references and held out images together are of no use here.
     let near = if held_out.is_none() { &siblings.near[..] } else { &[] };
     let reference = Reference { groups: of_references, ..plain };
-    let detector = Detector::fit_near(model.tier(), reference, options.method, near)?;
+    let detector = Detector::fit_near(reference, options.method, near)?;
     let normal = match held_out {
         Some(test) => {
             let own = Identities::shared(&test.gallery.identities, identities)
@@ -137,17 +137,13 @@ pub fn anomaly(
     // Those who ask are of no burst: groups are those that are named, if they are to be left out.
     let named = known.groups(options.leave_group)?.0;
     let asking = Reference { groups: &named, ..plain };
-    let detector = if named == of_references {
-        detector
-    } else {
-        Detector::fit_near(model.tier(), asking, options.method, near)?
-    };
+    let detector =
+        if named == of_references { detector } else { Detector::fit_near(asking, options.method, near)? };
     let scores = detector.score(Vectors::Features(&queries), Some(&own));
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
     let shown = &order[..order.len().min(options.shown)];
-    let mut beside =
-        nearest_normal(model, known, asking, (&queries, &own), shown, options.beside).into_iter();
+    let mut beside = nearest_normal(known, asking, (&queries, &own), shown, options.beside).into_iter();
     let images = order.iter().map(|&i| Scored {
         path: asked.train.names[i].clone(),
         score: scores[i],
@@ -175,18 +171,17 @@ pub fn anomaly(
 }
 
 /// What belongs together, among normal images and those held out.
-fn siblings(model: &Model, known: &Known, held_out: Option<&Known>) -> Siblings {
+fn siblings(known: &Known, held_out: Option<&Known>) -> Siblings {
     let mut all = known.gallery.clone();
     held_out.iter().for_each(|more| all.append(&more.gallery));
     let labels: Vec<u32> = all.labels.iter().map(|l| l.unwrap_or(0)).collect();
     let named: Vec<u32> = group_numbers(&all.groups);
     let of = Reference::new(Vectors::Features(&all.features), &labels, &all.identities);
-    known_or_found(model.tier(), Reference { groups: &named, ..of })
+    known_or_found(Reference { groups: &named, ..of })
 }
 
 /// The `k` nearest normal images of some that were asked about.
 fn nearest_normal(
-    model: &Model,
     known: &Known,
     reference: Reference<'_>,
     (queries, own): (&Features, &Shared),
@@ -200,13 +195,7 @@ fn nearest_normal(
         ..own.clone()
     };
     let near: Vec<Vec<Neighbour>> = reference.leaving(Some(&own), |leave| {
-        nearest(
-            &Exact::new(model.tier(), reference.vectors),
-            Vectors::Features(&rows),
-            k,
-            leave,
-            |_, list| list.to_vec(),
-        )
+        nearest(&Exact::new(reference.vectors), Vectors::Features(&rows), k, leave, |_, list| list.to_vec())
     });
     near.into_iter().map(|list| list.into_iter().map(|n| Match::new(known, n)).collect()).collect()
 }

@@ -118,11 +118,10 @@ pub fn classify(
     // New images are of no burst and no group that is known: what calibrates is compared with other groups alone.
     let (groups, _) = known.groups(options.leave_group)?;
     let plain = Reference::new(Vectors::Features(&gallery.features), &labels, &gallery.identities);
-    let Siblings { groups, bursts, .. } =
-        known_or_found(model.tier(), Reference { groups: &groups, ..plain });
+    let Siblings { groups, bursts, .. } = known_or_found(Reference { groups: &groups, ..plain });
     let together = Together::of(&groups, bursts.as_ref());
     let reference = Reference { groups: &groups, ..plain };
-    let classifier = Classifier::new(model.tier(), reference, gallery.classes.len(), options.rule);
+    let classifier = Classifier::new(reference, gallery.classes.len(), options.rule);
     let (rows, on_trained) = calibrating(&known, &labels, &groups);
     let asking = gallery.select(&rows);
     let truth: Vec<u32> = rows.iter().map(|i| labels[*i]).collect();

@@ -1,6 +1,6 @@
 //! Clusters: which images lie together, and how that agrees with their classes.
 
-use super::{Known, Model, TaskError};
+use super::{Known, TaskError};
 use crate::eval::{
     Agreement, Assignment, agreement, agreement_bootstrap, bootstrap_interval, by_density, k_means,
 };
@@ -14,6 +14,7 @@ const ATTEMPTS: usize = 4;
 
 /// How images are put into clusters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ClusterMethod {
     /// k-means with so many clusters; as many as there are classes, if nothing is said.
     KMeans {
@@ -87,12 +88,7 @@ pub const CLUSTER_MEASURES: [(&str, Measure); 7] = [
 /// # Errors
 ///
 /// If there are fewer images than clusters, no classes to count, or fewer images than a cluster takes.
-pub fn cluster(
-    model: &Model,
-    known: &Known,
-    method: ClusterMethod,
-    seed: u64,
-) -> Result<ClusterAnswer, TaskError> {
+pub fn cluster(known: &Known, method: ClusterMethod, seed: u64) -> Result<ClusterAnswer, TaskError> {
     let gallery = &known.gallery;
     let n = gallery.len();
     let (assignment, words): (Assignment, String) = match method {
@@ -102,7 +98,7 @@ pub fn cluster(
             if k > n {
                 return Err(TaskError::TooManyClusters { clusters: k, images: n });
             }
-            let found = k_means(model.tier(), &gallery.features, k, ATTEMPTS, seed);
+            let found = k_means(&gallery.features, k, ATTEMPTS, seed);
             (found.assignment.into_iter().map(Some).collect(), format!("k-means with k = {k}"))
         }
         ClusterMethod::Density { min_cluster_size: least } => {

@@ -113,7 +113,7 @@ pub fn compare<E: From<TaskError>>(
 
 fn judge(run: String, subject: &Subject, options: &CompareOptions) -> Result<ComparedRun, TaskError> {
     let data = &subject.data;
-    let judge = Judge::new(subject.tier(), &[1]).leaving_groups(options.leave_group);
+    let judge = Judge::new(&[1]).leaving_groups(options.leave_group);
     judge.check(data)?;
     let (gallery, itself) = data.gallery();
     let queries = subject.embed(&data.test.images)?;

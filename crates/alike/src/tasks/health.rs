@@ -244,7 +244,7 @@ pub fn health<'a>(
     }
     let features = all.embed(model)?;
     let apart = all.apart(options.leave_group)?;
-    let found = judge(model.tier(), &features, &all.labels, &apart, options.k, |a, b| all.same(a, b))?;
+    let found = judge(&features, &all.labels, &apart, options.k, |a, b| all.same(a, b))?;
     let doubtful: Vec<Verdict> = found.doubtful().into_iter().filter(|v| v.doubt > 0.0).collect();
     let cleaning = clean(&all, &found, &doubtful, options);
     Ok(HealthReport { all, found, doubtful, cleaning })

@@ -14,6 +14,7 @@ const UMAP_NEIGHBOURS: usize = 15;
 
 /// How images get into a plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub enum MapMethod {
     /// Principal components.
     #[serde(rename = "PCA")]
@@ -111,16 +112,13 @@ pub fn map<'a>(
     let rows = chosen.iter().flat_map(|(p, i)| parts[*p].features.row(*i).to_vec()).collect();
     let features = Features::new(model.encoder().facts().dimension, rows);
     let v = Vectors::Features(&features);
-    let plane: Vec<[f64; 2]> = Pca::fit(model.tier(), v, 2)
-        .project(v)
-        .iter()
-        .map(|p| [0, 1].map(|k| p.get(k).copied().unwrap_or(0.0)))
-        .collect();
+    let plane: Vec<[f64; 2]> =
+        Pca::fit(v, 2).project(v).iter().map(|p| [0, 1].map(|k| p.get(k).copied().unwrap_or(0.0))).collect();
     let wants = |method| options.methods.contains(&method);
     let deepest = if wants(MapMethod::Tsne) { TSNE_NEIGHBOURS } else { UMAP_NEIGHBOURS };
     let lists: Vec<Vec<Neighbour>> = if wants(MapMethod::Tsne) || wants(MapMethod::Umap) {
         let k = deepest.min(features.len().saturating_sub(1));
-        nearest(&Exact::new(model.tier(), v), v, k, Leave::Itself, |_, l| l.to_vec())
+        nearest(&Exact::new(v), v, k, Leave::Itself, |_, l| l.to_vec())
     } else {
         Vec::new()
     };
@@ -148,7 +146,7 @@ pub fn map<'a>(
         layouts,
         names: chosen.iter().map(name).collect(),
         pictures: chosen.iter().map(|(p, i)| (&parts[*p].split.images, *i)).collect(),
-        colours: colours(model, data, &parts, &chosen),
+        colours: colours(data, &parts, &chosen),
     })
 }
 
@@ -166,7 +164,7 @@ fn choose(parts: &[Part<'_>], most: usize) -> Vec<Origin> {
 }
 
 /// Class, part, whether the nearest other is of another class, and how far the nearest one is of those that the run learned from.
-fn colours(model: &Model, data: &Dataset, parts: &[Part<'_>], chosen: &[Origin]) -> Vec<Colouring> {
+fn colours(data: &Dataset, parts: &[Part<'_>], chosen: &[Origin]) -> Vec<Colouring> {
     let mut all = Vec::new();
     let label = |(p, i): &Origin| parts[*p].split.labels[*i];
     if data.labelled {
@@ -178,7 +176,7 @@ fn colours(model: &Model, data: &Dataset, parts: &[Part<'_>], chosen: &[Origin])
         let names = parts.iter().map(|p| p.name.to_owned()).collect();
         all.push(Colouring::Kinds("part".into(), names, chosen.iter().map(|c| c.0 as u32).collect()));
     }
-    let near = nearest_of_first(model, parts, chosen);
+    let near = nearest_of_first(parts, chosen);
     if data.labelled && !data.is_open_set() {
         let wrong = |(c, n): (&Origin, &Option<Neighbour>)| {
             u32::from(n.is_some_and(|n| parts[0].split.labels[n.index] != label(c)))
@@ -192,7 +190,7 @@ fn colours(model: &Model, data: &Dataset, parts: &[Part<'_>], chosen: &[Origin])
 }
 
 /// By image that is placed: the nearest image of the first part, which the run learned from.
-fn nearest_of_first(model: &Model, parts: &[Part<'_>], chosen: &[Origin]) -> Vec<Option<Neighbour>> {
+fn nearest_of_first(parts: &[Part<'_>], chosen: &[Origin]) -> Vec<Option<Neighbour>> {
     let reference = Vectors::Features(&parts[0].features);
     let mut near: Vec<Option<Neighbour>> = vec![None; chosen.len()];
     for (p, part) in parts.iter().enumerate() {
@@ -208,9 +206,7 @@ fn nearest_of_first(model: &Model, parts: &[Part<'_>], chosen: &[Origin]) -> Vec
         let own: Vec<u32> = rows.iter().map(|c| asks(chosen[*c].1)).collect();
         let leave = Leave::Group { queries: &own, gallery: &same.gallery };
         let found =
-            nearest(&Exact::new(model.tier(), reference), Vectors::Features(&asked), 1, leave, |_, l| {
-                l.first().copied()
-            });
+            nearest(&Exact::new(reference), Vectors::Features(&asked), 1, leave, |_, l| l.first().copied());
         rows.iter().zip(found).for_each(|(c, n)| near[*c] = n);
     }
     near

@@ -12,6 +12,7 @@ mod error;
 mod explain;
 mod health;
 mod known;
+#[cfg(feature = "projection")]
 mod map;
 mod model;
 mod search;
@@ -30,6 +31,7 @@ pub use health::{
     LabelInDoubt, PlacedImage, health,
 };
 pub use known::{GallerySummary, Known, Together, group_numbers, with_others};
+#[cfg(feature = "projection")]
 pub use map::{Colouring, MapAnswer, MapMethod, MapOptions, map};
 pub use model::{Model, ModelOptions};
 pub use search::{Found, Match, SearchAnswer, SearchOptions, search};

@@ -35,7 +35,6 @@ pub struct Model {
     preparation: Preparation,
     on_error: OnError,
     places: Places,
-    tier: Tier,
 }
 
 /// The encoder of a checkpoint, with those of other runs beside it.
@@ -85,14 +84,7 @@ impl Model {
         }
         let encoder = encoder(checkpoint, &options.with, options.flip)?;
         let on_error = options.on_error;
-        Ok(Model {
-            encoder,
-            run: Some((run, settings)),
-            preparation,
-            on_error,
-            places,
-            tier: Tier::from_env()?,
-        })
+        Ok(Model { encoder, run: Some((run, settings)), preparation, on_error, places })
     }
 
     /// An encoder of any kind, without images of its own.
@@ -103,12 +95,9 @@ impl Model {
     pub fn of(encoder: Box<dyn Encoder>, places: Places) -> Result<Model, TaskError> {
         let preparation = encoder.facts().preparation;
         let on_error = OnError::default();
-        Ok(Model { encoder, run: None, preparation, on_error, places, tier: Tier::from_env()? })
-    }
-
-    /// The instructions that vectors are compared with.
-    pub fn tier(&self) -> Tier {
-        self.tier
+        // An encoder of another kind may not have asked.
+        Tier::from_env()?;
+        Ok(Model { encoder, run: None, preparation, on_error, places })
     }
 
     /// What embeds.

@@ -72,13 +72,7 @@ pub fn search(
     let reference =
         Reference { groups: &groups, ..Reference::new(gallery, &labels, &known.gallery.identities) };
     let found: Vec<Vec<Neighbour>> = reference.leaving(Some(&own), |leave| {
-        nearest(
-            &Exact::new(model.tier(), gallery),
-            Vectors::Features(&queries),
-            options.k,
-            leave,
-            |_, list| list.to_vec(),
-        )
+        nearest(&Exact::new(gallery), Vectors::Features(&queries), options.k, leave, |_, list| list.to_vec())
     });
     let queries = asked.train.names.iter().zip(found.into_iter().zip(trained));
     let queries = queries.map(|(query, (list, trained_on))| Found {

@@ -9,7 +9,6 @@ use crate::eval::{Judge, Judgement, RetrievalReport, SpaceJudgement};
 use crate::images::{Features, Images, Vectors, with_pixels};
 use crate::model::Checkpoint;
 use crate::train::{Metric, Run, Settings, read_metrics};
-use alike_kernels::Tier;
 use std::path::{Path, PathBuf};
 
 /// A run with its embeddings and its judgement: what pages are made from.
@@ -27,8 +26,6 @@ pub struct Judged {
     pub gallery: Features,
     /// Embeddings of the test split.
     pub queries: Features,
-    /// The instructions that it was computed with.
-    pub tier: Tier,
 }
 
 /// A run that can be judged: everything is read and checked before time is spent.
@@ -123,8 +120,8 @@ impl Opened {
         let gallery = encoder.embed(&data.gallery().0.images)?;
         let queries = encoder.embed(&data.test.images)?;
         let judgement = judge.judge(data, image, &gallery, &queries, &settings.exclude_class)?;
-        let (tier, checkpoint) = (Tier::from_env()?, encoder.into_checkpoint());
-        Ok(Judged { judgement, settings, checkpoint, metrics, gallery, queries, tier })
+        let checkpoint = encoder.into_checkpoint();
+        Ok(Judged { judgement, settings, checkpoint, metrics, gallery, queries })
     }
 }
 
@@ -164,7 +161,6 @@ pub struct Subject {
     /// Whether these are other data than the run's.
     foreign: bool,
     encoder: Box<dyn Encoder>,
-    tier: Tier,
 }
 
 impl Subject {
@@ -183,12 +179,7 @@ impl Subject {
         opened.fits(&data)?;
         let Opened { settings, checkpoint, .. } = opened;
         let encoder = encoder(checkpoint, with, flip)?;
-        Ok(Subject { settings, data, foreign, encoder, tier: Tier::from_env()? })
-    }
-
-    /// The instructions that vectors are compared with.
-    pub fn tier(&self) -> Tier {
-        self.tier
+        Ok(Subject { settings, data, foreign, encoder })
     }
 
     /// What judgements are explained by; nothing where several networks, or mirrored images, have a say in them.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 /// How batches are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Sampler {
     /// An anchor, a positive and a negative each: the batch counts triplets.
     Triplets,

@@ -8,6 +8,7 @@ use std::ops::Range;
 /// How gradients become steps.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum OptimizerKind {
     /// Kingma and Ba 2015, <https://arxiv.org/abs/1412.6980>, algorithm 1; weight decay is part of the gradient.
     Adam(Betas),

@@ -31,6 +31,7 @@ pub struct Run {
 
 /// A run folder cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RunError {
     /// A file could not be read or written.
     #[error(transparent)]

@@ -16,6 +16,7 @@ pub struct TripletSampler {
 
 /// No triplet can be drawn.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SamplerError {
     /// A class has no second image.
     #[error(

@@ -7,6 +7,7 @@ use std::f64::consts::PI;
 /// What the learning rate is multiplied by.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Schedule {
     /// One, always.
     Constant,

@@ -21,6 +21,7 @@ pub const RECIPES: [&str; 4] = ["auto", "seed", "fast", "best"];
 /// Where a network's weights begin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Start {
     /// At random.
     #[default]

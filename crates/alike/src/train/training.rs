@@ -64,6 +64,7 @@ pub enum Outcome {
 
 /// A run cannot begin or go on.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrainError {
     /// A setting is impossible.
     #[error(transparent)]
@@ -337,7 +338,20 @@ impl Training {
         self.engine.embed(parameters, images)
     }
 
-    /// Runs to the last epoch's end, or until `stop` is set.
+    /// Trains to the last epoch's end, watched by nobody: see [`Training::run`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Training::run`].
+    pub fn fit(&mut self, data: &Dataset) -> Result<(), TrainError> {
+        self.run(data, &mut [], &AtomicBool::new(false)).map(drop)
+    }
+
+    /// Runs to the last epoch's end, or until `stop` is set, watched by observers.
+    ///
+    /// # Errors
+    ///
+    /// If an image cannot be read, numbers become infinite, or an observer fails.
     pub fn run(
         &mut self,
         data: &Dataset,

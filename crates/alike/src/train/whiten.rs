@@ -21,6 +21,7 @@ const COPIES: u64 = 4;
 
 /// A network cannot begin whitened.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum WhitenError {
     /// Its last layer with parameters is another, or part of a residual unit.
     #[error(

@@ -8,7 +8,6 @@ use crate::images::{Features, Vectors};
 use crate::neighbours::{Exact, Leave, nearest};
 use crate::rng::{Purpose, SliceRandom, stream};
 use crate::train::{Observer, Outcome, Sampler, Settings, TrainError, Training};
-use alike_kernels::Tier;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
@@ -67,6 +66,7 @@ pub struct Trial {
 
 /// A search cannot be made.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TuneError {
     /// There is nothing to judge by.
     #[error("{0}")]
@@ -84,7 +84,6 @@ pub enum TuneError {
 pub struct Search {
     base: Settings,
     seed: u64,
-    tier: Tier,
     classes: Vec<String>,
     categories: Vec<String>,
     train: Split,
@@ -104,7 +103,6 @@ impl Search {
         judgement: Judgement,
         candidates: usize,
         held_out: f64,
-        tier: Tier,
     ) -> Result<Search, TuneError> {
         let seed = base.seed;
         let labels = &data.train.labels;
@@ -136,7 +134,6 @@ impl Search {
         Ok(Search {
             base,
             seed,
-            tier,
             classes: data.classes.clone(),
             categories: data.categories.clone(),
             train: data.train.select(&stay),
@@ -254,7 +251,7 @@ impl Search {
         labels.iter().for_each(|l| counts[*l as usize] += 1);
         let most = counts.iter().max().copied().unwrap_or(1).saturating_sub(1).max(1);
         let vectors = Vectors::Features(&embeddings);
-        let all = nearest(&Exact::new(self.tier, vectors), vectors, most, Leave::Itself, |q, list| {
+        let all = nearest(&Exact::new(vectors), vectors, most, Leave::Itself, |q, list| {
             let r = counts[labels[q] as usize] - 1;
             (r > 0).then(|| rank_quality(list.iter().map(|n| labels[n.index] == labels[q]), r))
         });
@@ -310,8 +307,7 @@ mod tests {
             batch_size: 16,
             ..Settings::recipe("seed", "digits").unwrap()
         };
-        let tier = Tier::available()[0];
-        let mut search = Search::new(base, &data, Judgement::Image, 3, 0.3, tier).unwrap();
+        let mut search = Search::new(base, &data, Judgement::Image, 3, 0.3).unwrap();
         while let Some((rung, number)) = search.next() {
             let trial = search.run(rung, number, &mut [], &AtomicBool::new(false)).unwrap().unwrap();
             search.trials.push(trial);
@@ -329,8 +325,7 @@ mod tests {
             ..Settings::recipe("fast", "digits").unwrap()
         };
         for judgement in [Judgement::Image, Judgement::Class] {
-            let search =
-                || Search::new(base.clone(), &data, judgement, 4, 0.3, Tier::available()[0]).unwrap();
+            let search = || Search::new(base.clone(), &data, judgement, 4, 0.3).unwrap();
             let go = |search: &mut Search, most: usize| {
                 for _ in 0..most {
                     let Some((rung, number)) = search.next() else { return };

@@ -74,7 +74,7 @@ fn an_encoder_of_twenty_lines_searches_classifies_and_clusters() {
     let answer = classify(&model, &asked, &known, &options).unwrap();
     let classes: Vec<Option<&str>> = answer.answers.iter().map(|a| a.class.as_deref()).collect();
     assert_eq!(classes, [Some("left"), Some("right")]);
-    let clusters = cluster(&model, &known, ClusterMethod::KMeans { k: None }, 0).unwrap();
+    let clusters = cluster(&known, ClusterMethod::KMeans { k: None }, 0).unwrap();
     assert_eq!(clusters.agreement.unwrap().ari, 1.0);
     // Judged by a protocol, beside pixels.
     let data = alike::data::load(&path.to_str().unwrap().into(), &Places::default(), &mut Quiet).unwrap();

@@ -6,9 +6,11 @@ mod encoder;
 mod engine;
 mod judging;
 mod losses;
+#[cfg(feature = "projection")]
 mod maps;
 mod mnist;
 mod outside;
+#[cfg(feature = "report")]
 mod report;
 mod retrieval;
 mod rooms;

@@ -4,7 +4,6 @@ use alike::data::{Dataset, Places, Quiet, load};
 use alike::engine::Engine;
 use alike::eval::Judge;
 use alike::train::{Settings, Training};
-use alike_kernels::Tier;
 use std::io::Write;
 use std::sync::atomic::AtomicBool;
 
@@ -22,7 +21,7 @@ pub(crate) fn mnist(test: &str) -> Option<Dataset> {
 #[test]
 fn the_seeds_recipe_gives_the_seeds_numbers() {
     let Some(data) = mnist("the_seeds_recipe_gives_the_seeds_numbers") else { return };
-    let judge = Judge::new(Tier::from_env().unwrap(), &[1, 5]);
+    let judge = Judge::new(&[1, 5]);
     let image = judge.image_space(&data).unwrap();
     #[track_caller]
     fn check(what: f64, expected: f64, within: f64) {

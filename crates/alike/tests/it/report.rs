@@ -16,14 +16,14 @@ fn page(data: &Dataset, settings: Settings, ks: &[usize]) -> Report {
     let mut engine = Engine::with_tier(training.network(), tier);
     let gallery = engine.embed(training.parameters(), &data.train.images).unwrap();
     let queries = engine.embed(training.parameters(), &data.test.images).unwrap();
-    let judge = Judge::new(tier, ks);
+    let judge = Judge::new(ks);
     let image = judge.image_space(data).unwrap();
     let excluded = &training.settings().exclude_class;
     let judgement = judge.judge(data, image, &gallery, &queries, excluded).unwrap();
     let (settings, checkpoint) = (training.settings(), &training.checkpoint());
     let (gallery, queries, judgement, metrics) = (&gallery, &queries, &judgement, &[][..]);
     Report::new(
-        &Evidence { data, settings, checkpoint, metrics, gallery, queries, judgement, retrieval: None, tier },
+        &Evidence { data, settings, checkpoint, metrics, gallery, queries, judgement, retrieval: None },
         None,
     )
     .unwrap()

@@ -31,7 +31,7 @@ fn every_measure_agrees_with_the_references() {
     let (labels, asked) = (golden.integers("labels"), golden.integers("asked"));
     let ks = [1, 5, 10];
     for tier in Tier::available() {
-        let judge = Judge::new(tier, &[1]);
+        let judge = Judge::new(&[1]).with_tier(tier);
         for (name, own) in [("apart", false), ("own", true)] {
             let (queries, asked) = if own { (&gallery, &labels) } else { (&queries, &asked) };
             let data = data(asked, &labels, own);

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 /// In reading order, as on the library's front page; the shared vocabulary first.
-const VOCABULARY: [&str; 12] = [
+const VOCABULARY: [&str; 13] = [
     "images", "identity", "sample", "distance", "rng", "files", "guard", "limits", "suggest", "text",
-    "names", "own",
+    "names", "npy", "own",
 ];
 const ROOMS: [&str; 14] = [
     "data",

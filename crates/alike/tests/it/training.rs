@@ -9,7 +9,6 @@ use alike::train::{
     EpochReport, Metric, Observer, Outcome, RECIPES, Recorder, Run, Settings, StepReport, TrainError,
     Training, View, read_metrics, verdict,
 };
-use alike_kernels::Tier;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 fn data() -> Dataset {
@@ -74,7 +73,7 @@ fn a_resumed_run_has_the_bits_and_records_of_an_uninterrupted_one() {
         for after in stops.iter().copied().chain([u64::MAX]) {
             let stop = AtomicBool::new(false);
             let (trained, held_out) = training.parts();
-            let mut validator = Validator::new(&data, trained, held_out, Tier::from_env().unwrap());
+            let mut validator = Validator::new(&data, trained, held_out);
             let mut recorder = Recorder::new(run.clone(), &training).unwrap();
             let mut stopper = StopAfter(after, &stop);
             let outcome =
@@ -338,7 +337,7 @@ fn a_file_of_images_that_is_cut_short_fails_what_reads_it() {
         let error = encoder.embed(&data.train.images).unwrap_err();
         assert!(matches!(error, EncoderError::Image(_)), "{error}");
         assert!(encoder.embed(&whole.train.images).is_ok());
-        let judge = Judge::new(Tier::from_env().unwrap(), &[1]);
+        let judge = Judge::new(&[1]);
         assert!(matches!(judge.image_space(&data).unwrap_err(), EvalError::Image(_)));
     }
 }

@@ -37,7 +37,7 @@ fn judge(model: &Path, args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
         excluded: subject.excluded().to_vec(),
         seed: subject.settings.seed,
     };
-    let judge = options.judge()?;
+    let judge = options.judge();
     judge.check(&subject.data)?;
     let there = judge.neighbours(&subject.data);
     if options.k.is_empty() {

@@ -8,6 +8,7 @@ mod arrays;
 mod checksum;
 mod cifar;
 mod digits;
+#[cfg(feature = "download")]
 mod download;
 mod folder;
 mod idx;

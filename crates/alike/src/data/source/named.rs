@@ -1,6 +1,7 @@
 //! Public sets by name: found on this machine, or downloaded and checked.
 
 use super::checksum::{Sum, content_sum};
+#[cfg(feature = "download")]
 use super::download::fetch;
 use super::idx::{IDX_FILES, idx_file, read as read_idx, read_folder as read_idx_folder};
 use super::{Asked, Found, Kind, Wish};
@@ -33,6 +34,12 @@ pub const KNOWN_FOLDERS: [(&str, &str); 4] = [
 ];
 
 impl Places {
+    /// Those of the environment: sets are searched for in the folder that `ALIKE_DATA` names, and in the user's cache.
+    pub fn from_env() -> Places {
+        let data_dir = std::env::var_os("ALIKE_DATA").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+        Places { data_dir, ..Places::default() }
+    }
+
     /// The folder `name` among the data, or in the cache.
     pub fn folder(&self, name: &str) -> Option<PathBuf> {
         let places = self.data_dir.iter().cloned().chain([self.cache()]);
@@ -56,6 +63,7 @@ pub struct NamedSet {
     pub about: &'static str,
     classes: [&'static str; 10],
     /// Folders' URLs, tried in turn.
+    #[cfg_attr(not(feature = "download"), expect(dead_code, reason = "nothing is downloaded"))]
     mirrors: &'static [&'static str],
     /// In the order of [`IDX_FILES`].
     sums: [Sum; 4],
@@ -186,11 +194,17 @@ impl NamedSet {
         if places.offline {
             return Err(unavailable("the network is switched off".into()));
         }
+        self.download(&folder, places, progress).map_err(unavailable)?;
+        Ok(folder)
+    }
+
+    /// Fetches the files that are not in a folder yet; an error is what every mirror said.
+    #[cfg(feature = "download")]
+    fn download(&self, folder: &Path, places: &Places, progress: &mut dyn Progress) -> Result<(), String> {
         for (file, sum) in IDX_FILES.iter().zip(self.sums) {
-            if idx_file(&folder, file).is_some() {
+            if idx_file(folder, file).is_some() {
                 continue;
             }
-            // What every mirror said.
             let mut why = Vec::new();
             let mirrors = places.mirror.iter().map(String::as_str).chain(self.mirrors.iter().copied());
             let fetched = mirrors.into_iter().any(|mirror| {
@@ -205,10 +219,15 @@ impl NamedSet {
                 }
             });
             if !fetched {
-                return Err(unavailable(why.join("; ")));
+                return Err(why.join("; "));
             }
         }
-        Ok(folder)
+        Ok(())
+    }
+
+    #[cfg(not(feature = "download"))]
+    fn download(&self, _: &Path, _: &Places, _: &mut dyn Progress) -> Result<(), String> {
+        Err("alike was built without its feature 'download'".into())
     }
 
     /// Checks what can be checked of files that somebody else may have put there.

@@ -5,7 +5,6 @@ use crate::data::Dataset;
 use crate::encoder::Encoder;
 use crate::eval::{Judge, Judgement, RetrievalReport, Spaces};
 use crate::images::{Vectors, with_pixels};
-use alike_kernels::Tier;
 use serde::Serialize;
 
 /// What is measured.
@@ -50,13 +49,8 @@ pub struct AccuracyAnswer {
 
 impl AccuracyOptions {
     /// The judge that these options describe.
-    ///
-    /// # Errors
-    ///
-    /// If `ALIKE_SIMD` names instructions that this machine does not have.
-    pub fn judge(&self) -> Result<Judge, ProtocolError> {
-        let judge = Judge::new(Tier::from_env()?, &self.k).leaving_groups(self.leave_group);
-        Ok(judge.weighting_votes(self.weighted))
+    pub fn judge(&self) -> Judge {
+        Judge::new(&self.k).leaving_groups(self.leave_group).weighting_votes(self.weighted)
     }
 }
 
@@ -71,7 +65,7 @@ pub fn accuracy_protocol(
     data: &Dataset,
     options: &AccuracyOptions,
 ) -> Result<AccuracyAnswer, ProtocolError> {
-    let judge = options.judge()?;
+    let judge = options.judge();
     judge.check(data)?;
     let (gallery, queries) = (&data.gallery().0.images, &data.test.images);
     let embedded = [encoder.embed(gallery)?, encoder.embed(queries)?];

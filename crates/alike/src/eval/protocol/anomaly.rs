@@ -6,7 +6,6 @@ use crate::encoder::Encoder;
 use crate::eval::{AnomalyMethod, Detection, Detector, Reference, bootstrap_interval};
 use crate::identity::{Identities, NO_GROUP, Shared};
 use crate::images::{Features, Vectors, with_pixels};
-use alike_kernels::Tier;
 use serde::Serialize;
 
 /// What is normal, and how it is measured.
@@ -208,10 +207,9 @@ impl Judging<'_> {
             self.queries.iter().map(|(split, _)| self.shared(split, &identities, &groups)).collect();
         let keys: Vec<u64> =
             self.queries.iter().flat_map(|(split, _)| split.identities.keys()).copied().collect();
-        let tier = Tier::from_env()?;
         let row = |space, method: AnomalyMethod, reference: Vectors<'_>, queries: &[Vectors<'_>]| {
             let reference = Reference { groups: &groups, ..Reference::new(reference, &labels, &identities) };
-            let detector = Detector::fit(tier, reference, method)?;
+            let detector = Detector::fit(reference, method)?;
             let scores = queries.iter().zip(&shared).flat_map(|(v, own)| detector.score(*v, own.as_ref()));
             let scores: Vec<f64> = scores.collect();
             let detection = Detection::new(&scores, &task.anomaly).ok_or(ProtocolError::OneKind)?;

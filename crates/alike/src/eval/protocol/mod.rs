@@ -22,7 +22,6 @@ use super::{AnomalyError, EpisodeError, EvalError, Independent};
 use crate::data::{DataError, Dataset, Split};
 use crate::encoder::EncoderError;
 use crate::files::FileError;
-use alike_kernels::TierError;
 use std::path::PathBuf;
 
 /// A protocol cannot be followed.
@@ -47,9 +46,6 @@ pub enum ProtocolError {
     /// Normal images cannot be described.
     #[error(transparent)]
     Anomaly(#[from] AnomalyError),
-    /// `ALIKE_SIMD` names instructions that this machine does not have.
-    #[error(transparent)]
-    Tier(#[from] TierError),
     /// A data set without a test part.
     #[error("{0} has no test images to judge by")]
     NoTestImages(String),

@@ -36,7 +36,7 @@ pub(in crate::report) fn anomalies(e: &Evidence<'_>) -> Result<Option<Figure>, F
     let anomaly: Vec<bool> = test.labels.iter().map(|l| excluded.contains(l)).collect();
     let scores = |method| -> Option<Vec<f64>> {
         let of = Reference::new(Vectors::Features(&reference), &labels, &identities);
-        Some(Detector::fit(e.tier, of, method).ok()?.score(Vectors::Features(e.queries), own.as_ref()))
+        Some(Detector::fit(of, method).ok()?.score(Vectors::Features(e.queries), own.as_ref()))
     };
     let Some(by_distance) = scores(AnomalyMethod::Knn { k: 1 }) else { return Ok(None) };
     let mut panels = Vec::new();
@@ -73,7 +73,7 @@ pub(in crate::report) fn anomalies(e: &Evidence<'_>) -> Result<Option<Figure>, F
     order.truncate(WORST);
     let own = Identities::shared(&test.identities.select(&order), &identities);
     let near: Vec<Vec<Neighbour>> = nearest(
-        &Exact::new(e.tier, Vectors::Features(&reference)),
+        &Exact::new(Vectors::Features(&reference)),
         Vectors::Features(&e.queries.select(&order)),
         BESIDE,
         own.as_ref().map_or(Leave::None, Leave::shared),

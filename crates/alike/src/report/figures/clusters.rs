@@ -37,7 +37,7 @@ pub(in crate::report) fn clusters(e: &Evidence<'_>) -> Result<Option<Figure>, Fi
     if kinds.len() < 2 || kinds.len() >= rows.len() {
         return Ok(None);
     }
-    let found = k_means(e.tier, &e.queries.select(&rows), kinds.len(), 2, e.settings.seed);
+    let found = k_means(&e.queries.select(&rows), kinds.len(), 2, e.settings.seed);
     let assignment: Vec<Option<u32>> = found.assignment.iter().map(|c| Some(*c)).collect();
     let agrees = agreement(&labels, &assignment);
     let draws = agreement_bootstrap(&labels, &assignment, e.settings.seed);

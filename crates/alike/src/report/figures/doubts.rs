@@ -20,7 +20,7 @@ pub(in crate::report) fn doubts(e: &Evidence<'_>) -> Result<Option<Figure>, File
     }
     let rows = sample::stratified(&split.labels, split.identities.keys(), MOST, K + 1, e.settings.seed);
     let labels: Vec<u32> = rows.iter().map(|i| split.labels[*i]).collect();
-    let found = health(e.tier, &e.gallery.select(&rows), &labels, &[], K, |_, _| Ok(false))?;
+    let found = health(&e.gallery.select(&rows), &labels, &[], K, |_, _| Ok(false))?;
     let name = |label: u32| e.data.classes[label as usize].clone();
     let doubtful: Vec<_> = found.doubtful().into_iter().filter(|v| v.doubt > 0.0).collect();
     let shown = |v: &Verdict, tone| Shown::new(&split.images, rows[v.image], name(v.label), tone);

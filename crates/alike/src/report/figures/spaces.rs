@@ -28,8 +28,8 @@ impl Sample {
 
 pub(in crate::report) fn spaces(e: &Evidence<'_>, sample: &Sample) -> Result<Figure, FileError> {
     let (train, test) = (&e.data.gallery().0.images, &e.data.test.images);
-    let image = with_pixels([train, test], |[gallery, queries]| Plane::of(e, gallery, queries, sample))?;
-    let feature = Plane::of(e, Vectors::Features(e.gallery), Vectors::Features(e.queries), sample);
+    let image = with_pixels([train, test], |[gallery, queries]| Plane::of(gallery, queries, sample))?;
+    let feature = Plane::of(Vectors::Features(e.gallery), Vectors::Features(e.queries), sample);
     let planes = [("Image space: raw pixels", image), ("Feature space: learned", feature)];
     let shares = planes.each_ref().map(|(_, plane)| percent(plane.explained.iter().sum()));
     let draw = |(title, plane): &(&str, Plane)| plane.scatter(title, e, sample, &class_colour, |_| true);
@@ -59,8 +59,8 @@ pub(super) struct Plane {
 }
 
 impl Plane {
-    pub(super) fn of(e: &Evidence<'_>, gallery: Vectors<'_>, queries: Vectors<'_>, sample: &Sample) -> Plane {
-        let pca = Pca::fit(e.tier, gallery, 2);
+    pub(super) fn of(gallery: Vectors<'_>, queries: Vectors<'_>, sample: &Sample) -> Plane {
+        let pca = Pca::fit(gallery, 2);
         let all = pca.project(queries);
         // A space of one dimension is drawn along a line.
         let along = |p: &[f64], c: usize| p.get(c).copied().unwrap_or(0.0);

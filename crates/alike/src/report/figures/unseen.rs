@@ -14,7 +14,7 @@ pub(in crate::report) fn unseen(e: &Evidence<'_>, unseen: &Unseen, sample: &Samp
         let place = unseen.classes.iter().position(|c| *c == e.data.classes[class]);
         place.map_or("quiet".to_owned(), |i| class_colour(2 + i))
     };
-    let plane = Plane::of(e, Vectors::Features(e.gallery), Vectors::Features(e.queries), sample);
+    let plane = Plane::of(Vectors::Features(e.gallery), Vectors::Features(e.queries), sample);
     let scatter = plane.scatter("Feature space", e, sample, &colour, is_unseen);
 
     // The same queries by pixels, for which no class is unseen.

@@ -1,6 +1,6 @@
 //! Why two images are near or far: both, and the pixels that their distance hangs on.
 
-use crate::engine::PixelGradients;
+use crate::engine::{PixelGradients, Tier};
 use crate::eval::{Masking, Saliency, saliency};
 use crate::files::FileError;
 use crate::images::{Images, Shape};
@@ -83,7 +83,7 @@ fn explain<'a>(
 
 /// What a run's judgements are explained by.
 pub(in crate::report) fn network(e: &Evidence<'_>) -> PixelGradients {
-    PixelGradients::new(&e.checkpoint.network, &e.checkpoint.parameters, e.tier)
+    PixelGradients::new(&e.checkpoint.network, &e.checkpoint.parameters, Tier::found())
 }
 
 fn drawn(pair: &Explained<'_>, top: f64) -> Result<Markup, FileError> {
