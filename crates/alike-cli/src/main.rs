@@ -6,6 +6,7 @@ mod config;
 mod hints;
 mod printer;
 mod renamed;
+mod schema;
 mod using;
 
 use args::{Cli, Command};
@@ -76,6 +77,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Health(health) => commands::health::run(health, &cli.global),
         Command::Map(map) => commands::map::run(map, &cli.global),
         Command::Explain(explain) => commands::explain::run(explain, &cli.global),
+        Command::Schema { verb } => commands::schema::run(verb),
         Command::Completions { shell } => commands::completions::run(*shell),
     }
 }

@@ -39,6 +39,8 @@ mod npy;
 pub mod own;
 pub mod rng;
 pub mod sample;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod suggest;
 pub mod text;
 

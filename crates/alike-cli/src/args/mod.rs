@@ -130,6 +130,15 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Train with and without one class, evaluate both and write the report
     Demo(DemoArgs),
+    /// Print the JSON Schema of what a verb prints with --json
+    #[command(after_help = "Examples:
+  alike schema search
+  alike schema eval few-shot")]
+    Schema {
+        /// The verb, as it is typed
+        #[arg(required = true, value_name = "VERB")]
+        verb: Vec<String>,
+    },
     /// Print a completion script for a shell
     #[command(after_help = "Examples:
   alike completions bash > ~/.local/share/bash-completion/completions/alike")]

@@ -2,15 +2,93 @@
 
 use super::{places, refuse_existing, remark, report};
 use crate::args::{DataCommand, DataVerb, Global};
-use crate::printer::{Bars, line};
+use crate::printer::{Bars, json, line};
 use alike::data::{
     Augment, DIGITS, KNOWN_FOLDERS, NAMED, Request, cached, image_cache, inspect, load, named,
 };
 use alike::files;
 use alike::report::contact_sheet;
 use anyhow::Context;
-use serde_json::json;
-use std::path::Path;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// What `alike data list --json` prints.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct DataSets {
+    /// Data sets that are known by name.
+    sets: Vec<KnownSet>,
+}
+
+/// A data set that is known by name.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct KnownSet {
+    /// Its name.
+    name: String,
+    /// What it holds.
+    about: String,
+    /// Where it is; nothing if it is not here.
+    found: Option<String>,
+}
+
+/// What `alike data fetch --json` prints.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Fetched {
+    /// The data set's name.
+    name: String,
+    /// Where it is now.
+    folder: String,
+    /// Training images.
+    train: usize,
+    /// Test images.
+    test: usize,
+}
+
+/// What `alike data cache --json` prints.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct CacheContents {
+    /// The cache's folder.
+    folder: PathBuf,
+    /// Sets of prepared images, each a file.
+    files: usize,
+    /// Their size.
+    bytes: u64,
+    /// Whether they were deleted.
+    cleared: bool,
+}
+
+/// What `alike data show --json` prints.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ShownData {
+    /// The data set's name.
+    name: String,
+    /// Height, width and channels of its images, as in `28x28x1`.
+    shape: String,
+    /// Training images.
+    train: usize,
+    /// Test images.
+    test: usize,
+    /// Images by class.
+    classes: Vec<ClassCount>,
+    /// The contact sheet, if one was drawn.
+    sheet: Option<PathBuf>,
+}
+
+/// A class and its images.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct ClassCount {
+    /// The class.
+    class: String,
+    /// Training images of it.
+    train: usize,
+    /// Test images of it.
+    test: usize,
+}
 
 pub(crate) fn run(args: &DataCommand, global: &Global) -> anyhow::Result<()> {
     match &args.verb {
@@ -37,9 +115,7 @@ fn cache(clear: bool, global: &Global) -> anyhow::Result<()> {
     }
     let folder = image_cache(&places);
     if global.json {
-        return line(
-            json!({ "folder": folder, "files": files.len(), "bytes": total, "cleared": clear }).to_string(),
-        );
+        return json(&CacheContents { folder, files: files.len(), bytes: total, cleared: clear });
     }
     let done = if clear { "deleted: " } else { "" };
     line(format!(
@@ -54,7 +130,7 @@ fn stats(request: &Request, ignore: bool, global: &Global) -> anyhow::Result<()>
     anyhow::ensure!(!ignore, "--on-error: stats always looks at all images and lists what cannot be read");
     let s = inspect(request, &places(global), &mut Bars::new(global))?;
     if global.json {
-        return line(serde_json::to_string(&s)?);
+        return json(&s);
     }
     line(format!("{}: {} images, {} other files", s.name, s.images, s.ignored))?;
     if s.found != s.images {
@@ -131,11 +207,12 @@ fn list(global: &Global) -> anyhow::Result<()> {
     );
     rows.push((DIGITS, "built-in synthetic digits", Some("built in".to_owned())));
     if global.json {
-        let sets: Vec<_> = rows
-            .iter()
-            .map(|(name, about, at)| json!({ "name": name, "about": about, "found": at }))
-            .collect();
-        return line(json!({ "sets": sets }).to_string());
+        let set = |(name, about, found): (&str, &str, Option<String>)| KnownSet {
+            name: name.to_owned(),
+            about: about.to_owned(),
+            found,
+        };
+        return json(&DataSets { sets: rows.into_iter().map(set).collect() });
     }
     for (name, about, at) in rows {
         let at = at.unwrap_or_else(|| match named(name) {
@@ -158,10 +235,8 @@ fn fetch(name: &str, global: &Global) -> anyhow::Result<()> {
     };
     let data = set.load(&places(global), &mut Bars::new(global))?;
     if global.json {
-        return line(
-            json!({ "name": name, "folder": data.origin, "train": data.train.len(), "test": data.test.len() })
-                .to_string(),
-        );
+        let (train, test) = (data.train.len(), data.test.len());
+        return json(&Fetched { name: name.to_owned(), folder: data.origin, train, test });
     }
     line(format!(
         "{}: {} training and {} test images in {}",
@@ -200,13 +275,16 @@ fn show(
         .enumerate()
         .map(|(i, name)| (name, count(&data.train.labels, i), count(&data.test.labels, i)));
     if global.json {
-        let classes: Vec<_> =
-            rows.map(|(name, train, test)| json!({ "class": name, "train": train, "test": test })).collect();
-        let (train, test, shape) = (data.train.len(), data.test.len(), data.shape().to_string());
-        return line(
-            json!({ "name": data.name, "shape": shape, "train": train, "test": test, "classes": classes, "sheet": out })
-                .to_string(),
-        );
+        return json(&ShownData {
+            name: data.name.clone(),
+            shape: data.shape().to_string(),
+            train: data.train.len(),
+            test: data.test.len(),
+            classes: rows
+                .map(|(class, train, test)| ClassCount { class: class.clone(), train, test })
+                .collect(),
+            sheet: out.map(Path::to_owned),
+        });
     }
     line(format!("{}: images of {}, {}", data.name, data.shape(), data.origin))?;
     line(format!("{:20} {:>8} {:>8}", "class", "train", "test"))?;

@@ -4,14 +4,14 @@ use super::eval::{as_many_as, table, unseen};
 use super::report::{AT, KS, figures_beside};
 use super::{places, refuse_existing, report, train};
 use crate::args::{DemoArgs, Global};
-use crate::printer::{Bars, line, note};
+use crate::printer::{Bars, json, line, note};
 use alike::data::{DIGITS, Dataset, load};
-use alike::eval::{Judge, SpaceJudgement};
+use alike::eval::{Judge, Judgement, SpaceJudgement};
 use alike::report::Evidence;
 use alike::tasks::{Judged, Opened, quick_pixel_retrieval};
 use alike::train::Settings;
 use anyhow::Context;
-use serde_json::json;
+use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -85,6 +85,22 @@ fn choose(args: &DemoArgs, global: &Global) -> anyhow::Result<(String, Dataset)>
     }
 }
 
+/// What `alike demo --json` prints.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Demonstrated<'a> {
+    /// The page of the recipe `seed`.
+    page: &'a str,
+    /// The page of the recipe `fast`.
+    fast_page: &'a str,
+    /// The recipe `seed` on all classes.
+    all_classes: &'a Judgement,
+    /// The recipe `seed` without one class.
+    without: &'a Judgement,
+    /// The recipe `fast`.
+    fast: &'a Judgement,
+}
+
 fn print(
     judged: &Judged,
     without: &Judged,
@@ -93,9 +109,13 @@ fn print(
     global: &Global,
 ) -> anyhow::Result<()> {
     if global.json {
-        let all = json!({ "page": page, "all_classes": judged.judgement, "without": without.judgement,
-                          "fast": fast.judgement, "fast_page": fast_page });
-        return line(all.to_string());
+        return json(&Demonstrated {
+            page,
+            fast_page,
+            all_classes: &judged.judgement,
+            without: &without.judgement,
+            fast: &fast.judgement,
+        });
     }
     line("by the recipe 'seed'")?;
     table(&judged.judgement, true)?;

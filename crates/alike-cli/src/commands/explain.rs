@@ -14,9 +14,11 @@ use std::path::Path;
 
 /// All that is printed.
 #[derive(Serialize)]
-struct Printed<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Printed<'a> {
     #[serde(flatten)]
     answer: &'a Saliency,
+    /// The figure.
     figure: &'a Path,
 }
 

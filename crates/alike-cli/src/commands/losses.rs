@@ -8,15 +8,118 @@ use alike::loss::{Loss, Reducer, Regularizer};
 use alike::mining::Miner;
 use alike::text::{Choice, parse, show};
 use alike::train::{OptimizerKind, Sampler, Schedule};
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// What `alike losses --json` prints.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Listed {
+    /// The losses.
+    losses: Vec<ListedLoss>,
+    /// With `--all`, by flag: its other choices.
+    #[serde(flatten)]
+    others: Option<Others>,
+}
+
+/// A loss.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct ListedLoss {
+    /// Its name.
+    name: String,
+    /// Its parameters with their defaults.
+    values: Map<String, Value>,
+    /// What it does.
+    summary: String,
+    /// Its default distance.
+    distance: Distance,
+    /// Learned proxies per class; nothing if it learns none.
+    proxies: Option<usize>,
+    /// Whether it takes `--miner`.
+    takes_miner: bool,
+    /// Whether it takes `--memory`.
+    takes_memory: bool,
+}
+
+/// Choices of other flags.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct Others {
+    /// Which tuples count.
+    miners: Vec<ListedChoice>,
+    /// How a loss's elements become one number.
+    reducers: Vec<ListedChoice>,
+    /// Names of distances.
+    distances: Vec<String>,
+    /// Terms beside the loss.
+    regularizers: Vec<ListedChoice>,
+    /// How batches are drawn.
+    samplers: Vec<ListedChoice>,
+    /// How gradients become steps.
+    optimizers: Vec<ListedChoice>,
+    /// How the learning rate changes.
+    schedules: Vec<ListedChoice>,
+    /// How training images are changed.
+    augmentations: Vec<ListedChoice>,
+}
+
+/// A choice of a flag.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct ListedChoice {
+    /// Its name.
+    name: String,
+    /// Its parameters with their defaults.
+    values: Map<String, Value>,
+}
+
+impl ListedLoss {
+    fn of(loss: &Loss) -> ListedLoss {
+        let facts = loss.facts();
+        ListedLoss {
+            name: loss.name(),
+            values: loss.values(),
+            summary: loss.summary().to_owned(),
+            distance: facts.distance.usual(),
+            proxies: facts.proxies,
+            takes_miner: facts.tuples,
+            takes_memory: facts.memory,
+        }
+    }
+}
+
+impl Others {
+    fn all() -> Others {
+        fn list<C: Choice>() -> Vec<ListedChoice> {
+            C::all().iter().map(|c| ListedChoice { name: c.name(), values: c.values() }).collect()
+        }
+        let distances = Distance::NAMED.map(|(name, _)| name).into_iter().chain(["lp:P"]);
+        Others {
+            miners: list::<Miner>(),
+            reducers: list::<Reducer>(),
+            distances: distances.map(str::to_owned).collect(),
+            regularizers: list::<Regularizer>(),
+            samplers: list::<Sampler>(),
+            optimizers: list::<OptimizerKind>(),
+            schedules: list::<Schedule>(),
+            augmentations: list::<Augment>(),
+        }
+    }
+}
 
 pub(crate) fn run(args: &LossesArgs, global: &Global) -> anyhow::Result<()> {
-    if let Some(name) = &args.name {
-        let loss: Loss = parse(name)?;
-        return losses(&[loss], global);
+    let chosen = match &args.name {
+        Some(name) => vec![parse::<Loss>(name)?],
+        None => Loss::all(),
+    };
+    let all = args.all && args.name.is_none();
+    if global.json {
+        let losses = chosen.iter().map(ListedLoss::of).collect();
+        return json(&Listed { losses, others: all.then(Others::all) });
     }
-    losses(&Loss::all(), global)?;
-    if args.all && !global.json {
+    losses(&chosen)?;
+    if all {
         list::<Miner>("--miner", |m| m.summary().to_owned())?;
         list::<Reducer>("--reducer", |_| String::new())?;
         line("\n--distance")?;
@@ -43,19 +146,7 @@ fn list<C: Choice>(flag: &str, summary: impl Fn(&C) -> String) -> anyhow::Result
     Ok(())
 }
 
-fn losses(all: &[Loss], global: &Global) -> anyhow::Result<()> {
-    if global.json {
-        let list: Vec<_> = all
-            .iter()
-            .map(|l| {
-                let facts = l.facts();
-                json!({ "name": l.name(), "values": l.values(), "summary": l.summary(),
-                        "distance": facts.distance.usual(), "class_vectors": facts.proxies,
-                        "takes_miner": facts.tuples, "takes_memory": facts.memory })
-            })
-            .collect();
-        return json(&list);
-    }
+fn losses(all: &[Loss]) -> anyhow::Result<()> {
     for loss in all {
         line(format!("{:30} {}", loss.name(), loss.summary()))?;
         let facts = loss.facts();

@@ -13,7 +13,9 @@ use std::path::Path;
 
 /// All that is printed.
 #[derive(Serialize)]
-struct Printed<'a> {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Printed<'a> {
+    /// The page.
     map: &'a Path,
     #[serde(flatten)]
     answer: &'a MapAnswer<'a>,

@@ -16,6 +16,7 @@ pub(crate) mod losses;
 pub(crate) mod map;
 pub(crate) mod model;
 pub(crate) mod report;
+pub(crate) mod schema;
 pub(crate) mod search;
 pub(crate) mod train;
 pub(crate) mod tune;

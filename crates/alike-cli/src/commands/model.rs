@@ -1,7 +1,7 @@
 //! `alike model`.
 
 use crate::args::{Global, ModelCommand, ModelVerb, NetworkArgs};
-use crate::printer::line;
+use crate::printer::{json, line};
 use alike::engine::{Plan, Rewrites};
 use alike::files;
 use alike::images::Shape;
@@ -9,7 +9,7 @@ use alike::model::{NETWORKS, Network, SEED_SPEC, Spec, named_network};
 use alike::suggest::did_you_mean;
 use alike::train::Run;
 use anyhow::Context;
-use serde_json::json;
+use serde::Serialize;
 use std::path::Path;
 
 pub(crate) fn run(args: &ModelCommand, global: &Global) -> anyhow::Result<()> {
@@ -48,24 +48,58 @@ pub(crate) fn spec(args: &NetworkArgs, default: &str, shape: Shape) -> anyhow::R
     Ok(if args.normalize { spec.normalized() } else { spec })
 }
 
+/// What `alike model show --json` prints.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ShownNetwork {
+    /// Its specification.
+    network: String,
+    /// Height, width and channels of its images, as in `28x28x1`.
+    input: String,
+    /// In the order in which they run.
+    layers: Vec<ShownLayer>,
+    /// All parameters.
+    parameters: usize,
+    /// Embedding dimension.
+    embedding: usize,
+    /// Multiply-adds of an image, as millions of floating-point operations.
+    mflop: f64,
+}
+
+/// A layer.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct ShownLayer {
+    /// Its name and arguments.
+    layer: String,
+    /// Height, width and channels that it takes.
+    input: String,
+    /// Height, width and channels that it makes.
+    output: String,
+    /// Its parameters.
+    parameters: usize,
+    /// Multiply-adds of an image, as millions of floating-point operations.
+    mflop: f64,
+}
+
 fn show(network: &Network, global: &Global) -> anyhow::Result<()> {
     let mflop = |flop: u64| flop as f64 / 1e6;
     if global.json {
-        let layers: Vec<_> = network
-            .layers()
-            .iter()
-            .map(|l| {
-                let parameters: usize = l.parameters.iter().map(alike::model::ParameterInfo::len).sum();
-                json!({ "layer": l.layer.title(), "input": l.input.to_string(), "output": l.output.to_string(),
-                        "parameters": parameters, "mflop": mflop(l.flop) })
-            })
-            .collect();
-        return line(
-            json!({ "network": network.spec().to_string(), "input": network.input().to_string(), "layers": layers,
-                    "parameters": network.parameter_count(), "embedding": network.embedding(),
-                    "mflop": mflop(network.flop()) })
-            .to_string(),
-        );
+        let layers = network.layers().iter().map(|l| ShownLayer {
+            layer: l.layer.title(),
+            input: l.input.to_string(),
+            output: l.output.to_string(),
+            parameters: l.parameters.iter().map(alike::model::ParameterInfo::len).sum(),
+            mflop: mflop(l.flop),
+        });
+        return json(&ShownNetwork {
+            network: network.spec().to_string(),
+            input: network.input().to_string(),
+            layers: layers.collect(),
+            parameters: network.parameter_count(),
+            embedding: network.embedding(),
+            mflop: mflop(network.flop()),
+        });
     }
     line(format!("{:24} {:>12} {:>12} {:>10}", "layer", "output", "parameters", "MFLOP"))?;
     line(format!("{:24} {:>12} {:>12} {:>10}", "(image)", network.input().to_string(), "", ""))?;

@@ -3,7 +3,7 @@
 use super::eval::as_many_as;
 use super::refuse_existing;
 use crate::args::{Global, ReportArgs};
-use crate::printer::{line, note};
+use crate::printer::{json, line, note};
 use crate::using::{open_run, own_data};
 use alike::eval::Judge;
 use alike::files::Batch;
@@ -12,7 +12,7 @@ use alike::tasks::{Opened, quick_pixel_retrieval};
 use alike::train::Run;
 use anyhow::{Context, ensure};
 use rayon::prelude::*;
-use serde_json::json;
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 /// Votes that the page shows.
@@ -21,6 +21,16 @@ pub(super) const KS: [usize; 2] = [1, 5];
 pub(super) const AT: [usize; 3] = [1, 5, 10];
 /// Pixels a unit of a drawing, so that text is sharp on fine screens and on paper.
 const SCALE: f32 = 2.0;
+
+/// What `alike report --json` prints.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Reported {
+    /// The page.
+    page: PathBuf,
+    /// Its figures, as SVG and as PNG.
+    figures: Vec<PathBuf>,
+}
 
 pub(crate) fn run(args: &ReportArgs, global: &Global) -> anyhow::Result<()> {
     let run = Run::open(&args.model)?;
@@ -64,7 +74,7 @@ pub(crate) fn run(args: &ReportArgs, global: &Global) -> anyhow::Result<()> {
     let evidence = Evidence { retrieval: Some((&feature, image.as_ref())), ..Evidence::of(&judged, &data) };
     let figures = write(&page, &evidence, without.as_ref().map(|w| Evidence::of(w, &data)).as_ref(), global)?;
     if global.json {
-        return line(json!({ "page": page, "figures": figures }).to_string());
+        return json(&Reported { page, figures });
     }
     line(page.display().to_string())
 }

@@ -24,17 +24,29 @@ use std::time::Instant;
 
 /// What `--json` prints.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
-enum Trained {
+pub(crate) enum Trained {
+    /// A run.
     One(TrainedRun),
-    Seeds { runs: Vec<TrainedRun>, seconds: f64 },
+    /// A run a seed.
+    Seeds {
+        /// The runs, by their seeds.
+        runs: Vec<TrainedRun>,
+        /// Seconds that all of them took, reading the data included.
+        seconds: f64,
+    },
 }
 
 /// A run that was trained.
 #[derive(Serialize)]
-struct TrainedRun {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct TrainedRun {
+    /// Its folder.
     run: String,
+    /// Its seed.
     seed: u64,
+    /// Seconds that it took.
     seconds: f64,
 }
 

@@ -3,7 +3,7 @@
 use super::train::{self, stop};
 use super::{places, remark};
 use crate::args::{Global, JudgeArg, TuneArgs};
-use crate::printer::{Bars, line, note};
+use crate::printer::{Bars, json, line, note};
 use alike::data::load;
 use alike::files::{self, Claim};
 use alike::names::shell_path;
@@ -12,7 +12,6 @@ use alike::train::{Settings, settings_text};
 use alike::tune::{Judgement, Search, Trial};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -29,6 +28,20 @@ struct Setup {
 
 const SETUP: &str = "search.json";
 const TRIALS: &str = "trials.jsonl";
+
+/// What `alike tune --json` prints.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Found<'a> {
+    /// The best candidate.
+    best: &'a Trial,
+    /// Its settings, as in the `[train]` table of a run's `config.toml`.
+    settings: &'a Settings,
+    /// Every candidate in every round.
+    trials: &'a [Trial],
+    /// The file of the best candidate's settings, for `alike train --config`.
+    config: String,
+}
 
 pub(crate) fn run(args: &TuneArgs, global: &Global) -> anyhow::Result<()> {
     anyhow::ensure!(
@@ -157,11 +170,12 @@ fn finish(search: &Search, folder: &Path, global: &Global) -> anyhow::Result<()>
     files::write(&folder.join("tune.svg"), figure.svg().as_bytes())?;
     files::write(&folder.join("tune.png"), &figure.png(2.0)?)?;
     if global.json {
-        let trials = serde_json::to_value(&search.trials)?;
-        return line(
-            json!({ "best": best[0], "settings": winner, "trials": trials, "config": config.display().to_string() })
-                .to_string(),
-        );
+        return json(&Found {
+            best: best[0],
+            settings: &winner,
+            trials: &search.trials,
+            config: config.display().to_string(),
+        });
     }
     line(format!(
         "best of {} candidates, trained on {:.0} % of the images, judged by {} that were held out",

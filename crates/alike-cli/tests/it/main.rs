@@ -12,6 +12,7 @@ mod layouts;
 mod licences;
 mod order;
 mod protocols;
+mod schemas;
 mod sources;
 mod tables;
 mod trust;

@@ -52,6 +52,7 @@ impl Split {
 
 /// An image that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Failure {
     /// Its number among the entries of its listing.
     #[serde(rename = "i")]

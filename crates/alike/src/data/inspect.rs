@@ -32,6 +32,7 @@ const MOST_COMPARED: u64 = 128 << 20;
 
 /// What `alike data stats` tells.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Inspection {
     /// What the user called it.
     pub name: String,

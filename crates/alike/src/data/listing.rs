@@ -126,6 +126,7 @@ pub(super) enum Content {
 
 /// Why a picture of a source is not among its images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Why {
@@ -151,6 +152,7 @@ pub enum Why {
 
 /// Pictures of a source that are not among its images.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LeftOut {
     /// The reason.
     pub why: Why,

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 /// What happens to pictures that cannot be read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum OnError {
     /// Nothing is done with the rest either.

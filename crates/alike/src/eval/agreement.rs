@@ -9,6 +9,7 @@ const ENOUGH: usize = 100_000;
 
 /// The field's measures of agreement, all 1 where clusters are the classes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Agreement {
     /// Normalised mutual information, by the mean of both entropies (`sklearn.metrics.normalized_mutual_info_score`); the same
     /// as the V-measure (Rosenberg and Hirschberg 2007).

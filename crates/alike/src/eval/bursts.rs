@@ -28,6 +28,7 @@ const WITHIN: f64 = 0.1;
 
 /// Images that belong together by their distances.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Bursts {
     /// By image: its burst; an image that stands alone has a number of its own.
     #[serde(skip)]

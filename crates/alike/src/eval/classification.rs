@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What a rule answered for every query, against the truth.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Classification {
     /// The share of right answers.
     pub accuracy: f64,

@@ -48,6 +48,7 @@ enum By<'a> {
 
 /// What tells known from unknown, and how sure an answer is.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Calibration {
     /// Images that it was found on.
     pub images: usize,

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 /// How sure answers are, by their scores.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Confidence {
     /// The standard error of a confidence: the root of its mean square over answers.
     pub standard_error: f64,

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 /// The quality of scores, larger for what is more anomalous.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Detection {
     /// The area under the receiver operating characteristic: how often an anomaly scores above a normal image, a tie counting
     /// half.

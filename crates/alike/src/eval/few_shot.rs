@@ -68,6 +68,7 @@ pub enum EpisodeError {
 
 /// A mean over episodes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Accuracy {
     /// The mean.
     pub mean: f64,
@@ -80,6 +81,7 @@ pub struct Accuracy {
 
 /// How episodes went.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FewShot {
     /// Classes of an episode.
     pub ways: usize,

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 /// An image whose label its neighbours judge.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Verdict {
     /// Its number.
     pub image: usize,
@@ -28,6 +29,7 @@ pub struct Verdict {
 
 /// Two classes, images of one of which lie among the other's.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Confused {
     /// The two labels, the smaller first.
     pub classes: [u32; 2],
@@ -39,6 +41,7 @@ pub struct Confused {
 
 /// How far a model's doubts can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Fitness {
     /// Images whose class has others, so that neighbours can name it.
     pub images: usize,

@@ -69,6 +69,7 @@ fn bounded(value: f64, variance: f64, units: f64) -> [f64; 2] {
 
 /// The mean of a few values, such as those of runs that differ in their seed, and how far they spread.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Spread {
     /// Their mean.
     pub mean: f64,

@@ -59,6 +59,7 @@ pub enum EvalError {
 
 /// How a space fares.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SpaceJudgement {
     /// By the nearest class mean.
     pub class_mean: Classification,
@@ -74,6 +75,7 @@ pub struct SpaceJudgement {
 
 /// What was found in both spaces.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Spaces<T = SpaceJudgement> {
     /// Raw pixels.
     pub image: T,
@@ -83,6 +85,7 @@ pub struct Spaces<T = SpaceJudgement> {
 
 /// All that `alike eval --json` prints.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Judgement {
     /// The data set's name.
     pub dataset: String,
@@ -109,6 +112,7 @@ pub struct Judgement {
 
 /// One rule's accuracy in both spaces, and whether the difference is real.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Comparison {
     /// `class means`, `1-NN` and so on.
     pub rule: String,

@@ -12,6 +12,7 @@ const REAL: f64 = 0.01;
 /// McNemar's exact test of two rules' answers to the same queries; or its counterpart for queries that are not independent of each
 /// other, see [`compare_groups`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Paired {
     /// Queries that only the first rule answered rightly.
     pub only_first: u64,
@@ -108,6 +109,7 @@ fn exchanged(nets: &[i64]) -> f64 {
 
 /// The mean difference of a measure of the same queries, and whether it could be chance.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Difference {
     /// The second less the first.
     pub mean: f64,

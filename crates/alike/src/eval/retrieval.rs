@@ -58,6 +58,7 @@ impl Retrieval {
 /// The quality of one query's ranking by all of the field's measures, or the mean over several. `R` is the number of right
 /// ones in the gallery; lists follow the `K`s that were asked for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Quality {
     /// Whether one of the `K` nearest is right: Recall@K as metric learning means it (Jégou et al. 2011; Song et al. 2016).
     pub recall_at: Vec<f64>,
@@ -150,6 +151,7 @@ impl Quality {
 
 /// How well a space retrieves.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RetrievalReport {
     /// The `K`s of the lists.
     pub ks: Vec<usize>,

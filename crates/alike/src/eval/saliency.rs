@@ -13,6 +13,7 @@ use serde::Serialize;
 
 /// Two images, and what their distance hangs on.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Saliency {
     /// Of the two embeddings.
     pub distance: f64,
@@ -25,6 +26,7 @@ pub struct Saliency {
 
 /// How the distance moves when a tenth of an image's pixels takes its mean colour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Masking {
     /// The mean absolute change when those are painted over that the map is largest at.
     pub salient: f64,

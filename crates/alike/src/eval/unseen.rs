@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 /// How the classes that were excluded from training fare, in feature space.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Unseen {
     /// Their names.
     pub classes: Vec<String>,
@@ -31,6 +32,7 @@ pub struct Unseen {
 
 /// Recall by the class means.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClassMeanRecall {
     /// Over all queries of unseen classes; `recall_by_class` tells them apart.
     pub recall: f64,
@@ -40,6 +42,7 @@ pub struct ClassMeanRecall {
 
 /// Recall by a vote of neighbours.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct KnnRecall {
     /// Over all queries of unseen classes.
     pub recall: f64,

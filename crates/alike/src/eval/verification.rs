@@ -22,6 +22,7 @@ const FOLDS: usize = 10;
 
 /// How well a threshold tells pairs of one class from pairs of two.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Verification {
     /// The equal error rate: where as large a share of pairs of one class is rejected as is accepted of pairs of two.
     pub eer: f64,
@@ -61,6 +62,7 @@ pub struct Pairs {
 
 /// How many pairs of one class are accepted where few of two are.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AtFar {
     /// The share of pairs of two classes that may be accepted.
     pub far: f64,
@@ -86,6 +88,7 @@ pub enum Independent {
 
 /// The accuracy of the best threshold, found on nine folds and judged on the tenth, ten times.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Folded {
     /// The mean.
     pub accuracy: f64,

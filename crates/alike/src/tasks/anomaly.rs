@@ -28,6 +28,7 @@ pub struct AnomalyOptions {
 
 /// How anomalous images are.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AnomalyAnswer {
     /// What a score is.
     pub method: String,
@@ -61,6 +62,7 @@ pub struct AnomalyAnswer {
 
 /// How anomalous an image is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Scored {
     /// Its name.
     pub path: String,

@@ -24,6 +24,7 @@ pub struct ClassifyOptions {
 
 /// The classes of images.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClassifyAnswer {
     /// What the images were compared with.
     pub gallery: GallerySummary,
@@ -37,6 +38,7 @@ pub struct ClassifyAnswer {
 
 /// A calibration, and the images that it was found on.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CalibratedBy {
     /// The threshold and what it promises.
     #[serde(flatten)]
@@ -49,6 +51,7 @@ pub struct CalibratedBy {
 
 /// Which images calibrated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum CalibratedOn {
     /// None: the threshold was given.
     #[serde(rename = "nothing")]
@@ -78,6 +81,7 @@ impl CalibratedOn {
 
 /// What is said of an image.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Classified {
     /// Its name.
     pub path: String,

@@ -30,6 +30,7 @@ pub enum ClusterMethod {
 
 /// Which images lie together.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClusterAnswer {
     /// The method, in words.
     pub method: String,

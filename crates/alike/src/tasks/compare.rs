@@ -18,6 +18,7 @@ pub struct CompareOptions {
 
 /// Runs, judged on the same images.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CompareAnswer {
     /// In the order in which they were given.
     pub runs: Vec<ComparedRun>,
@@ -27,6 +28,7 @@ pub struct CompareAnswer {
 
 /// A run, judged query by query.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ComparedRun {
     /// Its name, as it was given.
     pub run: String,
@@ -45,6 +47,7 @@ pub struct ComparedRun {
 
 /// Runs that differ in nothing but their seed.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SeedGroup {
     /// Their names.
     pub runs: Vec<String>,

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// What a gallery holds after images were added.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EnrollAnswer {
     /// The gallery's `.npy`.
     pub gallery: PathBuf,
@@ -25,6 +26,7 @@ pub struct EnrollAnswer {
 
 /// What was kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EmbedAnswer {
     /// The embeddings: a NumPy array, a row an image.
     pub embeddings: PathBuf,

@@ -23,6 +23,7 @@ pub struct HealthOptions {
 
 /// What is wrong with a data set.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HealthAnswer {
     /// The data set.
     pub data: String,
@@ -42,6 +43,7 @@ pub struct HealthAnswer {
 
 /// A label, and what neighbours say of it.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LabelInDoubt {
     /// The image.
     pub image: String,
@@ -57,6 +59,7 @@ pub struct LabelInDoubt {
 
 /// An image, and where it stands.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlacedImage {
     /// The image.
     pub image: String,
@@ -68,6 +71,7 @@ pub struct PlacedImage {
 
 /// Two classes that are taken for each other.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConfusedClasses {
     /// The classes.
     pub classes: [String; 2],
@@ -79,6 +83,7 @@ pub struct ConfusedClasses {
 
 /// What a cleaned table is without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CleanedWithout {
     /// Pictures that are there twice, all but one of each.
     pub copies: usize,

@@ -27,6 +27,7 @@ pub struct Known {
 
 /// What an answer goes by: every answer names it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GallerySummary {
     /// What a user calls it.
     pub name: String,
@@ -228,6 +229,7 @@ impl Known {
 
 /// What is left out when known images are compared with each other, as new ones will be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Together {
     /// The image itself.

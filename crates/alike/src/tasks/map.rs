@@ -14,6 +14,7 @@ const UMAP_NEIGHBOURS: usize = 15;
 
 /// How images get into a plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub enum MapMethod {
     /// Principal components.
@@ -51,6 +52,7 @@ pub struct MapOptions {
 
 /// Where images lie.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MapAnswer<'a> {
     /// How many images are placed.
     pub images: usize,

@@ -18,6 +18,7 @@ pub struct SearchOptions {
 
 /// The nearest known images.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SearchAnswer {
     /// What was searched.
     pub gallery: GallerySummary,
@@ -27,6 +28,7 @@ pub struct SearchAnswer {
 
 /// What was found for an image.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Found {
     /// The image's name.
     pub query: String,
@@ -38,6 +40,7 @@ pub struct Found {
 
 /// A known image that is near.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Match {
     /// Its name.
     pub path: String,

@@ -26,6 +26,7 @@ pub enum VerifyBy<'a> {
 
 /// Whether two pictures show the same.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VerifyAnswer {
     /// Whether they are nearer than the threshold.
     pub same: bool,
@@ -42,6 +43,7 @@ pub struct VerifyAnswer {
 
 /// What known pairs tell of a distance.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VerifiedBy {
     /// The equal error rate of known pairs.
     pub eer: f64,

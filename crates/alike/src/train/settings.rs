@@ -20,6 +20,7 @@ pub const RECIPES: [&str; 4] = ["auto", "seed", "fast", "best"];
 
 /// Where a network's weights begin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Start {
@@ -32,6 +33,7 @@ pub enum Start {
 
 /// The settings of a run. Names are those of the command line's flags.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Settings {
     /// The data set: a name, a folder or a file.
@@ -73,6 +75,7 @@ pub struct Settings {
     pub batch_size: usize,
     /// How batches are drawn.
     #[serde(with = "text::as_text")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub sampler: Sampler,
     /// The losses, as in `multi-similarity + 0.5 * circle:gamma=40`.
     pub loss: String,
@@ -96,14 +99,17 @@ pub struct Settings {
     pub self_supervised: bool,
     /// How images are changed as they are trained on.
     #[serde(default = "no_change", with = "text::as_text")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub augment: Augment,
     /// How gradients become steps.
     #[serde(with = "text::as_text")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub optimizer: OptimizerKind,
     /// Step size.
     pub learning_rate: f64,
     /// How the step size goes over the run.
     #[serde(default = "constant", with = "text::as_text")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub schedule: Schedule,
     /// Epochs over which the step size rises from nothing.
     #[serde(default)]

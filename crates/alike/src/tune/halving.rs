@@ -14,6 +14,7 @@ use std::sync::atomic::AtomicBool;
 
 /// What candidates are judged on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Judgement {
     /// Images of the classes that are trained on.
@@ -24,6 +25,7 @@ pub enum Judgement {
 
 /// A round of a search.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Rung {
     /// How many candidates are left.
     pub candidates: usize,
@@ -45,6 +47,7 @@ pub fn rungs(candidates: usize) -> Vec<Rung> {
 
 /// What a candidate came to in a round: a line of the search's record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Trial {
     /// The round, from 0.
     pub rung: usize,

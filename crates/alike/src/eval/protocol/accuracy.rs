@@ -39,6 +39,7 @@ impl Default for AccuracyOptions {
 
 /// How good embeddings are, beside pixels.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AccuracyAnswer {
     /// Accuracy, and the equal error rate.
     #[serde(flatten)]

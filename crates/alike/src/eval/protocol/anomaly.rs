@@ -25,6 +25,7 @@ pub struct AnomalyProtocolOptions {
 
 /// How well anomalies are detected.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AnomalyProtocolAnswer {
     /// The data set's name.
     pub data: String,
@@ -41,6 +42,7 @@ pub struct AnomalyProtocolAnswer {
 
 /// How well the anomalies of a class or data set are detected.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AnomalyRow {
     /// The class that is normal, the classes left out, or the other data set.
     pub name: String,
@@ -60,6 +62,7 @@ pub struct AnomalyRow {
 
 /// Means over the rows of a space and method.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AnomalyMeans {
     /// `image` or `feature`.
     pub space: &'static str,

@@ -42,6 +42,7 @@ impl Default for FewShotOptions {
 
 /// Accuracies of few-shot classification.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FewShotAnswer {
     /// The data set's name.
     pub data: String,

@@ -11,6 +11,7 @@ use std::path::Path;
 
 /// Errors of one-shot classification.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OneShotAnswer {
     /// Mean error over runs, by pixels.
     pub image_error: Accuracy,
@@ -28,6 +29,7 @@ pub struct OneShotAnswer {
 
 /// The errors of a run, each from 0 to 1.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OneShotRunError {
     /// Its name.
     pub run: String,

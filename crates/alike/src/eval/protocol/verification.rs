@@ -25,6 +25,7 @@ pub struct VerificationOptions {
 
 /// Error rates of pairs.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VerificationAnswer {
     /// The data set's name.
     pub data: String,
@@ -41,6 +42,7 @@ pub struct VerificationAnswer {
 
 /// Error rates in a space.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VerifiedSpace {
     /// The equal error rate, its threshold and the numbers of pairs.
     #[serde(flatten)]
