@@ -2,11 +2,11 @@
 //!
 //! cargo bench -p alike --bench losses -- [LOSS...]        needs $ALIKE_DATA/mnist
 
-use alike::data::{Dataset, Places, Quiet, load};
+use alike::data::{DataPaths, Dataset, Quiet, load};
 use alike::eval::{Retrieval, rank_quality, vote};
 use alike::images::{Features, Vectors};
 use alike::loss::Loss;
-use alike::neighbours::{Exact, Leave, nearest};
+use alike::neighbours::{Exact, Exclude, nearest};
 use alike::text::Choice;
 use alike::train::{Settings, TrainError, Training};
 use alike_kernels::Tier;
@@ -33,7 +33,7 @@ fn accuracy(tier: Tier, data: &Dataset, gallery: &Features, queries: &Features) 
         &Exact::new(tier, Vectors::Features(gallery)),
         Vectors::Features(queries),
         1,
-        Leave::None,
+        Exclude::None,
         |q, list| vote(&[data.train.labels[list[0].index]]) == data.test.labels[q],
     );
     right.iter().filter(|r| **r).count() as f64 / right.len() as f64
@@ -46,7 +46,7 @@ fn retrieval(tier: Tier, data: &Dataset, vectors: &Features) -> Retrieval {
     let counts: Vec<usize> = (0..data.classes.len() as u32).map(count).collect();
     let most = counts.iter().max().map_or(1, |n| n - 1);
     let vectors = Vectors::Features(vectors);
-    let all = nearest(&Exact::new(tier, vectors), vectors, most, Leave::Itself, |q, list| {
+    let all = nearest(&Exact::new(tier, vectors), vectors, most, Exclude::Itself, |q, list| {
         rank_quality(list.iter().map(|n| labels[n.index] == labels[q]), counts[labels[q] as usize] - 1)
     });
     Retrieval::mean(&all)
@@ -56,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let tier = Tier::from_env()?;
     let data_dir = std::env::var_os("ALIKE_DATA").map(Into::into);
-    let data = load(&"mnist".into(), &Places { data_dir, ..Places::default() }, &mut Quiet)?;
+    let data = load(&"mnist".into(), &DataPaths { data_dir, ..DataPaths::default() }, &mut Quiet)?;
     println!("| loss | 1-NN | R-Precision | MAP@R | training, s |\n|---|---|---|---|---|");
     for loss in Loss::all().iter().filter(|l| wanted.is_empty() || wanted.contains(&l.name())) {
         let began = Instant::now();

@@ -11,7 +11,7 @@ use alike::loss::{
     Row, RowLoss, RowOut,
 };
 use alike::mining::{Candidates, Lists, Mine, Miner, Tuples};
-use alike::neighbours::{Exact, Leave, nearest};
+use alike::neighbours::{Exact, Exclude, nearest};
 use alike::rng::{Rng, RngExt};
 use alike::train::{Observer, Settings, TrainError, Training, View};
 use alike_kernels::Tier;
@@ -108,9 +108,10 @@ impl Observer for Print {
 fn accuracy(training: &mut Training, data: &Dataset) -> Result<f64, Box<dyn Error>> {
     let (gallery, queries) = (training.embed(&data.train.images)?, training.embed(&data.test.images)?);
     let (gallery, queries) = (Vectors::Features(&gallery), Vectors::Features(&queries));
-    let right = nearest(&Exact::new(Tier::from_env()?, gallery), queries, 1, Leave::None, |query, found| {
-        vote(&[data.train.labels[found[0].index]]) == data.test.labels[query]
-    });
+    let right =
+        nearest(&Exact::new(Tier::from_env()?, gallery), queries, 1, Exclude::None, |query, found| {
+            vote(&[data.train.labels[found[0].index]]) == data.test.labels[query]
+        });
     Ok(right.iter().filter(|r| **r).count() as f64 / right.len() as f64)
 }
 

@@ -9,7 +9,7 @@
 //! The fingerprint ([`crate::model::Checkpoint::fingerprint`], or several of them) tells whose embeddings they are: those of different models cannot be compared.
 
 use crate::data::{Dataset, NO_CLASS, Split, check_header};
-use crate::files::{self, Batch, FileError};
+use crate::files::{self, FileError, StagedFiles};
 use crate::guard::guarded;
 use crate::identity::{self, Identities};
 use crate::images::Features;
@@ -195,7 +195,7 @@ impl Gallery {
     }
 
     /// Stages the three files.
-    pub fn stage(&self, npy: &Path, batch: &mut Batch) -> Result<(), FileError> {
+    pub fn stage(&self, npy: &Path, batch: &mut StagedFiles) -> Result<(), FileError> {
         let (n, d) = (self.features.len(), self.features.d());
         batch.stage(npy, |out| {
             let dims = [n as u64, d as u64];
@@ -328,7 +328,7 @@ mod tests {
     fn what_is_written_is_read_by_its_own_model_alone() {
         let folder = tempfile::tempdir().unwrap();
         let npy = folder.path().join("g.npy");
-        let mut batch = Batch::default();
+        let mut batch = StagedFiles::default();
         gallery().stage(&npy, &mut batch).unwrap();
         batch.commit().unwrap();
         assert!(Gallery::is(&npy));

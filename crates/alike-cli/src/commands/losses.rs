@@ -50,7 +50,7 @@ fn losses(all: &[Loss], global: &Global) -> anyhow::Result<()> {
             .map(|l| {
                 let facts = l.facts();
                 json!({ "name": l.name(), "values": l.values(), "summary": l.summary(),
-                        "distance": facts.distance.usual(), "class_vectors": facts.proxies,
+                        "distance": facts.distance.usual(), "proxies": facts.proxies,
                         "takes_miner": facts.tuples, "takes_memory": facts.memory })
             })
             .collect();

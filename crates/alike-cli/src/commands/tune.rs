@@ -9,7 +9,7 @@ use alike::files::{self, Claim};
 use alike::names::shell_path;
 use alike::report::tuned;
 use alike::train::{Settings, settings_text};
-use alike::tune::{Judgement, Search, Trial};
+use alike::tune::{JudgeBy, Search, Trial};
 use alike_kernels::Tier;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ use std::time::Instant;
 struct Setup {
     base: Settings,
     candidates: usize,
-    by: Judgement,
+    by: JudgeBy,
     hold_out: f64,
 }
 
@@ -61,8 +61,8 @@ pub(crate) fn run(args: &TuneArgs, global: &Global) -> anyhow::Result<()> {
     base.keep_source(&request, &data);
     base.clone().resolve()?;
     let by = match args.by {
-        JudgeArg::Image => Judgement::Image,
-        JudgeArg::Class => Judgement::Class,
+        JudgeArg::Image => JudgeBy::Image,
+        JudgeArg::Class => JudgeBy::Class,
     };
     let setup = Setup { base: base.clone(), candidates: args.candidates.into(), by, hold_out: args.hold_out };
     let mut search = Search::new(base, &data, by, setup.candidates, args.hold_out, Tier::from_env()?)?;

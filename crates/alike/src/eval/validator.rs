@@ -3,7 +3,7 @@
 use super::vote;
 use crate::data::{Dataset, Split};
 use crate::images::Vectors;
-use crate::neighbours::{Exact, Leave, nearest};
+use crate::neighbours::{Exact, Exclude, nearest};
 use crate::train::{Observer, TrainError, View};
 use alike_kernels::Tier;
 use std::collections::BTreeSet;
@@ -40,7 +40,7 @@ impl Observer for Validator {
             &Exact::new(self.tier, Vectors::Features(&gallery)),
             Vectors::Features(&queries),
             1,
-            Leave::itself(self.own),
+            Exclude::itself(self.own),
             |q, list| {
                 !list.is_empty() && vote(&[self.gallery.labels[list[0].index]]) == self.queries.labels[q]
             },

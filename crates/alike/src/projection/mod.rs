@@ -14,7 +14,7 @@ pub use umap::umap;
 #[cfg(test)]
 mod heaps {
     use crate::images::{Features, Vectors};
-    use crate::neighbours::{Exact, Leave, Neighbour, nearest};
+    use crate::neighbours::{Exact, Exclude, Neighbour, nearest};
     use alike_kernels::Tier;
 
     /// Three heaps of forty in five dimensions, each vector's `k` nearest, and a beginning on a line where they are mixed.
@@ -25,7 +25,7 @@ mod heaps {
             .collect();
         let features = Features::new(5, data);
         let v = Vectors::Features(&features);
-        let lists = nearest(&Exact::new(Tier::available()[0], v), v, k, Leave::Itself, |_, l| l.to_vec());
+        let lists = nearest(&Exact::new(Tier::available()[0], v), v, k, Exclude::Itself, |_, l| l.to_vec());
         (lists, (0..120).map(|i| [(i % 40) as f64 - 20.0, 0.0]).collect())
     }
 

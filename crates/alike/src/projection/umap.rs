@@ -147,7 +147,7 @@ fn scale(list: &[Neighbour]) -> (f64, f64) {
 mod tests {
     use super::*;
     use crate::images::{Features, Vectors};
-    use crate::neighbours::{Exact, Leave, nearest};
+    use crate::neighbours::{Exact, Exclude, nearest};
     use crate::projection::heaps::{beside_their_own, heaps};
     use alike_kernels::Tier;
 
@@ -166,7 +166,8 @@ mod tests {
             [Features::new(2, vec![1.0; 20]), Features::new(1, vec![0.0, 5.0]), Features::new(1, vec![3.0])]
         {
             let v = Vectors::Features(&features);
-            let lists = nearest(&Exact::new(Tier::available()[0], v), v, 3, Leave::Itself, |_, l| l.to_vec());
+            let lists =
+                nearest(&Exact::new(Tier::available()[0], v), v, 3, Exclude::Itself, |_, l| l.to_vec());
             let map = umap(&lists, &vec![[0.0; 2]; features.len()], 0);
             assert!(map.iter().flatten().all(|v| v.is_finite()));
         }

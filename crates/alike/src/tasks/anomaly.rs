@@ -199,12 +199,12 @@ fn nearest_normal(
         groups: some.iter().map(|i| own.groups[*i]).collect(),
         ..own.clone()
     };
-    let near: Vec<Vec<Neighbour>> = reference.leaving(Some(&own), |leave| {
+    let near: Vec<Vec<Neighbour>> = reference.leaving(Some(&own), |exclude| {
         nearest(
             &Exact::new(model.tier(), reference.vectors),
             Vectors::Features(&rows),
             k,
-            leave,
+            exclude,
             |_, list| list.to_vec(),
         )
     });

@@ -4,7 +4,7 @@ use super::{Model, TaskError};
 use crate::data::{Dataset, NO_CLASS, Split};
 use crate::identity::{Identities, Shared};
 use crate::images::{Features, Images, Vectors};
-use crate::neighbours::{Exact, Leave, Neighbour, nearest};
+use crate::neighbours::{Exact, Exclude, Neighbour, nearest};
 use crate::projection::{Pca, TSNE_NEIGHBOURS, tsne, umap};
 use crate::sample;
 use serde::Serialize;
@@ -120,7 +120,7 @@ pub fn map<'a>(
     let deepest = if wants(MapMethod::Tsne) { TSNE_NEIGHBOURS } else { UMAP_NEIGHBOURS };
     let lists: Vec<Vec<Neighbour>> = if wants(MapMethod::Tsne) || wants(MapMethod::Umap) {
         let k = deepest.min(features.len().saturating_sub(1));
-        nearest(&Exact::new(model.tier(), v), v, k, Leave::Itself, |_, l| l.to_vec())
+        nearest(&Exact::new(model.tier(), v), v, k, Exclude::Itself, |_, l| l.to_vec())
     } else {
         Vec::new()
     };
@@ -206,9 +206,9 @@ fn nearest_of_first(model: &Model, parts: &[Part<'_>], chosen: &[Origin]) -> Vec
             number => number,
         };
         let own: Vec<u32> = rows.iter().map(|c| asks(chosen[*c].1)).collect();
-        let leave = Leave::Group { queries: &own, gallery: &same.gallery };
+        let exclude = Exclude::Group { queries: &own, gallery: &same.gallery };
         let found =
-            nearest(&Exact::new(model.tier(), reference), Vectors::Features(&asked), 1, leave, |_, l| {
+            nearest(&Exact::new(model.tier(), reference), Vectors::Features(&asked), 1, exclude, |_, l| {
                 l.first().copied()
             });
         rows.iter().zip(found).for_each(|(c, n)| near[*c] = n);

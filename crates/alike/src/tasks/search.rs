@@ -71,12 +71,12 @@ pub fn search(
     let gallery = Vectors::Features(&known.gallery.features);
     let reference =
         Reference { groups: &groups, ..Reference::new(gallery, &labels, &known.gallery.identities) };
-    let found: Vec<Vec<Neighbour>> = reference.leaving(Some(&own), |leave| {
+    let found: Vec<Vec<Neighbour>> = reference.leaving(Some(&own), |exclude| {
         nearest(
             &Exact::new(model.tier(), gallery),
             Vectors::Features(&queries),
             options.k,
-            leave,
+            exclude,
             |_, list| list.to_vec(),
         )
     });

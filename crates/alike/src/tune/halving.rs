@@ -5,7 +5,7 @@ use crate::data::{Apart, Dataset, Split, hold_out};
 use crate::eval::{Retrieval, rank_quality};
 use crate::files::FileError;
 use crate::images::{Features, Vectors};
-use crate::neighbours::{Exact, Leave, nearest};
+use crate::neighbours::{Exact, Exclude, nearest};
 use crate::rng::{Purpose, SliceRandom, stream};
 use crate::train::{Observer, Outcome, Sampler, Settings, TrainError, Training};
 use alike_kernels::Tier;
@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 /// What candidates are judged on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Judgement {
+pub enum JudgeBy {
     /// Images of the classes that are trained on.
     Image,
     /// Classes that are not.
@@ -89,7 +89,7 @@ pub struct Search {
     categories: Vec<String>,
     train: Split,
     held_out: Split,
-    judgement: Judgement,
+    judge_by: JudgeBy,
     /// The rounds.
     pub rungs: Vec<Rung>,
     /// What was done, in order.
@@ -101,7 +101,7 @@ impl Search {
     pub fn new(
         base: Settings,
         data: &Dataset,
-        judgement: Judgement,
+        judge_by: JudgeBy,
         candidates: usize,
         held_out: f64,
         tier: Tier,
@@ -109,9 +109,9 @@ impl Search {
         let seed = base.seed;
         let labels = &data.train.labels;
         let all: Vec<usize> = (0..labels.len()).collect();
-        let (stay, out) = match judgement {
-            Judgement::Image => hold_out(&data.train, &all, held_out, seed, Apart::Image),
-            Judgement::Class => {
+        let (stay, out) = match judge_by {
+            JudgeBy::Image => hold_out(&data.train, &all, held_out, seed, Apart::Image),
+            JudgeBy::Class => {
                 let mut classes: Vec<u32> = (0..data.classes.len() as u32).collect();
                 classes.shuffle(&mut stream(seed, Purpose::Tune, 0, 1));
                 let n = ((classes.len() as f64 * held_out).round() as usize).max(2);
@@ -141,7 +141,7 @@ impl Search {
             categories: data.categories.clone(),
             train: data.train.select(&stay),
             held_out: data.train.select(&queries),
-            judgement,
+            judge_by,
             rungs: rungs(candidates),
             trials: Vec::new(),
         })
@@ -254,7 +254,7 @@ impl Search {
         labels.iter().for_each(|l| counts[*l as usize] += 1);
         let most = counts.iter().max().copied().unwrap_or(1).saturating_sub(1).max(1);
         let vectors = Vectors::Features(&embeddings);
-        let all = nearest(&Exact::new(self.tier, vectors), vectors, most, Leave::Itself, |q, list| {
+        let all = nearest(&Exact::new(self.tier, vectors), vectors, most, Exclude::Itself, |q, list| {
             let r = counts[labels[q] as usize] - 1;
             (r > 0).then(|| rank_quality(list.iter().map(|n| labels[n.index] == labels[q]), r))
         });
@@ -262,8 +262,8 @@ impl Search {
     }
 
     /// Whether candidates are judged by classes that they were not trained on.
-    pub fn judgement(&self) -> Judgement {
-        self.judgement
+    pub fn judge_by(&self) -> JudgeBy {
+        self.judge_by
     }
 }
 
@@ -311,7 +311,7 @@ mod tests {
             ..Settings::recipe("seed", "digits").unwrap()
         };
         let tier = Tier::available()[0];
-        let mut search = Search::new(base, &data, Judgement::Image, 3, 0.3, tier).unwrap();
+        let mut search = Search::new(base, &data, JudgeBy::Image, 3, 0.3, tier).unwrap();
         while let Some((rung, number)) = search.next() {
             let trial = search.run(rung, number, &mut [], &AtomicBool::new(false)).unwrap().unwrap();
             search.trials.push(trial);
@@ -328,9 +328,8 @@ mod tests {
             batch: 20,
             ..Settings::recipe("fast", "digits").unwrap()
         };
-        for judgement in [Judgement::Image, Judgement::Class] {
-            let search =
-                || Search::new(base.clone(), &data, judgement, 4, 0.3, Tier::available()[0]).unwrap();
+        for judge_by in [JudgeBy::Image, JudgeBy::Class] {
+            let search = || Search::new(base.clone(), &data, judge_by, 4, 0.3, Tier::available()[0]).unwrap();
             let go = |search: &mut Search, most: usize| {
                 for _ in 0..most {
                     let Some((rung, number)) = search.next() else { return };

@@ -8,7 +8,7 @@ use alike::eval::{
 use alike::identity::Identities;
 use alike::images::{Features, Images, Vectors};
 use alike::model::{Network, initial};
-use alike::neighbours::{Exact, Leave, nearest};
+use alike::neighbours::{Exact, Exclude, nearest};
 use alike::train::{WhitenBy, WhitenError, whiten};
 use alike_kernels::Tier;
 use serde_json::{Value, json};
@@ -84,7 +84,7 @@ fn votes_are_scikit_learns() {
     let queries = Features::new(8, golden.floats("queries"));
     let labels = golden.integers("labels");
     let (g, q) = (Vectors::Features(&reference), Vectors::Features(&queries));
-    let lists = nearest(&Exact::new(Tier::available()[0], g), q, 7, Leave::None, |_, l| l.to_vec());
+    let lists = nearest(&Exact::new(Tier::available()[0], g), q, 7, Exclude::None, |_, l| l.to_vec());
     let mut differ = 0;
     for ((list, weighted), plain) in
         lists.iter().zip(golden.integers("weighted_votes")).zip(golden.integers("votes"))

@@ -2,7 +2,7 @@
 
 use crate::mnist::mnist;
 use alike::images::{Features, Vectors, with_pixels};
-use alike::neighbours::{Exact, Leave, nearest};
+use alike::neighbours::{Exact, Exclude, nearest};
 use alike::projection::{Pca, TSNE_NEIGHBOURS, tsne};
 use alike_kernels::Tier;
 
@@ -53,7 +53,7 @@ fn tsne_arrives_where_scikit_learn_does() {
         let features = Features::new(784, rows);
         let v = Vectors::Features(&features);
         let plane: Vec<[f64; 2]> = Pca::fit(tier, v, 2).project(v).iter().map(|p| [p[0], p[1]]).collect();
-        let lists = nearest(&Exact::new(tier, v), v, TSNE_NEIGHBOURS, Leave::Itself, |_, l| l.to_vec());
+        let lists = nearest(&Exact::new(tier, v), v, TSNE_NEIGHBOURS, Exclude::Itself, |_, l| l.to_vec());
         let found = divergence(&features, &tsne(&lists, &plane));
         assert!(found < 1.03 * reference, "{n} images: {found}, scikit-learn {reference}");
     }

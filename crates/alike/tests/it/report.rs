@@ -4,7 +4,7 @@ use alike::data::{Dataset, DigitCounts, Split, digits};
 use alike::engine::Engine;
 use alike::eval::Judge;
 use alike::images::{Images, Shape};
-use alike::report::{Evidence, Report, contact_sheet};
+use alike::report::{Report, ReportInput, contact_sheet};
 use alike::train::{Settings, Training};
 use alike_kernels::Tier;
 use std::sync::atomic::AtomicBool;
@@ -23,7 +23,17 @@ fn page(data: &Dataset, settings: Settings, ks: &[usize]) -> Report {
     let (settings, checkpoint) = (training.settings(), &training.checkpoint());
     let (gallery, queries, judgement, metrics) = (&gallery, &queries, &judgement, &[][..]);
     Report::new(
-        &Evidence { data, settings, checkpoint, metrics, gallery, queries, judgement, retrieval: None, tier },
+        &ReportInput {
+            data,
+            settings,
+            checkpoint,
+            metrics,
+            gallery,
+            queries,
+            judgement,
+            retrieval: None,
+            tier,
+        },
         None,
     )
     .unwrap()
