@@ -5,7 +5,9 @@ use crate::scratch::{Scratch, parts};
 use crate::seeds::models::{FINGERPRINT, WIDTH};
 use crate::seeds::pictures;
 use crate::texts::{check, run_if_small};
-use alike::data::{Dataset, DigitCounts, Keep, OnError, Places, Quiet, Request, digits, image_cache, load};
+use alike::data::{
+    DataPaths, Dataset, DigitCounts, Keep, OnError, Quiet, Request, digits, image_cache, load,
+};
 use alike::gallery::Gallery;
 use alike::model::Checkpoint;
 use alike::train::{Run, Settings, Training, read_metrics};
@@ -52,7 +54,7 @@ pub(crate) fn gallery(bytes: &[u8]) {
 /// Pictures that stay where they are, and the file that was made from them.
 pub(crate) struct Kept {
     scratch: Scratch,
-    places: Places,
+    places: DataPaths,
     file: PathBuf,
     /// What comes before the footer, and is right.
     head: Vec<u8>,
@@ -74,11 +76,11 @@ impl Kept {
         {
             scratch.write(&format!("pictures/{name}"), &bytes);
         }
-        let places = Places {
+        let places = DataPaths {
             cache: Some(scratch.at("cache")),
             offline: true,
             keep: Keep::Disk { limit: 1 << 30 },
-            ..Places::default()
+            ..DataPaths::default()
         };
         let mut kept =
             Kept { scratch, places, file: PathBuf::new(), head: vec![], data: vec![], footer: vec![] };

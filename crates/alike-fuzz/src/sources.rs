@@ -4,15 +4,15 @@ use crate::repair;
 use crate::scratch::{Scratch, parts};
 use crate::seeds::pictures;
 use alike::data::{
-    Dataset, Decoding, Keep, OnError, Places, Preparation, Quiet, Request, Table, column, decode, header,
+    DataPaths, Dataset, Decoding, Keep, OnError, Preparation, Quiet, Request, Table, column, decode, header,
     inspect, load, load_one_shot_runs, load_pictures, read_idx,
 };
 use alike::images::Shape;
 use std::path::Path;
 
 /// Where nothing is but what an input brings.
-pub(crate) fn places(scratch: &Scratch) -> Places {
-    Places { cache: Some(scratch.at("cache")), offline: true, keep: Keep::Memory, ..Places::default() }
+pub(crate) fn places(scratch: &Scratch) -> DataPaths {
+    DataPaths { cache: Some(scratch.at("cache")), offline: true, keep: Keep::Memory, ..DataPaths::default() }
 }
 
 /// What a data set of any bytes must hold.

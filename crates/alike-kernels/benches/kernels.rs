@@ -26,7 +26,7 @@ fn filled(n: usize) -> AlignedBuffer {
     buffer
 }
 
-/// A convolution: side, channels, maps, kernel.
+/// A convolution: side, channels, output channels, kernel.
 type Conv = (usize, usize, usize, usize);
 const SEED_FIRST: Conv = (28, 1, 32, 3);
 const SEED_SECOND: Conv = (13, 32, 32, 3);
@@ -42,8 +42,9 @@ struct Case {
     flop: usize,
 }
 
-fn case((side, channels, maps, kernel): Conv) -> Case {
-    let (xp, yp) = (Plane::new(side, side, channels, kernel / 2), Plane::new(side, side, padded(maps), 0));
+fn case((side, channels, out_channels, kernel): Conv) -> Case {
+    let (xp, yp) =
+        (Plane::new(side, side, channels, kernel / 2), Plane::new(side, side, padded(out_channels), 0));
     let windows = xp.windows(Sliding { h: kernel, w: kernel, pad: kernel / 2, stride: 1 });
     Case {
         x: filled(xp.buffer_len()),
@@ -52,7 +53,7 @@ fn case((side, channels, maps, kernel): Conv) -> Case {
         bias: filled(yp.stride()),
         y: filled(yp.buffer_len()),
         rows: yp.as_rows(),
-        flop: 2 * side * side * channels * maps * kernel * kernel,
+        flop: 2 * side * side * channels * out_channels * kernel * kernel,
     }
 }
 
@@ -97,10 +98,10 @@ fn weights_16x16_64_to_64(bencher: Bencher<'_, '_>, tier: &str) {
 
 fn winograd(bencher: Bencher<'_, '_>, name: &str, conv: Conv) {
     let (tier, mut c) = (tier(name), case(conv));
-    let (channels, maps) = (c.windows.inner_stride(), c.rows.run_len());
-    let mut weights = AlignedBuffer::new(winograd_weights_len(channels, maps));
-    tier.winograd_weights(&c.weights, channels, maps, &mut weights);
-    let mut scratch = AlignedBuffer::new(winograd_scratch_len(channels, maps));
+    let (channels, out_channels) = (c.windows.inner_stride(), c.rows.run_len());
+    let mut weights = AlignedBuffer::new(winograd_weights_len(channels, out_channels));
+    tier.winograd_weights(&c.weights, channels, out_channels, &mut weights);
+    let mut scratch = AlignedBuffer::new(winograd_scratch_len(channels, out_channels));
     bencher
         .counter(ItemsCount::new(c.flop))
         .bench_local(|| tier.winograd(&c.x, c.windows, &weights, &c.bias, &mut c.y, c.rows, &mut scratch));
@@ -128,7 +129,7 @@ fn product_112_x_64_x_32(bencher: Bencher<'_, '_>, name: &str) {
         .bench_local(|| tier.matmul(&a, aw, &b, &bias, &mut c, out));
 }
 
-/// The seed's second pool: 36 winners a map.
+/// The seed's second pool: 36 winners an output channel.
 fn sparse() -> (SparseConv, Vec<u32>, AlignedBuffer, AlignedBuffer, AlignedBuffer) {
     let conv = SparseConv::new(3, 32, 15 * 32, 32, 36);
     let at =
@@ -155,9 +156,9 @@ fn sparse_input(bencher: Bencher<'_, '_>, name: &str) {
 fn pool(bencher: Bencher<'_, '_>, name: &str, keep: bool) {
     let (tier, window) = (tier(name), PoolWindow::new(3, 2));
     let (xp, yp) = (Plane::new(27, 27, 32, 0), Plane::new(13, 13, 32, 0));
-    let (x, mut y, mut places) =
+    let (x, mut y, mut argmax) =
         (filled(xp.buffer_len()), filled(yp.buffer_len()), vec![0; yp.pixels() * yp.stride()]);
-    bencher.bench_local(|| tier.max_pool(&x, xp, window, &mut y, yp, keep.then_some(&mut places[..])));
+    bencher.bench_local(|| tier.max_pool(&x, xp, window, &mut y, yp, keep.then_some(&mut argmax[..])));
 }
 
 #[divan::bench(args = tiers())]

@@ -39,7 +39,7 @@ mod winograd;
 
 pub use bins::Bins;
 pub use buffer::{AlignedBuffer, LANE_GROUP, padded};
-pub use norm::{Affine, AffineGradient, GroupStats};
+pub use norm::{GroupStats, ScaleShift, ScaleShiftGradient};
 pub use plane::{Plane, Sliding};
 pub use pool::PoolWindow;
 pub use sparse::SparseConv;

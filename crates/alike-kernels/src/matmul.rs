@@ -244,7 +244,7 @@ mod tests {
             outer in 1usize..4, inner in 1usize..31, kernel in 1usize..4, channels in 1usize..6,
             groups in 1usize..5, seed in 0u32..1000,
         ) {
-            // A valid convolution of `kernel x kernel` over an image of `channels`, into `groups * 16` maps.
+            // A valid convolution of `kernel x kernel` over an image of `channels`, into `groups * 16` output channels.
             let (h, w) = (outer + kernel - 1, inner + kernel - 1);
             let n = groups * LANE_GROUP;
             let row = w * channels;

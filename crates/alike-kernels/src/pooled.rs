@@ -1,7 +1,7 @@
 //! The weight gradient of a convolution behind a max-pool, over a picture of few channels.
 //!
 //! Only the winner of each pooling window has a gradient. What the window's convolutions read is a small patch of the
-//! picture: it fits two vectors, and each map then picks its own winner's inputs out of them by one permutation.
+//! picture: it fits two vectors, and each output channel then picks its own winner's inputs out of them by one permutation.
 
 #[cfg(target_arch = "x86_64")]
 use crate::tier::Level;
@@ -20,8 +20,8 @@ impl Tier {
         false
     }
 
-    /// Adds the gradient of the weights, `[column of xw][map]`: `dy[pixel][map]`, times the window of `x` whose output
-    /// won. `xw` has a row for each of the convolution's outputs; `places` are those of [`Tier::max_pool`].
+    /// Adds the gradient of the weights, `[column of xw][out_channel]`: `dy[pixel][out_channel]`, times the window of `x` whose output
+    /// won. `xw` has a row for each of the convolution's outputs; `argmax` are those of [`Tier::max_pool`].
     ///
     /// # Panics
     ///
@@ -34,37 +34,37 @@ impl Tier {
         window: PoolWindow,
         dy: &[f32],
         dyp: Plane,
-        places: &[u8],
+        argmax: &[u8],
         dw: &mut [f32],
     ) {
         let wide = dyp.stride();
-        assert!(wide.is_multiple_of(LANE_GROUP), "pooled weights: maps are whole lane groups");
+        assert!(wide.is_multiple_of(LANE_GROUP), "pooled weights: output channels are whole lane groups");
         let last =
             |outputs: usize| (outputs - 1).saturating_mul(window.stride()).saturating_add(window.size());
         assert!(last(dyp.h()) <= xw.outer() && last(dyp.w()) <= xw.inner(), "pooled weights: sizes");
         assert!(xw.fits(x) && dyp.fits(dy), "pooled weights: a buffer is too short");
-        assert!(places.len() >= dyp.pixels() * wide, "pooled weights: too few places");
-        assert!(window.holds(places, dyp), "pooled weights: a place outside the window");
+        assert!(argmax.len() >= dyp.pixels() * wide, "pooled weights: too few winners");
+        assert!(window.holds(argmax, dyp), "pooled weights: a place outside the window");
         assert!(dw.len() >= xw.columns().saturating_mul(wide), "pooled weights: too few weights");
         #[cfg(target_arch = "x86_64")]
         if self.picks_winners(&xw, window) {
             // SAFETY: this tier has the instructions, and the sizes were checked. A place only chooses a lane.
-            return unsafe { avx512::kernel(x, xw, window, dy, dyp, places, dw) };
+            return unsafe { avx512::kernel(x, xw, window, dy, dyp, argmax, dw) };
         }
-        plain(x, xw, window, dy, dyp, places, dw);
+        plain(x, xw, window, dy, dyp, argmax, dw);
     }
 }
 
-fn plain(x: &[f32], xw: Windows, window: PoolWindow, dy: &[f32], dyp: Plane, places: &[u8], dw: &mut [f32]) {
+fn plain(x: &[f32], xw: Windows, window: PoolWindow, dy: &[f32], dyp: Plane, argmax: &[u8], dw: &mut [f32]) {
     let wide = dyp.stride();
     for oy in 0..dyp.h() {
         for ox in 0..dyp.w() {
-            let places = &places[(oy * dyp.w() + ox) * wide..][..dyp.c()];
-            for (map, (g, place)) in dy[dyp.at(oy, ox)..].iter().zip(places).enumerate() {
+            let argmax = &argmax[(oy * dyp.w() + ox) * wide..][..dyp.c()];
+            for (out_channel, (g, place)) in dy[dyp.at(oy, ox)..].iter().zip(argmax).enumerate() {
                 let (py, px) = (usize::from(*place) / window.size(), usize::from(*place) % window.size());
                 let winner = xw.row(x, oy * window.stride() + py, ox * window.stride() + px);
                 for (column, v) in winner.enumerate() {
-                    dw[column * wide + map] += g * v;
+                    dw[column * wide + out_channel] += g * v;
                 }
             }
         }
@@ -83,30 +83,30 @@ mod avx512 {
         window: PoolWindow,
         dy: &[f32],
         dyp: Plane,
-        places: &[u8],
+        argmax: &[u8],
         dw: &mut [f32],
     ) {
-        let call = Call { x, xw, window, dy, dyp, places };
+        let call = Call { x, xw, window, dy, dyp, argmax };
         for run in 0..xw.runs() {
             let mut first = 0;
             while first < xw.run_len() {
-                let mut map = 0;
-                while map < dyp.stride() {
-                    let two = dyp.stride() - map >= 32;
+                let mut out_channel = 0;
+                while out_channel < dyp.stride() {
+                    let two = dyp.stride() - out_channel >= 32;
                     // SAFETY: `pooled_weights_add` checked all sizes.
                     unsafe {
                         match (xw.run_len() - first, two) {
-                            (1, true) => call.block::<1, 2>(run, first, map, dw),
-                            (2, true) => call.block::<2, 2>(run, first, map, dw),
-                            (3..=5, true) => call.block::<3, 2>(run, first, map, dw),
-                            (_, true) => call.block::<6, 2>(run, first, map, dw),
-                            (1, false) => call.block::<1, 1>(run, first, map, dw),
-                            (2, false) => call.block::<2, 1>(run, first, map, dw),
-                            (3..=5, false) => call.block::<3, 1>(run, first, map, dw),
-                            (_, false) => call.block::<6, 1>(run, first, map, dw),
+                            (1, true) => call.block::<1, 2>(run, first, out_channel, dw),
+                            (2, true) => call.block::<2, 2>(run, first, out_channel, dw),
+                            (3..=5, true) => call.block::<3, 2>(run, first, out_channel, dw),
+                            (_, true) => call.block::<6, 2>(run, first, out_channel, dw),
+                            (1, false) => call.block::<1, 1>(run, first, out_channel, dw),
+                            (2, false) => call.block::<2, 1>(run, first, out_channel, dw),
+                            (3..=5, false) => call.block::<3, 1>(run, first, out_channel, dw),
+                            (_, false) => call.block::<6, 1>(run, first, out_channel, dw),
                         }
                     }
-                    map += if two { 32 } else { 16 };
+                    out_channel += if two { 32 } else { 16 };
                 }
                 first += match xw.run_len() - first {
                     n @ 1..=2 => n,
@@ -123,21 +123,21 @@ mod avx512 {
         window: PoolWindow,
         dy: &'a [f32],
         dyp: Plane,
-        places: &'a [u8],
+        argmax: &'a [u8],
     }
 
     impl Call<'_> {
-        /// Columns `first..first + J` of one run, `V` vectors of maps.
+        /// Columns `first..first + J` of one run, `V` vectors of output channels.
         ///
         /// # Safety
         ///
-        /// Every pixel's patch lies in `x`, its maps in `dy` and `places`, and the columns in `dw`.
+        /// Every pixel's patch lies in `x`, its output channels in `dy` and `argmax`, and the columns in `dw`.
         #[target_feature(enable = "avx512f,avx512vl")]
         unsafe fn block<const J: usize, const V: usize>(
             &self,
             run: usize,
             first: usize,
-            map: usize,
+            out_channel: usize,
             dw: &mut [f32],
         ) {
             let (xw, window, dyp) = (&self.xw, self.window, self.dyp);
@@ -175,11 +175,12 @@ mod avx512 {
                             high = _mm512_mask_loadu_ps(high, *second, from.wrapping_add(16));
                         }
                         for v in 0..V {
-                            let at = (oy * dyp.w() + ox) * wide + map + 16 * v;
-                            let places =
-                                _mm512_cvtepu8_epi32(_mm_loadu_si128(self.places.as_ptr().add(at).cast()));
-                            let g = _mm512_loadu_ps(self.dy.as_ptr().add(dyp.at(oy, ox) + map + 16 * v));
-                            let mut index = _mm512_permutexvar_epi32(places, begins);
+                            let at = (oy * dyp.w() + ox) * wide + out_channel + 16 * v;
+                            let argmax =
+                                _mm512_cvtepu8_epi32(_mm_loadu_si128(self.argmax.as_ptr().add(at).cast()));
+                            let g =
+                                _mm512_loadu_ps(self.dy.as_ptr().add(dyp.at(oy, ox) + out_channel + 16 * v));
+                            let mut index = _mm512_permutexvar_epi32(argmax, begins);
                             for sums in &mut acc {
                                 let picked = _mm512_permutex2var_ps(low, index, high);
                                 sums[v] = _mm512_fmadd_ps(g, picked, sums[v]);
@@ -190,7 +191,9 @@ mod avx512 {
                 }
                 for (j, sums) in acc.iter().enumerate() {
                     for (v, sum) in sums.iter().enumerate() {
-                        let to = dw.as_mut_ptr().add((run * xw.run_len() + first + j) * wide + map + 16 * v);
+                        let to = dw
+                            .as_mut_ptr()
+                            .add((run * xw.run_len() + first + j) * wide + out_channel + 16 * v);
                         _mm512_storeu_ps(to, _mm512_add_ps(_mm512_loadu_ps(to), *sum));
                     }
                 }
@@ -218,14 +221,14 @@ mod tests {
             let dyp = Plane::new(window.outputs(xw.outer()), window.outputs(xw.inner()), groups * LANE_GROUP, 0);
             let x: Vec<f32> = (0..xp.buffer_len()).map(|i| ((i * 7 + seed) % 11) as f32 - 5.0).collect();
             let dy: Vec<f32> = (0..dyp.buffer_len()).map(|i| ((i * 5 + seed) % 7) as f32 - 3.0).collect();
-            let places: Vec<u8> =
+            let argmax: Vec<u8> =
                 (0..dyp.buffer_len()).map(|i| ((i * 13 + i / 7 + seed) % (size * size)) as u8).collect();
             let mut expected = vec![1.0; xw.columns() * dyp.stride()];
-            plain(&x, xw, window, &dy, dyp, &places, &mut expected);
+            plain(&x, xw, window, &dy, dyp, &argmax, &mut expected);
             for tier in Tier::available() {
                 // Small whole numbers: every order of summation gives the same floats.
                 let mut dw = vec![1.0; xw.columns() * dyp.stride()];
-                tier.pooled_weights_add(&x, xw, window, &dy, dyp, &places, &mut dw);
+                tier.pooled_weights_add(&x, xw, window, &dy, dyp, &argmax, &mut dw);
                 prop_assert_eq!(&dw, &expected, "{:?}", tier);
             }
         }

@@ -27,18 +27,18 @@ pub(crate) trait Simd {
     /// Whether any lane is NaN.
     unsafe fn has_nan(v: Self::V) -> bool;
 
-    /// Small whole numbers, one a lane: places in a pooling window.
+    /// Small whole numbers, one a lane: a winner's place in a pooling window.
     type I: Copy;
     /// Place zero in every lane.
     unsafe fn no_places() -> Self::I;
     unsafe fn load_places(p: *const u8) -> Self::I;
-    unsafe fn store_places(p: *mut u8, places: Self::I);
+    unsafe fn store_argmax(p: *mut u8, argmax: Self::I);
     /// `v` where a lane's place is `k`, else zero.
-    unsafe fn at_place(places: Self::I, k: u32, v: Self::V) -> Self::V;
-    /// `k` where `v` equals `best`, else what `places` says.
-    unsafe fn place_of(best: Self::V, v: Self::V, k: u32, places: Self::I) -> Self::I;
+    unsafe fn at_place(argmax: Self::I, k: u32, v: Self::V) -> Self::V;
+    /// `k` where `v` equals `best`, else what `argmax` says.
+    unsafe fn place_of(best: Self::V, v: Self::V, k: u32, argmax: Self::I) -> Self::I;
     /// The larger of `best` and `v`, and `k` for the place where that is `v`. NaNs are for the caller to find.
-    unsafe fn larger(best: Self::V, places: Self::I, v: Self::V, k: u32) -> (Self::V, Self::I);
+    unsafe fn larger(best: Self::V, argmax: Self::I, v: Self::V, k: u32) -> (Self::V, Self::I);
 }
 
 /// Any machine: arrays of four, which compilers turn into the vectors that every 64-bit target has.
@@ -116,27 +116,27 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    unsafe fn store_places(p: *mut u8, places: [u32; 4]) {
+    unsafe fn store_argmax(p: *mut u8, argmax: [u32; 4]) {
         // SAFETY: the caller vouches for four bytes at `p`.
-        unsafe { p.cast::<[u8; 4]>().write_unaligned(places.map(|k| k as u8)) }
+        unsafe { p.cast::<[u8; 4]>().write_unaligned(argmax.map(|k| k as u8)) }
     }
 
     #[inline(always)]
-    unsafe fn at_place(places: [u32; 4], k: u32, v: [f32; 4]) -> [f32; 4] {
-        std::array::from_fn(|i| if places[i] == k { v[i] } else { 0.0 })
+    unsafe fn at_place(argmax: [u32; 4], k: u32, v: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| if argmax[i] == k { v[i] } else { 0.0 })
     }
 
     #[inline(always)]
-    unsafe fn place_of(best: [f32; 4], v: [f32; 4], k: u32, places: [u32; 4]) -> [u32; 4] {
-        std::array::from_fn(|i| if v[i] == best[i] { k } else { places[i] })
+    unsafe fn place_of(best: [f32; 4], v: [f32; 4], k: u32, argmax: [u32; 4]) -> [u32; 4] {
+        std::array::from_fn(|i| if v[i] == best[i] { k } else { argmax[i] })
     }
 
     #[inline(always)]
-    unsafe fn larger(best: [f32; 4], places: [u32; 4], v: [f32; 4], k: u32) -> ([f32; 4], [u32; 4]) {
+    unsafe fn larger(best: [f32; 4], argmax: [u32; 4], v: [f32; 4], k: u32) -> ([f32; 4], [u32; 4]) {
         let wins: [bool; 4] = std::array::from_fn(|i| v[i] > best[i]);
         (
             std::array::from_fn(|i| if wins[i] { v[i] } else { best[i] }),
-            std::array::from_fn(|i| if wins[i] { k } else { places[i] }),
+            std::array::from_fn(|i| if wins[i] { k } else { argmax[i] }),
         )
     }
 }
@@ -229,41 +229,41 @@ mod x86 {
         }
 
         #[inline(always)]
-        unsafe fn store_places(p: *mut u8, places: __m256i) {
+        unsafe fn store_argmax(p: *mut u8, argmax: __m256i) {
             // SAFETY: see above; eight bytes.
             unsafe {
                 let words =
-                    _mm_packus_epi32(_mm256_castsi256_si128(places), _mm256_extracti128_si256::<1>(places));
+                    _mm_packus_epi32(_mm256_castsi256_si128(argmax), _mm256_extracti128_si256::<1>(argmax));
                 _mm_storel_epi64(p.cast(), _mm_packus_epi16(words, words));
             }
         }
 
         #[inline(always)]
-        unsafe fn place_of(best: __m256, v: __m256, k: u32, places: __m256i) -> __m256i {
+        unsafe fn place_of(best: __m256, v: __m256, k: u32, argmax: __m256i) -> __m256i {
             // SAFETY: see above.
             unsafe {
                 let k = _mm256_castsi256_ps(_mm256_set1_epi32(k as i32));
                 let equal = _mm256_cmp_ps::<_CMP_EQ_OQ>(v, best);
-                _mm256_castps_si256(_mm256_blendv_ps(_mm256_castsi256_ps(places), k, equal))
+                _mm256_castps_si256(_mm256_blendv_ps(_mm256_castsi256_ps(argmax), k, equal))
             }
         }
 
         #[inline(always)]
-        unsafe fn larger(best: __m256, places: __m256i, v: __m256, k: u32) -> (__m256, __m256i) {
+        unsafe fn larger(best: __m256, argmax: __m256i, v: __m256, k: u32) -> (__m256, __m256i) {
             // SAFETY: see above.
             unsafe {
                 let wins = _mm256_cmp_ps::<_CMP_GT_OQ>(v, best);
                 let k = _mm256_castsi256_ps(_mm256_set1_epi32(k as i32));
-                let places = _mm256_blendv_ps(_mm256_castsi256_ps(places), k, wins);
-                (_mm256_blendv_ps(best, v, wins), _mm256_castps_si256(places))
+                let argmax = _mm256_blendv_ps(_mm256_castsi256_ps(argmax), k, wins);
+                (_mm256_blendv_ps(best, v, wins), _mm256_castps_si256(argmax))
             }
         }
 
         #[inline(always)]
-        unsafe fn at_place(places: __m256i, k: u32, v: __m256) -> __m256 {
+        unsafe fn at_place(argmax: __m256i, k: u32, v: __m256) -> __m256 {
             // SAFETY: see above.
             unsafe {
-                let equal = _mm256_cmpeq_epi32(places, _mm256_set1_epi32(k as i32));
+                let equal = _mm256_cmpeq_epi32(argmax, _mm256_set1_epi32(k as i32));
                 _mm256_and_ps(_mm256_castsi256_ps(equal), v)
             }
         }
@@ -352,38 +352,38 @@ mod x86 {
         }
 
         #[inline(always)]
-        unsafe fn store_places(p: *mut u8, places: __m512i) {
+        unsafe fn store_argmax(p: *mut u8, argmax: __m512i) {
             // SAFETY: see above; sixteen bytes.
-            unsafe { _mm_storeu_si128(p.cast(), _mm512_cvtepi32_epi8(places)) }
+            unsafe { _mm_storeu_si128(p.cast(), _mm512_cvtepi32_epi8(argmax)) }
         }
 
         #[inline(always)]
-        unsafe fn place_of(best: __m512, v: __m512, k: u32, places: __m512i) -> __m512i {
+        unsafe fn place_of(best: __m512, v: __m512, k: u32, argmax: __m512i) -> __m512i {
             // SAFETY: see above.
             unsafe {
                 let equal = _mm512_cmp_ps_mask::<_CMP_EQ_OQ>(v, best);
-                _mm512_mask_mov_epi32(places, equal, _mm512_set1_epi32(k as i32))
+                _mm512_mask_mov_epi32(argmax, equal, _mm512_set1_epi32(k as i32))
             }
         }
 
         #[inline(always)]
-        unsafe fn larger(best: __m512, places: __m512i, v: __m512, k: u32) -> (__m512, __m512i) {
+        unsafe fn larger(best: __m512, argmax: __m512i, v: __m512, k: u32) -> (__m512, __m512i) {
             // SAFETY: see above.
             unsafe {
                 let wins =
                     _mm512_cmp_ps_mask::<_CMP_GT_OQ>(v, best) | _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(v, v);
                 (
                     _mm512_mask_mov_ps(best, wins, v),
-                    _mm512_mask_mov_epi32(places, wins, _mm512_set1_epi32(k as i32)),
+                    _mm512_mask_mov_epi32(argmax, wins, _mm512_set1_epi32(k as i32)),
                 )
             }
         }
 
         #[inline(always)]
-        unsafe fn at_place(places: __m512i, k: u32, v: __m512) -> __m512 {
+        unsafe fn at_place(argmax: __m512i, k: u32, v: __m512) -> __m512 {
             // SAFETY: see above.
             unsafe {
-                let equal = _mm512_cmpeq_epi32_mask(places, _mm512_set1_epi32(k as i32));
+                let equal = _mm512_cmpeq_epi32_mask(argmax, _mm512_set1_epi32(k as i32));
                 _mm512_maskz_mov_ps(equal, v)
             }
         }

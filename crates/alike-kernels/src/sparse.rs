@@ -1,6 +1,6 @@
 //! A convolution's gradients where few of its outputs have any: behind a max-pool, whose losers have none.
 //!
-//! Each map has a list of the pixels where its gradient is not zero. A pixel then costs a multiplication for every
+//! Each output channel has a list of the pixels where its gradient is not zero. A pixel then costs a multiplication for every
 //! weight of its window, and the windows of all other pixels cost nothing.
 
 use crate::simd::Simd;
@@ -16,27 +16,33 @@ pub struct SparseConv {
     kernel: usize,
     channels: usize,
     pitch: usize,
-    maps: usize,
+    out_channels: usize,
     pixels: usize,
 }
 
 impl SparseConv {
     /// Windows of `kernel x kernel` pixels (1, 3 or 5) of `channels` channels, in whole lane groups, over an input whose
-    /// rows lie `pitch` floats apart; `maps` outputs, of which `pixels` each have a gradient.
+    /// rows lie `pitch` floats apart; `out_channels` outputs, of which `pixels` each have a gradient.
     ///
     /// # Panics
     ///
     /// If there is no kernel for such windows, or weights, entries or a window would be larger than memory.
-    pub fn new(kernel: usize, channels: usize, pitch: usize, maps: usize, pixels: usize) -> SparseConv {
+    pub fn new(
+        kernel: usize,
+        channels: usize,
+        pitch: usize,
+        out_channels: usize,
+        pixels: usize,
+    ) -> SparseConv {
         assert!(SparseConv::supports(kernel), "sparse gradients: no kernel of this size");
         assert!(channels.is_multiple_of(LANE_GROUP), "sparse gradients: channels are whole lane groups");
         let sizes = || {
             let window = kernel.checked_mul(kernel)?.checked_mul(channels)?;
             let reach = (kernel - 1).checked_mul(pitch)?.checked_add(kernel.checked_mul(channels)?)?;
-            Some(window.checked_mul(maps)?.max(reach).max(maps.checked_mul(pixels)?))
+            Some(window.checked_mul(out_channels)?.max(reach).max(out_channels.checked_mul(pixels)?))
         };
         assert!(sizes().is_some_and(|most| most <= MOST), "sparse gradients: larger than memory");
-        SparseConv { kernel, channels, pitch, maps, pixels }
+        SparseConv { kernel, channels, pitch, out_channels, pixels }
     }
 
     /// Whether there are kernels for windows of this size.
@@ -49,9 +55,12 @@ impl SparseConv {
     }
 
     fn check(&self, at: &[u32], dy: &[f32], weights: &[f32], image: &[f32]) {
-        let entries = self.maps * self.pixels;
-        assert!(at.len() == entries && dy.len() == entries, "sparse gradients: an entry a map and pixel");
-        assert!(weights.len() >= self.maps * self.weights(), "sparse gradients: too few weights");
+        let entries = self.out_channels * self.pixels;
+        assert!(
+            at.len() == entries && dy.len() == entries,
+            "sparse gradients: an entry an output channel and pixel"
+        );
+        assert!(weights.len() >= self.out_channels * self.weights(), "sparse gradients: too few weights");
         let reach = (self.kernel - 1) * self.pitch + self.kernel * self.channels;
         let farthest = at.iter().fold(0, |most, a| most.max(*a)) as usize;
         let end = farthest.saturating_add(reach);
@@ -60,8 +69,8 @@ impl SparseConv {
 }
 
 impl Tier {
-    /// Adds the gradient of the weights. `dy[map][pixel]` is a gradient, and `at[map][pixel]` where its window begins in
-    /// `x`; weights are `[map][ky][kx][channel]`.
+    /// Adds the gradient of the weights. `dy[out_channel][pixel]` is a gradient, and `at[out_channel][pixel]` where its window begins in
+    /// `x`; weights are `[out_channel][ky][kx][channel]`.
     ///
     /// # Panics
     ///
@@ -137,10 +146,10 @@ unsafe fn weights_block<S: Simd, const K: usize, const V: usize>(
 ) {
     // SAFETY: every window that begins at an entry of `at` lies in `x`, and the weights in `dw`, by `check`.
     unsafe {
-        for map in 0..conv.maps {
-            let to = dw.as_mut_ptr().add(map * conv.weights() + first);
+        for out_channel in 0..conv.out_channels {
+            let to = dw.as_mut_ptr().add(out_channel * conv.weights() + first);
             let mut acc = [[[S::splat(0.0); V]; K]; K];
-            for entry in map * conv.pixels..(map + 1) * conv.pixels {
+            for entry in out_channel * conv.pixels..(out_channel + 1) * conv.pixels {
                 let from = x.as_ptr().add(*at.get_unchecked(entry) as usize + first);
                 let g = S::splat(*dy.get_unchecked(entry));
                 for (ky, row) in acc.iter_mut().enumerate() {
@@ -173,15 +182,15 @@ unsafe fn input_block<S: Simd, const K: usize, const V: usize>(
 ) {
     // SAFETY: every window that begins at an entry of `at` lies in `dx`, and the weights in `w`, by `check`.
     unsafe {
-        for map in 0..conv.maps {
-            let from = w.as_ptr().add(map * conv.weights() + first);
+        for out_channel in 0..conv.out_channels {
+            let from = w.as_ptr().add(out_channel * conv.weights() + first);
             let mut weights = [[[S::splat(0.0); V]; K]; K];
             for (tap, values) in weights.as_flattened_mut().iter_mut().enumerate() {
                 for (v, value) in values.iter_mut().enumerate() {
                     *value = S::load(from.add(tap * conv.channels + v * S::LANES));
                 }
             }
-            for entry in map * conv.pixels..(map + 1) * conv.pixels {
+            for entry in out_channel * conv.pixels..(out_channel + 1) * conv.pixels {
                 let to = dx.as_mut_ptr().add(*at.get_unchecked(entry) as usize + first);
                 let g = S::splat(*dy.get_unchecked(entry));
                 for (ky, row) in weights.iter().enumerate() {
@@ -210,20 +219,20 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(48))]
         #[test]
         fn sparse_gradients_equal_the_plain_ones_on_every_tier(
-            kernel in prop::sample::select(vec![1usize, 3, 5]), groups in 1usize..4, maps in 1usize..5,
+            kernel in prop::sample::select(vec![1usize, 3, 5]), groups in 1usize..4, out_channels in 1usize..5,
             pixels in 0usize..7, h in 5usize..9, w in 5usize..8, seed in 0usize..99,
         ) {
             let channels = groups * LANE_GROUP;
             let pitch = w * channels;
-            let conv = SparseConv::new(kernel, channels, pitch, maps, pixels);
-            let at: Vec<u32> = (0..maps * pixels)
+            let conv = SparseConv::new(kernel, channels, pitch, out_channels, pixels);
+            let at: Vec<u32> = (0..out_channels * pixels)
                 .map(|i| {
                     let (y, x) = ((i * 5 + seed) % (h + 1 - kernel), (i * 3 + seed) % (w + 1 - kernel));
                     (y * pitch + x * channels) as u32
                 })
                 .collect();
             let (dy, x, weights) =
-                (whole(at.len(), 1), whole(h * pitch, seed), whole(maps * conv.weights(), seed + 1));
+                (whole(at.len(), 1), whole(h * pitch, seed), whole(out_channels * conv.weights(), seed + 1));
             let (mut dw, mut dx) = (weights.clone(), x.clone());
             for (entry, begin) in at.iter().enumerate() {
                 for tap in 0..kernel * kernel {

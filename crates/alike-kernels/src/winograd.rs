@@ -20,8 +20,8 @@ const NO_BIAS: [f32; 4096] = [0.0; 4096];
 /// # Panics
 ///
 /// If that is more than a number can hold.
-pub const fn winograd_weights_len(channels: usize, maps: usize) -> usize {
-    floats(POSITIONS, channels, maps)
+pub const fn winograd_weights_len(channels: usize, out_channels: usize) -> usize {
+    floats(POSITIONS, channels, out_channels)
 }
 
 /// Floats of working memory.
@@ -29,27 +29,27 @@ pub const fn winograd_weights_len(channels: usize, maps: usize) -> usize {
 /// # Panics
 ///
 /// If that is more than a number can hold.
-pub const fn winograd_scratch_len(channels: usize, maps: usize) -> usize {
-    let both = channels.checked_add(maps).expect("winograd: larger than memory");
+pub const fn winograd_scratch_len(channels: usize, out_channels: usize) -> usize {
+    let both = channels.checked_add(out_channels).expect("winograd: larger than memory");
     floats(POSITIONS, TILES, both)
 }
 
-const fn floats(taps: usize, channels: usize, maps: usize) -> usize {
-    let one = channels.checked_mul(maps).expect("winograd: larger than memory");
+const fn floats(taps: usize, channels: usize, out_channels: usize) -> usize {
+    let one = channels.checked_mul(out_channels).expect("winograd: larger than memory");
     one.checked_mul(taps).expect("winograd: larger than memory")
 }
 
 impl Tier {
-    /// Transforms weights `[tap][channel][map]` of 3 x 3 taps into `[position][channel][map]`, as
+    /// Transforms weights `[tap][channel][out_channel]` of 3 x 3 taps into `[position][channel][out_channel]`, as
     /// [`Tier::winograd`] reads them.
     ///
     /// # Panics
     ///
-    /// If lengths disagree, or maps are not whole lane groups.
-    pub fn winograd_weights(self, w: &[f32], channels: usize, maps: usize, into: &mut [f32]) {
-        assert!(maps.is_multiple_of(LANE_GROUP), "winograd: maps are whole lane groups");
-        assert_eq!(w.len(), floats(9, channels, maps), "winograd: 3 x 3 taps");
-        assert_eq!(into.len(), winograd_weights_len(channels, maps), "winograd: transformed weights");
+    /// If lengths disagree, or output channels are not whole lane groups.
+    pub fn winograd_weights(self, w: &[f32], channels: usize, out_channels: usize, into: &mut [f32]) {
+        assert!(out_channels.is_multiple_of(LANE_GROUP), "winograd: output channels are whole lane groups");
+        assert_eq!(w.len(), floats(9, channels, out_channels), "winograd: 3 x 3 taps");
+        assert_eq!(into.len(), winograd_weights_len(channels, out_channels), "winograd: transformed weights");
         dispatch!(self, weights_kernel(w: &[f32], into: &mut [f32]));
     }
 
@@ -71,21 +71,24 @@ impl Tier {
         out: Windows,
         scratch: &mut [f32],
     ) {
-        let (channels, maps) = (xw.inner_stride(), out.run_len());
+        let (channels, out_channels) = (xw.inner_stride(), out.run_len());
         assert_eq!((xw.outer(), xw.inner()), (out.outer(), out.inner()), "winograd: outputs");
         assert!(xw.runs() == 3 && xw.run_len() == 3 * channels, "winograd: windows of 3 x 3 pixels");
         assert!(xw.outer_stride() == xw.run_stride(), "winograd: a stride of 1");
         assert!(channels.is_multiple_of(LANE_GROUP), "winograd: channels are whole lane groups");
-        assert!(maps.is_multiple_of(LANE_GROUP) && maps <= NO_BIAS.len(), "winograd: maps");
+        assert!(
+            out_channels.is_multiple_of(LANE_GROUP) && out_channels <= NO_BIAS.len(),
+            "winograd: output channels"
+        );
         assert_eq!(out.runs(), 1, "winograd: outputs are single runs");
-        assert!(bias.len() == maps, "winograd: a bias a map");
-        assert_eq!(weights.len(), winograd_weights_len(channels, maps), "winograd: weights");
+        assert!(bias.len() == out_channels, "winograd: a bias an output channel");
+        assert_eq!(weights.len(), winograd_weights_len(channels, out_channels), "winograd: weights");
         assert!(out.is_disjoint(), "winograd: outputs overlap");
         assert!(xw.fits(x) && out.fits(y), "winograd: a buffer is too short");
-        let needed = winograd_scratch_len(channels, maps);
+        let needed = winograd_scratch_len(channels, out_channels);
         assert!(scratch.len() >= needed, "winograd: too little working memory");
         let (v, rest) = scratch.split_at_mut(POSITIONS * TILES * channels);
-        let m = &mut rest[..POSITIONS * TILES * maps];
+        let m = &mut rest[..POSITIONS * TILES * out_channels];
         let across = xw.inner().div_ceil(2);
         let all = xw.outer().div_ceil(2) * across;
         let mut first = 0;
@@ -98,9 +101,9 @@ impl Tier {
             let rows = |width: usize| Windows::matrix(tiles, width, width);
             for p in 0..POSITIONS {
                 let a = &v[p * TILES * channels..][..tiles * channels];
-                let b = &weights[p * channels * maps..][..channels * maps];
-                let c = &mut m[p * TILES * maps..][..tiles * maps];
-                self.matmul(a, rows(channels), b, &NO_BIAS[..maps], c, rows(maps));
+                let b = &weights[p * channels * out_channels..][..channels * out_channels];
+                let c = &mut m[p * TILES * out_channels..][..tiles * out_channels];
+                self.matmul(a, rows(channels), b, &NO_BIAS[..out_channels], c, rows(out_channels));
             }
             let (m, range) = (&*m, first..first + tiles);
             dispatch!(
@@ -202,20 +205,21 @@ unsafe fn output_kernel<S: Simd>(
     y: &mut [f32],
     out: Windows,
 ) {
-    let maps = out.run_len();
+    let out_channels = out.run_len();
     let across = out.inner().div_ceil(2);
     let first = tiles.start;
     for tile in tiles {
         let (i, j) = (tile / across * 2, tile % across * 2);
         let (rows, columns) = ((out.outer() - i).min(2), (out.inner() - j).min(2));
         let mut c = 0;
-        while c < maps {
+        while c < out_channels {
             // SAFETY: `m` holds a whole block; outputs inside the windows' extent lie in `y`.
             unsafe {
-                let from = m.as_ptr().add((tile - first) * maps + c);
+                let from = m.as_ptr().add((tile - first) * out_channels + c);
                 let bias = S::load(bias.as_ptr().add(c));
                 let columns_done: [[S::V; 2]; 4] = std::array::from_fn(|x| {
-                    let d: [S::V; 4] = std::array::from_fn(|y| S::load(from.add((4 * y + x) * TILES * maps)));
+                    let d: [S::V; 4] =
+                        std::array::from_fn(|y| S::load(from.add((4 * y + x) * TILES * out_channels)));
                     [S::add(S::add(d[0], d[1]), d[2]), S::sub(S::sub(d[1], d[2]), d[3])]
                 });
                 for row in 0..rows {
@@ -246,8 +250,8 @@ mod tests {
         fn fewer_products_give_the_products_sums_on_every_tier(
             h in 1usize..15, w in 1usize..15, from in 1usize..4, to in 1usize..4, skip in 0usize..3,
         ) {
-            let (channels, maps) = (from * LANE_GROUP, to * LANE_GROUP);
-            let (xp, yp) = (Plane::new(h, w, channels, 1), Plane::new(h, w, maps, 0));
+            let (channels, out_channels) = (from * LANE_GROUP, to * LANE_GROUP);
+            let (xp, yp) = (Plane::new(h, w, channels, 1), Plane::new(h, w, out_channels, 0));
             let noise = |n: usize, k: u32| -> Vec<f32> {
                 (0..n as u32).map(|i| ((i * k + 12345).wrapping_mul(2654435761) >> 8) as f32 / 8388608.0 - 1.0).collect()
             };
@@ -257,7 +261,7 @@ mod tests {
                 let len = w * channels;
                 x[xp.at(r, 0)..][..len].copy_from_slice(&noise(len, 7 + r as u32));
             }
-            let (weights, bias) = (noise(9 * channels * maps, 3), noise(maps, 5));
+            let (weights, bias) = (noise(9 * channels * out_channels, 3), noise(out_channels, 5));
             // Some rows only, as strips ask for.
             let skip = skip.min(h - 1);
             let cut = |w: Windows| w.blocks(skip, w.outer() - skip);
@@ -265,10 +269,10 @@ mod tests {
             for tier in Tier::available() {
                 let mut direct = vec![9.0; yp.buffer_len()];
                 tier.matmul(&x, xw, &weights, &bias, &mut direct, out);
-                let mut transformed = vec![0.0; winograd_weights_len(channels, maps)];
-                tier.winograd_weights(&weights, channels, maps, &mut transformed);
+                let mut transformed = vec![0.0; winograd_weights_len(channels, out_channels)];
+                tier.winograd_weights(&weights, channels, out_channels, &mut transformed);
                 let mut fast = vec![9.0; yp.buffer_len()];
-                let mut scratch = vec![f32::NAN; winograd_scratch_len(channels, maps)];
+                let mut scratch = vec![f32::NAN; winograd_scratch_len(channels, out_channels)];
                 tier.winograd(&x, xw, &transformed, &bias, &mut fast, out, &mut scratch);
                 // Against the length of a sum's terms: values are around one, and there are 9 x channels of them.
                 let scale = ((9 * channels) as f32).sqrt();
@@ -282,22 +286,22 @@ mod tests {
     /// The error, stated: 64 channels, values from -1 to 1, beside sums in f64.
     #[test]
     fn the_error_is_a_small_multiple_of_the_direct_sums() {
-        let (side, channels, maps) = (16, 64, 64);
-        let (xp, yp) = (Plane::new(side, side, channels, 1), Plane::new(side, side, maps, 0));
+        let (side, channels, out_channels) = (16, 64, 64);
+        let (xp, yp) = (Plane::new(side, side, channels, 1), Plane::new(side, side, out_channels, 0));
         let noise = |n: usize, k: f32| -> Vec<f32> { (0..n).map(|i| (i as f32 * k).sin()).collect() };
         let mut x = vec![0.0; xp.buffer_len()];
         for r in 0..side {
             let len = side * channels;
             x[xp.at(r, 0)..][..len].copy_from_slice(&noise(len, 0.7 + r as f32 / 100.0));
         }
-        let (weights, bias) = (noise(9 * channels * maps, 0.37), vec![0.0; maps]);
+        let (weights, bias) = (noise(9 * channels * out_channels, 0.37), vec![0.0; out_channels]);
         let (xw, out) = (xp.windows(SLIDE), yp.as_rows());
         let mut exact = vec![0.0f64; yp.buffer_len()];
         for i in 0..side {
             for j in 0..side {
-                let y = &mut exact[yp.at(i, j)..][..maps];
+                let y = &mut exact[yp.at(i, j)..][..out_channels];
                 for (k, v) in xw.row(&x, i, j).enumerate() {
-                    for (y, w) in y.iter_mut().zip(&weights[k * maps..]) {
+                    for (y, w) in y.iter_mut().zip(&weights[k * out_channels..]) {
                         *y += f64::from(v) * f64::from(*w);
                     }
                 }
@@ -312,9 +316,9 @@ mod tests {
             let mut y = vec![0.0; yp.buffer_len()];
             tier.matmul(&x, xw, &weights, &bias, &mut y, out);
             let direct = error(&y);
-            let mut transformed = vec![0.0; winograd_weights_len(channels, maps)];
-            tier.winograd_weights(&weights, channels, maps, &mut transformed);
-            let mut scratch = vec![0.0; winograd_scratch_len(channels, maps)];
+            let mut transformed = vec![0.0; winograd_weights_len(channels, out_channels)];
+            tier.winograd_weights(&weights, channels, out_channels, &mut transformed);
+            let mut scratch = vec![0.0; winograd_scratch_len(channels, out_channels)];
             tier.winograd(&x, xw, &transformed, &bias, &mut y, out, &mut scratch);
             let fast = error(&y);
             eprintln!("{tier:?}: direct {direct:.1e}, winograd {fast:.1e}");

@@ -1,6 +1,6 @@
 //! Alike's side of `bench/data.py`: reads one task a line, does it once, answers with the seconds that it took.
 
-use alike::data::{Keep, Places, Preparation, Quiet, Request, list, load, prepare_chunks};
+use alike::data::{DataPaths, Keep, Preparation, Quiet, Request, list, load, prepare_chunks};
 use alike::engine::{Engine, with_spinning_threads};
 use alike::files::FileError;
 use alike::images::Images;
@@ -14,13 +14,14 @@ use std::time::Instant;
 /// What the program does: a folder of pictures becomes prepared images in a cache that was empty.
 fn ours(folder: &Path) -> Result<f64, Box<dyn Error>> {
     let cache = tempfile::tempdir()?;
-    let places = Places { cache: Some(cache.path().to_owned()), keep: Keep::default(), ..Places::default() };
+    let paths =
+        DataPaths { cache: Some(cache.path().to_owned()), keep: Keep::default(), ..DataPaths::default() };
     // The size that they have, whatever a chooser would say.
     let size = image::image_dimensions(first(folder)?)?;
     let prepare = format!("size={}x{},resize=exact", size.1, size.0).parse()?;
     let request = Request { what: folder.display().to_string(), prepare, ..Request::default() };
     let began = Instant::now();
-    let data = load(&request, &places, &mut Quiet)?;
+    let data = load(&request, &paths, &mut Quiet)?;
     let seconds = began.elapsed().as_secs_f64();
     assert!(data.train.len() > data.test.len());
     Ok(seconds)
@@ -32,7 +33,7 @@ fn decoded(folder: &Path) -> Result<f64, Box<dyn Error>> {
     let c = if folder.ends_with("photographs") { 3 } else { 1 };
     let preparation: Preparation = format!("size={}x{},channels={c},resize=exact", size.1, size.0).parse()?;
     let began = Instant::now();
-    let listing = list(&folder.display().to_string().as_str().into(), &Places::default(), &mut Quiet)?;
+    let listing = list(&folder.display().to_string().as_str().into(), &DataPaths::default(), &mut Quiet)?;
     let mut bytes = 0;
     let failures = prepare_chunks(&listing, &preparation, &mut Quiet, |chunk| {
         bytes += chunk.len();
@@ -93,7 +94,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     rayon::ThreadPoolBuilder::new().num_threads(2).build_global()?;
     // The same images twice: as `load` leaves them in the cache, and copied to memory.
     let cache = tempfile::tempdir()?;
-    let places = Places { cache: Some(cache.path().to_owned()), ..Places::default() };
+    let paths = DataPaths { cache: Some(cache.path().to_owned()), ..DataPaths::default() };
     let mut at = None;
     println!("ready");
     for line in std::io::stdin().lock().lines() {
@@ -106,7 +107,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "bare" => bare(folder)?,
             "train-cache" | "train-memory" => {
                 if at.is_none() {
-                    let data = load(&folder.display().to_string().as_str().into(), &places, &mut Quiet)?;
+                    let data = load(&folder.display().to_string().as_str().into(), &paths, &mut Quiet)?;
                     let (stored, mut scratch, mut bytes) = (data.train.images, Vec::new(), Vec::new());
                     for i in 0..stored.len() {
                         bytes.extend_from_slice(stored.image(i, &mut scratch)?);

@@ -2,11 +2,11 @@
 //!
 //! cargo bench -p alike --bench losses -- [LOSS...]        needs $ALIKE_DATA/mnist
 
-use alike::data::{Dataset, Places, Quiet, load};
+use alike::data::{DataPaths, Dataset, Quiet, load};
 use alike::eval::{Retrieval, rank_quality, vote};
 use alike::images::{Features, Vectors};
 use alike::loss::Loss;
-use alike::neighbours::{Exact, Leave, nearest};
+use alike::neighbours::{Exact, Exclude, nearest};
 use alike::text::Choice;
 use alike::train::{Settings, TrainError, Training};
 use alike_kernels::Tier;
@@ -33,7 +33,7 @@ fn accuracy(tier: Tier, data: &Dataset, gallery: &Features, queries: &Features) 
         &Exact::with_tier(tier, Vectors::Features(gallery)),
         Vectors::Features(queries),
         1,
-        Leave::None,
+        Exclude::None,
         |q, list| vote(&[data.train.labels[list[0].index]]) == data.test.labels[q],
     );
     right.iter().filter(|r| **r).count() as f64 / right.len() as f64
@@ -56,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let tier = Tier::from_env()?;
     let data_dir = std::env::var_os("ALIKE_DATA").map(Into::into);
-    let data = load(&"mnist".into(), &Places { data_dir, ..Places::default() }, &mut Quiet)?;
+    let data = load(&"mnist".into(), &DataPaths { data_dir, ..DataPaths::default() }, &mut Quiet)?;
     println!("| loss | 1-NN | R-Precision | MAP@R | training, s |\n|---|---|---|---|---|");
     for loss in Loss::all().iter().filter(|l| wanted.is_empty() || wanted.contains(&l.name())) {
         let began = Instant::now();

@@ -2,14 +2,14 @@
 //!
 //! Data are loaded before anything is timed, and a task's result is used, so that nothing is left out.
 
-use alike::data::{Dataset, Places, Quiet, load};
+use alike::data::{DataPaths, Dataset, Quiet, load};
 use alike::distance::Distance;
 use alike::engine::{Engine, with_spinning_threads};
 use alike::eval::Judge;
 use alike::images::{Features, Images, Shape, Vectors, with_pixels};
 use alike::loss::{Objective, ObjectiveSpec, TripletMargin, mean_triplet_loss};
 use alike::model::{Network, SEED_SPEC, initial};
-use alike::neighbours::{Exact, Leave, nearest};
+use alike::neighbours::{Exact, Exclude, nearest};
 use alike::projection::Pca;
 use alike::rng::{Purpose, RngExt, stream};
 use alike::train::{Optimizer, OptimizerKind, groups};
@@ -61,15 +61,17 @@ impl Learner {
             let embeddings =
                 self.engine.forward(&self.parameters, images, &chosen).expect("images in memory");
             let d = embeddings.len() / batch;
-            let mut slopes = vec![0.0; embeddings.len()];
+            let mut embedding_gradients = vec![0.0; embeddings.len()];
             if batch.is_multiple_of(3) {
-                total += mean_triplet_loss(&loss, Distance::Euclidean, embeddings, d, &mut slopes).loss;
+                total +=
+                    mean_triplet_loss(&loss, Distance::Euclidean, embeddings, d, &mut embedding_gradients)
+                        .loss;
             } else {
                 let n = embeddings.len() as f32;
-                slopes.iter_mut().zip(embeddings).for_each(|(s, e)| *s = 2.0 * e / n);
+                embedding_gradients.iter_mut().zip(embeddings).for_each(|(s, e)| *s = 2.0 * e / n);
                 total += f64::from(embeddings.iter().map(|e| e * e / n).sum::<f32>());
             }
-            self.engine.backward(images, &slopes, &mut self.gradient).expect("images in memory");
+            self.engine.backward(images, &embedding_gradients, &mut self.gradient).expect("images in memory");
             self.optimizer.step(1e-3, &mut self.parameters, &self.gradient);
         }
         total
@@ -158,7 +160,7 @@ impl Peer {
     fn new() -> Result<Peer, Box<dyn Error>> {
         let tier = Tier::from_env()?;
         let data_dir = std::env::var_os("ALIKE_DATA").map(Into::into);
-        let data = load(&"mnist".into(), &Places { data_dir, ..Places::default() }, &mut Quiet)?;
+        let data = load(&"mnist".into(), &DataPaths { data_dir, ..DataPaths::default() }, &mut Quiet)?;
         let network = Network::new(SEED_SPEC.parse()?, data.shape())?;
         let parameters = initial(&network, 0);
         let mut engine = Engine::with_tier(&network, tier);

@@ -11,7 +11,7 @@ use alike::loss::{
     Row, RowLoss, RowOut,
 };
 use alike::mining::{Candidates, Lists, Mine, Miner, Tuples};
-use alike::neighbours::{Exact, Leave, nearest};
+use alike::neighbours::{Exact, Exclude, nearest};
 use alike::rng::{Rng, RngExt};
 use alike::train::{Observer, Settings, TrainError, Training, View};
 use std::error::Error;

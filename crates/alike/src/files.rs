@@ -149,9 +149,9 @@ pub fn create_dir(path: &Path) -> Result<(), FileError> {
 }
 
 /// Files that appear together: each is written under a temporary name and synced, and all are renamed by
-/// [`Batch::commit`]. A batch that is dropped before leaves no file and no folder behind.
+/// [`StagedFiles::commit`]. A batch that is dropped before leaves no file and no folder behind.
 #[derive(Debug, Default)]
-pub struct Batch {
+pub struct StagedFiles {
     staged: Vec<(NamedTempFile, PathBuf)>,
     /// Dropped after what is staged.
     made: Vec<Made>,
@@ -159,7 +159,7 @@ pub struct Batch {
     hasty: bool,
 }
 
-impl Batch {
+impl StagedFiles {
     /// Writes what will be the file at `path`.
     pub fn stage(
         &mut self,
@@ -212,7 +212,7 @@ impl Batch {
     }
 }
 
-impl Drop for Batch {
+impl Drop for StagedFiles {
     fn drop(&mut self) {
         self.staged.clear();
         // The last that was made is the innermost.
@@ -252,7 +252,7 @@ pub fn write_with(
     path: &Path,
     fill: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
 ) -> Result<(), FileError> {
-    let mut batch = Batch::default();
+    let mut batch = StagedFiles::default();
     batch.stage(path, fill)?;
     batch.commit()
 }
@@ -262,7 +262,7 @@ pub fn write_soon(
     path: &Path,
     fill: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
 ) -> Result<(), FileError> {
-    let mut batch = Batch::default();
+    let mut batch = StagedFiles::default();
     batch.hasty = true;
     batch.stage(path, fill)?;
     batch.commit()
@@ -392,7 +392,7 @@ mod tests {
             std::fs::write(path, "half").unwrap();
             aged(path);
         }
-        let mut batch = Batch::default();
+        let mut batch = StagedFiles::default();
         batch.stage(&folder.path().join("b"), |w| w.write_all(b"1")).unwrap();
         aged(batch.staged[0].0.path());
         sweep(folder.path());
@@ -416,15 +416,15 @@ mod tests {
     fn a_batch_that_fails_leaves_no_file_and_no_folder() {
         let folder = tempfile::tempdir().unwrap();
         let (first, second) = (folder.path().join("a/b/one"), folder.path().join("two"));
-        let fill = |batch: &mut Batch, fail: bool| {
+        let fill = |batch: &mut StagedFiles, fail: bool| {
             batch.stage(&first, |w| w.write_all(b"1")).unwrap();
             batch.stage(&second, |w| if fail { Err(io::Error::other("no space")) } else { w.write_all(b"2") })
         };
-        let mut batch = Batch::default();
+        let mut batch = StagedFiles::default();
         assert!(fill(&mut batch, true).is_err());
         drop(batch);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-        let mut batch = Batch::default();
+        let mut batch = StagedFiles::default();
         fill(&mut batch, false).unwrap();
         batch.commit().unwrap();
         let written = [first, second].map(|path| read(&path, Limit::Text).unwrap());

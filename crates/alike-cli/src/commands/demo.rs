@@ -59,8 +59,9 @@ pub(crate) fn run(args: &DemoArgs, global: &Global) -> anyhow::Result<()> {
     let image = quick_pixel_retrieval(&judge, &data, &at)?;
     for (page, run, beside) in [(&page, &judged, Some(&without)), (&fast_page, &fast, None)] {
         let feature = run.retrieval(&judge, &data, &at)?;
-        let evidence = Evidence { retrieval: Some((&feature, image.as_ref())), ..Evidence::of(run, &data) };
-        report::write(page, &evidence, beside.map(|w| Evidence::of(w, &data)).as_ref(), global)?;
+        let input =
+            ReportInput { retrieval: Some((&feature, image.as_ref())), ..ReportInput::of(run, &data) };
+        report::write(page, &input, beside.map(|w| ReportInput::of(w, &data)).as_ref(), global)?;
     }
     note(global, format!("all done in {:.0} s", began.elapsed().as_secs_f64()));
     let pages = [&page, &fast_page].map(|p| p.display().to_string());

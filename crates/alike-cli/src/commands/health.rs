@@ -7,7 +7,7 @@ use crate::printer::{json, line, note};
 use crate::using::OpenModel;
 use alike::data::{Removed, Source};
 use alike::eval::{Fitness, Verdict};
-use alike::files::{Batch, FileError};
+use alike::files::{FileError, StagedFiles};
 use alike::own::OwnTable;
 use alike::report::{Figure, PictureRow, Shown, Tone, picture_rows};
 use alike::tasks::{Cleaning, HealthOptions, HealthReport, health};
@@ -122,7 +122,7 @@ fn write(
     global: &Global,
 ) -> anyhow::Result<()> {
     let HealthReport { all, found, cleaning, .. } = report;
-    let mut batch = Batch::default();
+    let mut batch = StagedFiles::default();
     let mut table = |name: &str, header: &[&str], rows: &mut dyn Iterator<Item = Vec<String>>| {
         batch.stage(&out.join(name), |w| {
             let mut csv = OwnTable::new("health", Vec::new(), header)?;

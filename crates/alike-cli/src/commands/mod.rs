@@ -24,13 +24,13 @@ pub(crate) mod verify;
 
 use crate::args::Global;
 use crate::printer::note;
-use alike::data::{Dataset, Keep, Places};
+use alike::data::{DataPaths, Dataset, Keep};
 use alike::{files, own};
 use std::path::Path;
 
 /// Where data sets are looked for, as flags and environment say.
-pub(crate) fn places(global: &Global) -> Places {
-    Places {
+pub(crate) fn places(global: &Global) -> DataPaths {
+    DataPaths {
         data_dir: global.data_dir.clone().or_else(|| std::env::var_os("ALIKE_DATA").map(Into::into)),
         cache: global.cache_dir.clone(),
         mirror: global.mirror.clone(),

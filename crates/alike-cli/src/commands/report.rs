@@ -6,8 +6,8 @@ use crate::args::{Global, ReportArgs};
 use crate::printer::{json, line, note};
 use crate::using::{open_run, own_data};
 use alike::eval::Judge;
-use alike::files::Batch;
-use alike::report::{Evidence, Figure, Report};
+use alike::files::StagedFiles;
+use alike::report::{Figure, Report, ReportInput};
 use alike::tasks::{Opened, quick_pixel_retrieval};
 use alike::train::Run;
 use anyhow::{Context, ensure};
@@ -71,8 +71,9 @@ pub(crate) fn run(args: &ReportArgs, global: &Global) -> anyhow::Result<()> {
     let judged = opened.judge(&judge, &data, image)?;
     let feature = judged.retrieval(&judge, &data, &at)?;
     let image = quick_pixel_retrieval(&judge, &data, &at)?;
-    let evidence = Evidence { retrieval: Some((&feature, image.as_ref())), ..Evidence::of(&judged, &data) };
-    let figures = write(&page, &evidence, without.as_ref().map(|w| Evidence::of(w, &data)).as_ref(), global)?;
+    let input =
+        ReportInput { retrieval: Some((&feature, image.as_ref())), ..ReportInput::of(&judged, &data) };
+    let figures = write(&page, &input, without.as_ref().map(|w| ReportInput::of(w, &data)).as_ref(), global)?;
     if global.json {
         return json(&Reported { page, figures });
     }
@@ -89,8 +90,8 @@ pub(super) fn figures_beside(page: &Path) -> anyhow::Result<PathBuf> {
 /// Draws everything, then writes page and figures together.
 pub(super) fn write(
     page: &Path,
-    run: &Evidence<'_>,
-    without: Option<&Evidence<'_>>,
+    run: &ReportInput<'_>,
+    without: Option<&ReportInput<'_>>,
     global: &Global,
 ) -> anyhow::Result<Vec<PathBuf>> {
     let report = Report::new(run, without)?;
@@ -105,7 +106,7 @@ pub(super) fn write(
             Ok((path, bytes))
         })
         .collect::<anyhow::Result<_>>()?;
-    let mut batch = Batch::default();
+    let mut batch = StagedFiles::default();
     for (path, bytes) in &drawn {
         batch.stage(path, |w| w.write_all(bytes))?;
     }

@@ -12,7 +12,7 @@ use alike::model::named_network;
 use alike::names::shell_path;
 use alike::text::{self, Choice};
 use alike::train::{
-    Choice as AutoChoice, Observer, Outcome, Recorder, Run, Settings, Start, Training, TrainingPlan, divide,
+    AutoChoice, Observer, Outcome, Recorder, Run, Settings, Start, Training, TrainingPlan, divide,
     settings_text,
 };
 use serde::Serialize;

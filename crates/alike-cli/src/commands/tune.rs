@@ -22,7 +22,7 @@ use std::time::Instant;
 struct Setup {
     base: Settings,
     candidates: usize,
-    by: Judgement,
+    by: JudgeBy,
     hold_out: f64,
 }
 
@@ -73,8 +73,8 @@ pub(crate) fn run(args: &TuneArgs, global: &Global) -> anyhow::Result<()> {
     base.keep_source(&request, &data);
     base.clone().resolve()?;
     let by = match args.by {
-        JudgeArg::Image => Judgement::Image,
-        JudgeArg::Class => Judgement::Class,
+        JudgeArg::Image => JudgeBy::Image,
+        JudgeArg::Class => JudgeBy::Class,
     };
     let setup = Setup { base: base.clone(), candidates: args.candidates.into(), by, hold_out: args.hold_out };
     let mut search = Search::new(base, &data, by, setup.candidates, args.hold_out)?;

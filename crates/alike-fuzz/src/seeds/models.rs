@@ -4,7 +4,7 @@ use super::texts::settings;
 use crate::models::Kept;
 use crate::scratch::{Scratch, joined};
 use alike::data::{DigitCounts, digits};
-use alike::files::Batch;
+use alike::files::StagedFiles;
 use alike::gallery::Gallery;
 use alike::identity::{Identities, key};
 use alike::images::Features;
@@ -58,7 +58,7 @@ pub(crate) fn gallery() -> Vec<Vec<u8>> {
     let mut files = |groups: Vec<String>| {
         gallery.groups = groups;
         let path = scratch.at("g.npy");
-        let mut batch = Batch::default();
+        let mut batch = StagedFiles::default();
         let staged = gallery.stage(&path, &mut batch).and_then(|()| batch.commit());
         staged.unwrap_or_else(|e| panic!("{e}"));
         let [table, facts] = Gallery::files(&path);

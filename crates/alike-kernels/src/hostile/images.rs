@@ -1,7 +1,9 @@
 //! Normalisation, pooling, and the gradients of pooled convolutions, over planes.
 
 use super::*;
-use crate::{Affine, AffineGradient, GroupStats, LANE_GROUP, Plane, PoolWindow, Sliding, SparseConv, Tier};
+use crate::{
+    GroupStats, LANE_GROUP, Plane, PoolWindow, ScaleShift, ScaleShiftGradient, Sliding, SparseConv, Tier,
+};
 
 /// Rows, columns, channels, border, and how many floats a pixel has beyond its channels; none of these, whole lane groups.
 fn sizes() -> impl Strategy<Value = (usize, usize, usize, usize, Option<usize>)> + Clone {
@@ -73,13 +75,13 @@ proptest! {
         alike("group norm", &[&x, &scale, &shift], &y, |tier, x, y| {
             let mut stats = stats();
             tier.group_stats(x[0], xp, 1e-2, &mut stats);
-            tier.group_norm(x[0], xp, &stats, Affine { scale: x[1], shift: x[2], relu }, y, yp);
+            tier.group_norm(x[0], xp, &stats, ScaleShift { scale: x[1], shift: x[2], relu }, y, yp);
         });
         let given: Vec<_> = stats().into_iter().map(|s| GroupStats { mean: s.mean + 0.25, rstd: 0.5 }).collect();
         alike("group norm", &[&x, &scale, &shift, &y], &dx, |tier, x, dx| {
             let (mut by_scale, mut by_shift) = (vec![0.0; xp.c().min(LONGEST)], vec![0.0; x[1].len()]);
-            let gradient = AffineGradient { scale: &mut by_scale, shift: &mut by_shift };
-            let affine = Affine { scale: x[1], shift: x[2], relu };
+            let gradient = ScaleShiftGradient { scale: &mut by_scale, shift: &mut by_shift };
+            let affine = ScaleShift { scale: x[1], shift: x[2], relu };
             let mut means = vec![[0.0; 2]; groups.min(LONGEST)];
             tier.group_norm_backward(x[0], xp, &given, affine, x[3], yp, gradient, &mut means, Some((dx, dxp)));
         });
@@ -89,7 +91,7 @@ proptest! {
         let Some(pp) = doubled else { return Ok(()) };
         let parts = image(pp, lacks[1], 5);
         alike("norm parts|group norm", &[&x, &scale, &shift], &parts, |tier, x, y| {
-            tier.group_norm_parts(x[0], xp, &given, Affine { scale: x[1], shift: x[2], relu }, y, pp);
+            tier.group_norm_parts(x[0], xp, &given, ScaleShift { scale: x[1], shift: x[2], relu }, y, pp);
         });
     }
 
@@ -116,8 +118,8 @@ proptest! {
         for tier in Tier::available() {
             for keep in [false, true] {
                 let fast = judged("pool", &[&x], &y, |x, y| {
-                    let mut places = vec![77; entries];
-                    tier.max_pool(x[0], xp, window, y, yp, keep.then_some(&mut places[..]));
+                    let mut argmax = vec![77; entries];
+                    tier.max_pool(x[0], xp, window, y, yp, keep.then_some(&mut argmax[..]));
                 });
                 let Some(fast) = fast else { continue };
                 for (oy, ox) in (0..yp.h()).flat_map(|oy| (0..yp.w()).map(move |ox| (oy, ox))) {
@@ -157,32 +159,32 @@ proptest! {
         let step = if other == 3 { usize::MAX } else { step };
         let Some(window) = refused("pool", || PoolWindow::new(side, step)) else { return Ok(()) };
         let (oh, ow) = (window.outputs(xw.outer()), window.outputs(xw.inner()));
-        // At times an output too many, or maps that are no whole lane groups.
+        // At times an output too many, or output channels that are no whole lane groups.
         let oh = if other == 0 || other == 3 { oh.saturating_add(1) } else { oh };
-        let maps = groups.saturating_mul(LANE_GROUP);
+        let out_channels = groups.saturating_mul(LANE_GROUP);
         let beyond = (other == 1).then_some(3);
-        let Some(dyp) = plane((oh, ow, maps, 0, beyond)) else { return Ok(()) };
+        let Some(dyp) = plane((oh, ow, out_channels, 0, beyond)) else { return Ok(()) };
         let (x, dy) = (image(xp, lacks[0], 1), image(dyp, lacks[1], 2));
         let entries = dyp.pixels().saturating_mul(dyp.stride()).min(LONGEST).saturating_sub(lacks[2]);
         let many = side * side + usize::from(other == 2);
-        let places: Vec<u8> = (0..entries).map(|i| ((i * 13 + i / 7) % many) as u8).collect();
+        let argmax: Vec<u8> = (0..entries).map(|i| ((i * 13 + i / 7) % many) as u8).collect();
         let weights = buffer(xw.columns().saturating_mul(dyp.stride()), lacks[3], 3);
         alike("pooled weights", &[&x, &dy], &weights, |tier, x, weights| {
-            tier.pooled_weights_add(x[0], xw, window, x[1], dyp, &places, weights);
+            tier.pooled_weights_add(x[0], xw, window, x[1], dyp, &argmax, weights);
         });
     }
 
     #[test]
     fn sparse_gradients_of_any_lists(
         kernel in prop_oneof![6 => prop::sample::select(vec![1usize, 3, 5]), 1 => size(0..7)], groups in size(0..4),
-        odd in 0usize..20, gap in size(0..9), maps in size(0..4), pixels in size(0..6), far in size(0..200), last in size(0..2),
+        odd in 0usize..20, gap in size(0..9), out_channels in size(0..4), pixels in size(0..6), far in size(0..200), last in size(0..2),
         lacks in [short(), short(), short(), short()],
     ) {
         let channels = groups.saturating_mul(LANE_GROUP).saturating_add(usize::from(odd == 0));
         let pitch = channels.saturating_mul(kernel).saturating_add(gap);
-        let made = refused("sparse gradients", || SparseConv::new(kernel, channels, pitch, maps, pixels));
+        let made = refused("sparse gradients", || SparseConv::new(kernel, channels, pitch, out_channels, pixels));
         let Some(conv) = made else { return Ok(()) };
-        let entries = maps.saturating_mul(pixels);
+        let entries = out_channels.saturating_mul(pixels);
         let mut at: Vec<u32> = (0..entries.min(LONGEST)).map(|i| (i * 37 % (far % 200 + 1)) as u32).collect();
         // At times the last window begins where no image is.
         if let Some(last_at) = at.last_mut().filter(|_| last > 1) {
@@ -191,7 +193,7 @@ proptest! {
         let reach = (kernel - 1).saturating_mul(pitch).saturating_add(kernel.saturating_mul(channels));
         let image = buffer(reach.saturating_add(far % 200), lacks[0], 1);
         let dy = buffer(entries, lacks[1], 2);
-        let w = buffer(kernel.saturating_mul(kernel).saturating_mul(channels).saturating_mul(maps), lacks[2], 3);
+        let w = buffer(kernel.saturating_mul(kernel).saturating_mul(channels).saturating_mul(out_channels), lacks[2], 3);
         alike("sparse gradients", &[&dy, &image], &w, |tier, x, w| tier.sparse_weights_add(conv, &at, x[0], x[1], w));
         alike("sparse gradients", &[&dy, &w], &image, |tier, x, image| {
             tier.sparse_input_add(conv, &at, x[0], x[1], image);

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    Affine, AffineGradient, AlignedBuffer, Bins, GroupStats, Plane, PoolWindow, Sliding, SparseConv, Tier,
-    Windows, padded, winograd_scratch_len, winograd_weights_len,
+    AlignedBuffer, Bins, GroupStats, Plane, PoolWindow, ScaleShift, ScaleShiftGradient, Sliding, SparseConv,
+    Tier, Windows, padded, winograd_scratch_len, winograd_weights_len,
 };
 
 /// That a call is refused with this message.
@@ -31,7 +31,7 @@ fn a_plane_has_room_for_its_channels() {
     });
     all_refuse("group norm: a buffer is too short", |tier| {
         let (ones, stats) = ([1.0; 32], [GroupStats::default()]);
-        let affine = Affine { scale: &ones, shift: &ones, relu: true };
+        let affine = ScaleShift { scale: &ones, shift: &ones, relu: true };
         tier.group_norm(&ones, plane, &stats, affine, &mut [0.0; 16], plane);
     });
 }
@@ -90,7 +90,7 @@ fn windows_that_overflow_are_none() {
     refuses("windows: no such row", || slide(3, 3, 1, 1).row(&[0.0; 49], most, 0).count());
 }
 
-/// `2^60` columns of one float that all rows share: times 16 maps, no weights at all were asked for.
+/// `2^60` columns of one float that all rows share: times 16 output channels, no weights at all were asked for.
 #[test]
 fn a_product_counts_its_weights() {
     let a = Windows::new(0, [1, 1, 1 << 60], [0; 3], 1);
@@ -161,7 +161,7 @@ fn places_lie_in_their_window() {
     all_refuse("pooled weights: a place outside the window", |tier| {
         tier.pooled_weights_add(&[0.0; 4], xw, window, &[0.0; 16], dyp, &[4; 16], &mut [0.0; 16]);
     });
-    // Nobody writes places between a few channels and a wider stride, so they may be anything.
+    // Nobody writes winners between a few channels and a wider stride, so they may be anything.
     let (wide, result) = (narrow.with_stride(3), one.with_stride(3));
     for tier in Tier::available() {
         let mut dx = [0.0; 12];
@@ -170,13 +170,15 @@ fn places_lie_in_their_window() {
     }
 }
 
-/// `2^60` maps of 16 pixels had no entries and no weights, and windows whose rows lie `2^63 - 24` floats apart had no length.
+/// `2^60` output channels of 16 pixels had no entries and no weights, and windows whose rows lie `2^63 - 24` floats apart had no length.
 #[test]
 fn sparse_gradients_count_their_entries() {
-    for (pitch, maps, pixels) in
+    for (pitch, out_channels, pixels) in
         [(48, 1 << 32, 1 << 32), (usize::MAX / 2 - 23, 1, 1), (48, usize::MAX / 144 + 1, 0)]
     {
-        refuses("sparse gradients: larger than memory", || SparseConv::new(3, 16, pitch, maps, pixels));
+        refuses("sparse gradients: larger than memory", || {
+            SparseConv::new(3, 16, pitch, out_channels, pixels)
+        });
     }
     refuses("sparse gradients: larger than memory", || SparseConv::new(1, 16, 16, 1 << 60, 16));
     refuses("sparse gradients: larger than memory", || SparseConv::new(3, usize::MAX - 15, 48, 1, 1));
@@ -219,18 +221,18 @@ fn a_normalisations_lists_are_as_long_as_its_channels() {
             tier.group_stats(&x, plane, 1e-5, &mut vec![GroupStats::default(); groups]);
         });
         all_refuse("group norm: groups divide channels", |tier| {
-            let affine = Affine { scale: &x, shift: &x, relu: false };
+            let affine = ScaleShift { scale: &x, shift: &x, relu: false };
             tier.group_norm(&x, plane, &vec![GroupStats::default(); groups], affine, &mut [0.0; 32], plane);
         });
     }
     let stats = [GroupStats::default()];
     all_refuse("group norm: a scale and a shift a channel", |tier| {
-        let affine = Affine { scale: &x, shift: &x[..31], relu: false };
+        let affine = ScaleShift { scale: &x, shift: &x[..31], relu: false };
         tier.group_norm(&x, plane, &stats, affine, &mut [0.0; 32], plane);
     });
     all_refuse("group norm: a gradient of scale and of shift a channel", |tier| {
-        let affine = Affine { scale: &x, shift: &x, relu: false };
-        let gradient = AffineGradient { scale: &mut [0.0; 31], shift: &mut [0.0; 32] };
+        let affine = ScaleShift { scale: &x, shift: &x, relu: false };
+        let gradient = ScaleShiftGradient { scale: &mut [0.0; 31], shift: &mut [0.0; 32] };
         tier.group_norm_backward(&x, plane, &stats, affine, &x, plane, gradient, &mut [[0.0; 2]], None);
     });
 }

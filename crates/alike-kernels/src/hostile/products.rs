@@ -196,29 +196,29 @@ proptest! {
 
     #[test]
     fn convolutions_with_fewer_products_of_any_windows(
-        across in [size(0..7), size(0..7)], channels in size(0..3), maps in size(0..3), odd in 0usize..12,
+        across in [size(0..7), size(0..7)], channels in size(0..3), out_channels in size(0..3), odd in 0usize..12,
         gap in size(0..5), lacks in [short(), short(), short(), short(), short()],
     ) {
         let lanes = |n: usize| n.saturating_mul(LANE_GROUP).saturating_add(if odd == 0 { 1 } else { 0 });
-        let (channels, maps, counts) = (lanes(channels), lanes(maps), [across[0], across[1], 3]);
+        let (channels, out_channels, counts) = (lanes(channels), lanes(out_channels), [across[0], across[1], 3]);
         let row = counts[1].saturating_add(2).saturating_mul(channels).saturating_add(gap);
         let taps = if odd == 1 { 2 } else { 3 };
         let strides = [row.saturating_add(usize::from(odd == 2)), channels, row];
         let Some(xw) = windows(1, [counts[0], counts[1], taps], strides, channels.saturating_mul(3)) else {
             return Ok(());
         };
-        let out = if odd == 3 { windows(0, [counts[0], counts[1], 1], [1, 1, 0], maps) } else { rows(1, counts, maps, gap) };
+        let out = if odd == 3 { windows(0, [counts[0], counts[1], 1], [1, 1, 0], out_channels) } else { rows(1, counts, out_channels, gap) };
         let Some(out) = out else { return Ok(()) };
         let floats = |n: Option<usize>, lack: usize, seed: usize| buffer(n.unwrap_or(usize::MAX), lack, seed);
-        let w = floats(channels.checked_mul(maps).and_then(|n| n.checked_mul(9)), 0, 1);
-        let len = refused("winograd", || winograd_weights_len(channels, maps));
-        let work = refused("winograd", || winograd_scratch_len(channels, maps));
+        let w = floats(channels.checked_mul(out_channels).and_then(|n| n.checked_mul(9)), 0, 1);
+        let len = refused("winograd", || winograd_weights_len(channels, out_channels));
+        let work = refused("winograd", || winograd_scratch_len(channels, out_channels));
         let into = floats(len, lacks[0], 2);
         // Working memory is more than other buffers have.
         let scratch = work.filter(|n| *n <= 1 << 17).unwrap_or(0).saturating_sub(lacks[1]);
-        let (x, bias, y) = (buffer(xw.end(), lacks[2], 4), buffer(maps, lacks[3], 5), buffer(out.end(), lacks[4], 6));
+        let (x, bias, y) = (buffer(xw.end(), lacks[2], 4), buffer(out_channels, lacks[3], 5), buffer(out.end(), lacks[4], 6));
         for tier in Tier::available() {
-            let weights = judged("winograd", &[&w], &into, |x, into| tier.winograd_weights(x[0], channels, maps, into));
+            let weights = judged("winograd", &[&w], &into, |x, into| tier.winograd_weights(x[0], channels, out_channels, into));
             let known = weights.is_some();
             let weights = weights.unwrap_or_else(|| into.clone());
             let fast = judged("winograd", &[&x, &weights, &bias], &y, |x, y| {

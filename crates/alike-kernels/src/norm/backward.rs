@@ -1,6 +1,6 @@
 //! The gradients of a normalisation.
 
-use super::{Affine, AffineGradient, Coefficients, GroupStats, blocks, coefficients};
+use super::{Coefficients, GroupStats, ScaleShift, ScaleShiftGradient, blocks, coefficients};
 use crate::simd::Simd;
 use crate::{LANE_GROUP, Plane};
 
@@ -10,10 +10,10 @@ pub(super) unsafe fn backward_kernel<S: Simd>(
     x: &[f32],
     xp: Plane,
     stats: &[GroupStats],
-    affine: Affine<'_>,
+    affine: ScaleShift<'_>,
     dy: &[f32],
     dyp: Plane,
-    gradient: AffineGradient<'_>,
+    gradient: ScaleShiftGradient<'_>,
     means: &mut [[f32; 2]],
     dx: Option<(&mut [f32], Plane)>,
 ) {

@@ -1,6 +1,6 @@
 //! What is normalised, and what scale and shift are multiplied by.
 
-use super::{Affine, GroupStats, PERIOD, blocks, coefficients, is_narrow};
+use super::{GroupStats, PERIOD, ScaleShift, blocks, coefficients, is_narrow};
 use crate::simd::Simd;
 use crate::{LANE_GROUP, Plane};
 
@@ -13,7 +13,7 @@ struct Narrow {
 }
 
 #[inline(always)]
-fn narrow(c: usize, stats: &[GroupStats], affine: Affine<'_>) -> Narrow {
+fn narrow(c: usize, stats: &[GroupStats], affine: ScaleShift<'_>) -> Narrow {
     let zero = [0.0; PERIOD];
     let mut k = Narrow { a: zero, b: zero, mean: zero, rstd: zero };
     for channel in 0..c {
@@ -36,7 +36,7 @@ pub(super) unsafe fn forward_kernel<S: Simd>(
     x: &[f32],
     xp: Plane,
     stats: &[GroupStats],
-    affine: Affine<'_>,
+    affine: ScaleShift<'_>,
     y: &mut [f32],
     yp: Plane,
 ) {
@@ -79,7 +79,7 @@ pub(super) unsafe fn parts_kernel<S: Simd>(
     x: &[f32],
     xp: Plane,
     stats: &[GroupStats],
-    affine: Affine<'_>,
+    affine: ScaleShift<'_>,
     y: &mut [f32],
     yp: Plane,
 ) {

@@ -23,7 +23,7 @@ pub struct GroupStats {
 
 /// A layer's learned scale (gamma) and shift (beta), a channel each, and whether a ReLU follows.
 #[derive(Clone, Copy, Debug)]
-pub struct Affine<'a> {
+pub struct ScaleShift<'a> {
     /// Gamma.
     pub scale: &'a [f32],
     /// Beta.
@@ -34,7 +34,7 @@ pub struct Affine<'a> {
 
 /// Gradients that the backward pass adds to.
 #[derive(Debug)]
-pub struct AffineGradient<'a> {
+pub struct ScaleShiftGradient<'a> {
     /// Of gamma.
     pub scale: &'a mut [f32],
     /// Of beta.
@@ -67,7 +67,7 @@ impl Tier {
         x: &[f32],
         xp: Plane,
         stats: &[GroupStats],
-        affine: Affine<'_>,
+        affine: ScaleShift<'_>,
         y: &mut [f32],
         yp: Plane,
     ) {
@@ -79,7 +79,7 @@ impl Tier {
         dispatch!(
             self,
             forward_kernel(
-                x: &[f32], xp: Plane, stats: &[GroupStats], affine: Affine<'_>, y: &mut [f32], yp: Plane,
+                x: &[f32], xp: Plane, stats: &[GroupStats], affine: ScaleShift<'_>, y: &mut [f32], yp: Plane,
             )
         );
     }
@@ -96,7 +96,7 @@ impl Tier {
         x: &[f32],
         xp: Plane,
         stats: &[GroupStats],
-        affine: Affine<'_>,
+        affine: ScaleShift<'_>,
         y: &mut [f32],
         yp: Plane,
     ) {
@@ -108,7 +108,7 @@ impl Tier {
         dispatch!(
             self,
             parts_kernel(
-                x: &[f32], xp: Plane, stats: &[GroupStats], affine: Affine<'_>, y: &mut [f32], yp: Plane,
+                x: &[f32], xp: Plane, stats: &[GroupStats], affine: ScaleShift<'_>, y: &mut [f32], yp: Plane,
             )
         );
     }
@@ -128,10 +128,10 @@ impl Tier {
         x: &[f32],
         xp: Plane,
         stats: &[GroupStats],
-        affine: Affine<'_>,
+        affine: ScaleShift<'_>,
         dy: &[f32],
         dyp: Plane,
-        gradient: AffineGradient<'_>,
+        gradient: ScaleShiftGradient<'_>,
         means: &mut [[f32; 2]],
         dx: Option<(&mut [f32], Plane)>,
     ) {
@@ -149,8 +149,8 @@ impl Tier {
         dispatch!(
             self,
             backward_kernel(
-                x: &[f32], xp: Plane, stats: &[GroupStats], affine: Affine<'_>, dy: &[f32], dyp: Plane,
-                gradient: AffineGradient<'_>, means: &mut [[f32; 2]], dx: Option<(&mut [f32], Plane)>,
+                x: &[f32], xp: Plane, stats: &[GroupStats], affine: ScaleShift<'_>, dy: &[f32], dyp: Plane,
+                gradient: ScaleShiftGradient<'_>, means: &mut [[f32; 2]], dx: Option<(&mut [f32], Plane)>,
             )
         );
     }
@@ -161,7 +161,7 @@ fn check_groups(plane: Plane, stats: &[GroupStats]) {
     assert!(!stats.is_empty() && plane.c().is_multiple_of(stats.len()), "group norm: groups divide channels");
 }
 
-impl Affine<'_> {
+impl ScaleShift<'_> {
     fn check(&self, plane: Plane) {
         let channels = self.scale.len().min(self.shift.len());
         assert!(channels >= plane.c(), "group norm: a scale and a shift a channel");
@@ -198,7 +198,7 @@ fn coefficients(
     channels: usize,
     per_group: usize,
     stats: &[GroupStats],
-    affine: Affine<'_>,
+    affine: ScaleShift<'_>,
 ) -> Coefficients {
     let zero = [0.0; LANE_GROUP];
     let mut k = Coefficients { a: zero, b: zero, mean: zero, rstd: zero, scale: zero };

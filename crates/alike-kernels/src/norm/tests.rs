@@ -62,7 +62,7 @@ fn check(h: usize, w: usize, c: usize, groups: usize, relu: bool) {
     let (scale, shift) = (wave(c + 1, 1.3)[1..].to_vec(), wave(c + 1, 2.1)[1..].to_vec());
     // Not centred on zero, so that no sum over pixels cancels down to its own rounding error.
     let dy: Vec<f32> = wave(n, 0.37).iter().map(|v| v + 0.4).collect();
-    let affine = Affine { scale: &scale, shift: &shift, relu };
+    let affine = ScaleShift { scale: &scale, shift: &shift, relu };
     let wide = |v: &[f32]| -> Vec<f64> { v.iter().map(|v| f64::from(*v)).collect() };
     let (x64, scale64, shift64) = (wide(&x), wide(&scale), wide(&shift));
     let loss = |x: &[f64], scale: &[f64], shift: &[f64]| -> f64 {
@@ -90,7 +90,7 @@ fn check(h: usize, w: usize, c: usize, groups: usize, relu: bool) {
 
         let (mut gs, mut gb) = (vec![0.0; c], vec![0.0; c]);
         let mut dx = vec![0.0; xp.buffer_len()];
-        let gradient = AffineGradient { scale: &mut gs, shift: &mut gb };
+        let gradient = ScaleShiftGradient { scale: &mut gs, shift: &mut gb };
         let dys = placed(yp, &dy);
         tier.group_norm_backward(
             &xs,

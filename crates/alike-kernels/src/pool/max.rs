@@ -5,8 +5,8 @@ use crate::simd::Simd;
 use crate::{Plane, Tier};
 
 impl Tier {
-    /// The maximum of every window, and its place `ky * size + kx` in `places` (`h * w * stride` of them, dense), unless
-    /// no places are wanted. The first of equal maxima wins; a NaN wins over all, as in PyTorch.
+    /// The maximum of every window, and its place `ky * size + kx` in `argmax` (`h * w * stride` of them, dense), unless
+    /// no winners are wanted. The first of equal maxima wins; a NaN wins over all, as in PyTorch.
     ///
     /// # Panics
     ///
@@ -18,17 +18,17 @@ impl Tier {
         window: PoolWindow,
         y: &mut [f32],
         yp: Plane,
-        places: Option<&mut [u8]>,
+        argmax: Option<&mut [u8]>,
     ) {
         window.check(xp, yp);
         assert!(xp.fits(x) && yp.fits(y), "pool: a buffer is too short");
-        if let Some(places) = &places {
-            assert!(places.len() >= yp.pixels() * yp.stride(), "pool: too few places");
+        if let Some(argmax) = &argmax {
+            assert!(argmax.len() >= yp.pixels() * yp.stride(), "pool: too few winners");
         }
         dispatch!(
             self,
             forward_kernel(
-                x: &[f32], xp: Plane, window: PoolWindow, y: &mut [f32], yp: Plane, places: Option<&mut [u8]>,
+                x: &[f32], xp: Plane, window: PoolWindow, y: &mut [f32], yp: Plane, argmax: Option<&mut [u8]>,
             )
         );
     }
@@ -42,16 +42,16 @@ impl Tier {
         self,
         dy: &[f32],
         dyp: Plane,
-        places: &[u8],
+        argmax: &[u8],
         window: PoolWindow,
         dx: &mut [f32],
         dxp: Plane,
     ) {
-        window.check_backward(dy, dyp, places, dx, dxp);
+        window.check_backward(dy, dyp, argmax, dx, dxp);
         for r in 0..dxp.h() {
             dx[dxp.at(r, 0)..][..dxp.w() * dxp.stride()].fill(0.0);
         }
-        scatter_all(self, dy, dyp, places, window, dx, dxp);
+        scatter_all(self, dy, dyp, argmax, window, dx, dxp);
     }
 
     /// Adds the input's gradient; otherwise as [`Tier::max_pool_backward`].
@@ -63,23 +63,23 @@ impl Tier {
         self,
         dy: &[f32],
         dyp: Plane,
-        places: &[u8],
+        argmax: &[u8],
         window: PoolWindow,
         dx: &mut [f32],
         dxp: Plane,
     ) {
-        window.check_backward(dy, dyp, places, dx, dxp);
-        scatter_all(self, dy, dyp, places, window, dx, dxp);
+        window.check_backward(dy, dyp, argmax, dx, dxp);
+        scatter_all(self, dy, dyp, argmax, window, dx, dxp);
     }
 }
 
 impl PoolWindow {
     /// All that the gradient of a max-pool asks of its arguments, before any of them is written.
-    fn check_backward(&self, dy: &[f32], dyp: Plane, places: &[u8], dx: &[f32], dxp: Plane) {
+    fn check_backward(&self, dy: &[f32], dyp: Plane, argmax: &[u8], dx: &[f32], dxp: Plane) {
         self.check(dxp, dyp);
         assert!(dxp.fits(dx) && dyp.fits(dy), "pool: a buffer is too short");
-        assert!(places.len() >= dyp.pixels() * dyp.stride(), "pool: too few places");
-        assert!(self.holds(places, dyp), "pool: a place outside the window");
+        assert!(argmax.len() >= dyp.pixels() * dyp.stride(), "pool: too few winners");
+        assert!(self.holds(argmax, dyp), "pool: a place outside the window");
     }
 }
 
@@ -88,7 +88,7 @@ fn scatter_all(
     tier: Tier,
     dy: &[f32],
     dyp: Plane,
-    places: &[u8],
+    argmax: &[u8],
     window: PoolWindow,
     dx: &mut [f32],
     dxp: Plane,
@@ -97,7 +97,7 @@ fn scatter_all(
         dispatch!(
             tier,
             scatter_kernel(
-                dy: &[f32], dyp: Plane, places: &[u8], window: PoolWindow, dx: &mut [f32], dxp: Plane,
+                dy: &[f32], dyp: Plane, argmax: &[u8], window: PoolWindow, dx: &mut [f32], dxp: Plane,
             )
         );
         return;
@@ -110,7 +110,7 @@ fn scatter_all(
     for oy in 0..dyp.h() {
         for ox in 0..dyp.w() {
             let from = &dy[dyp.at(oy, ox)..][..dyp.c()];
-            let at = &places[oy * per_row + ox * dyp.stride()..][..dyp.c()];
+            let at = &argmax[oy * per_row + ox * dyp.stride()..][..dyp.c()];
             let base = dxp.at(oy * window.stride, ox * window.stride);
             for (c, (g, place)) in from.iter().zip(at).enumerate() {
                 dx[base + offsets[usize::from(*place)] + c] += g;
@@ -126,14 +126,14 @@ unsafe fn forward_kernel<S: Simd>(
     window: PoolWindow,
     y: &mut [f32],
     yp: Plane,
-    mut places: Option<&mut [u8]>,
+    mut argmax: Option<&mut [u8]>,
 ) {
     if yp.in_lanes() {
         let (x, y) = (x.as_ptr(), y.as_mut_ptr());
-        // SAFETY: `max_pool` checked both planes, the window's reach, and the places.
+        // SAFETY: `max_pool` checked both planes, the window's reach, and the winners.
         let nan = unsafe {
-            match &mut places {
-                Some(places) => sized::<S, true>(x, xp, window, y, yp, places.as_mut_ptr()),
+            match &mut argmax {
+                Some(argmax) => sized::<S, true>(x, xp, window, y, yp, argmax.as_mut_ptr()),
                 None => sized::<S, false>(x, xp, window, y, yp, std::ptr::null_mut()),
             }
         };
@@ -141,7 +141,7 @@ unsafe fn forward_kernel<S: Simd>(
             return;
         }
     }
-    plain(x, xp, window, y, yp, places);
+    plain(x, xp, window, y, yp, argmax);
 }
 
 /// Loops of known length are worth three copies.
@@ -152,14 +152,14 @@ unsafe fn sized<S: Simd, const PLACES: bool>(
     window: PoolWindow,
     y: *mut f32,
     yp: Plane,
-    places: *mut u8,
+    argmax: *mut u8,
 ) -> bool {
     // SAFETY: as for `lanes`.
     unsafe {
         match window.size {
-            2 => lanes::<S, PLACES, 2>(x, xp, window, y, yp, places),
-            3 => lanes::<S, PLACES, 3>(x, xp, window, y, yp, places),
-            _ => lanes::<S, PLACES, 0>(x, xp, window, y, yp, places),
+            2 => lanes::<S, PLACES, 2>(x, xp, window, y, yp, argmax),
+            3 => lanes::<S, PLACES, 3>(x, xp, window, y, yp, argmax),
+            _ => lanes::<S, PLACES, 0>(x, xp, window, y, yp, argmax),
         }
     }
 }
@@ -173,16 +173,16 @@ unsafe fn lanes<S: Simd, const PLACES: bool, const K: usize>(
     window: PoolWindow,
     y: *mut f32,
     yp: Plane,
-    places: *mut u8,
+    argmax: *mut u8,
 ) -> bool {
     let size = if K > 0 { K } else { window.size };
     // Where comparisons make masks, a place is found faster after the maximum than along with it.
     let search = K > 0 && S::LANES == 16;
-    // SAFETY: `forward_kernel`'s caller checked both planes, the window's reach, and the places.
+    // SAFETY: `forward_kernel`'s caller checked both planes, the window's reach, and the winners.
     unsafe {
         // A NaN makes a sum of values one, and so do two infinities, which then only costs time.
         let mut sum = S::splat(0.0);
-        let mut places = places;
+        let mut argmax = argmax;
         for oy in 0..yp.h() {
             for ox in 0..yp.w() {
                 let from = x.add(xp.at(oy * window.stride, ox * window.stride));
@@ -214,8 +214,8 @@ unsafe fn lanes<S: Simd, const PLACES: bool, const K: usize>(
                     }
                     S::store(to.add(first), best);
                     if PLACES {
-                        S::store_places(places, place);
-                        places = places.add(S::LANES);
+                        S::store_argmax(argmax, place);
+                        argmax = argmax.add(S::LANES);
                     }
                     first += S::LANES;
                 }
@@ -227,15 +227,15 @@ unsafe fn lanes<S: Simd, const PLACES: bool, const K: usize>(
 
 /// The plain loops: narrow planes, and NaNs wherever they are.
 #[inline(never)]
-fn plain(x: &[f32], xp: Plane, window: PoolWindow, y: &mut [f32], yp: Plane, mut places: Option<&mut [u8]>) {
+fn plain(x: &[f32], xp: Plane, window: PoolWindow, y: &mut [f32], yp: Plane, mut argmax: Option<&mut [u8]>) {
     for oy in 0..yp.h() {
         for ox in 0..yp.w() {
             let (base, out) = (xp.at(oy * window.stride, ox * window.stride), yp.at(oy, ox));
             for c in 0..yp.c() {
                 let (value, place) = maximum(&x[base + c..], xp, window);
                 y[out + c] = value;
-                if let Some(places) = places.as_deref_mut() {
-                    places[(oy * yp.w() + ox) * yp.stride() + c] = place;
+                if let Some(argmax) = argmax.as_deref_mut() {
+                    argmax[(oy * yp.w() + ox) * yp.stride() + c] = place;
                 }
             }
         }
@@ -261,7 +261,7 @@ fn maximum(x: &[f32], xp: Plane, window: PoolWindow) -> (f32, u8) {
 unsafe fn scatter_kernel<S: Simd>(
     dy: &[f32],
     dyp: Plane,
-    places: &[u8],
+    argmax: &[u8],
     window: PoolWindow,
     dx: &mut [f32],
     dxp: Plane,
@@ -270,11 +270,11 @@ unsafe fn scatter_kernel<S: Simd>(
     for oy in 0..dyp.h() {
         for ox in 0..dyp.w() {
             let (from, base) = (dyp.at(oy, ox), dxp.at(oy * window.stride, ox * window.stride));
-            // SAFETY: `PoolWindow::check_backward` looked at both planes, the window's reach, and the places.
+            // SAFETY: `PoolWindow::check_backward` looked at both planes, the window's reach, and the winners.
             unsafe {
                 for first in (0..dyp.stride()).step_by(S::LANES) {
                     let g = S::load(dy.as_ptr().add(from + first));
-                    let at = S::load_places(places.as_ptr().add(oy * per_row + ox * dyp.stride() + first));
+                    let at = S::load_places(argmax.as_ptr().add(oy * per_row + ox * dyp.stride() + first));
                     let to = dx.as_mut_ptr().add(base + first);
                     match window.size {
                         2 => scatter::<S, 2>(to, dxp, 2, at, g),

@@ -52,16 +52,16 @@ impl PoolWindow {
         assert_eq!((to.c(), to.stride()), (from.c(), from.stride()), "pool: channels");
     }
 
-    /// Whether every channel's place lies in the window: `plane.pixels() * plane.stride()` places, dense.
-    pub(crate) fn holds(&self, places: &[u8], plane: Plane) -> bool {
-        let most = |places: &[u8]| places.iter().fold(0, |most, place| most.max(*place));
-        let inside = |places: &[u8]| usize::from(most(places)) < self.size * self.size;
-        let places = &places[..plane.pixels() * plane.stride()];
-        // Nobody writes the places between a few channels and a wider stride.
+    /// Whether every channel's place lies in the window: `plane.pixels() * plane.stride()` winners, dense.
+    pub(crate) fn holds(&self, argmax: &[u8], plane: Plane) -> bool {
+        let most = |argmax: &[u8]| argmax.iter().fold(0, |most, place| most.max(*place));
+        let inside = |argmax: &[u8]| usize::from(most(argmax)) < self.size * self.size;
+        let argmax = &argmax[..plane.pixels() * plane.stride()];
+        // Nobody writes winners between a few channels and a wider stride.
         let written = if plane.in_lanes() { plane.stride() } else { plane.c() };
         if written == plane.stride() {
-            return inside(places);
+            return inside(argmax);
         }
-        places.chunks_exact(plane.stride()).all(|pixel| inside(&pixel[..written]))
+        argmax.chunks_exact(plane.stride()).all(|pixel| inside(&pixel[..written]))
     }
 }

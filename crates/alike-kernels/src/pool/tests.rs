@@ -50,14 +50,14 @@ fn check(h: usize, w: usize, c: usize, size: usize, stride: usize) {
         tier.average_pool_backward(&dy, yp, window, &mut dx, xp);
         assert!(close(&y, &mean) && close(&dx, &spread), "{tier:?}");
         let mut y = vec![0.0; yp.buffer_len()];
-        let mut places = vec![0; yp.pixels() * yp.stride()];
-        tier.max_pool(&x, xp, window, &mut y, yp, Some(&mut places));
+        let mut argmax = vec![0; yp.pixels() * yp.stride()];
+        tier.max_pool(&x, xp, window, &mut y, yp, Some(&mut argmax));
         assert_eq!(y, expected, "{tier:?}");
         let mut alone = vec![0.0; yp.buffer_len()];
         tier.max_pool(&x, xp, window, &mut alone, yp, None);
-        assert_eq!(alone, expected, "{tier:?}, without places");
+        assert_eq!(alone, expected, "{tier:?}, without winners");
         let mut dx = vec![0.0; xp.buffer_len()];
-        tier.max_pool_backward(&dy, yp, &places, window, &mut dx, xp);
+        tier.max_pool_backward(&dy, yp, &argmax, window, &mut dx, xp);
         assert_eq!(dx, expected_dx, "{tier:?}");
     }
 }
@@ -81,10 +81,10 @@ fn a_nan_is_not_lost_in_a_maximum() {
         x[c] = f32::NAN;
         for tier in Tier::available() {
             let mut y = vec![0.0; 3 * c];
-            let mut places = vec![9; 3 * c];
-            tier.max_pool(&x, xp, window, &mut y, yp, Some(&mut places));
+            let mut argmax = vec![9; 3 * c];
+            tier.max_pool(&x, xp, window, &mut y, yp, Some(&mut argmax));
             assert!(y[0].is_nan() && y[c].is_nan() && y[2 * c] == 1.0, "{tier:?}");
-            assert_eq!((places[0], places[c], places[2 * c]), (1, 0, 0), "{tier:?}");
+            assert_eq!((argmax[0], argmax[c], argmax[2 * c]), (1, 0, 0), "{tier:?}");
             assert!(y.iter().filter(|v| v.is_nan()).count() == 2, "{tier:?}");
             tier.max_pool(&x, xp, window, &mut y, yp, None);
             assert!(y[0].is_nan() && y[c].is_nan() && y[2 * c] == 1.0, "{tier:?}");

@@ -2,7 +2,7 @@
 
 use super::cache::{Prepared, prepare};
 use super::listing::{Entry, Listing, Part, Role};
-use super::{DataError, Dataset, Failure, OnError, Places, Preparation, Progress, Split};
+use super::{DataError, DataPaths, Dataset, Failure, OnError, Preparation, Progress, Split};
 use crate::identity::Identities;
 use crate::images::Images;
 use crate::names::shell_path;
@@ -21,11 +21,11 @@ pub(super) fn finish(
     listing: &Listing,
     preparation: Preparation,
     what: Named<'_>,
-    places: &Places,
+    paths: &DataPaths,
     progress: &mut dyn Progress,
 ) -> Result<Dataset, DataError> {
     let Named { name, origin, mut notes, on_error } = what;
-    let Prepared { images, failures, warm, note } = prepare(listing, &preparation, places, progress)?;
+    let Prepared { images, failures, warm, note } = prepare(listing, &preparation, paths, progress)?;
     notes.extend(note);
     if warm && listing.rows.is_none() {
         notes.push("images were prepared already".into());

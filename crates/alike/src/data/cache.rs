@@ -8,7 +8,7 @@
 
 use super::listing::{Entry, Listing, Place, State, UNREADABLE};
 use super::progress::{Progress, Unit};
-use super::{DataError, Failure, Places, Preparation};
+use super::{DataError, DataPaths, Failure, Preparation};
 use crate::files::{self, FileError};
 use crate::images::Images;
 use md5::{Digest, Md5};
@@ -71,13 +71,13 @@ const CHUNK: usize = 16 << 20;
 const MOST_CHUNK: usize = 128 << 20;
 
 /// The folder of prepared images.
-pub fn image_cache(places: &Places) -> PathBuf {
-    places.cache().join("images")
+pub fn image_cache(paths: &DataPaths) -> PathBuf {
+    paths.cache().join("images")
 }
 
 /// The files in the folder of prepared images: size and last use.
-pub fn cached(places: &Places) -> Vec<(PathBuf, u64, SystemTime)> {
-    let entries = std::fs::read_dir(image_cache(places)).into_iter().flatten().flatten();
+pub fn cached(paths: &DataPaths) -> Vec<(PathBuf, u64, SystemTime)> {
+    let entries = std::fs::read_dir(image_cache(paths)).into_iter().flatten().flatten();
     let files = entries.filter_map(|e| {
         let (path, meta) = (e.path(), e.metadata().ok()?);
         let ours = path.extension().is_some_and(|e| e == ENDING) || files::is_part(&path);
@@ -93,7 +93,7 @@ pub fn cached(places: &Places) -> Vec<(PathBuf, u64, SystemTime)> {
 pub(super) fn prepare(
     listing: &Listing,
     preparation: &Preparation,
-    places: &Places,
+    paths: &DataPaths,
     progress: &mut dyn Progress,
 ) -> Result<Prepared, DataError> {
     let n = listing.entries.len();
@@ -103,9 +103,9 @@ pub(super) fn prepare(
     {
         return Ok(Prepared { images, failures: Vec::new(), warm: true, note: None });
     }
-    let Keep::Disk { limit } = places.keep else { return in_memory(listing, preparation, progress) };
+    let Keep::Disk { limit } = paths.keep else { return in_memory(listing, preparation, progress) };
     let (name, states) = key(listing, preparation)?;
-    let path = image_cache(places).join(format!("{name}.{ENDING}"));
+    let path = image_cache(paths).join(format!("{name}.{ENDING}"));
     // What the system refused to read yesterday it may give today, though the file has not changed.
     let still = |failures: &[Failure]| !failures.iter().any(|f| f.why.starts_with(UNREADABLE));
     let found = open(&path, preparation, n).filter(|(file, footer)| {
@@ -120,7 +120,7 @@ pub(super) fn prepare(
         let _ = file.set_modified(SystemTime::now());
         return Ok(Prepared { images: in_file(file)?, failures: footer.failures, warm: true, note: None });
     }
-    make_room(places, limit, bytes as u64, &path);
+    make_room(paths, limit, bytes as u64, &path);
     let footer = match write(listing, preparation, (&path, states), progress) {
         Ok(footer) => footer,
         Err(e) if bytes <= SMALL => {
@@ -414,9 +414,9 @@ fn is_same(listing: &Listing, states: &[State], known: &Footer) -> bool {
 }
 
 /// Deletes what others left half-written, and the longest unused until there is room.
-fn make_room(places: &Places, limit: u64, needed: u64, keep: &Path) {
-    files::sweep(&image_cache(places));
-    let files = cached(places);
+fn make_room(paths: &DataPaths, limit: u64, needed: u64, keep: &Path) {
+    files::sweep(&image_cache(paths));
+    let files = cached(paths);
     let mut total: u64 = needed + files.iter().map(|f| f.1).sum::<u64>();
     for (path, size, _) in files.iter().filter(|f| f.0 != keep && !files::is_part(&f.0)) {
         if total > limit && std::fs::remove_file(path).is_ok() {

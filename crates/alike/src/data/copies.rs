@@ -17,7 +17,7 @@ const LOSSLESS: f64 = 1.0;
 const MEANS: f64 = 1.5;
 /// The share of the variance that they do not have in common.
 const APART: f64 = 0.04;
-/// How much what they differ by looks like one of them moved a little (a correlation with the slopes): encoders move nothing, hands do.
+/// How much what they differ by looks like one of them moved a little (a correlation with the gradients): encoders move nothing, hands do.
 const MOVED: f64 = 0.3;
 /// Levels below which all differences are rounding.
 const ROUNDING: f64 = 0.5;
@@ -94,7 +94,7 @@ fn alike(x: &[u8], y: &[u8], (h, w): (usize, usize), most: f64) -> bool {
     if xx * yy == 0.0 || 1.0 - xy / (xx * yy).sqrt() > APART {
         return false;
     }
-    // What one differs from the other by, beside their common slopes along each side.
+    // What one differs from the other by, beside their common gradients along each side.
     let (mut rr, mut by_side) = (0.0, [(0.0, 0.0); 2]);
     let common = |i: usize| f64::from(x[i]) + f64::from(y[i]);
     for at in 0..x.len() {
@@ -104,9 +104,9 @@ fn alike(x: &[u8], y: &[u8], (h, w): (usize, usize), most: f64) -> bool {
         let steps = [(column > 0 && column + 1 < w, 1), (row > 0 && row + 1 < h, w)];
         for ((rg, gg), (inside, step)) in by_side.iter_mut().zip(steps) {
             if inside {
-                let slope = common(at + step) - common(at - step);
-                *rg += r * slope;
-                *gg += slope * slope;
+                let gradient = common(at + step) - common(at - step);
+                *rg += r * gradient;
+                *gg += gradient * gradient;
             }
         }
     }

@@ -6,7 +6,9 @@ use super::load::split;
 use super::prepare::Resize;
 use super::source::{path_of, set_aside_classless};
 use super::survey::Survey;
-use super::{DataError, Dataset, Failure, Places, Preparation, Progress, Request, Unit, list, same_picture};
+use super::{
+    DataError, DataPaths, Dataset, Failure, Preparation, Progress, Request, Unit, list, same_picture,
+};
 use crate::files::FileError;
 use crate::images::Shape;
 use crate::limits::COMPARING;
@@ -92,16 +94,16 @@ struct Look {
 /// If there is no such source, or it cannot be listed, or not be split as asked for.
 pub fn inspect(
     request: &Request,
-    places: &Places,
+    paths: &DataPaths,
     progress: &mut dyn Progress,
 ) -> Result<Inspection, DataError> {
-    let mut listing = list(request, places, progress)?;
+    let mut listing = list(request, paths, progress)?;
     set_aside_classless(&mut listing);
     let mut notes = std::mem::take(&mut listing.notes);
     notes.extend(listing.unread.sentences());
     if request.split.is_some() || listing.entries.iter().any(|e| e.part.is_some_and(|p| p != Part::Train)) {
         let labelled = listing.entries.iter().all(|e| e.class.is_some());
-        let path = path_of(request, places);
+        let path = path_of(request, paths);
         notes.extend(split(&mut listing, request, path.as_deref(), labelled)?.1);
     }
     let entries = &listing.entries;

@@ -3,9 +3,9 @@
 use super::assemble::{Named, finish, unreadable};
 use super::listing::{Entry, LeftOut, Listing, Part, Why};
 use super::source::{self, Found, path_of};
-use super::splits::{Lists, divide};
+use super::splits::{SplitLists, divide};
 use super::survey::Survey;
-use super::{DataError, Dataset, Failure, Places, Preparation, PreparationWish, Progress, Quiet, SplitBy};
+use super::{DataError, DataPaths, Dataset, Failure, Preparation, PreparationWish, Progress, Quiet, SplitBy};
 use crate::names::shown;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -66,8 +66,8 @@ impl From<&str> for Request {
 /// # Errors
 ///
 /// If there is no such source, or it cannot be read, or holds no images.
-pub fn list(request: &Request, places: &Places, progress: &mut dyn Progress) -> Result<Listing, DataError> {
-    let mut listing = source::find(request, None, places, progress)?.into_listing()?;
+pub fn list(request: &Request, paths: &DataPaths, progress: &mut dyn Progress) -> Result<Listing, DataError> {
+    let mut listing = source::find(request, None, paths, progress)?.into_listing()?;
     listing.sort();
     Ok(listing)
 }
@@ -77,8 +77,12 @@ pub fn list(request: &Request, places: &Places, progress: &mut dyn Progress) -> 
 /// # Errors
 ///
 /// If the set has no table, or the table no such column.
-pub fn column(request: &Request, places: &Places, name: &str) -> Result<HashMap<String, String>, DataError> {
-    Ok(source::find(request, Some(name), places, &mut Quiet)?.into_listing()?.values)
+pub fn column(
+    request: &Request,
+    paths: &DataPaths,
+    name: &str,
+) -> Result<HashMap<String, String>, DataError> {
+    Ok(source::find(request, Some(name), paths, &mut Quiet)?.into_listing()?.values)
 }
 
 /// The data set that a user means: found, prepared and split.
@@ -89,15 +93,15 @@ pub fn column(request: &Request, places: &Places, name: &str) -> Result<HashMap<
 pub fn load(request: &Request, places: &Places, progress: &mut dyn Progress) -> Result<Dataset, DataError> {
     let plain = Request::from(request.what.as_str());
     let as_it_is = Request { on_error: OnError::Fail, found_at: None, ..request.clone() } == plain;
-    let found = source::find(request, None, places, progress)?;
+    let found = source::find(request, None, paths, progress)?;
     let (origin, path) = match found {
         Found::ReadyMade(data) if as_it_is => return Ok(*data),
         Found::ReadyMade(ref data) => (data.origin.clone(), data.place.clone()),
-        Found::Listing(_) => path_of(request, places).map_or_else(Default::default, |p| (shown(&p), Some(p))),
+        Found::Listing(_) => path_of(request, paths).map_or_else(Default::default, |p| (shown(&p), Some(p))),
     };
     let mut listing = found.into_listing()?;
     listing.sort();
-    let data = build(listing, &origin, path.as_deref(), request, places, progress)?;
+    let data = build(listing, &origin, path.as_deref(), request, paths, progress)?;
     Ok(Dataset { place: path.and_then(|p| std::path::absolute(p).ok()), ..data })
 }
 
@@ -106,7 +110,7 @@ fn build(
     origin: &str,
     path: Option<&Path>,
     request: &Request,
-    places: &Places,
+    paths: &DataPaths,
     progress: &mut dyn Progress,
 ) -> Result<Dataset, DataError> {
     let name = &request.what;
@@ -140,7 +144,7 @@ fn build(
         return Err(DataError::Source { path: origin.into(), why });
     }
     let what = Named { name, origin, notes, on_error: request.on_error };
-    Ok(Dataset { split: by, ..finish(&listing, preparation, what, places, progress)? })
+    Ok(Dataset { split: by, ..finish(&listing, preparation, what, paths, progress)? })
 }
 
 /// Gives entries their parts; says how. `path` is where the source lies.
@@ -162,7 +166,7 @@ pub(super) fn split(
         }
         None => "image".parse().unwrap_or(SplitBy::Given),
     };
-    if let SplitBy::Lists(Lists { folder }) = &mut by {
+    if let SplitBy::Lists(SplitLists { folder }) = &mut by {
         let here = PathBuf::from(&*folder);
         let within = path.unwrap_or(Path::new("")).join(&*folder);
         let is_here = here.is_dir() || !within.is_dir();

@@ -4,7 +4,7 @@ use super::assemble::{Named, finish};
 use super::cache::SMALL;
 use super::listing::{Entry, Listing, Part, Place, Why};
 use super::source::{self, Wish};
-use super::{DataError, Dataset, Keep, OnError, Places, Preparation, Progress, is_picture};
+use super::{DataError, DataPaths, Dataset, Keep, OnError, Preparation, Progress, is_picture};
 use crate::names::shown;
 use std::path::PathBuf;
 
@@ -14,15 +14,15 @@ use std::path::PathBuf;
 ///
 /// If something cannot be read, or the model takes features and these are pictures, or the other way round.
 pub fn load_pictures(
-    paths: &[PathBuf],
+    pictures: &[PathBuf],
     preparation: &Preparation,
     nested: bool,
     on_error: OnError,
-    places: &Places,
+    paths: &DataPaths,
     progress: &mut dyn Progress,
 ) -> Result<Dataset, DataError> {
     let mut all = Listing::default();
-    for path in paths {
+    for path in pictures {
         let name = shown(path);
         if path.is_file() && (is_picture(&name) || !source::is_source(path)) {
             all.entries.push(Entry::new(name, Place::File(path.clone())));
@@ -40,7 +40,7 @@ pub fn load_pictures(
             }
         }
         more.notes.append(&mut kept);
-        if more.rows.is_some() && paths.len() > 1 {
+        if more.rows.is_some() && pictures.len() > 1 {
             let why = "arrays are embedded one at a time".to_owned();
             return Err(DataError::Source { path: path.clone(), why });
         }
@@ -64,18 +64,18 @@ pub fn load_pictures(
     if let Some(rows) = all.rows.as_ref().filter(|r| r.are_floats() && r.shape() != preparation.shape) {
         let why =
             format!("it holds {} numbers a row, but the network takes {}", rows.shape().c, preparation.shape);
-        return Err(DataError::Source { path: paths[0].clone(), why });
+        return Err(DataError::Source { path: pictures[0].clone(), why });
     }
     if let Some(why) = no_features(&all, preparation) {
-        return Err(DataError::Source { path: paths[0].clone(), why });
+        return Err(DataError::Source { path: pictures[0].clone(), why });
     }
     let mut notes = std::mem::take(&mut all.notes);
     notes.extend(all.left_out());
     // What is embedded once need not be kept, if there is room for it.
     let small = all.entries.len() * preparation.shape.len() <= SMALL;
-    let places = if small { &Places { keep: Keep::Memory, ..places.clone() } } else { places };
-    let origin = paths.iter().map(shown).collect::<Vec<_>>().join(", ");
-    finish(&all, *preparation, Named { name: &origin, origin: &origin, notes, on_error }, places, progress)
+    let paths = if small { &DataPaths { keep: Keep::Memory, ..paths.clone() } } else { paths };
+    let origin = pictures.iter().map(shown).collect::<Vec<_>>().join(", ");
+    finish(&all, *preparation, Named { name: &origin, origin: &origin, notes, on_error }, paths, progress)
 }
 
 /// Why pictures cannot be given to a model that takes features, if that is what they are given to.

@@ -3,7 +3,6 @@
 //! A source becomes a [`Listing`], a line an image; a split gives each its part; a [`Preparation`] makes all alike in size and
 //! channels, once, into a file of the cache; what comes of it is a [`Dataset`].
 
-mod again;
 mod assemble;
 mod augment;
 mod cache;
@@ -22,13 +21,13 @@ mod picture;
 mod prepare;
 mod progress;
 mod reader;
+mod rewrite;
 mod source;
 mod splits;
 mod survey;
 mod table;
 mod tiff;
 
-pub use again::{Of, Removed, Rows, Source};
 pub use assemble::NO_CLASS;
 pub use augment::{Affine, Augment, Changes, Occasion};
 pub use cache::{Keep, cached, image_cache, prepare_chunks};
@@ -45,7 +44,7 @@ pub use picture::{Picture, is_picture};
 pub use prepare::{Preparation, PreparationWish, Resize};
 pub use progress::{Progress, Quiet, Unit};
 pub use source::{
-    DIGITS, DigitCounts, IDX_FILES, Idx, KNOWN_FOLDERS, NAMED, NamedSet, Places, digits, named, read_idx,
+    DIGITS, DataPaths, DigitCounts, IDX_FILES, Idx, KNOWN_FOLDERS, NAMED, NamedSet, digits, named, read_idx,
     read_idx_folder,
 };
 pub use splits::{Apart, ClassError, Share, SplitBy, exclude, find_class, find_classes, hold_out};

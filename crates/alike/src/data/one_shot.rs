@@ -6,7 +6,7 @@
 use super::assemble::{Named, finish};
 use super::listing::{Content, Entry, Listing, Part};
 use super::load_pictures::no_features;
-use super::{DataError, Dataset, OnError, Places, Preparation, Progress, source};
+use super::{DataError, DataPaths, Dataset, OnError, Preparation, Progress, source};
 use crate::files::{self, FileError};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
@@ -42,7 +42,7 @@ pub struct OneShotRun {
 pub fn load_one_shot_runs(
     path: &Path,
     preparation: &Preparation,
-    places: &Places,
+    paths: &DataPaths,
     progress: &mut dyn Progress,
 ) -> Result<OneShotRuns, DataError> {
     let wrong = |why: String| DataError::Source { path: path.to_owned(), why };
@@ -92,7 +92,7 @@ pub fn load_one_shot_runs(
     }
     let name = path.display().to_string();
     let what = Named { name: &name, origin: &name, notes: Vec::new(), on_error: OnError::Fail };
-    let data = finish(&listing, *preparation, what, places, progress)?;
+    let data = finish(&listing, *preparation, what, paths, progress)?;
     Ok(OneShotRuns { data, runs })
 }
 

@@ -182,7 +182,7 @@ pub enum SplitBy {
     /// Whole groups (a manifest's column) are.
     Group(Share),
     /// Lists of class names say: `train.txt`, `val.txt` and `test.txt` in a folder.
-    Lists(Lists),
+    Lists(SplitLists),
 }
 
 /// See [`SplitBy`].
@@ -204,7 +204,7 @@ impl Default for Share {
 /// See [`SplitBy::Lists`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Lists {
+pub struct SplitLists {
     /// The folder, which may lie within the source.
     pub folder: String,
 }
@@ -218,7 +218,7 @@ impl Choice for SplitBy {
             SplitBy::Image(Share::default()),
             SplitBy::Class(Share::default()),
             SplitBy::Group(Share::default()),
-            SplitBy::Lists(Lists::default()),
+            SplitBy::Lists(SplitLists::default()),
         ]
     }
 }

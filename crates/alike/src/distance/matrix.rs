@@ -72,10 +72,12 @@ impl Side {
         &self.lengths
     }
 
-    /// Adds `scale` times the gradient of the vectors, given the slope by each one's length.
-    pub(crate) fn add_length_gradient(&self, slopes: &[f64], scale: f64, into: &mut [f32]) {
-        for (i, (to, slope)) in into.chunks_exact_mut(self.d).zip(slopes).enumerate() {
-            to.iter_mut().zip(self.row(i)).for_each(|(to, u)| *to += (scale * slope * f64::from(*u)) as f32);
+    /// Adds `scale` times the gradient of the vectors, given the derivative by each one's length.
+    pub(crate) fn add_length_gradient(&self, derivatives: &[f64], scale: f64, into: &mut [f32]) {
+        for (i, (to, derivative)) in into.chunks_exact_mut(self.d).zip(derivatives).enumerate() {
+            to.iter_mut()
+                .zip(self.row(i))
+                .for_each(|(to, u)| *to += (scale * derivative * f64::from(*u)) as f32);
         }
     }
 
@@ -192,12 +194,12 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    /// Adds the gradients of the rows of both sides, given each distance of `rows` and the slope by it.
+    /// Adds the gradients of the rows of both sides, given each distance of `rows` and the derivative by it.
     pub(crate) fn backward(
         &self,
         rows: std::ops::Range<usize>,
         distances: &[f64],
-        slopes: &[f64],
+        derivatives: &[f64],
         block: &mut Block,
         anchors: &mut [f32],
         references: Option<&mut [f32]>,
@@ -210,14 +212,18 @@ impl<'a> Matrix<'a> {
         let of = |i: usize| &a.rows[i * a.pitch..][..a.pitch];
         if self.form == Form::Other {
             let mut unused = vec![0.0; a.d];
-            for ((i, slopes), da) in rows.zip(slopes.chunks_exact(m)).zip(anchors.chunks_exact_mut(a.pitch)) {
-                for (j, slope) in slopes.iter().enumerate().filter(|(_, slope)| **slope != 0.0) {
+            for ((i, derivatives), da) in
+                rows.zip(derivatives.chunks_exact(m)).zip(anchors.chunks_exact_mut(a.pitch))
+            {
+                for (j, derivative) in
+                    derivatives.iter().enumerate().filter(|(_, derivative)| **derivative != 0.0)
+                {
                     let dr = if wants_references {
                         &mut references[j * r.pitch..][..r.d]
                     } else {
                         &mut unused[..]
                     };
-                    self.distance.add_gradient(a.row(i), r.row(j), *slope, &mut da[..a.d], dr);
+                    self.distance.add_gradient(a.row(i), r.row(j), *derivative, &mut da[..a.d], dr);
                 }
             }
             return;
@@ -230,23 +236,23 @@ impl<'a> Matrix<'a> {
         totals.clear();
         totals.resize(m, 0.0);
         let count = rows.len();
-        for (((i, factors), (distances, slopes)), da) in rows
+        for (((i, factors), (distances, derivatives)), da) in rows
             .clone()
             .zip(factors.chunks_exact_mut(wide))
-            .zip(distances.chunks_exact(m).zip(slopes.chunks_exact(m)))
+            .zip(distances.chunks_exact(m).zip(derivatives.chunks_exact(m)))
             .zip(anchors.chunks_exact_mut(a.pitch))
         {
             match self.form {
                 Form::Product { .. } => {
-                    self.tier.narrow(slopes, -1.0, 0.0, &mut factors[..m]);
+                    self.tier.narrow(derivatives, -1.0, 0.0, &mut factors[..m]);
                     if self.distance.of_directions() && self.tier.any_below(distances, VERY_CLOSE) {
-                        let close = |j: &usize| distances[*j] < VERY_CLOSE && slopes[*j] != 0.0;
+                        let close = |j: &usize| distances[*j] < VERY_CLOSE && derivatives[*j] != 0.0;
                         for j in (0..m).filter(close) {
                             // What lies along a direction moves nothing, so a difference does as well as the other side.
                             factors[j] = 0.0;
                             let pairs = of(i).iter().zip(&r.rows[j * r.pitch..][..r.pitch]);
                             for (k, (x, y)) in pairs.enumerate() {
-                                let g = (slopes[j] * (f64::from(*x) - f64::from(*y))) as f32;
+                                let g = (derivatives[j] * (f64::from(*x) - f64::from(*y))) as f32;
                                 da[k] += g;
                                 if wants_references {
                                     references[j * r.pitch + k] -= g;
@@ -257,16 +263,16 @@ impl<'a> Matrix<'a> {
                 }
                 Form::Difference { root } => {
                     let mut total = 0.0;
-                    for (j, (d, slope)) in distances.iter().zip(slopes).enumerate() {
-                        if *slope == 0.0 {
+                    for (j, (d, derivative)) in distances.iter().zip(derivatives).enumerate() {
+                        if *derivative == 0.0 {
                             continue;
                         }
                         let q = if root { d * d } else { *d };
                         let factor = match root {
                             // At distance zero the gradient is taken as zero, a valid subgradient.
                             true if *d == 0.0 => 0.0,
-                            true => slope / d,
-                            false => 2.0 * slope,
+                            true => derivative / d,
+                            false => 2.0 * derivative,
                         };
                         if q < VERY_CLOSE * (a.squares[i] + r.squares[j]) {
                             let pairs = of(i).iter().zip(&r.rows[j * r.pitch..][..r.pitch]);
@@ -322,7 +328,8 @@ mod tests {
         r[..d].copy_from_slice(&a[..d]);
         r[d..2 * d].copy_from_slice(&a[d..2 * d]);
         r[d] += 1e-3;
-        let slopes: Vec<f64> = (0..n * m).map(|i| if i % 3 == 0 { 0.0 } else { (i as f64).cos() }).collect();
+        let derivatives: Vec<f64> =
+            (0..n * m).map(|i| if i % 3 == 0 { 0.0 } else { (i as f64).cos() }).collect();
         for distance in Distance::NAMED.map(|(_, d)| d).into_iter().chain([Distance::Lp(3.0)]) {
             for tier in Tier::available() {
                 let (left, right) = (Side::new(tier, distance, &a, d), Side::new(tier, distance, &r, d));
@@ -340,11 +347,11 @@ mod tests {
                         // Exact duplicates have no gradient of a root; the plain form adds 1e-6 to differences.
                         if !(x == y && distance == Distance::Euclidean) {
                             let (ex, ey) = (&mut expected.0[i * d..][..d], &mut expected.1[j * d..][..d]);
-                            distance.add_gradient(x, y, slopes[at], ex, ey);
+                            distance.add_gradient(x, y, derivatives[at], ex, ey);
                         }
                     }
                 }
-                matrix.backward(0..n, &distances, &slopes, &mut block, &mut da, Some(&mut dr));
+                matrix.backward(0..n, &distances, &derivatives, &mut block, &mut da, Some(&mut dr));
                 let mut found = (vec![0.0; n * d], vec![0.0; m * d]);
                 left.add_gradient(&da, 1.0, &mut found.0);
                 right.add_gradient(&dr, 1.0, &mut found.1);

@@ -109,8 +109,8 @@ impl Distance {
             }
             Distance::Chord => {
                 let d = self.between(a, b);
-                let slope = if d > 0.0 { weight / d } else { 0.0 };
-                Distance::Cosine.add_gradient(a, b, slope, da, db);
+                let derivative = if d > 0.0 { weight / d } else { 0.0 };
+                Distance::Cosine.add_gradient(a, b, derivative, da, db);
             }
             Distance::SquaredChord => Distance::Cosine.add_gradient(a, b, 2.0 * weight, da, db),
             Distance::Cosine => {

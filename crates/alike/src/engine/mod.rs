@@ -15,13 +15,13 @@ mod forward;
 mod inference;
 mod pack;
 mod pixels;
-mod spin;
+mod spinning;
 
 pub use build::Rewrites;
 pub use inference::Inference;
 pub use pixels::PixelGradients;
 pub use plan::Plan;
-pub use spin::with_spinning_threads;
+pub use spinning::with_spinning_threads;
 
 use crate::files::FileError;
 use crate::images::{Features, Images};

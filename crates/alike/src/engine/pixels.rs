@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn pixel_gradients_agree_with_finite_differences() {
-        // Smooth networks, for a maximum or a ReLU has no slope where it bends; and those of the zoo, more coarsely.
+        // Smooth networks, for a maximum or a ReLU has no gradient where it bends; and those of the zoo, more coarsely.
         for (spec, shape, tolerance) in [
             ("norm conv(8) norm(2) conv(6, stride=2) gap l2", Shape { h: 9, w: 8, c: 1 }, 2e-2),
             ("conv(8, kernel=5) avgpool(2) conv(4) gap", Shape { h: 10, w: 12, c: 3 }, 2e-2),

@@ -5,7 +5,7 @@
 use super::Reference;
 use crate::identity::Shared;
 use crate::images::Vectors;
-use crate::neighbours::{Exact, Index, Leave, Neighbour, nearest};
+use crate::neighbours::{Exact, Exclude, Index, Neighbour, nearest};
 use crate::projection::shrunk;
 use crate::sample;
 use crate::text::{self, Choice};
@@ -198,7 +198,7 @@ impl<'a> Detector<'a> {
     /// The score of every query. `own` says which of them are references, if any are, or of a group of references: these are scored as
     /// [`Detector::reference_scores`] has it, infinite where nothing is left to score them by.
     pub fn score(&self, queries: Vectors<'_>, own: Option<&Shared>) -> Vec<f64> {
-        let mut scores = self.reference.leaving(own, |leave| self.score_leaving(queries, leave));
+        let mut scores = self.reference.leaving(own, |exclude| self.score_leaving(queries, exclude));
         if let (Some(own), Model::Gaussians(_)) = (own, &self.model) {
             // What may not count for a query is all in one fold.
             let folds = self.folds();
@@ -257,19 +257,19 @@ impl<'a> Detector<'a> {
             );
             scores.extend(cannot.into_iter().map(|i| (i, None)));
             if let Some(other) = other {
-                let found = other.score_leaving(Vectors::Features(&queries.select(&can)), Leave::None);
+                let found = other.score_leaving(Vectors::Features(&queries.select(&can)), Exclude::None);
                 scores.extend(can.into_iter().zip(found.into_iter().map(Some)));
             }
         }
         scores
     }
 
-    fn score_leaving(&self, queries: Vectors<'_>, leave: Leave<'_>) -> Vec<f64> {
+    fn score_leaving(&self, queries: Vectors<'_>, exclude: Exclude<'_>) -> Vec<f64> {
         match &self.model {
             Model::Densities { index, k, reach, density, .. } => {
-                nearest(&**index, queries, *k, leave, |_, list| factor(list, reach, density))
+                nearest(&**index, queries, *k, exclude, |_, list| factor(list, reach, density))
             }
-            Model::Neighbours { index, k } => nearest(&**index, queries, *k, leave, |_, list| {
+            Model::Neighbours { index, k } => nearest(&**index, queries, *k, exclude, |_, list| {
                 list.last().map_or(f64::INFINITY, |n| n.distance)
             }),
             Model::Gaussians(classes) => (0..queries.len())
@@ -320,9 +320,9 @@ fn neighbours(
 ) -> Vec<Vec<Neighbour>> {
     let n = reference.len();
     let own = reference.own(&all(n));
-    let known = |leave: Leave<'_>| -> Vec<Vec<Neighbour>> {
+    let known = |exclude: Exclude<'_>| -> Vec<Vec<Neighbour>> {
         let of = |(i, list): (usize, &Vec<Neighbour>)| {
-            list.iter().filter(|other| !leave.out(i, other.index)).take(k).copied().collect()
+            list.iter().filter(|other| !exclude.covers(i, other.index)).take(k).copied().collect()
         };
         near.iter().enumerate().map(of).collect()
     };
@@ -331,8 +331,8 @@ fn neighbours(
     let searched: Vec<usize> = (0..n).filter(|i| lists[*i].len() < k).collect();
     let rows = if searched.len() == n { None } else { Some(reference.vectors.select(&searched)) };
     let asking = rows.as_ref().map_or(reference.vectors, Vectors::Features);
-    let found = reference.leaving(Some(&reference.own(&searched)), |leave| {
-        nearest(index, asking, k, leave, |_, list| list.to_vec())
+    let found = reference.leaving(Some(&reference.own(&searched)), |exclude| {
+        nearest(index, asking, k, exclude, |_, list| list.to_vec())
     });
     searched.into_iter().zip(found).for_each(|(i, list)| lists[i] = list);
     lists

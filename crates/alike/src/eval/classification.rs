@@ -2,7 +2,7 @@
 
 use super::interval::mean_interval;
 use crate::images::{Features, Vectors};
-use crate::neighbours::{Exact, Leave, Neighbour, nearest};
+use crate::neighbours::{Exact, Exclude, Neighbour, nearest};
 use alike_kernels::Tier;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -226,7 +226,7 @@ impl<'a> ClassMeans<'a> {
                 list.truncate(k);
                 list
             };
-            found.extend(nearest(&index, asking, deep, Leave::None, read));
+            found.extend(nearest(&index, asking, deep, Exclude::None, read));
         }
         found
     }

@@ -248,7 +248,7 @@ impl<'a> Classifier<'a> {
             let said = by_class.iter().position(|c| c.0 == class).unwrap_or(0);
             Found { by_class, said }
         };
-        self.gallery.leaving(own, |leave| nearest(&**index, queries, k.max(DEEP), leave, read))
+        self.gallery.leaving(own, |exclude| nearest(&**index, queries, k.max(DEEP), exclude, read))
     }
 }
 

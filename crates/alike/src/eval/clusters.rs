@@ -2,7 +2,7 @@
 
 use super::Agreement;
 use crate::images::{Features, Vectors};
-use crate::neighbours::{Exact, Leave, nearest, squared_distance};
+use crate::neighbours::{Exact, Exclude, nearest, squared_distance};
 use crate::rng::{Purpose, RngExt, stream};
 use rayon::prelude::*;
 
@@ -44,7 +44,7 @@ fn lloyd(features: &Features, k: usize, seed: u64, attempt: u64) -> KMeans {
             &Exact::new(Vectors::Features(&centres)),
             Vectors::Features(features),
             1,
-            Leave::None,
+            Exclude::None,
             |_, l| (l[0].index as u32, l[0].distance),
         );
         let now: Vec<u32> = found.iter().map(|f| f.0).collect();

@@ -108,23 +108,23 @@ impl Curve {
         }
         let mut odds = DVector::from_element(k, level);
         let curvature = |odds: &DVector<f64>| {
-            let mut slope = -&penalty * odds;
+            let mut gradient = -&penalty * odds;
             let mut bend = penalty.clone();
             for ((i, part), right) in rows.iter().zip(right) {
                 let p = probability(odds[*i] * (1.0 - part) + odds[i + 1] * part);
                 let (off, weight) = (f64::from(u8::from(*right)) - p, p * (1.0 - p));
                 for (a, b) in [(*i, 1.0 - part), (i + 1, *part)] {
-                    slope[a] += off * b;
+                    gradient[a] += off * b;
                     for (c, d) in [(*i, 1.0 - part), (i + 1, *part)] {
                         bend[(a, c)] += weight * b * d;
                     }
                 }
             }
-            (slope, bend)
+            (gradient, bend)
         };
         for _ in 0..60 {
-            let (slope, bend) = curvature(&odds);
-            let Some(step) = bend.cholesky().map(|c| c.solve(&slope)) else { break };
+            let (gradient, bend) = curvature(&odds);
+            let Some(step) = bend.cholesky().map(|c| c.solve(&gradient)) else { break };
             odds += step.map(|s| s.clamp(-2.0, 2.0));
             if step.amax() < 1e-9 {
                 break;

@@ -122,7 +122,7 @@ pub fn health(
     let index = Exact::new(v);
     let lists: Vec<Vec<Neighbour>> = nearest(&index, v, k.max(SAME), Leave::Itself, |_, list| list.to_vec());
     let apart: Option<Vec<Vec<Neighbour>>> = (!groups.is_empty()).then(|| {
-        nearest(&index, v, k, Leave::Group { queries: groups, gallery: groups }, |_, list| list.to_vec())
+        nearest(&index, v, k, Exclude::Group { queries: groups, gallery: groups }, |_, list| list.to_vec())
     });
     // By class, and by class and group: an image is judged if its class has others that count for it.
     let mut counts: BTreeMap<(u32, Option<u32>), usize> = BTreeMap::new();

@@ -9,7 +9,7 @@ use crate::data::{Dataset, Split, find_class};
 use crate::files::FileError;
 use crate::identity::{Shared, left_out};
 use crate::images::{Features, Vectors, with_pixels};
-use crate::neighbours::{Exact, Leave, Neighbour, nearest, ranks_of_matches};
+use crate::neighbours::{Exact, Exclude, Neighbour, nearest, ranks_of_matches};
 use alike_kernels::Tier;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -135,11 +135,11 @@ struct LeftOut<'a> {
 }
 
 impl LeftOut<'_> {
-    fn with<T>(&self, then: impl FnOnce(Leave<'_>) -> T) -> T {
-        let own = self.shared.as_ref().map_or(Leave::itself(self.itself), Leave::shared);
+    fn with<T>(&self, then: impl FnOnce(Exclude<'_>) -> T) -> T {
+        let own = self.shared.as_ref().map_or(Exclude::itself(self.itself), Exclude::shared);
         match self.groups {
             None => then(own),
-            Some((queries, gallery)) => then(Leave::Either(&own, &Leave::Group { queries, gallery })),
+            Some((queries, gallery)) => then(Exclude::Either(&own, &Exclude::Group { queries, gallery })),
         }
     }
 
@@ -336,12 +336,12 @@ impl Judge {
     ) -> Result<Vec<Option<Quality>>, EvalError> {
         self.check(data)?;
         let (of_gallery, _) = data.gallery();
-        Ok(self.left_out(data).with(|leave| {
+        Ok(self.left_out(data).with(|exclude| {
             ranks_of_matches(
                 self.tier,
                 (queries, &data.test.labels),
                 (gallery, &of_gallery.labels),
-                leave,
+                exclude,
                 |_, ranks| (!ranks.is_empty()).then(|| Quality::of_ranks(ranks, ks)),
             )
         }))
@@ -467,7 +467,7 @@ impl Judge {
                     &Exact::with_tier(self.tier, Vectors::Features(gallery)),
                     Vectors::Features(&chosen),
                     r,
-                    own.as_ref().map_or(Leave::None, Leave::shared),
+                    own.as_ref().map_or(Exclude::None, Exclude::shared),
                     |q, list| {
                         let r = others(q);
                         let right = list.iter().map(|n| answering.labels[n.index] == class);

@@ -2,13 +2,14 @@
 
 mod agreement;
 mod anomaly;
+mod anomaly_metrics;
 mod bootstrap;
 mod bursts;
 mod classification;
 mod classifier;
 mod clusters;
+mod comparison;
 mod confidence;
-mod detection;
 mod few_shot;
 mod health;
 mod interval;
@@ -25,13 +26,14 @@ mod verification;
 
 pub use agreement::Agreement;
 pub use anomaly::{AnomalyError, AnomalyMethod, Detector};
+pub use anomaly_metrics::Detection;
 pub use bootstrap::percentiles;
 pub use bursts::{Bursts, Siblings, bursts, known_or_found};
 pub use classification::{ClassMeans, Classification, vote, weighted_vote};
 pub use classifier::{Answer, CALIBRATED, Calibration, Classifier, NothingToCalibrate, Rule};
 pub use clusters::{Assignment, KMeans, agreement, agreement_bootstrap, by_density, k_means};
+pub use comparison::{Difference, Paired, compare, compare_groups, difference};
 pub use confidence::Confidence;
-pub use detection::Detection;
 pub use few_shot::{
     Accuracy, Episode, EpisodeError, Episodes, FewShot, draw_episodes, draw_episodes_apart, few_shot,
     most_ways,

@@ -2,7 +2,7 @@
 
 use crate::identity::{Identities, NO_GROUP, Shared, left_out};
 use crate::images::Vectors;
-use crate::neighbours::Leave;
+use crate::neighbours::Exclude;
 
 /// Images that others are compared with: of known classes, or of what is normal.
 #[derive(Clone, Copy, Debug)]
@@ -62,13 +62,16 @@ impl<'a> Reference<'a> {
     }
 
     /// What does not count for queries: the member that a query is, and its group.
-    pub fn leaving<T>(&self, own: Option<&Shared>, then: impl FnOnce(Leave<'_>) -> T) -> T {
-        let Some(own) = own else { return then(Leave::None) };
+    pub fn leaving<T>(&self, own: Option<&Shared>, then: impl FnOnce(Exclude<'_>) -> T) -> T {
+        let Some(own) = own else { return then(Exclude::None) };
         if self.groups.is_empty() {
-            return then(Leave::shared(own));
+            return then(Exclude::shared(own));
         }
         let queries = self.groups_of(own);
-        then(Leave::Either(&Leave::shared(own), &Leave::Group { queries: &queries, gallery: self.groups }))
+        then(Exclude::Either(
+            &Exclude::shared(own),
+            &Exclude::Group { queries: &queries, gallery: self.groups },
+        ))
     }
 
     /// By query: the members that do not count for it.

@@ -3,7 +3,7 @@
 use super::vote;
 use crate::data::{Dataset, Split};
 use crate::images::Vectors;
-use crate::neighbours::{Exact, Leave, nearest};
+use crate::neighbours::{Exact, Exclude, nearest};
 use crate::train::{Observer, TrainError, View};
 use std::collections::BTreeSet;
 
@@ -38,7 +38,7 @@ impl Observer for Validator {
             &Exact::new(Vectors::Features(&gallery)),
             Vectors::Features(&queries),
             1,
-            Leave::itself(self.own),
+            Exclude::itself(self.own),
             |q, list| {
                 !list.is_empty() && vote(&[self.gallery.labels[list[0].index]]) == self.queries.labels[q]
             },

@@ -9,18 +9,18 @@ use serde::{Deserialize, Serialize};
 /// <https://arxiv.org/abs/1708.01682>, figure 2), for embeddings of length 1. Within a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Angular {
+pub struct AngularMiner {
     /// In degrees: wider angles are taken.
     pub angle: f64,
 }
 
-impl Default for Angular {
-    fn default() -> Angular {
-        Angular { angle: 20.0 }
+impl Default for AngularMiner {
+    fn default() -> AngularMiner {
+        AngularMiner { angle: 20.0 }
     }
 }
 
-impl Mine for Angular {
+impl Mine for AngularMiner {
     fn mine(&self, c: &Candidates<'_>, _: &mut Rng) -> Tuples {
         let wide = self.angle.to_radians();
         Tuples::Triplets(Lists::build(c.len(), |i, out| {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 macro_rules! miners {
-    ($($name:literal $miner:ident $summary:literal;)*) => {
+    ($($name:literal $miner:ident($parameters:ident) $summary:literal;)*) => {
         /// A miner, by name, with the values of its parameters.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "kind")]
@@ -16,7 +16,7 @@ macro_rules! miners {
             $(
                 #[doc = $summary]
                 #[serde(rename = $name)]
-                $miner(super::$miner),
+                $miner(super::$parameters),
             )*
             /// A miner of one's own, see [`Miner::own`].
             #[serde(skip)]
@@ -27,7 +27,7 @@ macro_rules! miners {
             const WHAT: &'static str = "miner";
 
             fn all() -> Vec<Miner> {
-                vec![$(Miner::$miner(super::$miner::default()),)*]
+                vec![$(Miner::$miner(super::$parameters::default()),)*]
             }
 
             fn name(&self) -> String {
@@ -58,17 +58,17 @@ macro_rules! miners {
 }
 
 miners! {
-    "batch-hard" BatchHard "the farthest positive and the nearest negative of each anchor";
-    "batch-easy-hard" BatchEasyHard "one positive and one negative of each anchor, by strategy";
-    "triplet-margin" TripletMargin "triplets that violate a margin: all, hard, semihard, or the easy rest";
-    "semi-hard" SemiHard "negatives beyond the positive, but within a margin";
-    "pair-margin" PairMargin "positives farther and negatives nearer than a margin";
-    "multi-similarity" MultiSimilarity "pairs harder than the hardest of the other kind, by a margin";
-    "distance-weighted" DistanceWeighted "negatives drawn so that their distances are uniform";
-    "angular" Angular "triplets with a wide angle at the negative";
-    "hdc" Hdc "the hardest share of all pairs of a batch";
-    "uniform-histogram" UniformHistogram "as many pairs from every range of distances";
-    "hard-range" HardRange "hard pairs without the very hardest, which are likely mislabelled";
+    "batch-hard" BatchHard(BatchHard) "the farthest positive and the nearest negative of each anchor";
+    "batch-easy-hard" BatchEasyHard(BatchEasyHard) "one positive and one negative of each anchor, by strategy";
+    "triplet-margin" TripletMargin(TripletMarginMiner) "triplets that violate a margin: all, hard, semihard, or the easy rest";
+    "semi-hard" SemiHard(SemiHard) "negatives beyond the positive, but within a margin";
+    "pair-margin" PairMargin(PairMargin) "positives farther and negatives nearer than a margin";
+    "multi-similarity" MultiSimilarity(MultiSimilarityMiner) "pairs harder than the hardest of the other kind, by a margin";
+    "distance-weighted" DistanceWeighted(DistanceWeighted) "negatives drawn so that their distances are uniform";
+    "angular" Angular(AngularMiner) "triplets with a wide angle at the negative";
+    "hdc" Hdc(Hdc) "the hardest share of all pairs of a batch";
+    "uniform-histogram" UniformHistogram(UniformHistogram) "as many pairs from every range of distances";
+    "hard-range" HardRange(HardRange) "hard pairs without the very hardest, which are likely mislabelled";
 }
 
 impl std::str::FromStr for Miner {

@@ -22,20 +22,20 @@ pub enum TripletType {
 /// Triplets by how they stand to a margin (Schroff et al. 2015, <https://arxiv.org/abs/1503.03832>, section 3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct TripletMargin {
+pub struct TripletMarginMiner {
     /// How much farther the negative should be.
     pub margin: f64,
     /// all, hard, semihard or easy.
     pub triplets: TripletType,
 }
 
-impl Default for TripletMargin {
-    fn default() -> TripletMargin {
-        TripletMargin { margin: 0.2, triplets: TripletType::All }
+impl Default for TripletMarginMiner {
+    fn default() -> TripletMarginMiner {
+        TripletMarginMiner { margin: 0.2, triplets: TripletType::All }
     }
 }
 
-impl Mine for TripletMargin {
+impl Mine for TripletMarginMiner {
     fn mine(&self, c: &Candidates<'_>, _: &mut Rng) -> Tuples {
         let (mut positives, mut negatives) = (Vec::new(), Vec::new());
         Tuples::Triplets(Lists::build(c.len(), |i, out| {

@@ -16,14 +16,14 @@ mod multi_similarity;
 mod semi_hard;
 mod uniform_histogram;
 
-pub use angular::Angular;
+pub use angular::AngularMiner;
 pub use batch::{BatchEasyHard, BatchHard, Strategy};
 pub use catalogue::{Miner, OwnMiner};
 pub use distance_weighted::DistanceWeighted;
 pub use hard_range::HardRange;
 pub use hdc::Hdc;
-pub use margins::{PairMargin, TripletMargin, TripletType};
-pub use multi_similarity::MultiSimilarity;
+pub use margins::{PairMargin, TripletMarginMiner, TripletType};
+pub use multi_similarity::MultiSimilarityMiner;
 pub use semi_hard::SemiHard;
 pub use tuples::{Lists, Tuples};
 pub use uniform_histogram::UniformHistogram;

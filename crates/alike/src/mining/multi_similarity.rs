@@ -9,18 +9,18 @@ use serde::{Deserialize, Serialize};
 /// 2019, <https://arxiv.org/abs/1904.06627>, equations 11 and 12).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct MultiSimilarity {
+pub struct MultiSimilarityMiner {
     /// The margin.
     pub epsilon: f64,
 }
 
-impl Default for MultiSimilarity {
-    fn default() -> MultiSimilarity {
-        MultiSimilarity { epsilon: 0.1 }
+impl Default for MultiSimilarityMiner {
+    fn default() -> MultiSimilarityMiner {
+        MultiSimilarityMiner { epsilon: 0.1 }
     }
 }
 
-impl Mine for MultiSimilarity {
+impl Mine for MultiSimilarityMiner {
     fn mine(&self, c: &Candidates<'_>, _: &mut Rng) -> Tuples {
         let fold = |list: &mut dyn Iterator<Item = f64>, f: fn(f64, f64) -> f64| list.reduce(f);
         Tuples::Pairs {

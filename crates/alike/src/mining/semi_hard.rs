@@ -1,11 +1,11 @@
 //! The semi-hard miner.
 
-use super::{Candidates, Mine, TripletMargin, TripletType, Tuples};
+use super::{Candidates, Mine, TripletMarginMiner, TripletType, Tuples};
 use crate::distance::Distance;
 use crate::rng::Rng;
 use serde::{Deserialize, Serialize};
 
-/// Negatives just beyond the positive: [`TripletMargin`] of the semi-hard type (Schroff et al. 2015,
+/// Negatives just beyond the positive: [`TripletMarginMiner`] of the semi-hard type (Schroff et al. 2015,
 /// <https://arxiv.org/abs/1503.03832>, section 3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -22,7 +22,7 @@ impl Default for SemiHard {
 
 impl Mine for SemiHard {
     fn mine(&self, candidates: &Candidates<'_>, rng: &mut Rng) -> Tuples {
-        TripletMargin { margin: self.margin, triplets: TripletType::Semihard }.mine(candidates, rng)
+        TripletMarginMiner { margin: self.margin, triplets: TripletType::Semihard }.mine(candidates, rng)
     }
 
     fn distance(&self) -> Option<Distance> {

@@ -6,7 +6,7 @@
 //! are shifted to the gallery's middle before they are multiplied: far from the origin the bound would tell nothing.
 
 use super::product::{Bound, Frame, GALLERY_BLOCK, MOST_PACKED, PANEL, Packed, above, square};
-use super::{Index, Leave, Neighbour};
+use super::{Exclude, Index, Neighbour};
 use crate::images::Vectors;
 use alike_kernels::{AlignedBuffer, Tier};
 use rayon::prelude::*;
@@ -75,7 +75,7 @@ impl Index for Exact<'_> {
         &self,
         queries: Vectors<'_>,
         k: usize,
-        leave: Leave<'_>,
+        exclude: Exclude<'_>,
         take: &(dyn Fn(usize, &[Neighbour]) + Sync),
     ) {
         assert_eq!(queries.d(), self.gallery.d(), "nearest: vectors of different lengths");
@@ -101,7 +101,7 @@ impl Index for Exact<'_> {
                 };
                 let room = || AlignedBuffer::new(QUERY_BLOCK * GALLERY_BLOCK);
                 blocks.par_iter_mut().for_each_init(room, |room, block| {
-                    block.meet(self.tier, (start, packed), leave, room);
+                    block.meet(self.tier, (start, packed), exclude, room);
                 });
             }
             blocks.into_par_iter().for_each(|block| block.finish(queries, self.gallery, take));
@@ -150,7 +150,13 @@ impl QueryBlock {
         QueryBlock { first, rows, k, candidates }
     }
 
-    fn meet(&mut self, tier: Tier, (start, packed): (usize, &Packed), leave: Leave<'_>, room: &mut [f32]) {
+    fn meet(
+        &mut self,
+        tier: Tier,
+        (start, packed): (usize, &Packed),
+        exclude: Exclude<'_>,
+        room: &mut [f32],
+    ) {
         let m = self.candidates.len();
         let width = packed.width();
         let products = &mut room[..m * width];
@@ -168,7 +174,9 @@ impl QueryBlock {
                 }
                 for (j, v) in values.iter().enumerate() {
                     let index = start + chunk * PANEL + j;
-                    if within(*v, found.limit) && chunk * PANEL + j < packed.count && !leave.out(query, index)
+                    if within(*v, found.limit)
+                        && chunk * PANEL + j < packed.count
+                        && !exclude.covers(query, index)
                     {
                         found.near.push((*v, index as u32));
                     }
@@ -239,7 +247,12 @@ mod tests {
     use crate::neighbours::{Exact, nearest};
     use proptest::prelude::*;
 
-    fn plain(queries: Vectors<'_>, gallery: Vectors<'_>, k: usize, leave: Leave<'_>) -> Vec<Vec<Neighbour>> {
+    fn plain(
+        queries: Vectors<'_>,
+        gallery: Vectors<'_>,
+        k: usize,
+        exclude: Exclude<'_>,
+    ) -> Vec<Vec<Neighbour>> {
         let row = |v: Vectors<'_>, i| {
             let mut row = vec![0.0; v.d()];
             v.read(i, &mut row);
@@ -249,7 +262,7 @@ mod tests {
             .map(|q| {
                 let query = row(queries, q);
                 let mut all: Vec<Neighbour> = (0..gallery.len())
-                    .filter(|g| !leave.out(q, *g))
+                    .filter(|g| !exclude.covers(q, *g))
                     .map(|index| {
                         let square: f64 = query
                             .iter()
@@ -283,8 +296,8 @@ mod tests {
             let (q, g) = if one_out { (Vectors::Features(&q_subset), Vectors::Features(&q_subset)) } else { (q, g) };
             let group = |n: usize| (0..n).map(|i| value(i * 5) % groups).collect::<Vec<u32>>();
             let (of_queries, of_gallery) = (group(q.len()), group(g.len()));
-            for leave in [Leave::itself(one_out), Leave::Group { queries: &of_queries, gallery: &of_gallery }] {
-                let expected = plain(q, g, k, leave);
+            for exclude in [Exclude::itself(one_out), Exclude::Group { queries: &of_queries, gallery: &of_gallery }] {
+                let expected = plain(q, g, k, exclude);
                 for tier in Tier::available() {
                     let found = nearest(&Exact::with_tier(tier, g), q, k, leave, |_, list| list.to_vec());
                     prop_assert_eq!(&found, &expected, "{:?} {:?}", tier, leave);
@@ -320,7 +333,7 @@ mod tests {
         });
         let features = Features::new(d, data);
         let v = Vectors::Features(&features);
-        let expected = plain(v, v, 9, Leave::Itself);
+        let expected = plain(v, v, 9, Exclude::Itself);
         for tier in Tier::available() {
             assert_eq!(
                 nearest(&Exact::with_tier(tier, v), v, 9, Leave::Itself, |_, l| l.to_vec()),

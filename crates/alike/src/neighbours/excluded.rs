@@ -1,6 +1,6 @@
-//! By query, the members of a gallery that do not count for it: [`Leave`] as lists.
+//! By query, the members of a gallery that do not count for it: [`Exclude`] as lists.
 
-use super::Leave;
+use super::Exclude;
 use std::collections::HashMap;
 
 /// By query, the members that do not count for it.
@@ -12,18 +12,18 @@ pub(super) enum Excluded<'a> {
 }
 
 impl<'a> Excluded<'a> {
-    pub(super) fn new(leave: Leave<'a>) -> Excluded<'a> {
-        match leave {
-            Leave::None => Excluded::Nobody,
-            Leave::Itself => Excluded::Itself,
-            Leave::Group { queries, gallery } => {
+    pub(super) fn new(exclude: Exclude<'a>) -> Excluded<'a> {
+        match exclude {
+            Exclude::None => Excluded::Nobody,
+            Exclude::Itself => Excluded::Itself,
+            Exclude::Group { queries, gallery } => {
                 let mut members: HashMap<u32, Vec<u32>> = HashMap::new();
                 for (i, group) in gallery.iter().enumerate() {
                     members.entry(*group).or_default().push(i as u32);
                 }
                 Excluded::Groups { queries, members }
             }
-            Leave::Either(one, other) => {
+            Exclude::Either(one, other) => {
                 Excluded::Either(Box::new([Excluded::new(*one), Excluded::new(*other)]))
             }
         }

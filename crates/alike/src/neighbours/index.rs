@@ -1,6 +1,6 @@
 //! The index: whatever finds neighbours. Whoever asks does not know which one it is.
 
-use super::Leave;
+use super::Exclude;
 use crate::images::Vectors;
 use std::sync::OnceLock;
 
@@ -34,7 +34,7 @@ pub trait Index: Send + Sync {
         &self,
         queries: Vectors<'_>,
         k: usize,
-        leave: Leave<'_>,
+        exclude: Exclude<'_>,
         take: &(dyn Fn(usize, &[Neighbour]) + Sync),
     );
 }
@@ -49,11 +49,11 @@ pub fn nearest<T: Send + Sync>(
     index: &dyn Index,
     queries: Vectors<'_>,
     k: usize,
-    leave: Leave<'_>,
+    exclude: Exclude<'_>,
     read: impl Fn(usize, &[Neighbour]) -> T + Sync,
 ) -> Vec<T> {
     let results: Vec<OnceLock<T>> = (0..queries.len()).map(|_| OnceLock::new()).collect();
-    index.search(queries, k, leave, &|query, list| {
+    index.search(queries, k, exclude, &|query, list| {
         // Each query comes once.
         let _ = results[query].set(read(query, list));
     });

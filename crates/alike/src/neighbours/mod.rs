@@ -15,7 +15,7 @@ use crate::identity::Shared;
 
 /// Which members of the gallery do not count for a query.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Leave<'a> {
+pub enum Exclude<'a> {
     /// All count.
     #[default]
     None,
@@ -30,28 +30,28 @@ pub enum Leave<'a> {
         gallery: &'a [u32],
     },
     /// What either leaves out.
-    Either(&'a Leave<'a>, &'a Leave<'a>),
+    Either(&'a Exclude<'a>, &'a Exclude<'a>),
 }
 
-impl<'a> Leave<'a> {
+impl<'a> Exclude<'a> {
     /// Queries that are members of the gallery are not their own neighbours.
-    pub fn shared(shared: &'a Shared) -> Leave<'a> {
-        Leave::Group { queries: &shared.queries, gallery: &shared.gallery }
+    pub fn shared(shared: &'a Shared) -> Exclude<'a> {
+        Exclude::Group { queries: &shared.queries, gallery: &shared.gallery }
     }
 
-    /// [`Leave::Itself`] if `yes`.
-    pub fn itself(yes: bool) -> Leave<'static> {
-        if yes { Leave::Itself } else { Leave::None }
+    /// [`Exclude::Itself`] if `yes`.
+    pub fn itself(yes: bool) -> Exclude<'static> {
+        if yes { Exclude::Itself } else { Exclude::None }
     }
 
     /// Whether a member does not count for a query.
     #[inline]
-    pub(crate) fn out(&self, query: usize, member: usize) -> bool {
+    pub(crate) fn covers(&self, query: usize, member: usize) -> bool {
         match self {
-            Leave::None => false,
-            Leave::Itself => query == member,
-            Leave::Group { queries, gallery } => queries[query] == gallery[member],
-            Leave::Either(one, other) => one.out(query, member) || other.out(query, member),
+            Exclude::None => false,
+            Exclude::Itself => query == member,
+            Exclude::Group { queries, gallery } => queries[query] == gallery[member],
+            Exclude::Either(one, other) => one.covers(query, member) || other.covers(query, member),
         }
     }
 }

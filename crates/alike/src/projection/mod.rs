@@ -18,7 +18,7 @@ pub use umap::umap;
 #[cfg(all(test, feature = "projection"))]
 mod heaps {
     use crate::images::{Features, Vectors};
-    use crate::neighbours::{Exact, Leave, Neighbour, nearest};
+    use crate::neighbours::{Exact, Exclude, Neighbour, nearest};
     use alike_kernels::Tier;
 
     /// Three heaps of forty in five dimensions, each vector's `k` nearest, and a beginning on a line where they are mixed.

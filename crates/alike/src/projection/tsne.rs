@@ -198,10 +198,10 @@ fn descend(affinities: &Affinities, mut at: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
         at.par_iter_mut().zip(&mut speed).zip(&mut gain).zip(&each).for_each(
             |(((at, speed), gain), force)| {
                 for k in 0..2 {
-                    let slope = 4.0 * (exaggeration * force.attract[k] - force.repel[k] / sum);
-                    gain[k] = if speed[k] * slope < 0.0 { gain[k] + 0.2 } else { gain[k] * 0.8 };
+                    let gradient = 4.0 * (exaggeration * force.attract[k] - force.repel[k] / sum);
+                    gain[k] = if speed[k] * gradient < 0.0 { gain[k] + 0.2 } else { gain[k] * 0.8 };
                     gain[k] = f64::max(gain[k], 0.01);
-                    speed[k] = momentum * speed[k] - rate * gain[k] * slope;
+                    speed[k] = momentum * speed[k] - rate * gain[k] * gradient;
                     at[k] += speed[k];
                 }
             },
@@ -281,9 +281,9 @@ mod tests {
                 at[i][k] = old - 1e-5;
                 let numeric = (up - value(&at)) / 2e-5;
                 at[i][k] = old;
-                let slope = 4.0 * (each[i].attract[k] - each[i].repel[k] / sum);
+                let gradient = 4.0 * (each[i].attract[k] - each[i].repel[k] / sum);
                 // Far points are put together.
-                assert!((numeric - slope).abs() < 0.2 * scale, "{i}: {numeric} {slope}");
+                assert!((numeric - gradient).abs() < 0.2 * scale, "{i}: {numeric} {gradient}");
             }
         }
     }

@@ -147,7 +147,7 @@ fn scale(list: &[Neighbour]) -> (f64, f64) {
 mod tests {
     use super::*;
     use crate::images::{Features, Vectors};
-    use crate::neighbours::{Exact, Leave, nearest};
+    use crate::neighbours::{Exact, Exclude, nearest};
     use crate::projection::heaps::{beside_their_own, heaps};
     use alike_kernels::Tier;
 

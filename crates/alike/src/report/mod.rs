@@ -4,18 +4,18 @@
 //! distances, slabs, strips of pictures) and all of them follow the page's colours and the reader's finger.
 
 mod axes;
-mod evidence;
 mod figure;
 mod figures;
+mod input;
 mod map;
 mod page;
 mod theme;
 
-pub use evidence::Evidence;
 pub use figure::{Figure, FigureError};
 pub use figures::{
     Explained, PictureRow, Shown, Tone, contact_sheet, explained, mistakes, picture_rows, tuned,
     verification_figure,
 };
+pub use input::ReportInput;
 pub use map::MapPoints;
 pub use page::Report;

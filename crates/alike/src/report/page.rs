@@ -1,11 +1,11 @@
 //! The page.
 
-use super::evidence::{Evidence, Triplets, percent, thousands};
 use super::figure::{Figure, document, sprite};
 use super::figures::{
-    Sample, accuracy, anomalies, architecture, clusters, concept, confusion, curves, doubts, few_shot, loss,
-    network, sentence, spaces, strips, unseen, verification_figure, why,
+    Sample, accuracy, anomalies, architecture, clusters, concept, confusion, curves, explained_errors,
+    few_shot, label_doubts, loss, network, sentence, spaces, strips, unseen, verification_figure,
 };
+use super::input::{ReportInput, Triplets, percent, thousands};
 use super::theme;
 use crate::engine::Tier;
 use crate::eval::{Pairs, RetrievalReport};
@@ -28,7 +28,7 @@ impl Report {
     /// # Errors
     ///
     /// If an image cannot be read.
-    pub fn new(run: &Evidence<'_>, without: Option<&Evidence<'_>>) -> Result<Report, FileError> {
+    pub fn new(run: &ReportInput<'_>, without: Option<&ReportInput<'_>>) -> Result<Report, FileError> {
         let sample = Sample::new(&run.data.test.identities, run.settings.seed);
         let triplets = Triplets::draw(run)?;
         let mut figures = Vec::new();
@@ -49,7 +49,7 @@ impl Report {
         }
         figures.extend(confusion(run));
         figures.push(strips(run)?);
-        figures.extend(why(run)?);
+        figures.extend(explained_errors(run)?);
         let test = &run.data.test;
         let pairs = |vectors: Vectors<'_>| {
             let all = || Pairs::all(vectors, &test.labels, &test.identities, 0);
@@ -63,7 +63,7 @@ impl Report {
         figures.extend(few_shot(run)?);
         figures.extend(anomalies(without.unwrap_or(run))?);
         figures.extend(clusters(run)?);
-        figures.extend(doubts(run)?);
+        figures.extend(label_doubts(run)?);
         let html = document(page(run, without, &figures, &sample)?);
         Ok(Report { figures, html })
     }
@@ -82,8 +82,8 @@ impl Report {
 const SPRITE_COLUMNS: usize = 50;
 
 fn page(
-    run: &Evidence<'_>,
-    without: Option<&Evidence<'_>>,
+    run: &ReportInput<'_>,
+    without: Option<&ReportInput<'_>>,
     figures: &[Figure],
     sample: &Sample,
 ) -> Result<Markup, FileError> {
@@ -130,7 +130,7 @@ fn page(
 }
 
 /// What came of it, in sentences made from the numbers.
-fn lead(run: &Evidence<'_>) -> Markup {
+fn lead(run: &ReportInput<'_>) -> Markup {
     let labels = run.trained().into_iter().map(|i| run.data.train.labels[i]);
     let classes: std::collections::BTreeSet<u32> = labels.collect();
     html! {
@@ -144,7 +144,7 @@ fn lead(run: &Evidence<'_>) -> Markup {
 }
 
 /// Buttons that show and hide classes.
-fn classes(run: &Evidence<'_>) -> Markup {
+fn classes(run: &ReportInput<'_>) -> Markup {
     html! {
         div.classes role="group" aria-label="Classes shown" {
             @for (i, name) in run.data.classes.iter().enumerate() {
@@ -163,7 +163,7 @@ fn classes(run: &Evidence<'_>) -> Markup {
 }
 
 /// What the script needs to show an image at a dot.
-fn hover(run: &Evidence<'_>, sample: &Sample) -> Result<Markup, FileError> {
+fn hover(run: &ReportInput<'_>, sample: &Sample) -> Result<Markup, FileError> {
     let Shape { h, w, .. } = run.data.shape();
     let labels: Vec<u32> = sample.indices.iter().map(|&i| run.data.test.labels[i]).collect();
     let facts = serde_json::json!({
@@ -177,7 +177,7 @@ fn hover(run: &Evidence<'_>, sample: &Sample) -> Result<Markup, FileError> {
 }
 
 /// Every headline number as text.
-fn numbers(run: &Evidence<'_>, without: Option<&Evidence<'_>>) -> Markup {
+fn numbers(run: &ReportInput<'_>, without: Option<&ReportInput<'_>>) -> Markup {
     let exact = |v: f64| format!("{:.2} %", 100.0 * v);
     html! {
         section #numbers {
@@ -259,8 +259,8 @@ fn retrieval(feature: &RetrievalReport, image: Option<&RetrievalReport>) -> Mark
 }
 
 /// How to make this page again.
-fn provenance(run: &Evidence<'_>, without: Option<&Evidence<'_>>) -> Markup {
-    let command = |e: &Evidence<'_>, out: &str| {
+fn provenance(run: &ReportInput<'_>, without: Option<&ReportInput<'_>>) -> Markup {
+    let command = |e: &ReportInput<'_>, out: &str| {
         let s = e.settings;
         let mut line = format!(
             "alike train --data {} --recipe {} --seed {} --epochs {}",

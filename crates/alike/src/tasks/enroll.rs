@@ -2,7 +2,7 @@
 
 use super::{Model, TaskError};
 use crate::data::Dataset;
-use crate::files::Batch;
+use crate::files::StagedFiles;
 use crate::gallery::Gallery;
 use crate::identity::Identities;
 use serde::Serialize;
@@ -47,7 +47,7 @@ pub struct EmbedAnswer {
 /// If a picture cannot be embedded, or a file cannot be written.
 pub fn embed(model: &Model, pictures: &Dataset, out: &Path) -> Result<EmbedAnswer, TaskError> {
     let gallery = model.gallery(pictures, &pictures.train)?;
-    let mut batch = Batch::default();
+    let mut batch = StagedFiles::default();
     gallery.stage(out, &mut batch)?;
     batch.commit()?;
     let [table, _] = Gallery::files(out);
@@ -81,7 +81,7 @@ pub fn enroll(
             all
         }
     };
-    let mut batch = Batch::default();
+    let mut batch = StagedFiles::default();
     all.stage(path, &mut batch)?;
     batch.commit()?;
     let (images, classes) = (all.len(), all.classes.len());

@@ -4,7 +4,7 @@ use super::{Model, TaskError};
 use crate::data::{Dataset, NO_CLASS, Split};
 use crate::identity::{Identities, Shared};
 use crate::images::{Features, Images, Vectors};
-use crate::neighbours::{Exact, Leave, Neighbour, nearest};
+use crate::neighbours::{Exact, Exclude, Neighbour, nearest};
 use crate::projection::{Pca, TSNE_NEIGHBOURS, tsne, umap};
 use crate::sample;
 use serde::Serialize;
@@ -206,7 +206,7 @@ fn nearest_of_first(parts: &[Part<'_>], chosen: &[Origin]) -> Vec<Option<Neighbo
             number => number,
         };
         let own: Vec<u32> = rows.iter().map(|c| asks(chosen[*c].1)).collect();
-        let leave = Leave::Group { queries: &own, gallery: &same.gallery };
+        let exclude = Exclude::Group { queries: &own, gallery: &same.gallery };
         let found =
             nearest(&Exact::new(reference), Vectors::Features(&asked), 1, leave, |_, l| l.first().copied());
         rows.iter().zip(found).for_each(|(c, n)| near[*c] = n);

@@ -2,7 +2,7 @@
 
 use super::{Known, TaskError};
 use crate::data::{
-    Dataset, OnError, Places, Preparation, PreparationWish, Progress, Quiet, Source, Split, find_class,
+    DataPaths, Dataset, OnError, Preparation, PreparationWish, Progress, Quiet, Source, Split, find_class,
     load_pictures,
 };
 use crate::encoder::{Encoder, Ensemble, Mirrored, TrainedNetwork};
@@ -70,7 +70,7 @@ impl Model {
     /// # Errors
     ///
     /// If a run cannot be opened, or the options do not fit it.
-    pub fn open(folder: &Path, options: &ModelOptions, places: Places) -> Result<Model, TaskError> {
+    pub fn open(folder: &Path, options: &ModelOptions, paths: DataPaths) -> Result<Model, TaskError> {
         let run = Run::open(folder)?;
         let settings = run.settings()?;
         let checkpoint = run.best()?;
@@ -92,7 +92,7 @@ impl Model {
     /// # Errors
     ///
     /// If `ALIKE_SIMD` names instructions that this machine does not have.
-    pub fn of(encoder: Box<dyn Encoder>, places: Places) -> Result<Model, TaskError> {
+    pub fn of(encoder: Box<dyn Encoder>, paths: DataPaths) -> Result<Model, TaskError> {
         let preparation = encoder.facts().preparation;
         let on_error = OnError::default();
         // An encoder of another kind may not have asked.
@@ -116,7 +116,7 @@ impl Model {
     /// If one cannot be read, unless such are to be skipped.
     pub fn pictures(&self, paths: &[PathBuf], progress: &mut dyn Progress) -> Result<Dataset, TaskError> {
         let (nested, on_error) = (self.nested(), self.on_error);
-        Ok(load_pictures(paths, &self.preparation, nested, on_error, &self.places, progress)?)
+        Ok(load_pictures(paths, &self.preparation, nested, on_error, &self.paths, progress)?)
     }
 
     /// Reads two pictures that are to be compared with each other.
@@ -183,7 +183,7 @@ impl Model {
     /// If they are not there any more, or have changed.
     pub fn own_data(&self, progress: &mut dyn Progress) -> Result<Dataset, TaskError> {
         let (run, settings) = self.run()?;
-        let data = run.data(settings, &self.places, progress)?;
+        let data = run.data(settings, &self.paths, progress)?;
         let takes = self.preparation.shape;
         if data.shape() == takes {
             return Ok(data);
@@ -310,7 +310,7 @@ impl Model {
     /// Where the run's own images lie, to be looked at again; nothing if they are not there any more.
     pub fn source(&self) -> Option<Source> {
         let (_, settings) = self.run().ok()?;
-        Source::again(&settings.request().ok()?, &self.places, &mut Quiet).ok()
+        Source::reopen(&settings.request().ok()?, &self.paths, &mut Quiet).ok()
     }
 
     /// The picture of a known image: one in memory, or one whose file is still there.
@@ -324,7 +324,7 @@ impl Model {
         }
         let paths = std::slice::from_ref(&path);
         let nested = self.nested();
-        let data = load_pictures(paths, &self.preparation, nested, OnError::Fail, &self.places, &mut Quiet);
+        let data = load_pictures(paths, &self.preparation, nested, OnError::Fail, &self.paths, &mut Quiet);
         data.ok().map(|d| (d.train.images, 0))
     }
 

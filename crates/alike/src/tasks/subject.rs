@@ -55,8 +55,8 @@ impl Opened {
     /// # Errors
     ///
     /// If they are not there any more, or have changed.
-    pub fn own_data(&self, places: &Places, progress: &mut dyn Progress) -> Result<Dataset, TaskError> {
-        Ok(self.run.data(&self.settings, places, progress)?)
+    pub fn own_data(&self, paths: &DataPaths, progress: &mut dyn Progress) -> Result<Dataset, TaskError> {
+        Ok(self.run.data(&self.settings, paths, progress)?)
     }
 
     /// What is done to every picture before the network sees it.
@@ -72,7 +72,7 @@ impl Opened {
     pub fn other(
         &self,
         mut request: Request,
-        places: &Places,
+        paths: &DataPaths,
         progress: &mut dyn Progress,
     ) -> Result<Dataset, TaskError> {
         let input = self.checkpoint.network.input();
@@ -87,7 +87,7 @@ impl Opened {
             let channels = request.prepare.channels.or(Some(input.c));
             request.prepare = PreparationWish { size, channels, ..request.prepare };
         }
-        Ok(load(&request, places, progress)?)
+        Ok(load(&request, paths, progress)?)
     }
 
     /// Refuses data that the network does not take.

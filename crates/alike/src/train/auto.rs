@@ -20,7 +20,7 @@ const FEW: usize = 3000;
 
 /// What is known of a set before training.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Facts {
+pub struct DatasetProfile {
     /// The images' shape.
     pub shape: Shape,
     /// Whether they are features.
@@ -37,51 +37,51 @@ pub struct Facts {
 
 /// Settings and, in sentences, why.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Chosen {
+pub struct AutoConfig {
     /// The settings.
     pub settings: Settings,
     /// What was chosen.
-    pub why: Vec<Choice>,
+    pub why: Vec<AutoChoice>,
 }
 
 /// A choice and its reason, in a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Choice {
+pub struct AutoChoice {
     /// The settings that it is about, by their names in a run's `config.toml`: where one of them is given, it does not hold.
     pub about: &'static [&'static str],
     /// The sentence.
     pub text: String,
 }
 
-impl std::fmt::Display for Choice {
+impl std::fmt::Display for AutoChoice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-impl Facts {
-    /// The facts of a set, some of whose classes are not to be learned; without labels there are no classes.
+impl DatasetProfile {
+    /// The profile of a set, some of whose classes are not to be learned; without labels there are no classes.
     ///
     /// # Errors
     ///
     /// If an image cannot be read.
-    pub fn of(data: &Dataset, excluded: &[String]) -> Result<Facts, FileError> {
+    pub fn of(data: &Dataset, excluded: &[String]) -> Result<DatasetProfile, FileError> {
         // What is no class is refused when training begins.
         let there = |name: &&String| crate::data::find_class(data, name).is_ok();
         let excluded: Vec<String> = excluded.iter().filter(there).cloned().collect();
         let trained = divide(data, &excluded, 0.0, 0).map_or_else(|_| Vec::new(), |(trained, _)| trained);
-        Facts::of_trained(data, &trained)
+        DatasetProfile::of_trained(data, &trained)
     }
 
-    /// The facts of a set of which these images are trained on.
+    /// The profile of a set of which these images are trained on.
     ///
     /// # Errors
     ///
     /// If an image cannot be read.
-    pub fn of_trained(data: &Dataset, trained: &[usize]) -> Result<Facts, FileError> {
+    pub fn of_trained(data: &Dataset, trained: &[usize]) -> Result<DatasetProfile, FileError> {
         let classes: std::collections::BTreeSet<u32> =
             trained.iter().map(|i| data.train.labels[*i]).collect();
-        Ok(Facts {
+        Ok(DatasetProfile {
             shape: data.shape(),
             features: data.train.images.are_floats(),
             images: trained.len(),
@@ -92,9 +92,9 @@ impl Facts {
     }
 
     /// Chooses.
-    pub fn choose(&self, data: &str) -> Chosen {
-        let mut why: Vec<Choice> = Vec::new();
-        let mut say = |about: &'static [&'static str], text: String| why.push(Choice { about, text });
+    pub fn choose(&self, data: &str) -> AutoConfig {
+        let mut why: Vec<AutoChoice> = Vec::new();
+        let mut say = |about: &'static [&'static str], text: String| why.push(AutoChoice { about, text });
         let supervised = self.classes > 1;
         let base = Settings::recipe("best", data).unwrap_or_else(|| Settings::seed_recipe(data));
         let (name, reason) = self.network();
@@ -150,7 +150,7 @@ impl Facts {
             learning_rate: if self.images < FEW { 1e-3 } else { 2e-3 },
             ..base
         };
-        Chosen { settings, why }
+        AutoConfig { settings, why }
     }
 
     fn network(&self) -> (&'static str, String) {
@@ -222,8 +222,8 @@ impl Settings {
     /// # Errors
     ///
     /// If an image cannot be read.
-    pub fn auto(data: &Dataset, excluded: &[String]) -> Result<Chosen, FileError> {
-        Ok(Facts::of(data, excluded)?.choose(&data.name))
+    pub fn auto(data: &Dataset, excluded: &[String]) -> Result<AutoConfig, FileError> {
+        Ok(DatasetProfile::of(data, excluded)?.choose(&data.name))
     }
 
     /// Settings that suit a data set of which these images are trained on, and why.
@@ -231,8 +231,8 @@ impl Settings {
     /// # Errors
     ///
     /// If an image cannot be read.
-    pub fn auto_for(data: &Dataset, trained: &[usize]) -> Result<Chosen, FileError> {
-        Ok(Facts::of_trained(data, trained)?.choose(&data.name))
+    pub fn auto_for(data: &Dataset, trained: &[usize]) -> Result<AutoConfig, FileError> {
+        Ok(DatasetProfile::of_trained(data, trained)?.choose(&data.name))
     }
 }
 
@@ -247,13 +247,19 @@ mod tests {
                 for classes in [0, 1, 2, 40, 5000] {
                     for drawn in [false, true] {
                         let shape = Shape { h, w, c };
-                        let facts =
-                            Facts { shape, features: false, images, classes, drawn, open_set: classes > 2 };
-                        let chosen = facts.choose("x");
+                        let profile = DatasetProfile {
+                            shape,
+                            features: false,
+                            images,
+                            classes,
+                            drawn,
+                            open_set: classes > 2,
+                        };
+                        let chosen = profile.choose("x");
                         let s = &chosen.settings;
-                        assert!(s.clone().resolve().is_ok(), "{facts:?}: {chosen:?}");
+                        assert!(s.clone().resolve().is_ok(), "{profile:?}: {chosen:?}");
                         let network = Network::new(s.network.parse().unwrap(), shape);
-                        assert!(network.is_ok(), "{facts:?}: {network:?}");
+                        assert!(network.is_ok(), "{profile:?}: {network:?}");
                         assert_eq!(s.self_supervised, classes < 2);
                         assert_eq!(s.recipe, "auto");
                         let flips = s.augment.changes().is_some_and(|c| c.flip > 0.0);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a sample of embeddings looks like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Health {
+pub struct EmbeddingHealth {
     /// The mean length.
     pub norm: f64,
     /// The standard deviation over the sample, the root of the mean over coordinates.
@@ -19,12 +19,12 @@ pub struct Health {
     pub rank: f64,
 }
 
-impl Health {
+impl EmbeddingHealth {
     /// Looks at `n x d` embeddings.
-    pub fn of(embeddings: &[f32], d: usize) -> Health {
+    pub fn of(embeddings: &[f32], d: usize) -> EmbeddingHealth {
         let n = embeddings.len() / d;
         if n < 2 {
-            return Health::default();
+            return EmbeddingHealth::default();
         }
         let rows = || embeddings.chunks_exact(d);
         let norm = rows().map(|x| x.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt()).sum::<f64>()
@@ -36,11 +36,11 @@ impl Health {
         let trace = covariance.trace();
         // Not a number, or no variance at all: nothing differs in a way that could be measured.
         if !trace.is_finite() || trace <= 0.0 {
-            return Health { norm, deviation: 0.0, rank: 0.0 };
+            return EmbeddingHealth { norm, deviation: 0.0, rank: 0.0 };
         }
         let values = SymmetricEigen::new(covariance).eigenvalues;
         let entropy: f64 = values.iter().map(|v| v / trace).filter(|p| *p > 0.0).map(|p| -p * p.ln()).sum();
-        Health { norm, deviation: (trace / d as f64).sqrt(), rank: entropy.exp() }
+        EmbeddingHealth { norm, deviation: (trace / d as f64).sqrt(), rank: entropy.exp() }
     }
 }
 
@@ -73,12 +73,12 @@ mod tests {
         let d = 8;
         let mut rng = stream(0, Purpose::Figure, 0, 0);
         let ball: Vec<f32> = (0..4000 * d).map(|_| rng.random()).collect();
-        assert!(Health::of(&ball, d).rank > 7.8);
+        assert!(EmbeddingHealth::of(&ball, d).rank > 7.8);
         let line: Vec<f32> =
             (0..100).flat_map(|i| (0..d).map(move |k| i as f32 * (k as f32 + 1.0))).collect();
-        assert!((Health::of(&line, d).rank - 1.0).abs() < 1e-6);
+        assert!((EmbeddingHealth::of(&line, d).rank - 1.0).abs() < 1e-6);
         let point = vec![3.0; 100 * d];
-        assert_eq!(Health::of(&point, d).deviation, 0.0);
-        assert_eq!(Health::of(&[], d), Health::default());
+        assert_eq!(EmbeddingHealth::of(&point, d).deviation, 0.0);
+        assert_eq!(EmbeddingHealth::of(&[], d), EmbeddingHealth::default());
     }
 }

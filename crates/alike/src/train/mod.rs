@@ -13,9 +13,9 @@ mod settings;
 mod training;
 mod whiten;
 
-pub use auto::{Choice, Chosen, Facts};
+pub use auto::{AutoChoice, AutoConfig, DatasetProfile};
 pub use batches::{FixedTriplets, Hierarchical, Pk, Sampler, TuplesToWeights};
-pub use health::{Health, verdict};
+pub use health::{EmbeddingHealth, verdict};
 pub use observer::{EpochReport, Observer, StepReport, View};
 pub use optimizer::{Betas, Group, Optimizer, OptimizerKind, Sgd, clip, groups};
 pub use plan::TrainingPlan;

@@ -1,6 +1,6 @@
 //! What watches a training run: progress bars, records, validation.
 
-use super::{Health, TrainError, Training};
+use super::{EmbeddingHealth, TrainError, Training};
 use crate::loss::LossReport;
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +36,7 @@ pub struct EpochReport {
     pub d_an: f64,
     /// What the last batch's embeddings look like.
     #[serde(default)]
-    pub health: Health,
+    pub health: EmbeddingHealth,
     /// Accuracy on the validation part, if there is one: 1-NN against what is trained on.
     pub validation: Option<f64>,
 }

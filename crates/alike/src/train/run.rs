@@ -10,7 +10,7 @@
 //! | `metrics.jsonl` | one JSON object a line: a step now and then, and every epoch |
 
 use super::{EpochReport, Observer, Settings, SettingsError, StepReport, TrainError, Training, View};
-use crate::data::{DataError, Dataset, Places, Progress, load};
+use crate::data::{DataError, DataPaths, Dataset, Progress, load};
 use crate::files::{self, Claim, FileError};
 use crate::model::{Checkpoint, CheckpointError};
 use crate::own;
@@ -408,11 +408,11 @@ impl Run {
     pub fn data(
         &self,
         settings: &Settings,
-        places: &Places,
+        paths: &DataPaths,
         progress: &mut dyn Progress,
     ) -> Result<Dataset, RunError> {
         let request = settings.request()?;
-        let data = load(&request, places, progress).map_err(|e| match e {
+        let data = load(&request, paths, progress).map_err(|e| match e {
             DataError::Moved { .. } => RunError::Moved { why: Box::new(e), config: self.path(CONFIG) },
             e => e.into(),
         })?;

@@ -4,8 +4,8 @@ mod saved;
 
 use super::batches::Batches;
 use super::{
-    EpochReport, Health, Observer, Optimizer, RunError, SamplerError, Settings, SettingsError, Start,
-    StepReport, TrainingPlan, View, WhitenBy, WhitenError, clip, groups, whiten,
+    EmbeddingHealth, EpochReport, Observer, Optimizer, RunError, SamplerError, Settings, SettingsError,
+    Start, StepReport, TrainingPlan, View, WhitenBy, WhitenError, clip, groups, whiten,
 };
 use crate::data::{
     Apart, Changes, ClassError, Dataset, Occasion, Preparation, exclude, find_class, hold_out,
@@ -372,7 +372,7 @@ impl Training {
         let warmup = (self.settings.warmup * steps as f64).round() as u64;
         let shape = data.shape();
         let (mut indices, mut labels, mut gradient) = (Vec::new(), Vec::new(), Vec::new());
-        let mut health = Health::default();
+        let mut health = EmbeddingHealth::default();
         if self.settings.epochs == 0 {
             // The start is all that is asked for, and is to be kept.
             self.pause(None, observers)?;
@@ -435,7 +435,7 @@ impl Training {
                 }
                 self.step += 1;
                 if self.step == steps {
-                    health = Health::of(embeddings, d);
+                    health = EmbeddingHealth::of(embeddings, d);
                 }
                 self.engine.backward_prepared(images, prepare, &gradient, &mut self.gradient[..n])?;
                 clip(&mut self.gradient, self.settings.clip);

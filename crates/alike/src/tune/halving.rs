@@ -5,7 +5,7 @@ use crate::data::{Apart, Dataset, Split, hold_out};
 use crate::eval::{Retrieval, rank_quality};
 use crate::files::FileError;
 use crate::images::{Features, Vectors};
-use crate::neighbours::{Exact, Leave, nearest};
+use crate::neighbours::{Exact, Exclude, nearest};
 use crate::rng::{Purpose, SliceRandom, stream};
 use crate::train::{Observer, Outcome, Sampler, Settings, TrainError, Training};
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub enum Judgement {
+pub enum JudgeBy {
     /// Images of the classes that are trained on.
     Image,
     /// Classes that are not.
@@ -91,7 +91,7 @@ pub struct Search {
     categories: Vec<String>,
     train: Split,
     held_out: Split,
-    judgement: Judgement,
+    judge_by: JudgeBy,
     /// The rounds.
     pub rungs: Vec<Rung>,
     /// What was done, in order.
@@ -103,16 +103,16 @@ impl Search {
     pub fn new(
         base: Settings,
         data: &Dataset,
-        judgement: Judgement,
+        judge_by: JudgeBy,
         candidates: usize,
         held_out: f64,
     ) -> Result<Search, TuneError> {
         let seed = base.seed;
         let labels = &data.train.labels;
         let all: Vec<usize> = (0..labels.len()).collect();
-        let (stay, out) = match judgement {
-            Judgement::Image => hold_out(&data.train, &all, held_out, seed, Apart::Image),
-            Judgement::Class => {
+        let (stay, out) = match judge_by {
+            JudgeBy::Image => hold_out(&data.train, &all, held_out, seed, Apart::Image),
+            JudgeBy::Class => {
                 let mut classes: Vec<u32> = (0..data.classes.len() as u32).collect();
                 classes.shuffle(&mut stream(seed, Purpose::Tune, 0, 1));
                 let n = ((classes.len() as f64 * held_out).round() as usize).max(2);
@@ -141,7 +141,7 @@ impl Search {
             categories: data.categories.clone(),
             train: data.train.select(&stay),
             held_out: data.train.select(&queries),
-            judgement,
+            judge_by,
             rungs: rungs(candidates),
             trials: Vec::new(),
         })
@@ -262,8 +262,8 @@ impl Search {
     }
 
     /// Whether candidates are judged by classes that they were not trained on.
-    pub fn judgement(&self) -> Judgement {
-        self.judgement
+    pub fn judge_by(&self) -> JudgeBy {
+        self.judge_by
     }
 }
 

@@ -7,5 +7,5 @@
 mod halving;
 mod space;
 
-pub use halving::{Judgement, Rung, Search, Trial, TuneError, rungs};
+pub use halving::{JudgeBy, Rung, Search, Trial, TuneError, rungs};
 pub use space::candidate;

@@ -1,6 +1,6 @@
 //! Encoders of any kind do what tasks ask of them.
 
-use alike::data::{Places, Preparation, Quiet};
+use alike::data::{DataPaths, Preparation, Quiet};
 use alike::encoder::{Encoder, EncoderError, EncoderFacts, Ensemble, Mirrored, TrainedNetwork};
 use alike::eval::{AccuracyOptions, accuracy_protocol};
 use alike::images::{Features, Images, Shape};
@@ -56,7 +56,7 @@ fn pictures() -> (tempfile::TempDir, PathBuf) {
 #[test]
 fn an_encoder_of_twenty_lines_searches_classifies_and_clusters() {
     let (_folder, path) = pictures();
-    let model = Model::of(Box::new(Halves::new()), Places::default()).unwrap();
+    let model = Model::of(Box::new(Halves::new()), DataPaths::default()).unwrap();
     let known = model.known(std::slice::from_ref(&path), &mut Quiet, |_| ()).unwrap();
     let asked = model.pictures(&[path.join("left/03.png"), path.join("right/07.png")], &mut Quiet).unwrap();
     let found = search(&model, &asked, &known, SearchOptions { k: 3, leave_group: false }).unwrap();

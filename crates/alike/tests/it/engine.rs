@@ -52,13 +52,13 @@ fn check(name: &str) {
             "{tier:?}: both ways embed alike"
         );
 
-        let mut slopes = vec![0.0; embeddings.len()];
+        let mut embedding_gradients = vec![0.0; embeddings.len()];
         let report = mean_triplet_loss(
             &TripletMargin { margin, ..TripletMargin::default() },
             distance,
             &embeddings,
             d,
-            &mut slopes,
+            &mut embedding_gradients,
         );
         let expected: f64 = golden.note("loss").parse().unwrap();
         assert!(
@@ -67,7 +67,7 @@ fn check(name: &str) {
             report.loss
         );
         let mut gradient = vec![f32::NAN; network.parameter_count()];
-        engine.backward(&images, &slopes, &mut gradient).unwrap();
+        engine.backward(&images, &embedding_gradients, &mut gradient).unwrap();
         // A shift of all embeddings changes no distance, so the last bias has no gradient but rounding: what is truly
         // zero is measured against the gradient as a whole.
         let floor = 1e-3 * norm(&gradient);
@@ -168,13 +168,14 @@ fn no_image_allocates() {
                 let mut step = |n: usize| {
                     let indices: Vec<usize> = (0..n).collect();
                     let mut count = 0;
-                    let mut slopes = Vec::new();
+                    let mut embedding_gradients = Vec::new();
                     count += allocation_counter::measure(|| {
-                        slopes.extend_from_slice(engine.forward(&parameters, &images, &indices).unwrap());
+                        embedding_gradients
+                            .extend_from_slice(engine.forward(&parameters, &images, &indices).unwrap());
                     })
                     .count_total;
                     count += allocation_counter::measure(|| {
-                        engine.backward(&images, &slopes, &mut gradient).unwrap()
+                        engine.backward(&images, &embedding_gradients, &mut gradient).unwrap()
                     })
                     .count_total;
                     count

@@ -8,7 +8,7 @@ use alike::eval::{
 use alike::identity::Identities;
 use alike::images::{Features, Images, Vectors};
 use alike::model::{Network, initial};
-use alike::neighbours::{Exact, Leave, nearest};
+use alike::neighbours::{Exact, Exclude, nearest};
 use alike::train::{WhitenBy, WhitenError, whiten};
 use alike_kernels::Tier;
 use serde_json::{Value, json};

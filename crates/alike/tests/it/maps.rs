@@ -2,7 +2,7 @@
 
 use crate::mnist::mnist;
 use alike::images::{Features, Vectors, with_pixels};
-use alike::neighbours::{Exact, Leave, nearest};
+use alike::neighbours::{Exact, Exclude, nearest};
 use alike::projection::{Pca, TSNE_NEIGHBOURS, tsne};
 use alike_kernels::Tier;
 

@@ -1,6 +1,6 @@
 //! Known numbers of real MNIST, where it is at hand.
 
-use alike::data::{Dataset, Places, Quiet, load};
+use alike::data::{DataPaths, Dataset, Quiet, load};
 use alike::engine::Engine;
 use alike::eval::Judge;
 use alike::train::{Settings, Training};
@@ -13,7 +13,7 @@ pub(crate) fn mnist(test: &str) -> Option<Dataset> {
         let _ = writeln!(std::io::stderr(), "skipped: {test}: ALIKE_DATA is not set");
         return None;
     };
-    let places = Places { data_dir: Some(data_dir), offline: true, ..Places::default() };
+    let places = DataPaths { data_dir: Some(data_dir), offline: true, ..DataPaths::default() };
     Some(load(&"mnist".into(), &places, &mut Quiet).unwrap())
 }
 

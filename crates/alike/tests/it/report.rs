@@ -4,7 +4,7 @@ use alike::data::{Dataset, DigitCounts, Split, digits};
 use alike::engine::Engine;
 use alike::eval::Judge;
 use alike::images::{Images, Shape};
-use alike::report::{Evidence, Report, contact_sheet};
+use alike::report::{Report, ReportInput, contact_sheet};
 use alike::train::{Settings, Training};
 use alike_kernels::Tier;
 use std::sync::atomic::AtomicBool;

@@ -109,7 +109,7 @@ fn a_resumed_run_has_the_bits_and_records_of_an_uninterrupted_one() {
     }
 }
 
-/// Everything that a checkpoint must hold: class vectors, a memory, a running histogram, a moving average, changed images.
+/// Everything that a checkpoint must hold: proxies, a memory, a running histogram, a moving average, changed images.
 fn elaborate() -> Vec<Settings> {
     let base = Settings {
         sampler: "pk:5x4".parse().unwrap(),

@@ -350,10 +350,10 @@ mod tests {
     }
 
     fn load(path: &Path, rotations: bool) -> Result<crate::data::Dataset, DataError> {
-        let places =
-            crate::data::Places { keep: crate::data::Keep::Memory, offline: true, ..Default::default() };
+        let paths =
+            crate::data::DataPaths { keep: crate::data::Keep::Memory, offline: true, ..Default::default() };
         let request = crate::data::Request { rotations, ..path.to_str().unwrap().into() };
-        crate::data::load(&request, &places, &mut crate::data::Quiet)
+        crate::data::load(&request, &paths, &mut crate::data::Quiet)
     }
 
     #[test]

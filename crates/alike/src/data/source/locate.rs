@@ -1,12 +1,12 @@
 //! Where what a user asks for lies.
 
 use super::named::{KNOWN_FOLDERS, NAMED};
-use super::{DIGITS, Places};
+use super::{DIGITS, DataPaths};
 use crate::data::{DataError, Request};
 use std::path::{Path, PathBuf};
 
 /// The path that a user means, if there is one: where it was before, as it stands, or in the folder of data.
-pub(in crate::data) fn path_of(request: &Request, places: &Places) -> Option<PathBuf> {
+pub(in crate::data) fn path_of(request: &Request, paths: &DataPaths) -> Option<PathBuf> {
     let there = request.found_at.as_deref().filter(|at| is_there(at));
     there.map(Path::to_owned).or_else(|| {
         let (what, path) = (&request.what, Path::new(&request.what));
@@ -15,17 +15,17 @@ pub(in crate::data) fn path_of(request: &Request, places: &Places) -> Option<Pat
         }
         let is_name =
             !what.is_empty() && path.components().all(|c| matches!(c, std::path::Component::Normal(_)));
-        let folder = |name: &str| places.folder(name).filter(|f| is_there(f));
+        let folder = |name: &str| paths.folder(name).filter(|f| is_there(f));
         if is_name { folder(what) } else { None }
     })
 }
 
 /// Why nothing is found under what a user asks for.
-pub(super) fn unknown(request: &Request, places: &Places) -> DataError {
+pub(super) fn unknown(request: &Request, paths: &DataPaths) -> DataError {
     let what = request.what.as_str();
     if let Some(before) = &request.found_at {
         let here = std::path::absolute(what).ok();
-        let named = places.data_dir.as_ref().map(|dir| dir.join(what));
+        let named = paths.data_dir.as_ref().map(|dir| dir.join(what));
         let mut looked: Vec<PathBuf> = [Some(before.clone()), here, named].into_iter().flatten().collect();
         looked.dedup();
         return DataError::Moved { what: what.to_owned(), looked };

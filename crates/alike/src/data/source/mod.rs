@@ -26,7 +26,7 @@ mod walk;
 
 pub use digits::{DIGITS, DigitCounts, digits};
 pub use idx::{IDX_FILES, Idx, read as read_idx, read_folder as read_idx_folder};
-pub use named::{KNOWN_FOLDERS, NAMED, NamedSet, Places, named};
+pub use named::{DataPaths, KNOWN_FOLDERS, NAMED, NamedSet, named};
 
 use super::listing::{Entry, Listing, Part, Place};
 use super::{DataError, Dataset, Progress, Quiet, Request};
@@ -85,7 +85,7 @@ pub(super) struct Asked<'a> {
     what: &'a str,
     /// Where that lies; empty where nothing of that name is found.
     path: &'a Path,
-    places: &'a Places,
+    paths: &'a DataPaths,
 }
 
 impl<'a> Asked<'a> {
@@ -140,17 +140,17 @@ fn wrong(path: &Path, why: impl Into<String>) -> DataError {
 pub(super) fn find(
     request: &Request,
     column: Option<&str>,
-    places: &Places,
+    paths: &DataPaths,
     progress: &mut dyn Progress,
 ) -> Result<Found, DataError> {
-    let path = path_of(request, places);
-    let asked = Asked { what: &request.what, path: path.as_deref().unwrap_or(Path::new("")), places };
+    let path = path_of(request, paths);
+    let asked = Asked { what: &request.what, path: path.as_deref().unwrap_or(Path::new("")), paths };
     let wish = Wish { nested: request.nested, column };
     match (KINDS.iter().find(|kind| kind.recognises(&asked)), column) {
         // Before anything is downloaded.
         (Some(kind), Some(column)) if !kind.has_table() => Err(no_column(&asked, column, &[])),
         (Some(kind), _) => checked(kind.list(&asked, wish, progress)?, &asked, wish),
-        (None, _) if path.is_none() => Err(locate::unknown(request, places)),
+        (None, _) if path.is_none() => Err(locate::unknown(request, paths)),
         (None, _) => Err(unrecognised(asked.path)),
     }
 }
@@ -161,8 +161,8 @@ pub(super) fn find(
 ///
 /// As [`find`].
 pub(super) fn list(path: &Path, wish: Wish<'_>) -> Result<Listing, DataError> {
-    let places = Places::default();
-    let asked = Asked { what: "", path, places: &places };
+    let paths = DataPaths::default();
+    let asked = Asked { what: "", path, paths: &paths };
     let kind = KINDS.iter().find(|kind| kind.recognises(&asked)).ok_or_else(|| unrecognised(path))?;
     checked(kind.list(&asked, wish, &mut Quiet)?, &asked, wish)?.into_listing()
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// Where sets are looked for and kept.
 #[derive(Clone, Debug, Default)]
-pub struct Places {
+pub struct DataPaths {
     /// Searched first: holds a folder a set. The command line fills it from `--data-dir` or `$ALIKE_DATA`.
     pub data_dir: Option<PathBuf>,
     /// Searched next, and downloaded into; the user's cache folder if not given.
@@ -42,8 +42,8 @@ impl Places {
 
     /// The folder `name` among the data, or in the cache.
     pub fn folder(&self, name: &str) -> Option<PathBuf> {
-        let places = self.data_dir.iter().cloned().chain([self.cache()]);
-        places.map(|dir| dir.join(name)).find(|path| path.exists())
+        let paths = self.data_dir.iter().cloned().chain([self.cache()]);
+        paths.map(|dir| dir.join(name)).find(|path| path.exists())
     }
 
     pub(in crate::data) fn cache(&self) -> PathBuf {
@@ -151,16 +151,16 @@ impl Kind for NamedSets {
 
     fn list(&self, asked: &Asked<'_>, _: Wish<'_>, progress: &mut dyn Progress) -> Result<Found, DataError> {
         let set = named(asked.what).ok_or_else(|| super::wrong(asked.path, "no set has this name"))?;
-        set.load(asked.places, progress).map(Found::from)
+        set.load(asked.paths, progress).map(Found::from)
     }
 }
 
 impl NamedSet {
     /// The folder with all four files, if they are on this machine.
-    pub fn find(&self, places: &Places) -> Option<PathBuf> {
-        let data_dir = places.data_dir.iter().map(|dir| dir.join(self.name));
+    pub fn find(&self, paths: &DataPaths) -> Option<PathBuf> {
+        let data_dir = paths.data_dir.iter().map(|dir| dir.join(self.name));
         data_dir
-            .chain([places.cache().join(self.name)])
+            .chain([paths.cache().join(self.name)])
             .find(|folder| IDX_FILES.iter().all(|file| idx_file(folder, file).is_some()))
     }
 
@@ -169,8 +169,8 @@ impl NamedSet {
     /// # Errors
     ///
     /// If it cannot be had, or its files are not those that were published.
-    pub fn load(&self, places: &Places, progress: &mut dyn Progress) -> Result<Dataset, DataError> {
-        let folder = self.fetch(places, progress)?;
+    pub fn load(&self, paths: &DataPaths, progress: &mut dyn Progress) -> Result<Dataset, DataError> {
+        let folder = self.fetch(paths, progress)?;
         self.verify(&folder)?;
         read_idx_folder(&folder, self.name, Some(&self.classes))
     }
@@ -180,18 +180,18 @@ impl NamedSet {
     /// # Errors
     ///
     /// If it is not, and no mirror has it.
-    pub fn fetch(&self, places: &Places, progress: &mut dyn Progress) -> Result<PathBuf, DataError> {
-        if let Some(folder) = self.find(places) {
+    pub fn fetch(&self, paths: &DataPaths, progress: &mut dyn Progress) -> Result<PathBuf, DataError> {
+        if let Some(folder) = self.find(paths) {
             return Ok(folder);
         }
-        let folder = places.cache().join(self.name);
+        let folder = paths.cache().join(self.name);
         let unavailable = |why: String| DataError::Unavailable {
             name: self.name.to_owned(),
             why,
             files: IDX_FILES.map(|file| format!("{file}.gz")).join(", "),
-            folder: places.data_dir.as_ref().map_or_else(|| folder.clone(), |dir| dir.join(self.name)),
+            folder: paths.data_dir.as_ref().map_or_else(|| folder.clone(), |dir| dir.join(self.name)),
         };
-        if places.offline {
+        if paths.offline {
             return Err(unavailable("the network is switched off".into()));
         }
         self.download(&folder, places, progress).map_err(unavailable)?;
@@ -206,7 +206,7 @@ impl NamedSet {
                 continue;
             }
             let mut why = Vec::new();
-            let mirrors = places.mirror.iter().map(String::as_str).chain(self.mirrors.iter().copied());
+            let mirrors = paths.mirror.iter().map(String::as_str).chain(self.mirrors.iter().copied());
             let fetched = mirrors.into_iter().any(|mirror| {
                 let slash = if mirror.ends_with('/') { "" } else { "/" };
                 let url = format!("{mirror}{slash}{file}.gz");

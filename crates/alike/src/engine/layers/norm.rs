@@ -6,7 +6,7 @@ use crate::engine::build::Builder;
 use crate::engine::forward::ForwardPass;
 use crate::engine::plan::{Plan, Slot, Tensor};
 use crate::model::{Layer, LayerInfo};
-use alike_kernels::{Affine, AffineGradient, Tier};
+use alike_kernels::{ScaleShift, ScaleShiftGradient, Tier};
 use std::ops::Range;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -67,8 +67,8 @@ impl Norm {
         norm
     }
 
-    fn affine<'a>(&self, packed: &'a [f32]) -> Affine<'a> {
-        Affine {
+    fn affine<'a>(&self, packed: &'a [f32]) -> ScaleShift<'a> {
+        ScaleShift {
             scale: &packed[self.scale.packed_range()],
             shift: &packed[self.shift.packed_range()],
             relu: self.relu,
@@ -99,7 +99,7 @@ impl Work for Norm {
     fn backward(&self, tx: &Tensor, ty: &Tensor, mut gradients: Gradients<'_>, pass: &mut BackwardPass<'_>) {
         // Slots are taken scale first, so one split reaches both.
         let (low, high) = pass.sum.split_at_mut(self.shift.gradient);
-        let gradient = AffineGradient {
+        let gradient = ScaleShiftGradient {
             scale: &mut low[self.scale.gradient_range()],
             shift: &mut high[..self.shift.gradient_len],
         };

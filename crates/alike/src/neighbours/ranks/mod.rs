@@ -7,7 +7,7 @@
 
 mod query;
 
-use super::Leave;
+use super::Exclude;
 use super::excluded::Excluded;
 use super::product::{Bound, Frame, MOST_PACKED, Packed, square};
 use crate::images::Vectors;
@@ -34,7 +34,7 @@ pub fn ranks_of_matches<T: Send>(
     tier: Tier,
     (queries, asked): (Vectors<'_>, &[u32]),
     (gallery, labels): (Vectors<'_>, &[u32]),
-    leave: Leave<'_>,
+    exclude: Exclude<'_>,
     read: impl Fn(usize, &[u32]) -> T + Sync,
 ) -> Vec<T> {
     assert!(queries.d() == gallery.d() && queries.len() == asked.len() && gallery.len() == labels.len());
@@ -44,7 +44,7 @@ pub fn ranks_of_matches<T: Send>(
     let mut members: HashMap<u32, Vec<u32>> = HashMap::new();
     labels.iter().enumerate().for_each(|(i, l)| members.entry(*l).or_default().push(i as u32));
     let all = All { tier, queries, gallery, labels, frame: &frame, squares: &squares, bound };
-    let excluded = Excluded::new(leave);
+    let excluded = Excluded::new(exclude);
     // Queries of a class meet its members together.
     let mut order: Vec<usize> = (0..queries.len()).collect();
     order.sort_by_key(|q| asked[*q]);

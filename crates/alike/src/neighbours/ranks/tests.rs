@@ -25,21 +25,27 @@ proptest! {
         let (q, g) = (Vectors::Features(&queries), Vectors::Features(&gallery));
         let group = |n: usize| (0..n).map(|i| label(i * 5) % 9).collect::<Vec<u32>>();
         let (of_queries, of_gallery) = (group(q.len()), group(g.len()));
-        for leave in [Leave::itself(one_out), Leave::Group { queries: &of_queries, gallery: &of_gallery }] {
+        for exclude in [Exclude::itself(one_out), Exclude::Group { queries: &of_queries, gallery: &of_gallery }] {
             for tier in Tier::available() {
                 let expected = nearest(&Exact::with_tier(tier, g), q, m, leave, |i, list| -> Vec<u32> {
                     let right = list.iter().enumerate().filter(|(_, x)| labels[x.index] == asked[i]);
                     right.map(|(rank, _)| rank as u32 + 1).collect()
                 });
-                let found = ranks_of_matches(tier, (q, &asked), (g, &labels), leave, |_, ranks| ranks.to_vec());
-                prop_assert_eq!(&found, &expected, "{:?} {:?}", tier, leave);
+                let found = ranks_of_matches(tier, (q, &asked), (g, &labels), exclude, |_, ranks| ranks.to_vec());
+                prop_assert_eq!(&found, &expected, "{:?} {:?}", tier, exclude);
             }
         }
     }
 }
 
 /// The ranks by distances one by one, in doubles.
-fn plain(q: Vectors<'_>, g: Vectors<'_>, asked: &[u32], labels: &[u32], leave: Leave<'_>) -> Vec<Vec<u32>> {
+fn plain(
+    q: Vectors<'_>,
+    g: Vectors<'_>,
+    asked: &[u32],
+    labels: &[u32],
+    exclude: Exclude<'_>,
+) -> Vec<Vec<u32>> {
     let rows: Vec<Vec<f32>> = (0..g.len()).map(|i| g.row(i)).collect();
     (0..q.len())
         .map(|i| {
@@ -47,7 +53,7 @@ fn plain(q: Vectors<'_>, g: Vectors<'_>, asked: &[u32], labels: &[u32], leave: L
             // Equal numbers in another order have another sum, so the order must be the same.
             let far = |j: usize| Tier::available()[0].square_distance(&query, &rows[j]);
             let mut all: Vec<(f64, usize)> =
-                (0..g.len()).filter(|j| !leave.out(i, *j)).map(|j| (far(j), j)).collect();
+                (0..g.len()).filter(|j| !exclude.covers(i, *j)).map(|j| (far(j), j)).collect();
             all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
             let right = all.iter().enumerate().filter(|(_, (_, j))| labels[*j] == asked[i]);
             right.map(|(rank, _)| rank as u32 + 1).collect()
@@ -68,10 +74,10 @@ proptest! {
         let features = crate::neighbours::product::cloud(seed, 150, d, offset, spread, copies);
         let labels: Vec<u32> = (0..150u32).map(|i| (i * i + seed % 7) % 5).collect();
         let v = Vectors::Features(&features);
-        let expected = plain(v, v, &labels, &labels, Leave::Itself);
+        let expected = plain(v, v, &labels, &labels, Exclude::Itself);
         for tier in Tier::available() {
             let found =
-                ranks_of_matches(tier, (v, &labels), (v, &labels), Leave::Itself, |_, ranks| ranks.to_vec());
+                ranks_of_matches(tier, (v, &labels), (v, &labels), Exclude::Itself, |_, ranks| ranks.to_vec());
             prop_assert!(found == expected, "{:?}: {} numbers, {} around {}", tier, d, spread, offset);
             let near = nearest(&Exact::with_tier(tier, v), v, 9, Leave::Itself, |_, l| l.iter().map(|n| n.index).collect::<Vec<_>>());
             let first: Vec<bool> = near.iter().zip(&labels).map(|(l, own)| labels[l[0]] == *own).collect();
@@ -97,11 +103,11 @@ proptest! {
         let floats = Features::new(side * side, rows);
         let tier = Tier::available()[0];
         let of = |q: Vectors<'_>, g: Vectors<'_>| {
-            ranks_of_matches(tier, (q, &labels), (g, &labels), Leave::Itself, |_, ranks| ranks.to_vec())
+            ranks_of_matches(tier, (q, &labels), (g, &labels), Exclude::Itself, |_, ranks| ranks.to_vec())
         };
         let f = Vectors::Features(&floats);
         let found = with_pixels([&images], |[p]| {
-            [of(p, p), of(p, f), plain(p, p, &labels, &labels, Leave::Itself)]
+            [of(p, p), of(p, f), plain(p, p, &labels, &labels, Exclude::Itself)]
         }).unwrap();
         prop_assert!(found.into_iter().all(|ranks| ranks == of(f, f)));
     }
@@ -117,10 +123,10 @@ fn what_is_no_number_is_farther_than_all_that_is() {
     let features = Features::new(d, data);
     let labels: Vec<u32> = (0..n as u32).map(|i| i % 4).collect();
     let v = Vectors::Features(&features);
-    let expected = plain(v, v, &labels, &labels, Leave::Itself);
+    let expected = plain(v, v, &labels, &labels, Exclude::Itself);
     for tier in Tier::available() {
         let found =
-            ranks_of_matches(tier, (v, &labels), (v, &labels), Leave::Itself, |_, ranks| ranks.to_vec());
+            ranks_of_matches(tier, (v, &labels), (v, &labels), Exclude::Itself, |_, ranks| ranks.to_vec());
         for i in (0..n).filter(|i| ![7, 20].contains(i)) {
             // An infinite distance and one that is no number are equally far.
             let finite = expected[i].iter().zip(&found[i]).filter(|(a, _)| **a < n as u32 - 2);
@@ -141,11 +147,16 @@ fn a_common_offset_does_not_change_map_at_r() {
         let features = Features::new(d, data);
         let labels: Vec<u32> = (0..n as u32).map(|i| i % 10).collect();
         let v = Vectors::Features(&features);
-        let each =
-            ranks_of_matches(Tier::available()[0], (v, &labels), (v, &labels), Leave::Itself, |_, ranks| {
+        let each = ranks_of_matches(
+            Tier::available()[0],
+            (v, &labels),
+            (v, &labels),
+            Exclude::Itself,
+            |_, ranks| {
                 let within = ranks.iter().enumerate().filter(|(_, r)| **r as usize <= ranks.len());
                 within.map(|(i, r)| (i + 1) as f64 / f64::from(*r)).sum::<f64>() / ranks.len() as f64
-            });
+            },
+        );
         each.iter().sum::<f64>() / n as f64
     };
     let (near, far) = (map(0.0), map(100.0));

@@ -1,11 +1,11 @@
 //! Image space against feature space, rule by rule.
 
 use crate::eval::Comparison;
-use crate::report::evidence::{Evidence, thousands};
 use crate::report::figure::{Figure, N, Panel, WIDTH};
+use crate::report::input::{ReportInput, thousands};
 use maud::html;
 
-pub(in crate::report) fn accuracy(e: &Evidence<'_>) -> Figure {
+pub(in crate::report) fn accuracy(e: &ReportInput<'_>) -> Figure {
     let j = e.judgement;
     let caption = format!(
         "{} test images classified by {}. Class means: the nearest of the classes' mean vectors, after \

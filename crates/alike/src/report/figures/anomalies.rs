@@ -2,15 +2,15 @@
 
 use super::histogram::histogram;
 use super::pictures::{PictureRow, Shown, Tone, panel as picture_panel};
-use super::why::{network, reasons};
+use super::saliency::{network, reasons};
 use crate::data::find_class;
 use crate::eval::{AnomalyMethod, Detection, Detector, Reference, bootstrap_interval};
 use crate::files::FileError;
 use crate::identity::Identities;
 use crate::images::{Features, Vectors};
-use crate::neighbours::{Exact, Leave, Neighbour, nearest};
-use crate::report::evidence::{Evidence, percent, thousands};
+use crate::neighbours::{Exact, Exclude, Neighbour, nearest};
 use crate::report::figure::{Figure, Panel};
+use crate::report::input::{ReportInput, percent, thousands};
 use crate::text::Choice;
 
 const WORST: usize = 7;
@@ -20,7 +20,7 @@ const EXPLAINED: usize = 3;
 
 /// Test images by their distance from what was trained on: of classes that were left out against the others, and the most unlike
 /// ones. Nothing for an open set, where all are new.
-pub(in crate::report) fn anomalies(e: &Evidence<'_>) -> Result<Option<Figure>, FileError> {
+pub(in crate::report) fn anomalies(e: &ReportInput<'_>) -> Result<Option<Figure>, FileError> {
     let (train, test) = (&e.data.train, &e.data.test);
     if e.data.gallery().1 || e.data.given_gallery.is_some() || e.gallery.len() < 2 || test.images.are_floats()
     {
@@ -76,7 +76,7 @@ pub(in crate::report) fn anomalies(e: &Evidence<'_>) -> Result<Option<Figure>, F
         &Exact::new(Vectors::Features(&reference)),
         Vectors::Features(&e.queries.select(&order)),
         BESIDE,
-        own.as_ref().map_or(Leave::None, Leave::shared),
+        own.as_ref().map_or(Exclude::None, Exclude::shared),
         |_, list| list.to_vec(),
     );
     let name = |label: u32| e.data.classes[label as usize].clone();

@@ -2,8 +2,8 @@
 
 use crate::images::Shape;
 use crate::model::{Layer, LayerInfo, Network, ParameterInfo};
-use crate::report::evidence::thousands;
 use crate::report::figure::{Figure, N, Panel, WIDTH};
+use crate::report::input::thousands;
 use maud::{Markup, html};
 
 const ROW: f64 = 54.0;

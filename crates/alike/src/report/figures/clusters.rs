@@ -1,12 +1,12 @@
 //! What lies together, without a look at classes.
 
 use super::pictures::{PictureRow, Shown, Tone, panel as picture_panel};
-use super::why::{network, reasons};
+use super::saliency::{network, reasons};
 use crate::eval::{KMeans, agreement, agreement_bootstrap, bootstrap_interval, k_means};
 use crate::files::FileError;
 use crate::neighbours::squared_distance;
-use crate::report::evidence::{Evidence, percent, thousands};
 use crate::report::figure::{Figure, Panel};
+use crate::report::input::{ReportInput, percent, thousands};
 use crate::sample;
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ const MIDST: &str = " Below, images in the midst of a cluster whose commonest cl
                      are nearest to.";
 
 /// As many clusters as there are classes among the test images, by k-means.
-pub(in crate::report) fn clusters(e: &Evidence<'_>) -> Result<Option<Figure>, FileError> {
+pub(in crate::report) fn clusters(e: &ReportInput<'_>) -> Result<Option<Figure>, FileError> {
     let test = &e.data.test;
     if test.images.are_floats() || !e.data.labelled {
         return Ok(None);
@@ -88,7 +88,7 @@ pub(in crate::report) fn clusters(e: &Evidence<'_>) -> Result<Option<Figure>, Fi
 }
 
 /// Images that lie in the midst of a cluster of another class, each with those of that class that it is nearest to.
-fn misfits(e: &Evidence<'_>, rows: &[usize], found: &KMeans) -> Result<Vec<Panel>, FileError> {
+fn misfits(e: &ReportInput<'_>, rows: &[usize], found: &KMeans) -> Result<Vec<Panel>, FileError> {
     let test = &e.data.test;
     let label = |k: usize| test.labels[rows[k]];
     let mut counts: BTreeMap<u32, BTreeMap<u32, usize>> = BTreeMap::new();

@@ -2,15 +2,18 @@
 
 use crate::files::FileError;
 use crate::images::Features;
-use crate::report::evidence::{Evidence, Triplet, Triplets, percent, thousands};
 use crate::report::figure::{Figure, N, Panel, WIDTH, picture};
+use crate::report::input::{ReportInput, Triplet, Triplets, percent, thousands};
 use maud::{Markup, html};
 
 const HEIGHT: f64 = 250.0;
 const SIDE: f64 = 44.0;
 
 /// Nothing without a triplet.
-pub(in crate::report) fn concept(e: &Evidence<'_>, triplets: &Triplets) -> Result<Option<Figure>, FileError> {
+pub(in crate::report) fn concept(
+    e: &ReportInput<'_>,
+    triplets: &Triplets,
+) -> Result<Option<Figure>, FileError> {
     // A triplet that training put right, if there is one: the farther from right it was, the clearer the picture.
     let margin = e.settings.triplet_margin().map_or(1.0, |loss| loss.margin);
     let wrong_by = |t: &Triplet| (t.before.0 - t.before.1) / (t.before.0 + t.before.1).max(f64::MIN_POSITIVE);
@@ -48,7 +51,7 @@ fn between(f: &Features, a: usize, b: usize) -> f64 {
 }
 
 /// Any three points have a place in the plane that keeps their three distances.
-fn panel(title: &str, e: &Evidence<'_>, f: &Features, t: Triplet) -> Result<Panel, FileError> {
+fn panel(title: &str, e: &ReportInput<'_>, f: &Features, t: Triplet) -> Result<Panel, FileError> {
     let [a, p, n] = t.images;
     let (ap, an, pn) = (between(f, a, p), between(f, a, n), between(f, p, n));
     let longest = ap.max(an).max(f64::MIN_POSITIVE);

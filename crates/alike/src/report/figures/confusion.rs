@@ -1,8 +1,8 @@
 //! Which classes are taken for which.
 
 use crate::eval::{Classification, SpaceJudgement};
-use crate::report::evidence::{Evidence, percent};
 use crate::report::figure::{Figure, N, Panel, WIDTH};
+use crate::report::input::{ReportInput, percent};
 use maud::{Markup, html};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const MOST_NUMBERS: usize = 12;
 const MOST_CELLS: usize = 40;
 
-pub(in crate::report) fn confusion(e: &Evidence<'_>) -> Option<Figure> {
+pub(in crate::report) fn confusion(e: &ReportInput<'_>) -> Option<Figure> {
     let spaces = &e.judgement.spaces;
     let rule = |space: &SpaceJudgement| {
         let (k, c) = space.knn.first_key_value()?;
@@ -37,7 +37,7 @@ pub(in crate::report) fn confusion(e: &Evidence<'_>) -> Option<Figure> {
     })
 }
 
-fn panel(title: &str, e: &Evidence<'_>, c: &Classification) -> Panel {
+fn panel(title: &str, e: &ReportInput<'_>, c: &Classification) -> Panel {
     let counts = c.confusion(&e.data.test.labels);
     // Classes that neither ask nor answer say nothing, as those trained on where others are judged.
     let heard: BTreeSet<u32> = counts.keys().flat_map(|(t, p)| [*t, *p]).collect();

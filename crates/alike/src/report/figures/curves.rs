@@ -1,8 +1,8 @@
 //! How training went.
 
 use crate::report::axes::{Frame, Unit, range};
-use crate::report::evidence::Evidence;
 use crate::report::figure::{Figure, N, Panel};
+use crate::report::input::ReportInput;
 use crate::train::Metric;
 use maud::html;
 
@@ -14,7 +14,7 @@ struct Curve {
     points: Vec<(f64, f64)>,
 }
 
-pub(in crate::report) fn curves(e: &Evidence<'_>) -> Option<Figure> {
+pub(in crate::report) fn curves(e: &ReportInput<'_>) -> Option<Figure> {
     type Value = fn(&Metric) -> Option<f64>;
     let series = |name, colour, value: Value| Curve {
         name,

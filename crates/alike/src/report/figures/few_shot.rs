@@ -2,13 +2,13 @@
 
 use super::accuracy::{Row, chart};
 use super::pictures::{PictureRow, Shown, Tone, panel as picture_panel};
-use super::why::{Two, network, reasons};
+use super::saliency::{Two, network, reasons};
 use crate::engine::PixelGradients;
 use crate::eval::{Episode, Episodes, FewShot, draw_episodes, few_shot as play};
 use crate::files::FileError;
 use crate::images::{Features, Images, Vectors, with_pixels};
-use crate::report::evidence::{Evidence, percent, thousands};
 use crate::report::figure::Figure;
+use crate::report::input::{ReportInput, percent, thousands};
 use std::collections::BTreeSet;
 
 const EPISODES: usize = 300;
@@ -19,7 +19,7 @@ const EXPLAINED: usize = 4;
 const BESIDE: usize = 7;
 
 /// Episodes over the test classes; nothing where they were trained on, or are too few.
-pub(in crate::report) fn few_shot(e: &Evidence<'_>) -> Result<Option<Figure>, FileError> {
+pub(in crate::report) fn few_shot(e: &ReportInput<'_>) -> Result<Option<Figure>, FileError> {
     if !e.data.is_open_set() {
         return Ok(None);
     }

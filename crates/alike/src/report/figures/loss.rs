@@ -1,14 +1,14 @@
 //! The loss: the hinge, and where the test split's triplets lie on it.
 
 use crate::report::axes::{Frame, Unit};
-use crate::report::evidence::{Evidence, Triplet, Triplets, percent, thousands};
 use crate::report::figure::{Figure, N, Panel};
+use crate::report::input::{ReportInput, Triplet, Triplets, percent, thousands};
 use maud::html;
 
 const HEIGHT: f64 = 220.0;
 const BINS: usize = 48;
 
-pub(in crate::report) fn loss(e: &Evidence<'_>, triplets: &Triplets) -> Figure {
+pub(in crate::report) fn loss(e: &ReportInput<'_>, triplets: &Triplets) -> Figure {
     let margin = e.settings.triplet_margin().map_or(1.0, |loss| loss.margin);
     let gaps = |of: fn(&Triplet) -> (f64, f64)| -> Vec<f64> {
         triplets.all.iter().map(of).map(|(ap, an)| an - ap).collect()

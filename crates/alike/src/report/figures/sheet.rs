@@ -2,8 +2,8 @@
 
 use crate::data::Dataset;
 use crate::files::FileError;
-use crate::report::evidence::thousands;
 use crate::report::figure::{Figure, HEAD, N, Panel, WIDTH, fitted, sprite};
+use crate::report::input::thousands;
 use maud::html;
 
 const SIDE: f64 = 26.0;

@@ -4,8 +4,8 @@ use crate::files::FileError;
 use crate::identity::Identities;
 use crate::images::{Vectors, with_pixels};
 use crate::projection::Pca;
-use crate::report::evidence::{Evidence, percent, thousands};
 use crate::report::figure::{Figure, N, Panel, WIDTH};
+use crate::report::input::{ReportInput, percent, thousands};
 use crate::report::theme::class_colour;
 use crate::sample;
 use maud::{Markup, PreEscaped, html};
@@ -26,7 +26,7 @@ impl Sample {
     }
 }
 
-pub(in crate::report) fn spaces(e: &Evidence<'_>, sample: &Sample) -> Result<Figure, FileError> {
+pub(in crate::report) fn spaces(e: &ReportInput<'_>, sample: &Sample) -> Result<Figure, FileError> {
     let (train, test) = (&e.data.gallery().0.images, &e.data.test.images);
     let image = with_pixels([train, test], |[gallery, queries]| Plane::of(gallery, queries, sample))?;
     let feature = Plane::of(Vectors::Features(e.gallery), Vectors::Features(e.queries), sample);
@@ -72,7 +72,7 @@ impl Plane {
     pub(super) fn scatter(
         &self,
         title: &str,
-        e: &Evidence<'_>,
+        e: &ReportInput<'_>,
         sample: &Sample,
         colour: &dyn Fn(usize) -> String,
         named: impl Fn(usize) -> bool,

@@ -5,12 +5,12 @@ use crate::eval::SpaceJudgement;
 use crate::files::FileError;
 use crate::images::{Vectors, with_pixels};
 use crate::neighbours::squared_distance;
-use crate::report::evidence::{Evidence, thousands};
 use crate::report::figure::Figure;
+use crate::report::input::{ReportInput, thousands};
 
 const NEIGHBOURS: usize = 7;
 
-pub(in crate::report) fn strips(e: &Evidence<'_>) -> Result<Figure, FileError> {
+pub(in crate::report) fn strips(e: &ReportInput<'_>) -> Result<Figure, FileError> {
     let spaces = &e.judgement.spaces;
     let labels = (&e.data.gallery().0.labels, &e.data.test.labels);
     let right = |space: &SpaceJudgement, q: usize| {
@@ -53,7 +53,7 @@ pub(in crate::report) fn strips(e: &Evidence<'_>) -> Result<Figure, FileError> {
 
 /// `vectors`: of those that ask, and of the gallery.
 fn rows<'a>(
-    e: &Evidence<'a>,
+    e: &ReportInput<'a>,
     space: &SpaceJudgement,
     [asking, answering]: [Vectors<'_>; 2],
     queries: &[usize],

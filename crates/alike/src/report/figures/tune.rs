@@ -4,7 +4,7 @@ use crate::loss::Losses;
 use crate::report::axes::{Frame, Unit, range};
 use crate::report::figure::{Figure, N, Panel};
 use crate::text::Choice;
-use crate::tune::{Judgement, Search, Trial};
+use crate::tune::{JudgeBy, Search, Trial};
 use maud::html;
 
 /// Draws a search: a row a loss, a dot a trial, the better to the right; dots are larger the more images they saw.
@@ -50,9 +50,9 @@ pub fn tuned(search: &Search) -> Figure {
             text class="s f-ink" x="48" y=(N(y - 2.0)) { (loss) }
         }
     };
-    let by = match search.judgement() {
-        Judgement::Image => "images",
-        Judgement::Class => "images of classes that were not trained on",
+    let by = match search.judge_by() {
+        JudgeBy::Image => "images",
+        JudgeBy::Class => "images of classes that were not trained on",
     };
     Figure {
         name: "tune",

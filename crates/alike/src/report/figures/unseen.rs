@@ -4,11 +4,11 @@ use super::accuracy::{Row, chart};
 use super::spaces::{Plane, Sample};
 use crate::eval::{Classification, Unseen};
 use crate::images::Vectors;
-use crate::report::evidence::{Evidence, percent, thousands};
 use crate::report::figure::Figure;
+use crate::report::input::{ReportInput, percent, thousands};
 use crate::report::theme::class_colour;
 
-pub(in crate::report) fn unseen(e: &Evidence<'_>, unseen: &Unseen, sample: &Sample) -> Figure {
+pub(in crate::report) fn unseen(e: &ReportInput<'_>, unseen: &Unseen, sample: &Sample) -> Figure {
     let is_unseen = |class: usize| unseen.classes.contains(&e.data.classes[class]);
     let colour = |class: usize| {
         let place = unseen.classes.iter().position(|c| *c == e.data.classes[class]);

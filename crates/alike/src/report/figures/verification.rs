@@ -2,14 +2,14 @@
 
 use super::histogram::{histogram, key};
 use super::pictures::{PictureRow, Shown, Tone, panel as picture_panel};
-use super::why::reasons;
+use super::saliency::reasons;
 use crate::engine::PixelGradients;
 use crate::eval::{Pair, Pairs};
 use crate::files::FileError;
 use crate::images::Images;
 use crate::report::axes::{Frame, Unit};
-use crate::report::evidence::{percent, thousands};
 use crate::report::figure::{Figure, Panel};
+use crate::report::input::{percent, thousands};
 use maud::{Markup, html};
 
 const HEIGHT: f64 = 250.0;

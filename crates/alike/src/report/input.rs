@@ -12,7 +12,7 @@ use crate::train::{Metric, Settings, TripletSampler, divide};
 
 /// A run, its embeddings and its judgement.
 #[derive(Clone, Copy, Debug)]
-pub struct Evidence<'a> {
+pub struct ReportInput<'a> {
     /// What it was trained on.
     pub data: &'a Dataset,
     /// How it was trained.
@@ -31,10 +31,10 @@ pub struct Evidence<'a> {
     pub retrieval: Option<(&'a RetrievalReport, Option<&'a RetrievalReport>)>,
 }
 
-impl<'a> Evidence<'a> {
+impl<'a> ReportInput<'a> {
     /// What a page is made from, of a run that was judged on these data.
-    pub fn of(judged: &'a Judged, data: &'a Dataset) -> Evidence<'a> {
-        Evidence {
+    pub fn of(judged: &'a Judged, data: &'a Dataset) -> ReportInput<'a> {
+        ReportInput {
             data,
             settings: &judged.settings,
             checkpoint: &judged.checkpoint,
@@ -76,7 +76,7 @@ const DRAWN: usize = 2000;
 
 impl Triplets {
     /// One triplet each of up to [`DRAWN`] anchors; nothing where the test split has no two classes of two images.
-    pub(super) fn draw(e: &Evidence<'_>) -> Result<Option<Triplets>, FileError> {
+    pub(super) fn draw(e: &ReportInput<'_>) -> Result<Option<Triplets>, FileError> {
         let Split { images, labels, .. } = &e.data.test;
         let of_class = |l: u32| labels.iter().filter(|x| **x == l).count();
         let counts: Vec<usize> = (0..e.data.classes.len()).map(|c| of_class(c as u32)).collect();

@@ -3,8 +3,8 @@
 use super::pictures::{PictureRow, Shown, Tone, panel as picture_panel};
 use crate::eval::{Verdict, health};
 use crate::files::FileError;
-use crate::report::evidence::{Evidence, thousands};
 use crate::report::figure::Figure;
+use crate::report::input::{ReportInput, thousands};
 use crate::sample;
 
 const K: usize = 10;
@@ -13,7 +13,7 @@ const SHOWN: usize = 24;
 const MOST: usize = 20_000;
 
 /// The gallery's labels as its own neighbours see them: those that are likeliest wrong, and those between two classes.
-pub(in crate::report) fn doubts(e: &Evidence<'_>) -> Result<Option<Figure>, FileError> {
+pub(in crate::report) fn label_doubts(e: &ReportInput<'_>) -> Result<Option<Figure>, FileError> {
     let split = e.data.gallery().0;
     if split.images.are_floats() || !e.data.labelled || split.len() < 3 {
         return Ok(None);

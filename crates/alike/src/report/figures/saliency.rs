@@ -4,8 +4,8 @@ use crate::engine::{PixelGradients, Tier};
 use crate::eval::{Masking, Saliency, saliency};
 use crate::files::FileError;
 use crate::images::{Images, Shape};
-use crate::report::evidence::Evidence;
 use crate::report::figure::{Figure, N, Panel, WIDTH, picture};
+use crate::report::input::ReportInput;
 use maud::{Markup, html};
 
 /// Two images with what explains their distance.
@@ -118,7 +118,7 @@ fn heat(images: &Images, i: usize, map: &[f32]) -> Result<Images, FileError> {
 }
 
 /// Test images whose nearest neighbour in feature space is of another class, spread over all such.
-pub(in crate::report) fn why(e: &Evidence<'_>) -> Result<Option<Figure>, FileError> {
+pub(in crate::report) fn explained_errors(e: &ReportInput<'_>) -> Result<Option<Figure>, FileError> {
     let (gallery, test) = (e.data.gallery().0, &e.data.test);
     if test.images.are_floats() {
         return Ok(None);

@@ -6,7 +6,7 @@ use super::listing::{Entry, Listing, Part, Place, Role};
 use super::load::split;
 use super::picture::Picture;
 use super::source::{path_of, set_aside_classless};
-use super::{DataError, Dataset, Places, Progress, Request, Split, list, same_picture};
+use super::{DataError, DataPaths, Dataset, Progress, Request, Split, list, same_picture};
 use crate::names::shown;
 use std::collections::{HashMap, HashSet};
 
@@ -34,15 +34,15 @@ impl Source {
     /// # Errors
     ///
     /// As [`list`], or if it cannot be split as it was.
-    pub fn again(
+    pub fn reopen(
         request: &Request,
-        places: &Places,
+        paths: &DataPaths,
         progress: &mut dyn Progress,
     ) -> Result<Source, DataError> {
-        let mut listing = list(request, places, progress)?;
+        let mut listing = list(request, paths, progress)?;
         set_aside_classless(&mut listing);
         let labelled = listing.entries.iter().all(|e| e.class.is_some());
-        let path = path_of(request, places);
+        let path = path_of(request, paths);
         split(&mut listing, request, path.as_deref(), labelled)?;
         let at = listing.entries.iter().enumerate().map(|(i, e)| (e.name.clone(), i)).collect();
         let origin = path.map_or(String::new(), shown);
