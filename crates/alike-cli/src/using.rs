@@ -1,7 +1,7 @@
 //! A model as the command line opens it: what it reads is told to the user.
 
 use crate::args::{EncoderArgs, Global, OnErrorArg, SubjectArgs};
-use crate::commands::{places, remark};
+use crate::commands::{data_paths, remark};
 use crate::printer::{Bars, note};
 use alike::data::{Dataset, Request};
 use alike::eval::Bursts;
@@ -61,7 +61,7 @@ impl<'a> OpenModel<'a> {
             prepare: args.prepare.unwrap_or_default(),
             on_error: OnErrorArg::or_fail(args.on_error),
         };
-        Ok(OpenModel { model: Model::open(&args.model, &options, places(global))?, global })
+        Ok(OpenModel { model: Model::open(&args.model, &options, data_paths(global))?, global })
     }
 
     /// Pictures that are asked about or kept, and their classes as the run has them.
@@ -118,7 +118,7 @@ pub(crate) fn open_run(folder: &Path, last: bool) -> Result<Opened, TaskError> {
 
 /// The data that a run was made from.
 pub(crate) fn own_data(opened: &Opened, global: &Global) -> Result<Dataset, TaskError> {
-    opened.own_data(&places(global), &mut Bars::new(global))
+    opened.own_data(&data_paths(global), &mut Bars::new(global))
 }
 
 /// A run, and the images to judge it on: its own, or others that the user names.
@@ -132,7 +132,7 @@ pub(crate) fn subject(opened: Opened, args: &SubjectArgs, global: &Global) -> Re
 
 /// Other data than the run's, to judge it on.
 pub(crate) fn other_data(opened: &Opened, request: Request, global: &Global) -> Result<Dataset, TaskError> {
-    let data = opened.other(request, &places(global), &mut Bars::new(global))?;
+    let data = opened.other(request, &data_paths(global), &mut Bars::new(global))?;
     remark(&data, global);
     Ok(data)
 }

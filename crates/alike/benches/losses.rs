@@ -46,7 +46,7 @@ fn retrieval(tier: Tier, data: &Dataset, vectors: &Features) -> Retrieval {
     let counts: Vec<usize> = (0..data.classes.len() as u32).map(count).collect();
     let most = counts.iter().max().map_or(1, |n| n - 1);
     let vectors = Vectors::Features(vectors);
-    let all = nearest(&Exact::with_tier(tier, vectors), vectors, most, Leave::Itself, |q, list| {
+    let all = nearest(&Exact::with_tier(tier, vectors), vectors, most, Exclude::Itself, |q, list| {
         rank_quality(list.iter().map(|n| labels[n.index] == labels[q]), counts[labels[q] as usize] - 1)
     });
     Retrieval::mean(&all)

@@ -174,7 +174,7 @@ impl Peer {
     }
 
     fn search(&self, queries: Vectors<'_>, gallery: Vectors<'_>) -> usize {
-        nearest(&Exact::with_tier(self.tier, gallery), queries, 5, Leave::None, |_, list| list[0].index)
+        nearest(&Exact::with_tier(self.tier, gallery), queries, 5, Exclude::None, |_, list| list[0].index)
             .into_iter()
             .sum()
     }

@@ -107,7 +107,7 @@ impl Observer for Print {
 fn accuracy(training: &mut Training, data: &Dataset) -> Result<f64, Box<dyn Error>> {
     let (gallery, queries) = (training.embed(&data.train.images)?, training.embed(&data.test.images)?);
     let (gallery, queries) = (Vectors::Features(&gallery), Vectors::Features(&queries));
-    let right = nearest(&Exact::new(gallery), queries, 1, Leave::None, |query, found| {
+    let right = nearest(&Exact::new(gallery), queries, 1, Exclude::None, |query, found| {
         vote(&[data.train.labels[found[0].index]]) == data.test.labels[query]
     });
     Ok(right.iter().filter(|r| **r).count() as f64 / right.len() as f64)

@@ -9,7 +9,7 @@
 //! The fingerprint ([`crate::model::Checkpoint::fingerprint`], or several of them) tells whose embeddings they are: those of different models cannot be compared.
 
 use crate::data::{Dataset, NO_CLASS, Split};
-use crate::files::{self, Batch, FileError};
+use crate::files::{self, FileError, StagedFiles};
 use crate::identity::{self, Identities};
 use crate::images::Features;
 use crate::limits::Limit;
@@ -200,7 +200,7 @@ impl Gallery {
     ///
     /// If one cannot be written.
     pub fn save(&self, npy: &Path) -> Result<(), FileError> {
-        let mut batch = Batch::default();
+        let mut batch = StagedFiles::default();
         self.stage(npy, &mut batch)?;
         batch.commit()
     }
@@ -210,7 +210,7 @@ impl Gallery {
     /// # Errors
     ///
     /// If one cannot be written.
-    pub fn stage(&self, npy: &Path, batch: &mut Batch) -> Result<(), FileError> {
+    pub fn stage(&self, npy: &Path, batch: &mut StagedFiles) -> Result<(), FileError> {
         let (n, d) = (self.features.len(), self.features.d());
         batch.stage(npy, |out| {
             write_header(out, &[n, d])?;

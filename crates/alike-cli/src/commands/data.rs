@@ -1,6 +1,6 @@
 //! `alike data`.
 
-use super::{places, refuse_existing, remark, report};
+use super::{data_paths, refuse_existing, remark, report};
 use crate::args::{DataCommand, DataVerb, Global};
 use crate::printer::{Bars, json, line};
 use alike::data::{
@@ -105,15 +105,15 @@ pub(crate) fn run(args: &DataCommand, global: &Global) -> anyhow::Result<()> {
 
 /// Prepared images that are kept.
 fn cache(clear: bool, global: &Global) -> anyhow::Result<()> {
-    let places = places(global);
-    let files = cached(&places);
+    let paths = data_paths(global);
+    let files = cached(&paths);
     let total: u64 = files.iter().map(|f| f.1).sum();
     if clear {
         for (path, ..) in &files {
             std::fs::remove_file(path).with_context(|| format!("cannot delete {}", path.display()))?;
         }
     }
-    let folder = image_cache(&places);
+    let folder = image_cache(&paths);
     if global.json {
         return json(&CacheContents { folder, files: files.len(), bytes: total, cleared: clear });
     }
@@ -128,7 +128,7 @@ fn cache(clear: bool, global: &Global) -> anyhow::Result<()> {
 
 fn stats(request: &Request, ignore: bool, global: &Global) -> anyhow::Result<()> {
     anyhow::ensure!(!ignore, "--on-error: stats always looks at all images and lists what cannot be read");
-    let s = inspect(request, &places(global), &mut Bars::new(global))?;
+    let s = inspect(request, &data_paths(global), &mut Bars::new(global))?;
     if global.json {
         return json(&s);
     }
@@ -196,14 +196,13 @@ fn table(mut counts: Vec<(&str, usize)>) -> anyhow::Result<()> {
 }
 
 fn list(global: &Global) -> anyhow::Result<()> {
-    let places = places(global);
+    let paths = data_paths(global);
     let mut rows: Vec<(&str, &str, Option<String>)> = NAMED
         .iter()
-        .map(|set| (set.name, set.about, set.find(&places).map(|folder| folder.display().to_string())))
+        .map(|set| (set.name, set.about, set.find(&paths).map(|folder| folder.display().to_string())))
         .collect();
     rows.extend(
-        KNOWN_FOLDERS
-            .map(|(name, about)| (name, about, places.folder(name).map(|f| f.display().to_string()))),
+        KNOWN_FOLDERS.map(|(name, about)| (name, about, paths.folder(name).map(|f| f.display().to_string()))),
     );
     rows.push((DIGITS, "built-in synthetic digits", Some("built in".to_owned())));
     if global.json {
@@ -233,7 +232,7 @@ fn fetch(name: &str, global: &Global) -> anyhow::Result<()> {
             known.join(", ")
         );
     };
-    let data = set.load(&places(global), &mut Bars::new(global))?;
+    let data = set.load(&data_paths(global), &mut Bars::new(global))?;
     if global.json {
         let (train, test) = (data.train.len(), data.test.len());
         return json(&Fetched { name: name.to_owned(), folder: data.origin, train, test });
@@ -257,7 +256,7 @@ fn show(
     if let Some(out) = out {
         refuse_existing(&[out], force)?;
     }
-    let mut data = load(request, &places(global), &mut Bars::new(global))?;
+    let mut data = load(request, &data_paths(global), &mut Bars::new(global))?;
     remark(&data, global);
     if let Some(augment) = augment {
         if let Some(why) = augment.refusal() {

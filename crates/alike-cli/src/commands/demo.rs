@@ -2,12 +2,12 @@
 
 use super::eval::{as_many_as, table, unseen};
 use super::report::{AT, KS, figures_beside};
-use super::{places, refuse_existing, report, train};
+use super::{data_paths, refuse_existing, report, train};
 use crate::args::{DemoArgs, Global};
 use crate::printer::{Bars, json, line, note};
 use alike::data::{DIGITS, Dataset, load};
 use alike::eval::{Judge, Judgement, SpaceJudgement};
-use alike::report::Evidence;
+use alike::report::ReportInput;
 use alike::tasks::{Judged, Opened, quick_pixel_retrieval};
 use alike::train::Settings;
 use anyhow::Context;
@@ -70,7 +70,7 @@ pub(crate) fn run(args: &DemoArgs, global: &Global) -> anyhow::Result<()> {
 
 /// MNIST if it can be had; otherwise digits that need no file.
 fn choose(args: &DemoArgs, global: &Global) -> anyhow::Result<(String, Dataset)> {
-    let get = |name: &str| load(&name.into(), &places(global), &mut Bars::new(global));
+    let get = |name: &str| load(&name.into(), &data_paths(global), &mut Bars::new(global));
     if let Some(name) = &args.data {
         return Ok((name.clone(), get(name)?));
     }

@@ -29,7 +29,7 @@ use alike::{files, own};
 use std::path::Path;
 
 /// Where data sets are looked for, as flags and environment say.
-pub(crate) fn places(global: &Global) -> DataPaths {
+pub(crate) fn data_paths(global: &Global) -> DataPaths {
     DataPaths {
         data_dir: global.data_dir.clone().or_else(|| std::env::var_os("ALIKE_DATA").map(Into::into)),
         cache: global.cache_dir.clone(),

@@ -1,6 +1,6 @@
 //! `alike train`.
 
-use super::{model, places, remark};
+use super::{data_paths, model, remark};
 use crate::args::{Global, ObjectiveArgs, ScheduleArgs, StartArg, TrainArgs};
 use crate::printer::{Bars, Live, json, line, note, say};
 use alike::data::{Dataset, Request, find_classes, leaks, load};
@@ -96,7 +96,7 @@ fn begin(
     };
     folders.iter().try_for_each(|(_, folder)| Run::vacant(folder, args.force).map(drop))?;
     let request = Request { found_at: args.found_at.clone(), ..args.source.request(what) };
-    let data = load(&request, &places(global), &mut Bars::new(global))?;
+    let data = load(&request, &data_paths(global), &mut Bars::new(global))?;
     let mut runs = Vec::new();
     for (number, (seed, folder)) in folders.iter().enumerate() {
         let (mut settings, choices) = resolve(args, *seed, &data, what)?;
@@ -227,7 +227,7 @@ fn resume(folder: &Path, args: &TrainArgs, global: &Global) -> anyhow::Result<(R
     if let Some(epochs) = args.epochs {
         settings.epochs = epochs;
     }
-    let data = run.data(&settings, &places(global), &mut Bars::new(global))?;
+    let data = run.data(&settings, &data_paths(global), &mut Bars::new(global))?;
     describe(&data, &settings, global)?;
     let training = Training::resume(settings, &data, run.last()?)?;
     Ok((run, data, training))

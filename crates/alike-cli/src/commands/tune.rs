@@ -1,7 +1,7 @@
 //! `alike tune`.
 
 use super::train::{self, stop};
-use super::{places, remark};
+use super::{data_paths, remark};
 use crate::args::{Global, JudgeArg, TuneArgs};
 use crate::printer::{Bars, json, line, note};
 use alike::data::load;
@@ -9,7 +9,7 @@ use alike::files::{self, Claim};
 use alike::names::shell_path;
 use alike::report::tuned;
 use alike::train::{Settings, settings_text};
-use alike::tune::{Judgement, Search, Trial};
+use alike::tune::{JudgeBy, Search, Trial};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &TuneArgs, global: &Global) -> anyhow::Result<()> {
         )
     };
     let request = args.source.request(&args.data);
-    let data = load(&request, &places(global), &mut Bars::new(global))?;
+    let data = load(&request, &data_paths(global), &mut Bars::new(global))?;
     remark(&data, global);
     let trained: Vec<usize> = (0..data.train.len()).filter(|i| !data.held_out.contains(i)).collect();
     let (recipe, choices) = train::recipe(&args.recipe, &data, &trained, &args.data)?;

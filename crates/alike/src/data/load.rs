@@ -90,7 +90,7 @@ pub fn column(
 /// # Errors
 ///
 /// If there is no such source, or something of it cannot be read, or it cannot be split as asked for.
-pub fn load(request: &Request, places: &Places, progress: &mut dyn Progress) -> Result<Dataset, DataError> {
+pub fn load(request: &Request, paths: &DataPaths, progress: &mut dyn Progress) -> Result<Dataset, DataError> {
     let plain = Request::from(request.what.as_str());
     let as_it_is = Request { on_error: OnError::Fail, found_at: None, ..request.clone() } == plain;
     let found = source::find(request, None, paths, progress)?;

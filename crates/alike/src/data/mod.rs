@@ -43,6 +43,7 @@ pub use one_shot::{OneShotRun, OneShotRuns, load_one_shot_runs};
 pub use picture::{Picture, is_picture};
 pub use prepare::{Preparation, PreparationWish, Resize};
 pub use progress::{Progress, Quiet, Unit};
+pub use rewrite::{Of, Removed, Rows, Source};
 pub use source::{
     DIGITS, DataPaths, DigitCounts, IDX_FILES, Idx, KNOWN_FOLDERS, NAMED, NamedSet, digits, named, read_idx,
     read_idx_folder,

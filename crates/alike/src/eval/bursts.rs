@@ -6,7 +6,7 @@
 
 use super::Reference;
 use crate::images::Vectors;
-use crate::neighbours::{Exact, Leave, Neighbour, nearest};
+use crate::neighbours::{Exact, Exclude, Neighbour, nearest};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -94,7 +94,7 @@ fn joins(images: Reference<'_>) -> (Vec<Join>, Vec<Vec<Neighbour>>) {
     for members in classes.values() {
         let rows = images.vectors.select(members);
         let v = Vectors::Features(&rows);
-        let lists = nearest(&Exact::new(v), v, NEAR, Leave::Itself, |_, list| list.to_vec());
+        let lists = nearest(&Exact::new(v), v, NEAR, Exclude::Itself, |_, list| list.to_vec());
         let mut edges: Vec<Join> = lists
             .iter()
             .enumerate()

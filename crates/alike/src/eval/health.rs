@@ -4,7 +4,7 @@
 use super::bursts::Sets;
 use crate::files::FileError;
 use crate::images::{Features, Vectors};
-use crate::neighbours::{Exact, Leave, Neighbour, nearest};
+use crate::neighbours::{Exact, Exclude, Neighbour, nearest};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -120,7 +120,8 @@ pub fn health(
     assert!(features.len() == labels.len() && k > 0, "health: one label an image");
     let v = Vectors::Features(features);
     let index = Exact::new(v);
-    let lists: Vec<Vec<Neighbour>> = nearest(&index, v, k.max(SAME), Leave::Itself, |_, list| list.to_vec());
+    let lists: Vec<Vec<Neighbour>> =
+        nearest(&index, v, k.max(SAME), Exclude::Itself, |_, list| list.to_vec());
     let apart: Option<Vec<Vec<Neighbour>>> = (!groups.is_empty()).then(|| {
         nearest(&index, v, k, Exclude::Group { queries: groups, gallery: groups }, |_, list| list.to_vec())
     });

@@ -14,7 +14,6 @@ mod few_shot;
 mod health;
 mod interval;
 mod judge;
-mod paired;
 mod protocol;
 mod reference;
 mod retrieval;
@@ -41,7 +40,6 @@ pub use few_shot::{
 pub use health::{Confused, Fitness, Health, Verdict, health};
 pub use interval::{Spread, bootstrap_interval, mean_interval, share_interval};
 pub use judge::{Comparison, EvalError, Judge, Judgement, SpaceJudgement, Spaces};
-pub use paired::{Difference, Paired, compare, compare_groups, difference};
 pub use protocol::{
     AccuracyAnswer, AccuracyOptions, AnomalyMeans, AnomalyProtocolAnswer, AnomalyProtocolOptions, AnomalyRow,
     FewShotAnswer, FewShotOptions, GivenPairs, OneShotAnswer, OneShotRunError, Played, ProtocolError,

@@ -299,8 +299,8 @@ mod tests {
             for exclude in [Exclude::itself(one_out), Exclude::Group { queries: &of_queries, gallery: &of_gallery }] {
                 let expected = plain(q, g, k, exclude);
                 for tier in Tier::available() {
-                    let found = nearest(&Exact::with_tier(tier, g), q, k, leave, |_, list| list.to_vec());
-                    prop_assert_eq!(&found, &expected, "{:?} {:?}", tier, leave);
+                    let found = nearest(&Exact::with_tier(tier, g), q, k, exclude, |_, list| list.to_vec());
+                    prop_assert_eq!(&found, &expected, "{:?} {:?}", tier, exclude);
                 }
             }
         }
@@ -313,8 +313,8 @@ mod tests {
         for tier in Tier::available() {
             let found = with_pixels([&images], |[v]| {
                 [
-                    nearest(&Exact::with_tier(tier, v), v, 7, Leave::Itself, |_, l| l.to_vec()),
-                    plain(v, v, 7, Leave::Itself),
+                    nearest(&Exact::with_tier(tier, v), v, 7, Exclude::Itself, |_, l| l.to_vec()),
+                    plain(v, v, 7, Exclude::Itself),
                 ]
             });
             let [found, plain] = found.unwrap();
@@ -336,7 +336,7 @@ mod tests {
         let expected = plain(v, v, 9, Exclude::Itself);
         for tier in Tier::available() {
             assert_eq!(
-                nearest(&Exact::with_tier(tier, v), v, 9, Leave::Itself, |_, l| l.to_vec()),
+                nearest(&Exact::with_tier(tier, v), v, 9, Exclude::Itself, |_, l| l.to_vec()),
                 expected,
                 "{tier:?}"
             );

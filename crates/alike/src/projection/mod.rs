@@ -30,7 +30,7 @@ mod heaps {
         let features = Features::new(5, data);
         let v = Vectors::Features(&features);
         let lists =
-            nearest(&Exact::with_tier(Tier::available()[0], v), v, k, Leave::Itself, |_, l| l.to_vec());
+            nearest(&Exact::with_tier(Tier::available()[0], v), v, k, Exclude::Itself, |_, l| l.to_vec());
         (lists, (0..120).map(|i| [(i % 40) as f64 - 20.0, 0.0]).collect())
     }
 

@@ -17,7 +17,7 @@ const NEGATIVE: usize = 5;
 /// A step moves a point by no more than this.
 const CLIP: f64 = 4.0;
 
-/// Places every vector in the plane, given its nearest others and where it begins.
+/// DataPaths every vector in the plane, given its nearest others and where it begins.
 ///
 /// # Panics
 ///
@@ -167,7 +167,7 @@ mod tests {
         {
             let v = Vectors::Features(&features);
             let lists =
-                nearest(&Exact::with_tier(Tier::available()[0], v), v, 3, Leave::Itself, |_, l| l.to_vec());
+                nearest(&Exact::with_tier(Tier::available()[0], v), v, 3, Exclude::Itself, |_, l| l.to_vec());
             let map = umap(&lists, &vec![[0.0; 2]; features.len()], 0);
             assert!(map.iter().flatten().all(|v| v.is_finite()));
         }

@@ -91,7 +91,7 @@ struct Part<'a> {
 /// Where an image that is placed comes from: its part, and its index there.
 type Origin = (usize, usize);
 
-/// Places images of some parts of a data set; `said` is told which method begins, on how many images.
+/// DataPaths images of some parts of a data set; `said` is told which method begins, on how many images.
 ///
 /// # Errors
 ///
@@ -120,7 +120,7 @@ pub fn map<'a>(
     let deepest = if wants(MapMethod::Tsne) { TSNE_NEIGHBOURS } else { UMAP_NEIGHBOURS };
     let lists: Vec<Vec<Neighbour>> = if wants(MapMethod::Tsne) || wants(MapMethod::Umap) {
         let k = deepest.min(features.len().saturating_sub(1));
-        nearest(&Exact::new(v), v, k, Leave::Itself, |_, l| l.to_vec())
+        nearest(&Exact::new(v), v, k, Exclude::Itself, |_, l| l.to_vec())
     } else {
         Vec::new()
     };
@@ -208,7 +208,7 @@ fn nearest_of_first(parts: &[Part<'_>], chosen: &[Origin]) -> Vec<Option<Neighbo
         let own: Vec<u32> = rows.iter().map(|c| asks(chosen[*c].1)).collect();
         let exclude = Exclude::Group { queries: &own, gallery: &same.gallery };
         let found =
-            nearest(&Exact::new(reference), Vectors::Features(&asked), 1, leave, |_, l| l.first().copied());
+            nearest(&Exact::new(reference), Vectors::Features(&asked), 1, exclude, |_, l| l.first().copied());
         rows.iter().zip(found).for_each(|(c, n)| near[*c] = n);
     }
     near

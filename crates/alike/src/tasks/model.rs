@@ -34,7 +34,7 @@ pub struct Model {
     run: Option<(Run, Settings)>,
     preparation: Preparation,
     on_error: OnError,
-    places: Places,
+    paths: DataPaths,
 }
 
 /// The encoder of a checkpoint, with those of other runs beside it.
@@ -84,7 +84,7 @@ impl Model {
         }
         let encoder = encoder(checkpoint, &options.with, options.flip)?;
         let on_error = options.on_error;
-        Ok(Model { encoder, run: Some((run, settings)), preparation, on_error, places })
+        Ok(Model { encoder, run: Some((run, settings)), preparation, on_error, paths })
     }
 
     /// An encoder of any kind, without images of its own.
@@ -97,7 +97,7 @@ impl Model {
         let on_error = OnError::default();
         // An encoder of another kind may not have asked.
         Tier::from_env()?;
-        Ok(Model { encoder, run: None, preparation, on_error, places })
+        Ok(Model { encoder, run: None, preparation, on_error, paths })
     }
 
     /// What embeds.

@@ -2,7 +2,7 @@
 
 use super::TaskError;
 use super::model::encoder;
-use crate::data::{Dataset, Places, Preparation, PreparationWish, Progress, Request, load};
+use crate::data::{DataPaths, Dataset, Preparation, PreparationWish, Progress, Request, load};
 use crate::encoder::{Encoder, TrainedNetwork};
 use crate::engine::PixelGradients;
 use crate::eval::{Judge, Judgement, RetrievalReport, SpaceJudgement};

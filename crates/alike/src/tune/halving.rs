@@ -254,7 +254,7 @@ impl Search {
         labels.iter().for_each(|l| counts[*l as usize] += 1);
         let most = counts.iter().max().copied().unwrap_or(1).saturating_sub(1).max(1);
         let vectors = Vectors::Features(&embeddings);
-        let all = nearest(&Exact::new(vectors), vectors, most, Leave::Itself, |q, list| {
+        let all = nearest(&Exact::new(vectors), vectors, most, Exclude::Itself, |q, list| {
             let r = counts[labels[q] as usize] - 1;
             (r > 0).then(|| rank_quality(list.iter().map(|n| labels[n.index] == labels[q]), r))
         });
@@ -310,7 +310,7 @@ mod tests {
             batch_size: 16,
             ..Settings::recipe("seed", "digits").unwrap()
         };
-        let mut search = Search::new(base, &data, Judgement::Image, 3, 0.3).unwrap();
+        let mut search = Search::new(base, &data, JudgeBy::Image, 3, 0.3).unwrap();
         while let Some((rung, number)) = search.next() {
             let trial = search.run(rung, number, &mut [], &AtomicBool::new(false)).unwrap().unwrap();
             search.trials.push(trial);
@@ -327,7 +327,7 @@ mod tests {
             batch_size: 20,
             ..Settings::recipe("fast", "digits").unwrap()
         };
-        for judgement in [Judgement::Image, Judgement::Class] {
+        for judgement in [JudgeBy::Image, JudgeBy::Class] {
             let search = || Search::new(base.clone(), &data, judgement, 4, 0.3).unwrap();
             let go = |search: &mut Search, most: usize| {
                 for _ in 0..most {

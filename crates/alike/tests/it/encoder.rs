@@ -77,7 +77,7 @@ fn an_encoder_of_twenty_lines_searches_classifies_and_clusters() {
     let clusters = cluster(&known, ClusterMethod::KMeans { k: None }, 0).unwrap();
     assert_eq!(clusters.agreement.unwrap().ari, 1.0);
     // Judged by a protocol, beside pixels.
-    let data = alike::data::load(&path.to_str().unwrap().into(), &Places::default(), &mut Quiet).unwrap();
+    let data = alike::data::load(&path.to_str().unwrap().into(), &DataPaths::default(), &mut Quiet).unwrap();
     let options = AccuracyOptions { k: vec![1], at: vec![1], ..AccuracyOptions::default() };
     let judged = accuracy_protocol(&Halves::new(), &data, &options).unwrap();
     assert_eq!(judged.judgement.spaces.feature.knn[&1].accuracy, 1.0);

@@ -79,7 +79,7 @@ fn votes_are_scikit_learns() {
     let queries = Features::new(8, golden.floats("queries"));
     let labels = golden.integers("labels");
     let (g, q) = (Vectors::Features(&reference), Vectors::Features(&queries));
-    let lists = nearest(&Exact::with_tier(Tier::available()[0], g), q, 7, Leave::None, |_, l| l.to_vec());
+    let lists = nearest(&Exact::with_tier(Tier::available()[0], g), q, 7, Exclude::None, |_, l| l.to_vec());
     let mut differ = 0;
     for ((list, weighted), plain) in
         lists.iter().zip(golden.integers("weighted_votes")).zip(golden.integers("votes"))

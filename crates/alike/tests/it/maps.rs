@@ -54,7 +54,8 @@ fn tsne_arrives_where_scikit_learn_does() {
         let v = Vectors::Features(&features);
         let plane: Vec<[f64; 2]> =
             Pca::fit_with_tier(tier, v, 2).project(v).iter().map(|p| [p[0], p[1]]).collect();
-        let lists = nearest(&Exact::with_tier(tier, v), v, TSNE_NEIGHBOURS, Leave::Itself, |_, l| l.to_vec());
+        let lists =
+            nearest(&Exact::with_tier(tier, v), v, TSNE_NEIGHBOURS, Exclude::Itself, |_, l| l.to_vec());
         let found = divergence(&features, &tsne(&lists, &plane));
         assert!(found < 1.03 * reference, "{n} images: {found}, scikit-learn {reference}");
     }

@@ -23,7 +23,7 @@ fn page(data: &Dataset, settings: Settings, ks: &[usize]) -> Report {
     let (settings, checkpoint) = (training.settings(), &training.checkpoint());
     let (gallery, queries, judgement, metrics) = (&gallery, &queries, &judgement, &[][..]);
     Report::new(
-        &Evidence { data, settings, checkpoint, metrics, gallery, queries, judgement, retrieval: None },
+        &ReportInput { data, settings, checkpoint, metrics, gallery, queries, judgement, retrieval: None },
         None,
     )
     .unwrap()

@@ -3,7 +3,7 @@
 use super::{bracketed, percent};
 use crate::args::{FewShotArgs, Global};
 use crate::commands::report::draw;
-use crate::commands::{places, refuse_existing, write_table};
+use crate::commands::{data_paths, refuse_existing, write_table};
 use crate::printer::{Bars, json, line, note};
 use crate::using::{open_run, runs, subject};
 use alike::data::load_one_shot_runs;
@@ -114,7 +114,7 @@ fn interval(a: Accuracy) -> String {
 fn one_shot_runs(path: &Path, args: &FewShotArgs, global: &Global) -> anyhow::Result<()> {
     let opened = open_run(&args.model, args.subject.last)?;
     let how = &args.subject;
-    let sets = load_one_shot_runs(path, &opened.preparation(), &places(global), &mut Bars::new(global))?;
+    let sets = load_one_shot_runs(path, &opened.preparation(), &data_paths(global), &mut Bars::new(global))?;
     let subject = Subject::new(opened, sets.data.clone(), true, &runs(&how.with), how.flip)?;
     let answer = one_shot_protocol(subject.encoder(), &sets, path)?;
     let train = &subject.data.train;

@@ -3,7 +3,7 @@
 use super::{bracketed, percent};
 use crate::args::{Global, VerificationArgs};
 use crate::commands::report::draw;
-use crate::commands::{places, refuse_existing, write_table};
+use crate::commands::{data_paths, refuse_existing, write_table};
 use crate::printer::{json, line};
 use crate::using::{open_run, subject};
 use alike::data::{Request, column};
@@ -30,7 +30,7 @@ pub(super) fn run(args: &VerificationArgs, global: &Global) -> anyhow::Result<()
                 Some(what) => Request::from(what.as_str()),
                 None => subject.settings.request()?,
             };
-            let of = column(&request, &places(global), name)?;
+            let of = column(&request, &data_paths(global), name)?;
             Some(split.names.iter().map(|n| of.get(n).cloned().unwrap_or_default()).collect())
         }
     };

@@ -33,11 +33,11 @@ pub const KNOWN_FOLDERS: [(&str, &str); 4] = [
     ("cifar-100", "small photographs of a hundred kinds (Krizhevsky 2009)"),
 ];
 
-impl Places {
+impl DataPaths {
     /// Those of the environment: sets are searched for in the folder that `ALIKE_DATA` names, and in the user's cache.
-    pub fn from_env() -> Places {
+    pub fn from_env() -> DataPaths {
         let data_dir = std::env::var_os("ALIKE_DATA").filter(|dir| !dir.is_empty()).map(PathBuf::from);
-        Places { data_dir, ..Places::default() }
+        DataPaths { data_dir, ..DataPaths::default() }
     }
 
     /// The folder `name` among the data, or in the cache.
@@ -194,13 +194,13 @@ impl NamedSet {
         if paths.offline {
             return Err(unavailable("the network is switched off".into()));
         }
-        self.download(&folder, places, progress).map_err(unavailable)?;
+        self.download(&folder, paths, progress).map_err(unavailable)?;
         Ok(folder)
     }
 
     /// Fetches the files that are not in a folder yet; an error is what every mirror said.
     #[cfg(feature = "download")]
-    fn download(&self, folder: &Path, places: &Places, progress: &mut dyn Progress) -> Result<(), String> {
+    fn download(&self, folder: &Path, paths: &DataPaths, progress: &mut dyn Progress) -> Result<(), String> {
         for (file, sum) in IDX_FILES.iter().zip(self.sums) {
             if idx_file(folder, file).is_some() {
                 continue;
@@ -226,7 +226,7 @@ impl NamedSet {
     }
 
     #[cfg(not(feature = "download"))]
-    fn download(&self, _: &Path, _: &Places, _: &mut dyn Progress) -> Result<(), String> {
+    fn download(&self, _: &Path, _: &DataPaths, _: &mut dyn Progress) -> Result<(), String> {
         Err("alike was built without its feature 'download'".into())
     }
 

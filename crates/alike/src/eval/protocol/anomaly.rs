@@ -106,7 +106,7 @@ pub fn anomaly_protocol(
     against: Option<&Dataset>,
     options: &AnomalyProtocolOptions,
 ) -> Result<AnomalyProtocolAnswer, ProtocolError> {
-    for set in [Some(data), against].into_iter().flatten().filter(|set| set.test.is_empty()) {
+    if let Some(set) = [Some(data), against].into_iter().flatten().find(|set| set.test.is_empty()) {
         return Err(ProtocolError::NoTestImages(set.name.clone()));
     }
     let (protocol, tasks, left_out) = tasks(data, against, options)?;

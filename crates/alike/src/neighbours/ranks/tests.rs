@@ -27,7 +27,7 @@ proptest! {
         let (of_queries, of_gallery) = (group(q.len()), group(g.len()));
         for exclude in [Exclude::itself(one_out), Exclude::Group { queries: &of_queries, gallery: &of_gallery }] {
             for tier in Tier::available() {
-                let expected = nearest(&Exact::with_tier(tier, g), q, m, leave, |i, list| -> Vec<u32> {
+                let expected = nearest(&Exact::with_tier(tier, g), q, m, exclude, |i, list| -> Vec<u32> {
                     let right = list.iter().enumerate().filter(|(_, x)| labels[x.index] == asked[i]);
                     right.map(|(rank, _)| rank as u32 + 1).collect()
                 });
@@ -79,7 +79,7 @@ proptest! {
             let found =
                 ranks_of_matches(tier, (v, &labels), (v, &labels), Exclude::Itself, |_, ranks| ranks.to_vec());
             prop_assert!(found == expected, "{:?}: {} numbers, {} around {}", tier, d, spread, offset);
-            let near = nearest(&Exact::with_tier(tier, v), v, 9, Leave::Itself, |_, l| l.iter().map(|n| n.index).collect::<Vec<_>>());
+            let near = nearest(&Exact::with_tier(tier, v), v, 9, Exclude::Itself, |_, l| l.iter().map(|n| n.index).collect::<Vec<_>>());
             let first: Vec<bool> = near.iter().zip(&labels).map(|(l, own)| labels[l[0]] == *own).collect();
             let by_rank: Vec<bool> = expected.iter().map(|ranks| ranks.first() == Some(&1)).collect();
             prop_assert_eq!(first, by_rank);

@@ -82,7 +82,7 @@ fn explain<'a>(
 }
 
 /// What a run's judgements are explained by.
-pub(in crate::report) fn network(e: &Evidence<'_>) -> PixelGradients {
+pub(in crate::report) fn network(e: &ReportInput<'_>) -> PixelGradients {
     PixelGradients::new(&e.checkpoint.network, &e.checkpoint.parameters, Tier::found())
 }
 

@@ -11,6 +11,9 @@ const LEFT: f64 = 78.0;
 /// Classes that one sheet shows; a larger set shows its first.
 const MOST_CLASSES: usize = 200;
 
+/// Lines of pictures of a class, each with its number of them, and how many images training and test have.
+type ClassRows = (Vec<(String, usize)>, usize, usize);
+
 /// The first images of every class of the training split, or of the test split where a class has none there.
 ///
 /// # Errors
@@ -20,7 +23,7 @@ pub fn contact_sheet(data: &Dataset) -> Result<Figure, FileError> {
     let across = ((WIDTH - LEFT) / SIDE) as usize;
     let (w, h) = fitted(data.shape(), SIDE);
     let shown = data.classes.len().min(MOST_CLASSES);
-    let rows = |class: usize| -> Result<(Vec<(String, usize)>, usize, usize), FileError> {
+    let rows = |class: usize| -> Result<ClassRows, FileError> {
         let of = |labels: &[u32]| -> Vec<usize> {
             (0..labels.len()).filter(|&i| labels[i] as usize == class).collect()
         };
