@@ -181,6 +181,10 @@ impl Images {
     }
 
     /// Tells whether every image that was asked for could be read. Reading from memory cannot fail.
+    ///
+    /// # Errors
+    ///
+    /// What was wrong with the first that could not.
     pub fn check(&self) -> Result<(), FileError> {
         let Store::File(stored) = &self.store else { return Ok(()) };
         match stored.failed.get() {

@@ -127,6 +127,10 @@ impl Opened {
 
 impl Judged {
     /// How well embeddings retrieve.
+    ///
+    /// # Errors
+    ///
+    /// As [`Judge::retrieval`].
     pub fn retrieval(
         &self,
         judge: &Judge,
@@ -138,6 +142,10 @@ impl Judged {
 }
 
 /// How well pixels retrieve, where that takes seconds.
+///
+/// # Errors
+///
+/// As [`Judge::retrieval`].
 pub fn quick_pixel_retrieval(
     judge: &Judge,
     data: &Dataset,
@@ -202,6 +210,10 @@ impl Subject {
     }
 
     /// Judges embeddings against pixels, and how well both retrieve.
+    ///
+    /// # Errors
+    ///
+    /// As [`Judge::judge`].
     pub fn judge(&self, judge: &Judge, ks: &[usize]) -> Result<(Judgement, [RetrievalReport; 2]), TaskError> {
         let data = self.data.clone();
         let (gallery, queries) = (&data.gallery().0.images, &data.test.images);
