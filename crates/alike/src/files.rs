@@ -65,6 +65,10 @@ pub fn strange(kind: FileType) -> Option<&'static str> {
 }
 
 /// Opens a file for reading, and tells its length.
+///
+/// # Errors
+///
+/// If it is not there, or is no file.
 pub fn open_sized(path: &Path) -> io::Result<(File, u64)> {
     // Before it is opened: opening a pipe waits already.
     let facts = std::fs::metadata(path)?;
@@ -75,11 +79,19 @@ pub fn open_sized(path: &Path) -> io::Result<(File, u64)> {
 }
 
 /// Opens a file for reading.
+///
+/// # Errors
+///
+/// If it is not there, or is no file.
 pub fn open(path: &Path) -> Result<File, FileError> {
     open_sized(path).map(|(file, _)| file).map_err(FileError::reading(path))
 }
 
 /// Reads a whole file, if it is not larger than the limit.
+///
+/// # Errors
+///
+/// If it cannot be read, or is larger.
 pub fn read(path: &Path, limit: Limit) -> Result<Vec<u8>, FileError> {
     let attempt = || -> io::Result<Vec<u8>> {
         let (file, len) = open_sized(path)?;
@@ -96,11 +108,19 @@ pub fn read(path: &Path, limit: Limit) -> Result<Vec<u8>, FileError> {
 }
 
 /// Reads a whole text file.
+///
+/// # Errors
+///
+/// If it cannot be read, or is no text.
 pub fn read_text(path: &Path) -> Result<String, FileError> {
     text(path, Limit::Text)
 }
 
 /// Reads a text file that has a line for every image or step.
+///
+/// # Errors
+///
+/// If it cannot be read, or is no text.
 pub fn read_lines(path: &Path) -> Result<String, FileError> {
     text(path, Limit::Array)
 }
@@ -112,6 +132,10 @@ fn text(path: &Path, limit: Limit) -> Result<String, FileError> {
 
 /// The JSON objects of a text that has one a line, each with its line's number from 1; or the line that is none, and why. Blank lines are
 /// passed over, and so is a last line without an end that cannot be read: a crash cut it short.
+///
+/// # Errors
+///
+/// The number of the first line that is no such object, and why.
 pub fn json_lines<T: DeserializeOwned>(text: &str) -> Result<Vec<(usize, T)>, (usize, serde_json::Error)> {
     let mut found = Vec::new();
     for (i, line) in text.split_inclusive('\n').enumerate().filter(|(_, line)| !line.trim().is_empty()) {
@@ -125,6 +149,10 @@ pub fn json_lines<T: DeserializeOwned>(text: &str) -> Result<Vec<(usize, T)>, (u
 }
 
 /// Reads as many bytes as `into` holds, from position `at` on; other readers of the file are not disturbed.
+///
+/// # Errors
+///
+/// If the file ends before, or cannot be read.
 pub fn read_at(file: &File, into: &mut [u8], at: u64) -> io::Result<()> {
     #[cfg(unix)]
     {
@@ -144,6 +172,10 @@ pub fn read_at(file: &File, into: &mut [u8], at: u64) -> io::Result<()> {
 }
 
 /// Makes a folder and those above it.
+///
+/// # Errors
+///
+/// If it cannot be made.
 pub fn create_dir(path: &Path) -> Result<(), FileError> {
     std::fs::create_dir_all(path).map_err(FileError::with("create", path))
 }
@@ -161,6 +193,10 @@ pub struct StagedFiles {
 
 impl StagedFiles {
     /// Writes what will be the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
     pub fn stage(
         &mut self,
         path: &Path,
@@ -198,6 +234,10 @@ impl StagedFiles {
     }
 
     /// Gives every file its name.
+    ///
+    /// # Errors
+    ///
+    /// If a file cannot be renamed.
     pub fn commit(mut self) -> Result<(), FileError> {
         for (temporary, path) in self.staged.drain(..) {
             temporary.persist(&path).map_err(|e| FileError::writing(&path)(e.error))?;
@@ -248,6 +288,10 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 /// Writes a file through a temporary name in the same folder: written, synced, renamed.
+///
+/// # Errors
+///
+/// If it cannot be written.
 pub fn write_with(
     path: &Path,
     fill: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
@@ -258,6 +302,10 @@ pub fn write_with(
 }
 
 /// As [`write_with`], without waiting for the disk: for what can be made again, and tells by itself whether it is whole.
+///
+/// # Errors
+///
+/// If it cannot be written.
 pub fn write_soon(
     path: &Path,
     fill: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
@@ -269,6 +317,10 @@ pub fn write_soon(
 }
 
 /// Writes `bytes` as [`write_with`] does.
+///
+/// # Errors
+///
+/// If it cannot be written.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     write_with(path, |w| w.write_all(bytes))
 }
@@ -304,6 +356,10 @@ pub struct Claim {
 
 impl Claim {
     /// Claims a folder, which is made if it is not there, and sweeps it. Nothing if another process has it.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be made or locked.
     pub fn folder(folder: &Path) -> Result<Option<Claim>, FileError> {
         let made = Made::folder(folder)?;
         // Folders can be locked themselves; elsewhere nothing is claimed.

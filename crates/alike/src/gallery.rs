@@ -20,6 +20,25 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// Embedded images with their names, and their classes where they have any.
+///
+/// ```
+/// use alike::data::{DigitCounts, digits};
+/// use alike::gallery::Gallery;
+/// use alike::images::Features;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let npy = folder.path().join("gallery.npy");
+/// let data = digits(DigitCounts { train: 3, test: 0 }, 1);
+/// // As an encoder would have them, whose fingerprint is kept.
+/// let features = Features::new(2, vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+/// let gallery = Gallery::new(&data, &data.train, features, "model 1".into());
+/// gallery.save(&npy)?;
+/// assert_eq!(Gallery::read(&npy, "model 1", 2)?.features, gallery.features);
+/// assert!(Gallery::read(&npy, "model 2", 2).is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gallery {
     /// `n x d` embeddings.

@@ -104,6 +104,10 @@ impl Limit {
     }
 
     /// Refuses what is more. `what` is a sentence that asks: "it claims 9 x 9 pixels".
+    ///
+    /// # Errors
+    ///
+    /// With the limit, what asked for how much, and the flag that raises it.
     pub fn check(self, asked: u64, what: impl FnOnce() -> String) -> Result<(), LimitError> {
         let most = self.most();
         if asked <= most {

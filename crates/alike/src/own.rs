@@ -21,6 +21,10 @@ pub struct OwnTable<W: Write> {
 
 impl<W: Write> OwnTable<W> {
     /// Begins a table with its header.
+    ///
+    /// # Errors
+    ///
+    /// If the header cannot be written.
     pub fn new(verb: &str, out: W, header: &[&str]) -> io::Result<OwnTable<W>> {
         let mut table = OwnTable { csv: csv::Writer::from_writer(out), by: WRITTEN_BY.to_owned() };
         table.row(header)?;
@@ -29,6 +33,10 @@ impl<W: Write> OwnTable<W> {
     }
 
     /// Writes a row.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written.
     pub fn row<T: AsRef<[u8]>>(&mut self, cells: impl IntoIterator<Item = T>) -> io::Result<()> {
         cells.into_iter().try_for_each(|cell| self.csv.write_field(cell))?;
         self.csv.write_field(&self.by)?;
@@ -36,12 +44,20 @@ impl<W: Write> OwnTable<W> {
     }
 
     /// What was written to.
+    ///
+    /// # Errors
+    ///
+    /// If what is left cannot be written.
     pub fn finish(self) -> io::Result<W> {
         self.csv.into_inner().map_err(|e| io::Error::other(e.to_string()))
     }
 }
 
 /// A table as a spreadsheet may have it: an apostrophe before cells that it would take for formulas, and that are no numbers.
+///
+/// # Errors
+///
+/// If it is no table.
 pub fn for_spreadsheets(csv: &[u8]) -> io::Result<Vec<u8>> {
     let mut out = csv::Writer::from_writer(Vec::new());
     // Tabs and ends of lines before a formula are passed over.

@@ -60,6 +60,10 @@ impl ChoiceError {
 }
 
 /// Reads a choice.
+///
+/// # Errors
+///
+/// If no choice has the name, or a value is not what it should be.
 pub fn parse<C: Choice>(text: &str) -> Result<C, ChoiceError> {
     let refuse = |why: String| Err(ChoiceError::new(why));
     let (name, rest) = text.split_once(':').map_or((text, ""), |(name, rest)| (name, rest));
@@ -165,11 +169,19 @@ pub mod as_text {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
     /// For `serialize_with`.
+    ///
+    /// # Errors
+    ///
+    /// As the serializer has it.
     pub fn serialize<C: Choice, S: Serializer>(choice: &C, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(&super::write(choice))
     }
 
     /// For `deserialize_with`.
+    ///
+    /// # Errors
+    ///
+    /// If the text is no choice.
     pub fn deserialize<'de, C: Choice, D: Deserializer<'de>>(from: D) -> Result<C, D::Error> {
         super::parse(&String::deserialize(from)?).map_err(D::Error::custom)
     }

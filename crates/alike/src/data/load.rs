@@ -87,6 +87,15 @@ pub fn column(
 
 /// The data set that a user means: found, prepared and split.
 ///
+/// ```
+/// use alike::data::{DataPaths, Quiet, load};
+///
+/// // A folder, a table, an archive or a set in `$ALIKE_DATA` is asked for in the same way.
+/// let data = load(&"digits:train=60,test=20".into(), &DataPaths::from_env(), &mut Quiet)?;
+/// assert_eq!((data.train.len(), data.test.len(), data.classes.len()), (60, 20, 10));
+/// # Ok::<(), alike::data::DataError>(())
+/// ```
+///
 /// # Errors
 ///
 /// If there is no such source, or something of it cannot be read, or it cannot be split as asked for.

@@ -32,6 +32,10 @@ pub struct Survey {
 }
 
 /// Whether pixels are mostly black or white.
+///
+/// # Errors
+///
+/// If an image cannot be read.
 pub fn drawn(images: &Images) -> Result<bool, FileError> {
     if images.are_floats() {
         return Ok(false);

@@ -30,6 +30,25 @@ pub struct EncoderFacts {
 }
 
 /// Makes a vector of each picture. It is shared between threads.
+///
+/// ```
+/// use alike::encoder::{Encoder, Ensemble, Mirrored, TrainedNetwork};
+/// use alike::images::{Images, Shape};
+/// use alike::model::{Checkpoint, Network, initial};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let shape = Shape { h: 12, w: 12, c: 1 };
+/// let network = Network::new("conv(8) relu gap".parse()?, shape)?;
+/// // What training would have left; a run's is had by `Run::open(folder)?.best()?`.
+/// let parameters = initial(&network, 1);
+/// let plain = TrainedNetwork::new(Checkpoint::new(network.clone(), parameters.clone()))?;
+/// let other = Mirrored::new(TrainedNetwork::new(Checkpoint::new(network, parameters))?);
+/// let both = Ensemble::new(vec![Box::new(plain), Box::new(other)])?;
+/// let embeddings = both.embed(&Images::new(shape, vec![7; 3 * shape.len()]))?;
+/// assert_eq!((embeddings.len(), embeddings.d()), (3, both.facts().dimension));
+/// # Ok(())
+/// # }
+/// ```
 pub trait Encoder: Send + Sync {
     /// Its input, its dimension and its fingerprint. They never change.
     fn facts(&self) -> &EncoderFacts;

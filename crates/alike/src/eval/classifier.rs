@@ -139,6 +139,10 @@ impl<'a> Classifier<'a> {
 
     /// Finds threshold and confidences so that `accept` of images like those given are taken for known. Without any, the gallery's own
     /// images are asked, each left out: right where they are new to the model, too strict where it was trained on them.
+    ///
+    /// # Errors
+    ///
+    /// If no image can be asked.
     pub fn calibrate(
         &self,
         known: Option<Reference<'_>>,

@@ -200,6 +200,10 @@ fn pools<'a>(
 }
 
 /// Draws episodes from images with these labels; `categories` are by label, and may be empty.
+///
+/// # Errors
+///
+/// If there are too few classes or images.
 pub fn draw_episodes(
     labels: &[u32],
     categories: &[String],
@@ -214,6 +218,10 @@ pub fn draw_episodes(
 /// # Panics
 ///
 /// If there is not a group for each image, or for none.
+///
+/// # Errors
+///
+/// As [`draw_episodes`].
 pub fn draw_episodes_apart(
     labels: &[u32],
     groups: &[u32],

@@ -15,6 +15,18 @@ use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 
 /// The rules to judge by.
+///
+/// ```
+/// use alike::data::{DigitCounts, digits};
+/// use alike::eval::Judge;
+///
+/// let data = digits(DigitCounts { train: 200, test: 40 }, 1);
+/// let judged = Judge::new(&[1, 5]).image_space(&data)?;
+/// let nearest = &judged.knn[&1];
+/// println!("pixels: {:.1} % by 1-NN, 95 % interval {:?}", 100.0 * nearest.accuracy, nearest.interval);
+/// # assert!(nearest.accuracy > 0.3);
+/// # Ok::<(), alike::eval::EvalError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Judge {
     tier: Tier,
@@ -241,6 +253,10 @@ impl Judge {
     }
 
     /// Refuses what cannot be judged, before time is spent on it.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the data, or with the numbers of neighbours.
     pub fn check(&self, data: &Dataset) -> Result<(), EvalError> {
         if !data.labelled {
             return Err(EvalError::Unlabelled(data.name.clone()));
@@ -261,6 +277,10 @@ impl Judge {
     }
 
     /// Judges one space, given the vectors of the gallery and of the queries.
+    ///
+    /// # Errors
+    ///
+    /// As [`Judge::check`], or if no query can be right.
     pub fn space(
         &self,
         data: &Dataset,
@@ -316,6 +336,10 @@ impl Judge {
     }
 
     /// How well a space retrieves, by every measure of the field: each test image asks the gallery for its class.
+    ///
+    /// # Errors
+    ///
+    /// As [`Judge::check`].
     pub fn retrieval(
         &self,
         data: &Dataset,
@@ -327,6 +351,10 @@ impl Judge {
     }
 
     /// The same query by query; nothing for one without a match in the gallery.
+    ///
+    /// # Errors
+    ///
+    /// As [`Judge::check`].
     pub fn rankings(
         &self,
         data: &Dataset,
@@ -348,6 +376,10 @@ impl Judge {
     }
 
     /// Judges raw pixels, which no training changes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Judge::space`].
     pub fn image_space(&self, data: &Dataset) -> Result<SpaceJudgement, EvalError> {
         with_pixels([&data.gallery().0.images, &data.test.images], |[gallery, queries]| {
             self.space(data, gallery, queries)
@@ -355,6 +387,10 @@ impl Judge {
     }
 
     /// Judges the embeddings of both splits, and sets them against image space.
+    ///
+    /// # Errors
+    ///
+    /// As [`Judge::space`], or if an excluded class does not exist.
     pub fn judge(
         &self,
         data: &Dataset,

@@ -97,6 +97,10 @@ impl Figure {
     }
 
     /// The figure as a PNG file, `scale` pixels a unit. Text is drawn in a font that the program carries.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be drawn, as where it is too large.
     pub fn png(&self, scale: f32) -> Result<Vec<u8>, FigureError> {
         let error = |why: &dyn std::fmt::Display| FigureError { name: self.name, why: why.to_string() };
         let tree = usvg::Tree::from_str(&self.svg(), &OPTIONS).map_err(|e| error(&e))?;

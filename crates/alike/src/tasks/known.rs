@@ -204,6 +204,10 @@ impl Known {
     }
 
     /// What does not count for each of the images that are asked about: the picture itself, and its group if `leave_group` says so.
+    ///
+    /// # Errors
+    ///
+    /// If groups are to be left out and some image has none.
     pub fn own(&self, asked: &Dataset, leave_group: bool) -> Result<Shared, TaskError> {
         let split = &asked.train;
         let shared = Identities::shared(&split.identities, &self.gallery.identities)

@@ -127,6 +127,10 @@ impl Opened {
 
 impl Judged {
     /// How well embeddings retrieve.
+    ///
+    /// # Errors
+    ///
+    /// As [`Judge::retrieval`].
     pub fn retrieval(
         &self,
         judge: &Judge,
@@ -138,6 +142,10 @@ impl Judged {
 }
 
 /// How well pixels retrieve, where that takes seconds.
+///
+/// # Errors
+///
+/// As [`Judge::retrieval`].
 pub fn quick_pixel_retrieval(
     judge: &Judge,
     data: &Dataset,

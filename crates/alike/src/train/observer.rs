@@ -56,11 +56,19 @@ pub struct View<'a> {
 /// whichever thread it runs on.
 pub trait Observer: Send {
     /// After every step.
+    ///
+    /// # Errors
+    ///
+    /// Ends the run.
     fn step(&mut self, _step: &StepReport) -> Result<(), TrainError> {
         Ok(())
     }
 
     /// At an epoch's end, and when the run is stopped within one.
+    ///
+    /// # Errors
+    ///
+    /// Ends the run.
     fn pause(&mut self, _view: &mut View<'_>) -> Result<(), TrainError> {
         Ok(())
     }

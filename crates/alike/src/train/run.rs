@@ -97,6 +97,10 @@ const SKIPPED: &str = "skipped.csv";
 
 impl Run {
     /// Refuses a folder that a new run cannot have, before time is spent on it. Nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// If it holds something else, or a run and `force` is not set.
     pub fn vacant(folder: &Path, force: bool) -> Result<Run, RunError> {
         let run = Run { folder: folder.to_owned(), _claim: None };
         if !folder.exists() {
@@ -112,6 +116,10 @@ impl Run {
     }
 
     /// The run, for this process alone to train.
+    ///
+    /// # Errors
+    ///
+    /// If another process has it.
     pub fn claim(self) -> Result<Run, RunError> {
         match Claim::folder(&self.folder)? {
             Some(claim) => Ok(Run { _claim: Some(claim), ..self }),
@@ -121,6 +129,10 @@ impl Run {
 
     /// Makes the folder of a new run, whose settings `config` states as TOML. What another run left there is removed if
     /// `force` says so; a folder that holds anything else is never touched.
+    ///
+    /// # Errors
+    ///
+    /// As [`Run::vacant`], or if it cannot be made.
     pub fn create(folder: &Path, config: &str, force: bool) -> Result<Run, RunError> {
         let run = Run::vacant(folder, force)?.claim()?;
         // Another process may have made it in between.
@@ -138,6 +150,10 @@ impl Run {
     }
 
     /// Writes down which image is in which part, and which were left out.
+    ///
+    /// # Errors
+    ///
+    /// If the tables cannot be written.
     pub fn keep_split(&self, data: &Dataset) -> Result<(), RunError> {
         if let Some(table) = data.split_table() {
             files::write(&self.path(SPLIT), table.as_bytes())?;
@@ -154,6 +170,10 @@ impl Run {
     }
 
     /// Refuses data whose images or parts are not those that the run was begun with.
+    ///
+    /// # Errors
+    ///
+    /// If they are not, or cannot be compared.
     pub fn check_split(&self, data: &Dataset) -> Result<(), RunError> {
         let path = self.path(SPLIT);
         let now = data.split_table().unwrap_or_default();
@@ -174,6 +194,10 @@ impl Run {
     }
 
     /// A run that is there.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
     pub fn open(folder: &Path) -> Result<Run, RunError> {
         let run = Run { folder: folder.to_owned(), _claim: None };
         if run.path(CONFIG).is_file() {
@@ -196,11 +220,19 @@ impl Run {
     }
 
     /// The text of `config.toml`.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
     pub fn config(&self) -> Result<String, RunError> {
         Ok(files::read_text(&self.path(CONFIG))?)
     }
 
     /// The checkpoint to continue from.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or it is damaged.
     pub fn last(&self) -> Result<Checkpoint, RunError> {
         if !self.path(LAST).is_file() {
             return Err(RunError::NotARun {
@@ -213,6 +245,10 @@ impl Run {
     }
 
     /// The checkpoint to judge and use: the best validated, or the last where none was.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or it is damaged.
     pub fn best(&self) -> Result<Checkpoint, RunError> {
         let best = self.path(BEST);
         if best.is_file() { Ok(Checkpoint::load(&best)?) } else { self.last() }
@@ -266,6 +302,10 @@ impl Metric {
 }
 
 /// Reads the metrics of a run. A last line that a crash cut short is left out.
+///
+/// # Errors
+///
+/// If they cannot be read, or a line is none.
 pub fn read_metrics(path: &Path) -> Result<Vec<Metric>, RunError> {
     let wrong = |(line, e)| RunError::Content { path: path.to_owned(), why: format!("line {line}: {e}") };
     let lines = files::json_lines(&files::read_lines(path)?).map_err(wrong)?;
@@ -302,6 +342,10 @@ const WINDOW: &str = "metrics-window";
 
 impl Recorder {
     /// A recorder for `training`, which begins or continues `run`: metrics after its position are dropped.
+    ///
+    /// # Errors
+    ///
+    /// If the metrics cannot be read or written.
     pub fn new(run: Run, training: &Training) -> Result<Recorder, RunError> {
         let path = run.metrics();
         let kept: Vec<Metric> = match read_metrics(&path) {

@@ -65,6 +65,10 @@ pub enum SamplerError {
 
 impl TripletSampler {
     /// A sampler over the images at `indices`, whose labels are looked up in `labels` and named by `names`.
+    ///
+    /// # Errors
+    ///
+    /// If there are fewer than two classes, or none has two images.
     pub fn new(
         labels: &[u32],
         names: &[String],

@@ -203,6 +203,10 @@ impl Settings {
     }
 
     /// What data are asked for.
+    ///
+    /// # Errors
+    ///
+    /// If a text is not what it should be.
     pub fn request(&self) -> Result<Request, SettingsError> {
         let prepare = self
             .prepare

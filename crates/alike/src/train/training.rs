@@ -25,6 +25,23 @@ use serde_json::Value;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A run that can be continued from any step.
+///
+/// ```
+/// use alike::data::{DigitCounts, digits};
+/// use alike::train::{Settings, Training};
+///
+/// let data = digits(DigitCounts { train: 60, test: 20 }, 1);
+/// let settings = Settings {
+///     network: "norm relu conv(16) maxpool(3, stride=3) norm relu conv(16) gap".into(),
+///     epochs: 1,
+///     batch: 20,
+///     ..Settings::seed_recipe("digits")
+/// };
+/// let mut training = Training::new(settings, &data)?;
+/// training.fit(&data)?;
+/// assert_eq!(training.embed(&data.test.images).d(), 16);
+/// # Ok::<(), alike::train::TrainError>(())
+/// ```
 #[derive(Debug)]
 pub struct Training {
     settings: Settings,
@@ -536,6 +553,10 @@ impl Training {
 
 /// Which training images are trained on, in a run without some classes, and which are held out for validation: what the source
 /// says is for that, or the share `validate` where it is not zero.
+///
+/// # Errors
+///
+/// If a class does not exist.
 pub fn divide(
     data: &Dataset,
     excluded: &[String],

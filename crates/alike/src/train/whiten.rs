@@ -80,6 +80,10 @@ pub struct WhitenBy<'a> {
 /// images of a class counts for less, the more it varies. The covariance is shrunk towards a multiple of the identity as much as
 /// Ledoit and Wolf say ("A well-conditioned estimator for large-dimensional covariance matrices", J. Multivariate Analysis 88,
 /// 2004), so few images are enough. Of the whitened directions, the `k` of largest variance stay.
+///
+/// # Errors
+///
+/// If the network does not end in a linear layer that suits, images cannot be read, or those of a class do not differ.
 pub fn whiten(network: &Network, parameters: &mut [f32], by: WhitenBy<'_>) -> Result<(), WhitenError> {
     let last = network.layers().iter().rposition(|l| !l.parameters.is_empty());
     let (at, layer) = last.map(|at| (at, &network.layers()[at])).ok_or(WhitenError::NotLinear)?;

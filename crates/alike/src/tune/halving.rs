@@ -100,6 +100,10 @@ pub struct Search {
 
 impl Search {
     /// A search over the training split of a data set. `held_out` of it is what candidates are judged by.
+    ///
+    /// # Errors
+    ///
+    /// If there are too few images to hold any back.
     pub fn new(
         base: Settings,
         data: &Dataset,
@@ -198,6 +202,10 @@ impl Search {
     }
 
     /// Trains and judges a candidate; nothing if it was stopped.
+    ///
+    /// # Errors
+    ///
+    /// If its settings do not fit the data, or training fails.
     pub fn run(
         &self,
         rung: usize,
