@@ -9,7 +9,7 @@ mod renamed;
 mod schema;
 mod using;
 
-use args::{Cli, Command};
+use args::Cli;
 use clap::{CommandFactory, FromArgMatches};
 use printer::say;
 use std::process::ExitCode;
@@ -57,29 +57,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     if let Some(threads) = cli.global.threads {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     }
-    match &cli.command {
-        Command::Data(data) => commands::data::run(data, &cli.global),
-        Command::Model(model) => commands::model::run(model, &cli.global),
-        Command::Train(train) => commands::train::run(train, &cli.global),
-        Command::Tune(tune) => commands::tune::run(tune, &cli.global),
-        Command::Losses(losses) => commands::losses::run(losses, &cli.global),
-        Command::Eval(eval) => commands::eval::run(eval, &cli.global),
-        Command::Compare(compare) => commands::compare::run(compare, &cli.global),
-        Command::Report(report) => commands::report::run(report, &cli.global),
-        Command::Demo(demo) => commands::demo::run(demo, &cli.global),
-        Command::Embed(embed) => commands::embed::run(embed, &cli.global),
-        Command::Search(search) => commands::search::run(search, &cli.global),
-        Command::Classify(classify) => commands::classify::run(classify, &cli.global),
-        Command::Enroll(enroll) => commands::enroll::run(enroll, &cli.global),
-        Command::Verify(verify) => commands::verify::run(verify, &cli.global),
-        Command::Anomaly(anomaly) => commands::anomaly::run(anomaly, &cli.global),
-        Command::Cluster(cluster) => commands::cluster::run(cluster, &cli.global),
-        Command::Health(health) => commands::health::run(health, &cli.global),
-        Command::Map(map) => commands::map::run(map, &cli.global),
-        Command::Explain(explain) => commands::explain::run(explain, &cli.global),
-        Command::Schema { verb } => commands::schema::run(verb),
-        Command::Completions { shell } => commands::completions::run(*shell),
-    }
+    cli.command.run(&cli.global)
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -1,17 +1,16 @@
-//! What can be typed.
+//! What can be typed before any verb, and what verbs share; a verb's own options stand in its file of `commands`.
 
-mod data;
-mod judging;
+mod model;
+mod source;
 mod training;
-mod using;
 
-pub(crate) use data::*;
-pub(crate) use judging::*;
+pub(crate) use model::*;
+pub(crate) use source::*;
 pub(crate) use training::*;
-pub(crate) use using::*;
 
+use crate::commands::Command;
 use alike::limits::Limits;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser};
 use std::path::PathBuf;
 
 /// Teaches a machine which images are alike: trains an image embedding, judges it and puts it to use.
@@ -88,64 +87,6 @@ pub(crate) struct Global {
 fn threads(text: &str) -> Result<usize, String> {
     let n = text.parse().ok().filter(|n| (1..=1024).contains(n));
     n.ok_or_else(|| "give a whole number from 1 to 1024".to_owned())
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    /// List, download and inspect data sets
-    Data(DataCommand),
-    /// Show a network: layers, shapes, parameters and cost
-    Model(ModelCommand),
-    /// Train an embedding
-    Train(Box<TrainArgs>),
-    /// Search for the loss, its parameters and the learning rate that suit a data set
-    Tune(TuneArgs),
-    /// List the losses with their parameters and uses
-    Losses(LossesArgs),
-    /// Evaluate a model: its embeddings against raw pixels
-    Eval(Box<EvalArgs>),
-    /// Compare models on the same images, with intervals and p-values
-    Compare(CompareArgs),
-    /// Write a model's report: one HTML page, and its figures as SVG and PNG
-    Report(ReportArgs),
-    /// Embed images with a trained network
-    Embed(EmbedArgs),
-    /// Find the images that are most similar to a query
-    Search(SearchArgs),
-    /// Classify images by their nearest known images, or say that the class is unknown
-    Classify(ClassifyArgs),
-    /// Add a class to a gallery from a handful of images, without training
-    Enroll(EnrollArgs),
-    /// Decide whether two images are of the same class
-    Verify(VerifyArgs),
-    /// Find images that are unlike normal ones
-    Anomaly(AnomalyArgs),
-    /// Cluster images by their embeddings
-    Cluster(ClusterArgs),
-    /// Find wrong labels, duplicates and confused classes in a run's data
-    Health(HealthArgs),
-    /// Write an interactive map of images as an HTML page
-    Map(MapArgs),
-    /// Show which pixels make two images similar or different
-    Explain(ExplainArgs),
-    /// Train with and without one class, evaluate both and write the report
-    Demo(DemoArgs),
-    /// Print the JSON Schema of what a verb prints with --json
-    #[command(after_help = "Examples:
-  alike schema search
-  alike schema eval few-shot")]
-    Schema {
-        /// The verb, as it is typed
-        #[arg(required = true, value_name = "VERB")]
-        verb: Vec<String>,
-    },
-    /// Print a completion script for a shell
-    #[command(after_help = "Examples:
-  alike completions bash > ~/.local/share/bash-completion/completions/alike")]
-    Completions {
-        /// The shell
-        shell: clap_complete::Shell,
-    },
 }
 
 #[cfg(test)]

@@ -2,15 +2,52 @@
 
 use super::report::draw;
 use super::{refuse_existing, write_table};
-use crate::args::{AnomalyArgs, Global};
+use crate::args::{EncoderArgs, Global, share};
 use crate::printer::{json, line, note};
 use crate::using::{OpenModel, bursts_sentence};
 use alike::data::{Dataset, exclude};
+use alike::eval::AnomalyMethod;
 use alike::files::{self, FileError};
 use alike::images::Images;
 use alike::own::OwnTable;
 use alike::report::{Figure, PictureRow, Shown, Tone, picture_rows};
 use alike::tasks::{AnomalyAnswer, AnomalyOptions, Known, Together, anomaly};
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike train --data good/ --out runs/good && alike anomaly runs/good --gallery good/ incoming/ --csv scores.csv
+  alike anomaly MODEL --gallery good.npy part.jpg --method mahalanobis --false-alarms 0.001")]
+pub(crate) struct AnomalyArgs {
+    #[command(flatten)]
+    pub(crate) encoder: EncoderArgs,
+    /// Images to score: files or folders
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(crate) images: Vec<PathBuf>,
+    /// Images of what is normal: folders, archives, tables, or what alike embed wrote (.npy) [default: what the run was trained
+    /// on]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) gallery: Vec<PathBuf>,
+    /// Anomaly score: knn:k=1, mahalanobis, mahalanobis-by-class, lof:k=20
+    #[arg(long, default_value = "knn", value_parser = clap::value_parser!(AnomalyMethod))]
+    pub(crate) method: AnomalyMethod,
+    /// Share of new normal images that may raise an alarm
+    #[arg(long, default_value_t = 0.01, value_name = "SHARE", value_parser = share)]
+    pub(crate) false_alarms: f64,
+    /// Exclude references of the image's own group, such as a camera, lot or session (a table's column 'group')
+    #[arg(long)]
+    pub(crate) leave_group: bool,
+    /// Write the scores to a .csv file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
+    /// Draw the most anomalous images into a .png or .svg file, each beside the normal ones that it is nearest to
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace existing files
+    #[arg(long)]
+    pub(crate) force: bool,
+}
 
 /// Images of a figure.
 const DRAWN: usize = 24;

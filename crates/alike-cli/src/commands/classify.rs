@@ -1,12 +1,62 @@
 //! `alike classify`.
 
 use super::{refuse_existing, write_table};
-use crate::args::{ClassifyArgs, Global, RuleArg};
+use crate::args::{EncoderArgs, Global, share};
 use crate::printer::{json, line, note};
 use crate::using::{OpenModel, bursts_sentence};
 use alike::eval::Rule;
 use alike::own::OwnTable;
 use alike::tasks::{CalibratedOn, Classified, ClassifyAnswer, ClassifyOptions, TaskError, classify};
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum RuleArg {
+    /// Majority vote of the k nearest
+    Knn,
+    /// Vote of the k nearest, weighted by inverse distance
+    Weighted,
+    /// The nearest class mean
+    Means,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike classify MODEL new/                              by all images of the run, trained on or held back
+  alike classify MODEL --gallery known/ new.jpg          by a folder of class folders: its classes may be new to the run
+  alike enroll MODEL --gallery known.npy --class cup cup1.jpg cup2.jpg && alike classify MODEL --gallery known.npy new.jpg")]
+pub(crate) struct ClassifyArgs {
+    #[command(flatten)]
+    pub(crate) encoder: EncoderArgs,
+    /// Images to classify: files or folders
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(crate) images: Vec<PathBuf>,
+    /// Images of known class: folders, archives, tables, or what alike embed wrote (.npy) [default: all
+    /// images of the run, trained on or held back]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) gallery: Vec<PathBuf>,
+    /// Classification rule
+    #[arg(long, value_enum, default_value = "weighted")]
+    pub(crate) rule: RuleArg,
+    /// Number of neighbours that vote
+    #[arg(short, long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) k: u32,
+    /// Share of new images of known classes that should be accepted as known
+    #[arg(long, default_value_t = 0.99, value_name = "SHARE", value_parser = share)]
+    pub(crate) accept: f64,
+    /// Distance threshold for *unknown*; overrides --accept
+    #[arg(long, value_name = "DISTANCE")]
+    pub(crate) threshold: Option<f64>,
+    /// Exclude gallery images of the query's own group, such as a camera, writer or session (a table's column 'group')
+    #[arg(long)]
+    pub(crate) leave_group: bool,
+    /// Write the answers to a .csv file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
+    /// Replace an existing file
+    #[arg(long)]
+    pub(crate) force: bool,
+}
 
 pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
     if let Some(path) = &args.csv {

@@ -2,7 +2,7 @@
 
 use super::report::draw;
 use super::{refuse_existing, write_table};
-use crate::args::{ClusterArg, ClusterArgs, Global};
+use crate::args::{EncoderArgs, Global};
 use crate::printer::{json, line};
 use crate::using::OpenModel;
 use alike::files::{self, FileError};
@@ -10,6 +10,46 @@ use alike::images::Images;
 use alike::own::OwnTable;
 use alike::report::{Figure, PictureRow, Shown, picture_rows};
 use alike::tasks::{CLUSTER_MEASURES, Cluster, ClusterAnswer, ClusterMethod, Known, cluster};
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ClusterArg {
+    /// k-means
+    KMeans,
+    /// Clusters by density (HDBSCAN); the rest belongs to none
+    Density,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike cluster MODEL photos/ -k 20 -o sheet.png --csv clusters.csv
+  alike cluster MODEL --method density               the run's test images, against their classes")]
+pub(crate) struct ClusterArgs {
+    #[command(flatten)]
+    pub(crate) encoder: EncoderArgs,
+    /// Images: files, folders of them, or what alike embed wrote (.npy) [default: the run's test images]
+    #[arg(value_name = "PATH")]
+    pub(crate) images: Vec<PathBuf>,
+    /// Clustering method
+    #[arg(long, value_enum, default_value = "k-means")]
+    pub(crate) method: ClusterArg,
+    /// Clusters of k-means [default: as many as there are classes]
+    #[arg(short, long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) k: Option<u32>,
+    /// Smallest cluster of --method density
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..), value_name = "N")]
+    pub(crate) min_cluster_size: u32,
+    /// Write each image's cluster to a .csv file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
+    /// Draw sample images of every cluster into a .png or .svg file
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace existing files
+    #[arg(long)]
+    pub(crate) force: bool,
+}
 
 /// Images that a sheet shows of a cluster.
 const SHOWN: usize = 16;

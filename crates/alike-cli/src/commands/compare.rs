@@ -2,14 +2,42 @@
 
 use super::eval::{bracketed, percent};
 use super::{refuse_existing, write_table};
-use crate::args::{CompareArgs, Global};
+use crate::args::{Global, SubjectArgs};
 use crate::printer::{json, line};
 use crate::using::{open_run, runs_of, subject};
 use alike::eval::Spread;
 use alike::files;
 use alike::tasks::{COMPARED_MEASURES, CompareAnswer, CompareOptions, ComparedRun, SeedGroup, compare};
 use anyhow::ensure;
-use std::path::Path;
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike compare runs/a runs/b runs/c               whether b and c are better than a, or were lucky
+  alike compare runs/photos --markdown seeds.md    all runs in a folder, as alike train --seeds 1,2,3 makes them
+  alike compare runs/a runs/b --data more/ --split class")]
+#[command(mut_group("source", |group| group.requires("data")))]
+pub(crate) struct CompareArgs {
+    /// Models trained on the same data and split, or folders of them; the others are compared with the first. Those that differ in
+    /// nothing but their seed are summed up too
+    #[arg(required = true, value_name = "MODEL")]
+    pub(crate) models: Vec<PathBuf>,
+    /// Exclude gallery images of the query's own group, such as a camera, writer or session
+    #[arg(long)]
+    pub(crate) leave_group: bool,
+    /// Write every model's measures and differences to a .csv file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
+    /// Write the measures as a Markdown table
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
+    /// Replace existing files
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) subject: SubjectArgs,
+}
 
 pub(crate) fn run(args: &CompareArgs, global: &Global) -> anyhow::Result<()> {
     let files: Vec<&Path> = [&args.csv, &args.markdown].into_iter().flatten().map(|p| p.as_path()).collect();

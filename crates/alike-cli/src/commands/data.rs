@@ -1,7 +1,7 @@
 //! `alike data`.
 
 use super::{data_paths, refuse_existing, remark, report};
-use crate::args::{DataCommand, DataVerb, Global};
+use crate::args::{Global, SourceArgs};
 use crate::printer::{Bars, json, line};
 use alike::data::{
     Augment, DIGITS, KNOWN_FOLDERS, NAMED, Request, cached, image_cache, inspect, load, named,
@@ -9,8 +9,70 @@ use alike::data::{
 use alike::files;
 use alike::report::contact_sheet;
 use anyhow::Context;
+use clap::{Args, Subcommand};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub(crate) struct DataCommand {
+    #[command(subcommand)]
+    pub(crate) verb: DataVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataVerb {
+    /// List the data sets that are known by name, and where they are
+    #[command(after_help = "Examples:
+  alike data list")]
+    List,
+    /// Download a data set, or check that it is there
+    #[command(after_help = "Examples:
+  alike data fetch mnist")]
+    Fetch {
+        /// mnist, fashion-mnist or kmnist
+        name: String,
+    },
+    /// Inspect all images of a data set: counts, sizes, unreadable files, duplicates
+    #[command(after_help = "Examples:
+  alike data stats photos/
+  alike data stats faces/ --split class --on-error skip")]
+    Stats {
+        /// A name (see alike data list), a folder of pictures, or a file: .csv, .zip, .tar, .npy, .npz
+        #[arg(value_name = "NAME|PATH")]
+        data: String,
+        #[command(flatten)]
+        source: SourceArgs,
+    },
+    /// List or delete the prepared images in the cache
+    #[command(after_help = "Examples:
+  alike data cache
+  alike data cache --clear")]
+    Cache {
+        /// Delete them all
+        #[arg(long)]
+        clear: bool,
+    },
+    /// Count a data set's images by class as training would see them, and draw a contact sheet
+    #[command(after_help = "Examples:
+  alike data show mnist -o sheet.png
+  alike data show photos/ --augment affine -o augmented.png")]
+    Show {
+        /// A name (see alike data list), a folder of pictures, or a file: .csv, .zip, .tar, .npy, .npz
+        #[arg(value_name = "NAME|PATH")]
+        data: String,
+        #[command(flatten)]
+        source: SourceArgs,
+        /// The .png or .svg file to write
+        #[arg(short, long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Show images with this augmentation
+        #[arg(long, value_parser = clap::value_parser!(Augment))]
+        augment: Option<Augment>,
+        /// Replace an existing file
+        #[arg(long)]
+        force: bool,
+    },
+}
 
 /// What `alike data list --json` prints.
 #[derive(Serialize)]

@@ -3,7 +3,7 @@
 use super::eval::{as_many_as, table, unseen};
 use super::report::{AT, KS, figures_beside};
 use super::{data_paths, refuse_existing, report, train};
-use crate::args::{DemoArgs, Global};
+use crate::args::Global;
 use crate::printer::{Bars, json, line, note};
 use alike::data::{DIGITS, Dataset, load};
 use alike::eval::{Judge, Judgement, SpaceJudgement};
@@ -11,9 +11,29 @@ use alike::report::ReportInput;
 use alike::tasks::{Judged, Opened, quick_pixel_retrieval};
 use alike::train::Settings;
 use anyhow::Context;
+use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Instant;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike demo                                          MNIST or, when offline, built-in synthetic digits
+  alike demo --data digits --epochs 1 -o /tmp/demo")]
+pub(crate) struct DemoArgs {
+    /// Folder to create
+    #[arg(short, long, value_name = "DIR", default_value = "alike-demo")]
+    pub(crate) out: PathBuf,
+    /// Replace the output of an earlier demo
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Data set [default: mnist; when offline, built-in synthetic digits]
+    #[arg(long, value_name = "NAME|DIR")]
+    pub(crate) data: Option<String>,
+    /// Number of epochs
+    #[arg(long)]
+    pub(crate) epochs: Option<u64>,
+}
 
 pub(crate) fn run(args: &DemoArgs, global: &Global) -> anyhow::Result<()> {
     let began = Instant::now();

@@ -1,12 +1,32 @@
 //! `alike embed`.
 
 use super::refuse_existing;
-use crate::args::{EmbedArgs, Global};
+use crate::args::{EncoderArgs, Global};
 use crate::printer::{json, line, note};
 use crate::using::OpenModel;
 use alike::gallery::Gallery;
 use alike::tasks::embed;
 use anyhow::ensure;
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike embed MODEL photos/ -o photos.npy              also photos.csv (the paths) and photos.json (the model)
+  alike embed MODEL photos/ -o photos.npy --on-error skip --force")]
+pub(crate) struct EmbedArgs {
+    #[command(flatten)]
+    pub(crate) encoder: EncoderArgs,
+    /// Image files or folders
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// The .npy file to write; the paths go into a .csv beside it, the model's fingerprint into a .json
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Replace existing files
+    #[arg(long)]
+    pub(crate) force: bool,
+}
 
 pub(crate) fn run(args: &EmbedArgs, global: &Global) -> anyhow::Result<()> {
     ensure!(

@@ -1,11 +1,31 @@
 //! `alike enroll`.
 
-use crate::args::{EnrollArgs, Global};
+use crate::args::{EncoderArgs, Global};
 use crate::printer::{json, line};
 use crate::using::OpenModel;
 use alike::gallery::Gallery;
 use alike::tasks::enroll;
 use anyhow::ensure;
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike embed MODEL known/ -o known.npy
+  alike enroll MODEL --gallery known.npy --class cup cup1.jpg cup2.jpg cup3.jpg")]
+pub(crate) struct EnrollArgs {
+    #[command(flatten)]
+    pub(crate) encoder: EncoderArgs,
+    /// Images of the class: files or folders
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(crate) images: Vec<PathBuf>,
+    /// Gallery (.npy) that they are added to; created if it does not exist
+    #[arg(long, value_name = "FILE")]
+    pub(crate) gallery: PathBuf,
+    /// The class's name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) class: String,
+}
 
 pub(crate) fn run(args: &EnrollArgs, global: &Global) -> anyhow::Result<()> {
     let path = &args.gallery;

@@ -2,15 +2,36 @@
 
 use super::refuse_existing;
 use super::report::draw;
-use crate::args::{ExplainArgs, Global};
+use crate::args::{EncoderArgs, Global};
 use crate::printer::{json, line};
 use crate::using::OpenModel;
 use alike::eval::Saliency;
 use alike::files;
 use alike::report::{Explained, explained};
 use alike::tasks::explain;
+use clap::Args;
 use serde::Serialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike explain MODEL a.png b.png -o why.png")]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    pub(crate) encoder: EncoderArgs,
+    /// One image
+    #[arg(value_name = "A")]
+    pub(crate) a: PathBuf,
+    /// The other
+    #[arg(value_name = "B")]
+    pub(crate) b: PathBuf,
+    /// The .png or .svg file to write
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Replace an existing file
+    #[arg(long)]
+    pub(crate) force: bool,
+}
 
 /// All that is printed.
 #[derive(Serialize)]

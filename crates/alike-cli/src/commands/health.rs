@@ -2,7 +2,7 @@
 
 use super::report::draw;
 use super::{as_wanted, refuse_existing};
-use crate::args::{EncoderArgs, Global, HealthArgs};
+use crate::args::{EncoderArgs, Global};
 use crate::printer::{json, line, note};
 use crate::using::OpenModel;
 use alike::data::{Removed, Source};
@@ -12,8 +12,36 @@ use alike::own::OwnTable;
 use alike::report::{Figure, PictureRow, Shown, Tone, picture_rows};
 use alike::tasks::{Cleaning, HealthOptions, HealthReport, health};
 use anyhow::{bail, ensure};
+use clap::Args;
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike health MODEL -o health                       lists, pictures, and a cleaned table of the run's own data
+  alike train --data health/cleaned.csv --out RUN2")]
+pub(crate) struct HealthArgs {
+    /// The model: a run's folder
+    pub(crate) model: PathBuf,
+    /// Folder to create for the lists (.csv), a figure and cleaned.csv
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Neighbours that judge an image
+    #[arg(short, long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) k: u32,
+    /// Exclude neighbours of the image's own group, such as a camera, writer or session
+    #[arg(long)]
+    pub(crate) leave_group: bool,
+    /// Clean the test images too; the cleaned test is easier than new images will be
+    #[arg(long)]
+    pub(crate) clean_test: bool,
+    /// Remove doubtful labels from cleaned.csv even if the model is not fit to judge them
+    #[arg(long)]
+    pub(crate) drop_doubts: bool,
+    /// Replace existing files
+    #[arg(long)]
+    pub(crate) force: bool,
+}
 
 /// Lines of each list that are printed.
 const PRINTED: usize = 10;

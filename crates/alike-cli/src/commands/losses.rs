@@ -1,6 +1,6 @@
 //! `alike losses`.
 
-use crate::args::{Global, LossesArgs};
+use crate::args::Global;
 use crate::printer::{json, line};
 use alike::data::Augment;
 use alike::distance::Distance;
@@ -8,8 +8,22 @@ use alike::loss::{Loss, Reducer, Regularizer};
 use alike::mining::Miner;
 use alike::text::{Choice, parse, show};
 use alike::train::{OptimizerKind, Sampler, Schedule};
+use clap::Args;
 use serde::Serialize;
 use serde_json::{Map, Value};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike losses                                    all losses
+  alike losses multi-similarity                   one, with its parameters and their ranges
+  alike losses --all                              miners, reducers, distances, samplers... too")]
+pub(crate) struct LossesArgs {
+    /// Show only this loss
+    pub(crate) name: Option<String>,
+    /// List miners, reducers, distances, samplers, optimisers, schedules, augmentations and regularisers too
+    #[arg(long)]
+    pub(crate) all: bool,
+}
 
 /// What `alike losses --json` prints.
 #[derive(Serialize)]

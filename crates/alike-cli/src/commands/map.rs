@@ -1,15 +1,50 @@
 //! `alike map`.
 
 use super::refuse_existing;
-use crate::args::{Global, MapArg, MapArgs};
+use crate::args::{EncoderArgs, Global};
 use crate::printer::{json, line, note};
 use crate::using::OpenModel;
 use alike::files;
 use alike::report::MapPoints;
 use alike::tasks::{MapAnswer, MapMethod, MapOptions, map};
 use anyhow::ensure;
+use clap::Args;
 use serde::Serialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum MapArg {
+    /// Principal components: true distances, but only two directions are visible
+    Pca,
+    /// t-SNE: keeps neighbours together; sizes and gaps mean little
+    Tsne,
+    /// UMAP: keeps neighbours together, and similar clusters near each other
+    Umap,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike map MODEL -o map.html                        the run's own images, by all three methods
+  alike map MODEL photos/ -o photos.html --method umap")]
+pub(crate) struct MapArgs {
+    #[command(flatten)]
+    pub(crate) encoder: EncoderArgs,
+    /// Images: files, or folders of them [default: the run's own]
+    #[arg(value_name = "PATH")]
+    pub(crate) images: Vec<PathBuf>,
+    /// The .html file to write
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Projection to two dimensions
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "pca,tsne,umap")]
+    pub(crate) method: Vec<MapArg>,
+    /// Number of images to place, at most; larger sets are sampled
+    #[arg(long, default_value_t = 4000, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=50_000))]
+    pub(crate) max_images: u32,
+    /// Replace an existing file
+    #[arg(long)]
+    pub(crate) force: bool,
+}
 
 /// All that is printed.
 #[derive(Serialize)]

@@ -1,5 +1,7 @@
 //! One verb a file.
 
+use crate::args::Global;
+use clap::Subcommand;
 pub(crate) mod anomaly;
 pub(crate) mod classify;
 pub(crate) mod cluster;
@@ -22,11 +24,96 @@ pub(crate) mod train;
 pub(crate) mod tune;
 pub(crate) mod verify;
 
-use crate::args::Global;
 use crate::printer::note;
 use alike::data::{DataPaths, Dataset, Keep};
 use alike::{files, own};
 use std::path::Path;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List, download and inspect data sets
+    Data(data::DataCommand),
+    /// Show a network: layers, shapes, parameters and cost
+    Model(model::ModelCommand),
+    /// Train an embedding
+    Train(Box<train::TrainArgs>),
+    /// Search for the loss, its parameters and the learning rate that suit a data set
+    Tune(tune::TuneArgs),
+    /// List the losses with their parameters and uses
+    Losses(losses::LossesArgs),
+    /// Evaluate a model: its embeddings against raw pixels
+    Eval(Box<eval::EvalArgs>),
+    /// Compare models on the same images, with intervals and p-values
+    Compare(compare::CompareArgs),
+    /// Write a model's report: one HTML page, and its figures as SVG and PNG
+    Report(report::ReportArgs),
+    /// Embed images with a trained network
+    Embed(embed::EmbedArgs),
+    /// Find the images that are most similar to a query
+    Search(search::SearchArgs),
+    /// Classify images by their nearest known images, or say that the class is unknown
+    Classify(classify::ClassifyArgs),
+    /// Add a class to a gallery from a handful of images, without training
+    Enroll(enroll::EnrollArgs),
+    /// Decide whether two images are of the same class
+    Verify(verify::VerifyArgs),
+    /// Find images that are unlike normal ones
+    Anomaly(anomaly::AnomalyArgs),
+    /// Cluster images by their embeddings
+    Cluster(cluster::ClusterArgs),
+    /// Find wrong labels, duplicates and confused classes in a run's data
+    Health(health::HealthArgs),
+    /// Write an interactive map of images as an HTML page
+    Map(map::MapArgs),
+    /// Show which pixels make two images similar or different
+    Explain(explain::ExplainArgs),
+    /// Train with and without one class, evaluate both and write the report
+    Demo(demo::DemoArgs),
+    /// Print the JSON Schema of what a verb prints with --json
+    #[command(after_help = "Examples:
+  alike schema search
+  alike schema eval few-shot")]
+    Schema {
+        /// The verb, as it is typed
+        #[arg(required = true, value_name = "VERB")]
+        verb: Vec<String>,
+    },
+    /// Print a completion script for a shell
+    #[command(after_help = "Examples:
+  alike completions bash > ~/.local/share/bash-completion/completions/alike")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+impl Command {
+    pub(crate) fn run(&self, global: &Global) -> anyhow::Result<()> {
+        match self {
+            Command::Data(data) => data::run(data, global),
+            Command::Model(model) => model::run(model, global),
+            Command::Train(train) => train::run(train, global),
+            Command::Tune(tune) => tune::run(tune, global),
+            Command::Losses(losses) => losses::run(losses, global),
+            Command::Eval(eval) => eval::run(eval, global),
+            Command::Compare(compare) => compare::run(compare, global),
+            Command::Report(report) => report::run(report, global),
+            Command::Demo(demo) => demo::run(demo, global),
+            Command::Embed(embed) => embed::run(embed, global),
+            Command::Search(search) => search::run(search, global),
+            Command::Classify(classify) => classify::run(classify, global),
+            Command::Enroll(enroll) => enroll::run(enroll, global),
+            Command::Verify(verify) => verify::run(verify, global),
+            Command::Anomaly(anomaly) => anomaly::run(anomaly, global),
+            Command::Cluster(cluster) => cluster::run(cluster, global),
+            Command::Health(health) => health::run(health, global),
+            Command::Map(map) => map::run(map, global),
+            Command::Explain(explain) => explain::run(explain, global),
+            Command::Schema { verb } => schema::run(verb),
+            Command::Completions { shell } => completions::run(*shell),
+        }
+    }
+}
 
 /// Where data sets are looked for, as flags and environment say.
 pub(crate) fn data_paths(global: &Global) -> DataPaths {

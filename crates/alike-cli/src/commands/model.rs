@@ -1,6 +1,6 @@
 //! `alike model`.
 
-use crate::args::{Global, ModelCommand, ModelVerb, NetworkArgs};
+use crate::args::{Global, NetworkArgs, RewriteArgs};
 use crate::printer::{json, line};
 use alike::engine::{Plan, Rewrites};
 use alike::files;
@@ -9,8 +9,37 @@ use alike::model::{NETWORKS, Network, SEED_SPEC, Spec, named_network};
 use alike::suggest::did_you_mean;
 use alike::train::Run;
 use anyhow::Context;
+use clap::{Args, Subcommand};
 use serde::Serialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub(crate) struct ModelCommand {
+    #[command(subcommand)]
+    pub(crate) verb: ModelVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelVerb {
+    /// Print layers, shapes, parameters and MFLOP
+    #[command(after_help = "Examples:
+  alike model show runs/photos
+  alike model show --network residual --input 64x64x3 --plan")]
+    Show {
+        /// The model: a run's folder; without one, the network that --network describes
+        model: Option<PathBuf>,
+        #[command(flatten)]
+        network: NetworkArgs,
+        /// The images' size
+        #[arg(long, value_name = "HxWxC", default_value = "28x28x1")]
+        input: Shape,
+        /// Print the execution plan instead: fused operations and memory
+        #[arg(long)]
+        plan: bool,
+        #[command(flatten)]
+        rewrites: RewriteArgs,
+    },
+}
 
 pub(crate) fn run(args: &ModelCommand, global: &Global) -> anyhow::Result<()> {
     let ModelVerb::Show { model: run, network, input, plan, rewrites } = &args.verb;

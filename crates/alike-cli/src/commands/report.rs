@@ -2,7 +2,7 @@
 
 use super::eval::as_many_as;
 use super::refuse_existing;
-use crate::args::{Global, ReportArgs};
+use crate::args::Global;
 use crate::printer::{json, line, note};
 use crate::using::{open_run, own_data};
 use alike::eval::Judge;
@@ -11,9 +11,28 @@ use alike::report::{Figure, Report, ReportInput};
 use alike::tasks::{Opened, quick_pixel_retrieval};
 use alike::train::Run;
 use anyhow::{Context, ensure};
+use clap::Args;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike report MODEL                                  report.html in the run's folder, figures in a folder beside it
+  alike report MODEL --unseen runs/no-zeros -o page.html --force")]
+pub(crate) struct ReportArgs {
+    /// The model: a run's folder
+    pub(crate) model: PathBuf,
+    /// The HTML file to write; figures go into a folder beside it [default: report.html in the run's folder]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// A run on the same data that excluded classes, to show how these fare
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) unseen: Option<PathBuf>,
+    /// Replace an existing page and its figures
+    #[arg(long)]
+    pub(crate) force: bool,
+}
 
 /// Votes that the page shows.
 pub(super) const KS: [usize; 2] = [1, 5];

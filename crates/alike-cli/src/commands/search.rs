@@ -2,7 +2,7 @@
 
 use super::refuse_existing;
 use super::report::draw;
-use crate::args::{Global, SearchArgs};
+use crate::args::{EncoderArgs, Global};
 use crate::printer::{json, line, note};
 use crate::using::OpenModel;
 use alike::data::Dataset;
@@ -10,6 +10,35 @@ use alike::files::{self, FileError};
 use alike::images::Images;
 use alike::report::{Figure, PictureRow, Shown, Tone, picture_rows};
 use alike::tasks::{Known, SearchAnswer, SearchOptions, search};
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike search MODEL --gallery photos/ query.jpg -k 10
+  alike embed MODEL photos/ -o photos.npy && alike search MODEL --gallery photos.npy query.jpg -o found.png")]
+pub(crate) struct SearchArgs {
+    #[command(flatten)]
+    pub(crate) encoder: EncoderArgs,
+    /// Query images: files or folders
+    #[arg(required = true, value_name = "IMAGE")]
+    pub(crate) images: Vec<PathBuf>,
+    /// Gallery to search: folders, archives, tables, or a .npy file from alike embed [default: all images of the run]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) gallery: Vec<PathBuf>,
+    /// Number of neighbours per query
+    #[arg(short, long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) k: u32,
+    /// Exclude gallery images of the query's own group, such as a camera, writer or session (a table's column 'group')
+    #[arg(long)]
+    pub(crate) leave_group: bool,
+    /// Draw queries and neighbours into a .png or .svg file
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace an existing file
+    #[arg(long)]
+    pub(crate) force: bool,
+}
 
 pub(crate) fn run(args: &SearchArgs, global: &Global) -> anyhow::Result<()> {
     if let Some(out) = &args.out {

@@ -1,8 +1,9 @@
 //! `alike train`.
 
 use super::{data_paths, model, remark};
-use crate::args::{Global, ObjectiveArgs, ScheduleArgs, StartArg, TrainArgs};
+use crate::args::{Global, NetworkArgs, ObjectiveArgs, RewriteArgs, ScheduleArgs, SourceArgs};
 use crate::printer::{Bars, Live, json, line, note, say};
+use alike::data::Augment;
 use alike::data::{Dataset, Request, find_classes, leaks, load};
 use alike::engine::Tier;
 use alike::eval::Validator;
@@ -11,16 +12,103 @@ use alike::loss::Losses;
 use alike::model::named_network;
 use alike::names::shell_path;
 use alike::text::{self, Choice};
+use alike::train::Sampler;
 use alike::train::{
     AutoChoice, Observer, Outcome, Recorder, Run, Settings, Start, Training, TrainingPlan, divide,
     settings_text,
 };
+use clap::Args;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike train --data mnist --recipe fast --out RUN --seed 7
+  alike train --data mnist --loss multi-similarity --miner semi-hard --sampler pk:10x20 --out RUN
+  alike train --data fashion-mnist --epochs 10 --validate --out RUN
+  alike train --data faces/ --split class --start whitened --out RUN   few images that always lie alike: a second's work
+  alike train --data photos/ --seeds 1,2,3 --out runs/photos && alike compare runs/photos
+  alike train --resume RUN                        continue after Ctrl-C, to the same bits")]
+pub(crate) struct TrainArgs {
+    /// A name (see alike data list), a folder of pictures, or a file: .csv, .zip, .tar, .npy, .npz
+    #[arg(long, required_unless_present = "resume", value_name = "NAME|PATH")]
+    pub(crate) data: Option<String>,
+    /// Where the data were found before, as a run's own settings say
+    #[arg(long, hide = true, requires = "data", value_name = "PATH")]
+    pub(crate) found_at: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// Folder to create
+    #[arg(long, short, required_unless_present = "resume", value_name = "RUN")]
+    pub(crate) out: Option<PathBuf>,
+    /// Continue a run that was stopped
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "out", "seeds", "force", "recipe", "exclude_class", "network",
+        "embedding", "normalize", "objective", "schedule", "source", "batch_size", "validate", "seed", "start"])]
+    pub(crate) resume: Option<PathBuf>,
+    /// Train a run with each of these seeds, on one split, in a folder each: OUT/seed-1, OUT/seed-2...; alike compare OUT sums them up
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',', conflicts_with = "seed")]
+    pub(crate) seeds: Vec<u64>,
+    /// Replace an existing run
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Defaults for all other settings; auto chooses them for the data, and says why
+    #[arg(long, default_value = "auto", value_parser = clap::builder::PossibleValuesParser::new(alike::train::RECIPES))]
+    pub(crate) recipe: String,
+    /// A class to leave out of training; repeat the flag or separate names by commas. A name that contains a comma is matched whole first
+    #[arg(long, value_name = "NAME")]
+    pub(crate) exclude_class: Vec<String>,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    /// Initial weights. With whitened, the network is 'shallow' and there are no epochs unless --network and --epochs say otherwise
+    #[arg(long, value_enum)]
+    pub(crate) start: Option<StartArg>,
+    /// Number of epochs
+    #[arg(long)]
+    pub(crate) epochs: Option<u64>,
+    /// Batch size in images, or in triplets for samplers of triplets
+    #[arg(long)]
+    pub(crate) batch_size: Option<usize>,
+    /// Batch sampler: triplets, random, pk:CLASSESxIMAGES, hierarchical, fixed-triplets, tuples-to-weights
+    #[arg(long, value_parser = clap::value_parser!(Sampler))]
+    pub(crate) sampler: Option<Sampler>,
+    #[command(flatten)]
+    pub(crate) objective: ObjectiveArgs,
+    #[command(flatten)]
+    pub(crate) schedule: ScheduleArgs,
+    /// Augmentation of training images: none, affine, custom:KEY=VALUE,... (see alike losses --all)
+    #[arg(long, value_parser = clap::value_parser!(Augment))]
+    pub(crate) augment: Option<Augment>,
+    /// Megabytes of activations that a batch may keep for the backward pass; beyond it activations are recomputed [default: 1024]
+    #[arg(long, value_name = "MB")]
+    pub(crate) activation_memory: Option<usize>,
+    #[command(flatten)]
+    pub(crate) rewrites: RewriteArgs,
+    /// Share of the training images to hold out for validation after each epoch; the best epoch is kept
+    #[arg(long, value_name = "SHARE", num_args = 0..=1, default_missing_value = "0.1", require_equals = true)]
+    pub(crate) validate: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum StartArg {
+    /// Random weights
+    Random,
+    /// With a last linear layer by which differences within classes count for less: a second's work, for few images that always
+    /// lie alike
+    Whitened,
+}
+
+impl From<StartArg> for Start {
+    fn from(start: StartArg) -> Start {
+        match start {
+            StartArg::Random => Start::Random,
+            StartArg::Whitened => Start::Whitened,
+        }
+    }
+}
 
 /// What `--json` prints.
 #[derive(Serialize)]

@@ -2,7 +2,7 @@
 
 use super::train::{self, stop};
 use super::{data_paths, remark};
-use crate::args::{Global, JudgeArg, TuneArgs};
+use crate::args::{Global, SourceArgs};
 use crate::printer::{Bars, json, line, note};
 use alike::data::load;
 use alike::files::{self, Claim};
@@ -11,11 +11,54 @@ use alike::report::tuned;
 use alike::train::{Settings, settings_text};
 use alike::tune::{JudgeBy, Search, Trial};
 use anyhow::Context;
+use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum JudgeArg {
+    /// Held-out images of the classes that are trained on
+    Image,
+    /// Held-out classes
+    Class,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike tune --data mnist --out tuned --minutes 10
+  alike tune --data mnist --out tuned               continue a search that was stopped, or that ran out of time
+  alike train --config tuned/best.toml --data mnist --out RUN")]
+pub(crate) struct TuneArgs {
+    /// A name (see alike data list), a folder of pictures, or a file: .csv, .zip, .tar, .npy, .npz
+    #[arg(long, value_name = "NAME|PATH")]
+    pub(crate) data: String,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    /// Folder of the search; an existing search is continued
+    #[arg(long, short, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Recipe that candidates start from
+    #[arg(long, default_value = "auto", value_parser = clap::builder::PossibleValuesParser::new(alike::train::RECIPES))]
+    pub(crate) recipe: String,
+    /// Number of candidates: all losses with their defaults first, then others
+    #[arg(long, default_value_t = 27, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub(crate) candidates: u16,
+    /// Validate on held-out images or on held-out classes
+    #[arg(long, value_enum, default_value = "image")]
+    pub(crate) by: JudgeArg,
+    /// Share of images or classes to hold out
+    #[arg(long, default_value_t = 0.2)]
+    pub(crate) hold_out: f64,
+    /// Epochs of a round [default: the recipe's]
+    #[arg(long)]
+    pub(crate) epochs: Option<u64>,
+    /// Stop after this time; the same command continues
+    #[arg(long)]
+    pub(crate) minutes: Option<f64>,
+}
 
 /// What makes a search: trials of another one say nothing here.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]

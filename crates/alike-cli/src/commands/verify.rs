@@ -1,9 +1,41 @@
 //! `alike verify`.
 
-use crate::args::{Global, VerifyArgs};
+use crate::args::{EncoderArgs, Global, share};
 use crate::printer::{json, line};
 use crate::using::OpenModel;
 use alike::tasks::{Known, TaskError, VerifiedBy, VerifyBy, verify};
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike verify MODEL A.png B.png                     by pairs of the run's images that were not trained on
+  alike verify MODEL A.png B.png --gallery people/     by pairs of a folder of class folders
+  alike verify MODEL A.png B.png --far 0.001         accept one pair in a thousand wrongly")]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) encoder: EncoderArgs,
+    /// One image
+    #[arg(value_name = "A")]
+    pub(crate) a: PathBuf,
+    /// The other
+    #[arg(value_name = "B")]
+    pub(crate) b: PathBuf,
+    /// Images of known classes, whose pairs calibrate the threshold: folders, tables, or what alike embed wrote (.npy) [default:
+    /// the run's images that were not trained on]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) gallery: Vec<PathBuf>,
+    /// The share of pairs of two classes that may be taken for one [default: as large as the share of pairs of one that is
+    /// missed]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(crate) far: Option<f64>,
+    /// Exclude known pairs of one group, such as a camera, writer or session
+    #[arg(long)]
+    pub(crate) leave_group: bool,
+    /// Distance threshold for *different*; overrides known pairs
+    #[arg(long, value_name = "DISTANCE", conflicts_with_all = ["gallery", "far", "leave_group"])]
+    pub(crate) threshold: Option<f64>,
+}
 
 pub(crate) fn run(args: &VerifyArgs, global: &Global) -> anyhow::Result<()> {
     let model = OpenModel::new(&args.encoder, global)?;

@@ -1,4 +1,4 @@
-//! Retrieval verification and against pytorch-metric-learning and scikit-learn: `fixtures/retrieval.py`.
+//! Retrieval and verification against pytorch-metric-learning and scikit-learn: `fixtures/retrieval.py`.
 
 use crate::golden::Golden;
 use alike::data::{Dataset, Split};

@@ -1,14 +1,49 @@
 //! `alike eval anomaly MODEL`.
 
 use super::{bracketed, percent};
-use crate::args::{AnomalyProtocolArgs, Global};
+use crate::args::{Global, SubjectArgs};
 use crate::commands::{refuse_existing, write_table};
 use crate::printer::{json, line, note};
 use crate::using::{open_run, other_data, subject};
 use alike::data::find_class;
+use alike::eval::AnomalyMethod;
 use alike::eval::{
     AnomalyMeans, AnomalyProtocolAnswer, AnomalyProtocolOptions, AnomalyRow, anomaly_protocol,
 };
+use clap::{ArgGroup, Args};
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike eval anomaly MODEL                              MODEL's training left classes out: are their images told from the others?
+  alike eval anomaly MODEL --one-class --data mnist     each class alone is normal, all others are not
+  alike eval anomaly MODEL --against fashion-mnist      another data set is what is not normal")]
+#[command(group(ArgGroup::new("named").args(["data", "against"]).multiple(true)))]
+#[command(mut_group("source", |group| group.requires("named")))]
+pub(crate) struct AnomalyProtocolArgs {
+    /// The model: a run's folder
+    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) subject: SubjectArgs,
+    /// Methods: knn:k=1, mahalanobis, mahalanobis-by-class, lof:k=20
+    #[arg(long, default_values = ["knn", "mahalanobis", "mahalanobis-by-class", "lof"], value_parser = clap::value_parser!(AnomalyMethod))]
+    pub(crate) method: Vec<AnomalyMethod>,
+    /// Take each class in turn as normal and all others as anomalies [default if the run excluded no class]
+    #[arg(long, conflicts_with = "against")]
+    pub(crate) one_class: bool,
+    /// A data set whose test images are all anomalies
+    #[arg(long, value_name = "NAME|PATH")]
+    pub(crate) against: Option<String>,
+    /// Exclude references of the image's own group, such as a camera, lot or session
+    #[arg(long)]
+    pub(crate) leave_group: bool,
+    /// Write a row for every class, method and space to a .csv file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
+    /// Replace an existing file
+    #[arg(long)]
+    pub(crate) force: bool,
+}
 
 pub(super) fn run(args: &AnomalyProtocolArgs, global: &Global) -> anyhow::Result<()> {
     if let Some(path) = &args.csv {

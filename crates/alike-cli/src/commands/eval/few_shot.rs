@@ -1,7 +1,7 @@
 //! `alike eval few-shot MODEL`.
 
 use super::{bracketed, percent};
-use crate::args::{FewShotArgs, Global};
+use crate::args::{Global, SubjectArgs};
 use crate::commands::report::draw;
 use crate::commands::{data_paths, refuse_existing, write_table};
 use crate::printer::{Bars, json, line, note};
@@ -15,7 +15,51 @@ use alike::images::Images;
 use alike::report::mistakes;
 use alike::tasks::Subject;
 use anyhow::ensure;
-use std::path::Path;
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike eval few-shot MODEL                             5-way and 20-way, 1 and 5 shots, of the run's test classes
+  alike eval few-shot MODEL --within-category --ways 20 --shots 1
+  alike eval few-shot MODEL --runs all_runs.zip         the 20 one-shot runs of Lake et al.")]
+#[command(mut_group("source", |group| group.requires("data")))]
+pub(crate) struct FewShotArgs {
+    /// The model: a run's folder
+    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) subject: SubjectArgs,
+    /// Classes per episode [default: 5 and 20, where there are enough]
+    #[arg(long, value_delimiter = ',', value_name = "N")]
+    pub(crate) ways: Vec<usize>,
+    /// Support images per class [default: 1 and 5, where classes have enough]
+    #[arg(long, value_delimiter = ',', value_name = "N")]
+    pub(crate) shots: Vec<usize>,
+    /// Query images per class, at most
+    #[arg(long, default_value_t = 15, value_name = "N")]
+    pub(crate) queries: usize,
+    /// Number of episodes of each kind
+    #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) episodes: u32,
+    /// Draw all classes of an episode from one category, such as an alphabet
+    #[arg(long)]
+    pub(crate) within_category: bool,
+    /// Exclude queries of the groups that their class is learned from, such as a camera, writer or session
+    #[arg(long)]
+    pub(crate) leave_group: bool,
+    /// One-shot runs in the layout of Omniglot's all_runs.zip, instead of episodes
+    #[arg(long, value_name = "ZIP|DIR", conflicts_with_all = ["data", "ways", "shots", "queries", "episodes", "within_category", "leave_group"])]
+    pub(crate) runs: Option<PathBuf>,
+    /// Write the accuracy of every kind of episodes, or the error of every run, to a .csv file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
+    /// Draw the worst mistakes, of the first kind of episodes, into a .png or .svg file
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace existing files
+    #[arg(long)]
+    pub(crate) force: bool,
+}
 
 pub(super) fn run(args: &FewShotArgs, global: &Global) -> anyhow::Result<()> {
     let files: Vec<&Path> = [&args.csv, &args.out].into_iter().flatten().map(|p| p.as_path()).collect();

@@ -1,16 +1,65 @@
 //! `alike eval`: the usual judgement, and a protocol a file.
 
+use crate::args::{Global, SubjectArgs};
+use clap::{Args, Subcommand};
 mod anomaly;
 mod few_shot;
 mod verification;
 
 use super::report::{AT, KS};
 use super::{refuse_existing, write_table};
-use crate::args::{EvalArgs, Global, Protocol};
 use crate::printer::{json, line, note};
 use crate::using::{open_run, subject};
 use alike::eval::{AccuracyOptions, Judgement, RetrievalReport, Spaces, accuracy_protocol};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(after_help = "Examples:
+  alike eval MODEL                                accuracy and retrieval, in image space and in feature space
+  alike eval MODEL --data more/ --k 1,5,20 --csv classes.csv
+  alike eval few-shot MODEL --ways 5,20 --shots 1,5
+  alike eval few-shot MODEL --runs all_runs.zip   Omniglot's one-shot runs
+  alike eval verification MODEL -o curves.png
+  alike eval anomaly MODEL                        classes that were left out of training, or each class alone")]
+#[command(mut_group("source", |group| group.requires("data")))]
+pub(crate) struct EvalArgs {
+    /// The model: a run's folder
+    #[arg(required = true)]
+    pub(crate) model: Option<PathBuf>,
+    /// Values of k for k-NN classification [default: 1,5, where the gallery is large enough]
+    #[arg(short, long, value_delimiter = ',')]
+    pub(crate) k: Vec<usize>,
+    /// Weight a neighbour's vote by the inverse of its distance
+    #[arg(long)]
+    pub(crate) weighted: bool,
+    #[command(flatten)]
+    pub(crate) subject: SubjectArgs,
+    /// Values of K for Recall@K, Precision@K and NDCG@K [default: 1,5,10, where the gallery is large enough]
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) at: Vec<u32>,
+    /// Exclude gallery images of the query's own group, such as a camera, writer or session
+    #[arg(long)]
+    pub(crate) leave_group: bool,
+    /// Write the retrieval measures of every class and category to a .csv file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
+    /// Replace an existing file
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(subcommand)]
+    pub(crate) protocol: Option<Protocol>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Protocol {
+    /// Few-shot classification of classes never trained on
+    FewShot(few_shot::FewShotArgs),
+    /// Verification of pairs: error rates, ROC curve, accuracy by folds
+    Verification(verification::VerificationArgs),
+    /// Anomaly detection: AUROC of images of other classes against normal ones
+    Anomaly(anomaly::AnomalyProtocolArgs),
+}
 
 pub(crate) fn run(args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
     match (&args.protocol, &args.model) {

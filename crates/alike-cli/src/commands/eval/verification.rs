@@ -1,7 +1,7 @@
 //! `alike eval verification MODEL`.
 
 use super::{bracketed, percent};
-use crate::args::{Global, VerificationArgs};
+use crate::args::{Global, SubjectArgs, share};
 use crate::commands::report::draw;
 use crate::commands::{data_paths, refuse_existing, write_table};
 use crate::printer::{json, line};
@@ -13,7 +13,43 @@ use alike::eval::{
 };
 use alike::files;
 use alike::report::verification_figure;
-use std::path::Path;
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike eval verification MODEL                         all pairs of the run's test images
+  alike eval verification MODEL --data faces/ --flip
+  alike eval verification MODEL --pairs pairs.csv       a table with the columns a, b and same
+  alike eval verification MODEL --by pose               apart by a column of the data's table")]
+#[command(mut_group("source", |group| group.requires("data")))]
+pub(crate) struct VerificationArgs {
+    /// The model: a run's folder
+    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) subject: SubjectArgs,
+    /// Use only these pairs: a table with columns a and b (names of test images) and same (true or false)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pairs: Option<PathBuf>,
+    /// False accept rates at which to report the true accept rate
+    #[arg(long, value_delimiter = ',', default_value = "0.1,0.01,0.001,0.0001", value_parser = share, value_name = "SHARE")]
+    pub(crate) far: Vec<f64>,
+    /// Exclude pairs of one group, such as a camera, writer or session
+    #[arg(long, conflicts_with = "pairs")]
+    pub(crate) leave_group: bool,
+    /// Report by a column of the data's table, such as pose or light
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) by: Option<String>,
+    /// Write the receiver operating characteristic to a .csv file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
+    /// Draw curves, histograms and the worst pairs into a .png or .svg file
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace existing files
+    #[arg(long)]
+    pub(crate) force: bool,
+}
 
 /// Rows of a curve in a file, at most.
 const ROWS: usize = 2000;
