@@ -6,6 +6,7 @@
 mod assemble;
 mod augment;
 mod cache;
+mod classes;
 mod copies;
 mod dataset;
 mod decode;
@@ -31,6 +32,7 @@ mod tiff;
 pub use assemble::NO_CLASS;
 pub use augment::{Affine, Augment, Changes, Occasion};
 pub use cache::{Keep, cached, image_cache, prepare_chunks};
+pub use classes::{ClassError, exclude, find_class, find_classes};
 pub use copies::same_picture;
 pub use dataset::{Dataset, Failure, Split};
 pub use decode::{Decoding, Header, PictureError, decode, header};
@@ -48,7 +50,7 @@ pub use source::{
     DIGITS, DataPaths, DigitCounts, IDX_FILES, Idx, KNOWN_FOLDERS, NAMED, NamedSet, digits, named, read_idx,
     read_idx_folder,
 };
-pub use splits::{Apart, ClassError, Share, SplitBy, exclude, find_class, find_classes, hold_out};
+pub use splits::{Apart, Share, SplitBy, hold_out};
 pub use survey::{Survey, drawn};
 pub use table::{FIRST, SAME, SECOND, Table, truth};
 

@@ -2,99 +2,21 @@
 //!
 //! All scores are larger for what is more anomalous, and no method needs to see an anomaly.
 
+mod gaussian;
+mod method;
+
+pub use method::{AnomalyError, AnomalyMethod};
+
 use super::Reference;
 use crate::identity::Shared;
 use crate::images::Vectors;
 use crate::neighbours::{Exact, Exclude, Index, Neighbour, nearest};
-use crate::projection::shrunk;
 use crate::sample;
-use crate::text::{self, Choice};
-use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
+use gaussian::{Gaussian, gaussians};
+use nalgebra::DVector;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// How images are scored.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum AnomalyMethod {
-    /// The distance to the `k`-th nearest reference (Ramaswamy, Rastogi and Shim 2000; Sun et al. 2022,
-    /// <https://arxiv.org/abs/2204.06507>).
-    Knn {
-        /// Which neighbour.
-        k: usize,
-    },
-    /// The Mahalanobis distance to the nearest class, all classes sharing one covariance (Lee et al. 2018,
-    /// <https://arxiv.org/abs/1807.03888>), which is shrunk as Ledoit and Wolf 2004 say.
-    Mahalanobis,
-    /// The same, each class having a covariance of its own.
-    MahalanobisByClass,
-    /// The local outlier factor of the `k` nearest (Breunig et al. 2000; as `sklearn.neighbors.LocalOutlierFactor`).
-    Lof {
-        /// Neighbours.
-        k: usize,
-    },
-}
-
-impl Choice for AnomalyMethod {
-    const WHAT: &'static str = "anomaly method";
-
-    fn all() -> Vec<AnomalyMethod> {
-        vec![
-            AnomalyMethod::Knn { k: 1 },
-            AnomalyMethod::Mahalanobis,
-            AnomalyMethod::MahalanobisByClass,
-            AnomalyMethod::Lof { k: 20 },
-        ]
-    }
-}
-
-impl std::str::FromStr for AnomalyMethod {
-    type Err = text::ChoiceError;
-
-    fn from_str(s: &str) -> Result<AnomalyMethod, text::ChoiceError> {
-        text::parse(s)
-    }
-}
-
-impl std::fmt::Display for AnomalyMethod {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&text::write(self))
-    }
-}
-
-/// A reference does not suffice.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AnomalyError {
-    /// Too few images for the method.
-    #[error("{method} needs at least {needed} reference images, but there are {found}")]
-    TooFew {
-        /// The method.
-        method: String,
-        /// Images needed.
-        needed: usize,
-        /// Images there.
-        found: usize,
-    },
-    /// A neighbourhood of none.
-    #[error("{0} looks at no neighbours; give k=1 or more")]
-    NoNeighbours(String),
-}
-
-impl AnomalyMethod {
-    /// How many references it needs.
-    pub fn needs(self) -> usize {
-        match self {
-            AnomalyMethod::Knn { k } => k,
-            AnomalyMethod::Lof { k } => k + 1,
-            AnomalyMethod::Mahalanobis | AnomalyMethod::MahalanobisByClass => 2,
-        }
-    }
-}
 
 /// A method that has learned what is normal.
 #[derive(Clone, Debug)]
@@ -121,13 +43,6 @@ enum Model<'a> {
         scores: Vec<f64>,
     },
     Gaussians(Vec<Gaussian>),
-}
-
-/// A class's mean, and the factor of a covariance.
-#[derive(Clone, Debug)]
-struct Gaussian {
-    mean: DVector<f64>,
-    covariance: std::sync::Arc<Cholesky<f64, Dyn>>,
 }
 
 /// Folds that a reference is scored by where it cannot be left out image by image.
@@ -353,64 +268,13 @@ fn density(list: &[Neighbour], reach: &[f64]) -> f64 {
     1.0 / (far / list.len().max(1) as f64 + 1e-10)
 }
 
-impl Gaussian {
-    fn distance(&self, x: &DVector<f64>) -> f64 {
-        let mut centred = x - &self.mean;
-        self.covariance.l_dirty().solve_lower_triangular_mut(&mut centred);
-        centred.norm()
-    }
-}
-
-fn gaussians(vectors: Vectors<'_>, labels: &[u32], own: bool) -> Vec<Gaussian> {
-    let d = vectors.d();
-    let rows = vectors.select(&all(vectors.len()));
-    let mut classes: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-    labels.iter().enumerate().for_each(|(i, l)| classes.entry(*l).or_default().push(i));
-    let mean = |of: &[usize]| -> DVector<f64> {
-        let mut sum = DVector::zeros(d);
-        of.iter().for_each(|i| sum.iter_mut().zip(rows.row(*i)).for_each(|(s, v)| *s += f64::from(*v)));
-        sum / of.len() as f64
-    };
-    // A row an image, less its class's mean.
-    let centred = |of: &[usize], mean: &DVector<f64>| -> Vec<f64> {
-        of.iter().flat_map(|i| rows.row(*i).iter().zip(mean.iter()).map(|(v, m)| f64::from(*v) - m)).collect()
-    };
-    let mut pooled = Vec::new();
-    let mut all: Vec<(DVector<f64>, Vec<f64>)> = Vec::new();
-    for of in classes.into_values() {
-        let mean = mean(&of);
-        let deviations = centred(&of, &mean);
-        if own && of.len() > 1 {
-            all.push((mean, deviations));
-        } else {
-            pooled.extend_from_slice(&deviations);
-            all.push((mean, Vec::new()));
-        }
-    }
-    let shared = (!pooled.is_empty()).then(|| std::sync::Arc::new(shrunk_covariance(&pooled, d)));
-    let each = all.into_iter().map(|(mean, deviations)| {
-        let covariance = match &shared {
-            Some(shared) if deviations.is_empty() => shared.clone(),
-            _ => std::sync::Arc::new(shrunk_covariance(&deviations, d)),
-        };
-        Gaussian { mean, covariance }
-    });
-    each.collect()
-}
-
-fn shrunk_covariance(rows: &[f64], d: usize) -> Cholesky<f64, Dyn> {
-    let n = rows.len() / d;
-    let x = DMatrix::from_row_slice(n, d, rows);
-    let fourth: f64 = rows.chunks_exact(d).map(|r| r.iter().map(|v| v * v).sum::<f64>().powi(2)).sum();
-    shrunk(x.tr_mul(&x) / n as f64, n, fourth / n as f64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::alarm_threshold;
     use super::*;
     use crate::identity::Identities;
     use crate::images::Features;
+    use crate::text::Choice;
 
     /// A long cloud along the first axis.
     fn cloud() -> Features {

@@ -1,24 +1,15 @@
 //! Verification: are two images of the same class, by a threshold on their distance?
 
+mod folds;
 mod intervals;
+mod pairs;
+
+pub use folds::Folded;
+pub use pairs::{Pair, Pairs};
 
 use crate::identity::Identities;
 use crate::images::Vectors;
-use crate::neighbours::squared_distance;
-use crate::rng::mix;
-use crate::sample;
-use rayon::prelude::*;
 use serde::Serialize;
-use std::collections::BTreeMap;
-
-/// Images whose pairs are counted, at most: two million pairs say enough of an error rate.
-const MOST: usize = 2000;
-/// As many pairs.
-const MOST_PAIRS: usize = MOST * (MOST - 1) / 2;
-/// Pairs of each kind that are dealt to folds, at most.
-const FOLDED: usize = 3000;
-/// Folds, as in Labeled Faces in the Wild.
-const FOLDS: usize = 10;
 
 /// How well a threshold tells pairs of one class from pairs of two.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -35,29 +26,6 @@ pub struct Verification {
     pub genuine: usize,
     /// Pairs of two classes.
     pub impostor: usize,
-}
-
-/// A pair of images.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Pair {
-    /// How far apart they are; what is no number counts as farthest.
-    pub distance: f64,
-    /// Whether they are of one class.
-    pub genuine: bool,
-    /// The two classes, or whatever else pairs share that are not independent of each other.
-    pub of: [u32; 2],
-    /// Which two images.
-    pub images: [u32; 2],
-    /// Follows from the two images' keys, for [`crate::sample`].
-    pub key: u64,
-}
-
-/// Pairs, nearest first.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Pairs {
-    sorted: Vec<Pair>,
-    genuine: usize,
-    impostor: usize,
 }
 
 /// How many pairs of one class are accepted where few of two are.
@@ -84,18 +52,6 @@ pub enum Independent {
     Classes,
     /// Images, of which another sample would have others of the same classes.
     Images,
-}
-
-/// The accuracy of the best threshold, found on nine folds and judged on the tenth, ten times.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Folded {
-    /// The mean.
-    pub accuracy: f64,
-    /// The standard error of the mean over folds.
-    pub standard_error: f64,
-    /// Pairs, half of them of one class where they were drawn.
-    pub pairs: usize,
 }
 
 /// At a threshold.
@@ -129,84 +85,6 @@ impl Rates {
 }
 
 impl Pairs {
-    /// Sorts pairs. Nothing if there are no pairs of one kind.
-    pub fn new(mut pairs: Vec<Pair>) -> Option<Pairs> {
-        pairs.iter_mut().filter(|p| p.distance.is_nan()).for_each(|p| p.distance = f64::INFINITY);
-        let genuine = pairs.iter().filter(|p| p.genuine).count();
-        let impostor = pairs.len() - genuine;
-        pairs.par_sort_unstable_by(|a, b| a.distance.total_cmp(&b.distance).then(a.key.cmp(&b.key)));
-        (genuine > 0 && impostor > 0).then_some(Pairs { sorted: pairs, genuine, impostor })
-    }
-
-    /// All pairs of the images, none of a picture with itself. Where there are more than two million, those of some of the
-    /// images: pairs of two classes are of images that are drawn by class, and pairs of one class, which are far fewer, of as many
-    /// images as there is room for. `identities` and `seed` say which ([`crate::sample`]).
-    ///
-    /// # Panics
-    ///
-    /// If there is not a label and an identity for each vector.
-    pub fn all(vectors: Vectors<'_>, labels: &[u32], identities: &Identities, seed: u64) -> Option<Pairs> {
-        Pairs::leaving_groups(vectors, labels, identities, &[], seed)
-    }
-
-    /// The same without pairs of one group, where images have groups: neither those of one class nor those of two.
-    ///
-    /// # Panics
-    ///
-    /// If there is not a label and an identity for each vector, and a group for each or for none.
-    pub fn leaving_groups(
-        vectors: Vectors<'_>,
-        labels: &[u32],
-        identities: &Identities,
-        groups: &[u32],
-        seed: u64,
-    ) -> Option<Pairs> {
-        assert!(vectors.len() == labels.len() && labels.len() == identities.len(), "pairs: a label for each");
-        assert!([0, labels.len()].contains(&groups.len()), "pairs: a group for each");
-        let of = (vectors, labels, identities.keys());
-        let apart = |i: usize, j: usize| {
-            (identities.place(i).is_none() || identities.place(i) != identities.place(j))
-                && (groups.is_empty() || groups[i] != groups[j])
-        };
-        let of_two = sample::stratified(labels, of.2, MOST, 1, seed);
-        let mut pairs = measured(of, &of_two, |i, j| labels[i] != labels[j] && apart(i, j));
-        let classes = enough_of_each(labels, of.2, seed);
-        pairs.par_extend(classes.into_par_iter().flat_map_iter(|members| measured(of, &members, apart)));
-        Pairs::new(pairs)
-    }
-
-    /// The pairs that are given, by their images, and whether they are of one class.
-    pub fn given(vectors: Vectors<'_>, pairs: &[([usize; 2], bool)]) -> Option<Pairs> {
-        let row = |i: usize| {
-            let mut row = vec![0.0; vectors.d()];
-            vectors.read(i, &mut row);
-            row
-        };
-        let measured = pairs
-            .par_iter()
-            .enumerate()
-            .map(|(n, (images, genuine))| Pair {
-                distance: squared_distance(&row(images[0]), &row(images[1])).sqrt(),
-                genuine: *genuine,
-                // Each stands by itself.
-                of: [n as u32; 2],
-                images: images.map(|i| i as u32),
-                key: mix(n as u64),
-            })
-            .collect();
-        Pairs::new(measured)
-    }
-
-    /// All, nearest first.
-    pub fn sorted(&self) -> &[Pair] {
-        &self.sorted
-    }
-
-    /// Pairs of one class, and pairs of two.
-    pub fn counts(&self) -> (usize, usize) {
-        (self.genuine, self.impostor)
-    }
-
     /// The equal error rate. Between two thresholds the rates are taken to go straight from one to the other, as a receiver
     /// operating characteristic is drawn.
     pub fn equal_error_rate(&self) -> Verification {
@@ -292,127 +170,11 @@ impl Pairs {
         }
         found
     }
-
-    /// The shares of known pairs, of one class and of two, that are nearer than `distance`.
-    pub fn nearer_than(&self, distance: f64) -> [f64; 2] {
-        let near = &self.sorted[..self.sorted.partition_point(|p| p.distance < distance)];
-        let genuine = near.iter().filter(|p| p.genuine).count();
-        [genuine as f64 / self.genuine as f64, (near.len() - genuine) as f64 / self.impostor as f64]
-    }
-
-    /// Accuracy by folds. With `balanced`, as many pairs of one class as of two are drawn first, and dealt evenly; otherwise all
-    /// are taken, in the order in which they were given, cut into ten runs.
-    pub fn folded(&self, balanced: bool, seed: u64) -> Folded {
-        let mut folds: Vec<Vec<(f64, bool)>> = vec![Vec::new(); FOLDS];
-        if balanced {
-            let each = self.genuine.min(self.impostor).min(FOLDED);
-            for genuine in [true, false] {
-                let kind: Vec<&Pair> = self.sorted.iter().filter(|p| p.genuine == genuine).collect();
-                let keys: Vec<u64> = kind.iter().map(|p| p.key).collect();
-                let drawn = sample::some(&keys, each, seed).into_iter();
-                drawn.enumerate().for_each(|(i, p)| folds[i % FOLDS].push((kind[p].distance, genuine)));
-            }
-        } else {
-            let mut all: Vec<&Pair> = self.sorted.iter().collect();
-            all.sort_by_key(|p| p.of[0]);
-            let n = all.len();
-            all.iter().enumerate().for_each(|(i, p)| folds[i * FOLDS / n].push((p.distance, p.genuine)));
-        }
-        let pairs = folds.iter().map(Vec::len).sum();
-        let accuracies: Vec<f64> = (0..FOLDS)
-            .filter(|fold| !folds[*fold].is_empty())
-            .map(|fold| {
-                let others =
-                    folds.iter().enumerate().filter(|(i, _)| *i != fold).flat_map(|(_, f)| f.iter().copied());
-                let threshold = best_threshold(others.collect());
-                let right = folds[fold].iter().filter(|(d, genuine)| (*d <= threshold) == *genuine).count();
-                right as f64 / folds[fold].len() as f64
-            })
-            .collect();
-        let n = accuracies.len().max(1) as f64;
-        let accuracy = accuracies.iter().sum::<f64>() / n;
-        let variance = accuracies.iter().map(|a| (a - accuracy).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
-        Folded { accuracy, standard_error: (variance / n).sqrt(), pairs }
-    }
-
-    /// How many pairs of one class and of two lie in each of `bins` equal parts of the distances, up to the largest.
-    pub fn histogram(&self, bins: usize) -> (f64, Vec<[usize; 2]>) {
-        let finite = self.sorted.iter().rev().map(|p| p.distance).find(|d| d.is_finite());
-        let most = finite.unwrap_or(0.0);
-        let mut counts = vec![[0; 2]; bins];
-        for p in &self.sorted {
-            let bin = if most > 0.0 { (p.distance / most * bins as f64) as usize } else { 0 };
-            counts[bin.min(bins - 1)][usize::from(!p.genuine)] += 1;
-        }
-        (most, counts)
-    }
-}
-
-/// By class: images whose pairs of one class are two million at most, thinned in every class alike, but never to fewer than two.
-fn enough_of_each(labels: &[u32], keys: &[u64], seed: u64) -> Vec<Vec<usize>> {
-    let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
-    labels.iter().for_each(|l| *counts.entry(*l).or_default() += 1);
-    let pairs: usize = counts.values().map(|n| n * n.saturating_sub(1) / 2).sum();
-    let most = match pairs {
-        0..=MOST_PAIRS => labels.len(),
-        // Half the images make a quarter of the pairs.
-        _ => (labels.len() as f64 * (MOST_PAIRS as f64 / pairs as f64).sqrt()) as usize,
-    };
-    let mut classes: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-    let drawn = sample::stratified(labels, keys, most, 2, seed);
-    drawn.into_iter().for_each(|i| classes.entry(labels[i]).or_default().push(i));
-    classes.into_values().collect()
-}
-
-/// The pairs of some images that are wanted, measured.
-fn measured(
-    (vectors, labels, keys): (Vectors<'_>, &[u32], &[u64]),
-    chosen: &[usize],
-    wanted: impl Fn(usize, usize) -> bool + Sync,
-) -> Vec<Pair> {
-    let d = vectors.d();
-    let mut rows = vec![0.0f32; chosen.len() * d];
-    rows.par_chunks_mut(d).zip(chosen).for_each(|(row, &i)| vectors.read(i, row));
-    let (rows, wanted) = (&rows, &wanted);
-    (0..chosen.len())
-        .into_par_iter()
-        .flat_map_iter(|a| {
-            (a + 1..chosen.len()).filter(move |b| wanted(chosen[a], chosen[*b])).map(move |b| {
-                let (i, j) = (chosen[a].min(chosen[b]), chosen[a].max(chosen[b]));
-                let of = [labels[i], labels[j]];
-                Pair {
-                    distance: squared_distance(&rows[a * d..][..d], &rows[b * d..][..d]).sqrt(),
-                    genuine: of[0] == of[1],
-                    of,
-                    images: [i as u32, j as u32],
-                    key: mix(keys[i] ^ keys[j]),
-                }
-            })
-        })
-        .collect()
 }
 
 /// Half way from a distance to the next, if there is one.
 fn between(distance: f64, next: Option<f64>) -> f64 {
     next.filter(|n| n.is_finite()).map_or(distance, |next| (distance + next) / 2.0)
-}
-
-/// The threshold by which most pairs are told rightly: half way to the next distance, so that it does not hang on one pair.
-fn best_threshold(mut pairs: Vec<(f64, bool)>) -> f64 {
-    pairs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-    // Accepting none: all pairs of two classes are right.
-    let (mut right, mut threshold) = (0isize, f64::NEG_INFINITY);
-    let mut best = 0isize;
-    let mut at = 0;
-    for tied in pairs.chunk_by(|a, b| a.0 == b.0) {
-        right += tied.iter().map(|p| if p.1 { 1 } else { -1 }).sum::<isize>();
-        at += tied.len();
-        if right > best {
-            best = right;
-            threshold = between(tied[0].0, pairs.get(at).map(|p| p.0));
-        }
-    }
-    threshold
 }
 
 /// The equal error rate of all pairs of the images, or of some of them where they are many. Nothing if there are no pairs of
@@ -428,18 +190,11 @@ pub fn verification(
 
 #[cfg(test)]
 mod tests {
+    use super::pairs::tests::{pairs, spread};
     use super::*;
     use crate::images::Features;
+    use crate::sample;
     use proptest::prelude::*;
-
-    fn pairs(same: &[f64], other: &[f64]) -> Pairs {
-        let pair = |(i, distance): (usize, &f64), genuine| {
-            let of = if genuine { [i as u32; 2] } else { [i as u32, i as u32 + 1] };
-            Pair { distance: *distance, genuine, of, images: [i as u32, 0], key: i as u64 }
-        };
-        let same = same.iter().enumerate().map(|p| pair(p, true));
-        Pairs::new(same.chain(other.iter().enumerate().map(|p| pair(p, false))).collect()).unwrap()
-    }
 
     fn eer(same: &[f64], other: &[f64]) -> f64 {
         pairs(same, other).equal_error_rate().eer
@@ -458,17 +213,6 @@ mod tests {
     }
 
     #[test]
-    fn every_pair_counts_once() {
-        let f = Features::new(1, vec![0.0, 1.0, 5.0, 6.0, 20.0]);
-        let v = verification(Vectors::Features(&f), &[0, 0, 1, 1, 2], &Identities::numbered(5), 0).unwrap();
-        assert_eq!((v.genuine, v.impostor, v.eer), (2, 8, 0.0));
-        assert!((1.0..=4.0).contains(&v.threshold));
-        let given =
-            Pairs::given(Vectors::Features(&f), &[([0, 1], true), ([1, 4], false), ([0, 4], false)]).unwrap();
-        assert_eq!(given.sorted().iter().map(|p| p.distance).collect::<Vec<_>>(), [1.0, 19.0, 20.0]);
-    }
-
-    #[test]
     fn few_false_acceptances_cost_true_ones() {
         let p = pairs(&[1.0, 2.0, 5.0, 9.0], &[4.0, 6.0, 7.0, 8.0]);
         let at = |far| {
@@ -481,21 +225,6 @@ mod tests {
         assert_eq!(p.nearer_than(5.0), [0.5, 0.25]);
         let (most, bins) = p.histogram(3);
         assert_eq!((most, bins), (9.0, vec![[2, 0], [1, 1], [1, 3]]));
-    }
-
-    #[test]
-    fn folds_judge_by_a_threshold_that_others_found() {
-        let same: Vec<f64> = (0..100).map(|i| f64::from(i) / 100.0).collect();
-        let other: Vec<f64> = (0..150).map(|i| 2.0 + f64::from(i) / 100.0).collect();
-        let f = pairs(&same, &other).folded(true, 0);
-        assert_eq!((f.accuracy, f.standard_error, f.pairs), (1.0, 0.0, 200));
-        // Beyond a half pairs of two classes are denser: of the others the root of a half is accepted.
-        let near: Vec<f64> = same.iter().map(|u| u * u).collect();
-        let far: Vec<f64> = same.iter().map(|u| 0.5 + u).collect();
-        let f = pairs(&near, &far).folded(true, 0);
-        assert!((f.accuracy - (1.0 + 0.5f64.sqrt()) / 2.0).abs() < 0.03, "{f:?}");
-        assert_eq!(best_threshold(vec![(1.0, true), (2.0, false), (3.0, true), (3.0, true)]), 3.0);
-        assert_eq!(best_threshold(vec![(1.0, false)]), f64::NEG_INFINITY);
     }
 
     #[test]
@@ -523,7 +252,6 @@ mod tests {
         let p = pairs(&[1.0, 2.0, 3.0], &[5.0, 8.0, 9.0]);
         let v = p.equal_error_rate();
         assert_eq!((v.eer, v.threshold), (0.0, 4.0));
-        assert_eq!(best_threshold(vec![(1.0, true), (3.0, true), (5.0, false)]), 4.0);
         assert_eq!(p.at_far(0.01).threshold, 4.0);
         // As many wrong as missed from 4 to 6, where no pair is.
         assert_eq!(pairs(&[1.0, 2.0, 3.0, 6.0], &[4.0, 6.5, 7.0, 8.0]).equal_error_rate().threshold, 5.0);
@@ -557,12 +285,6 @@ mod tests {
                 "{n} {far}: {accepted}"
             );
         }
-    }
-
-    /// Pairs of a normal spread within classes a unit apart: the rate is `Phi(-d/2)`-like whatever the order.
-    fn spread(labels: &[u32], names: &[u64]) -> Features {
-        let value = |i: u64| (mix(i) >> 40) as f32 / (1u64 << 24) as f32;
-        Features::new(1, labels.iter().zip(names).map(|(l, n)| *l as f32 + 3.0 * value(*n)).collect())
     }
 
     #[test]
@@ -606,29 +328,6 @@ mod tests {
         assert!((first.0.eer - all).abs() < 0.004, "{} {all}", first.0.eer);
         assert_eq!(first, judged(&shuffled));
         assert_eq!(first, judged(&sorted));
-    }
-
-    #[test]
-    fn people_with_two_photos_each_have_pairs_of_one_class() {
-        let n = 4000u64;
-        let names: Vec<u64> = (0..n).collect();
-        for person in [|i: u64| (i / 2) as u32, |i: u64| (i % 2000) as u32] {
-            let labels: Vec<u32> = (0..n).map(person).collect();
-            let f = spread(&labels, &names);
-            let all = Pairs::all(Vectors::Features(&f), &labels, &Identities::numbered(n as usize), 0);
-            let (genuine, impostor) = all.unwrap().counts();
-            assert_eq!(genuine, 2000);
-            assert!((1_900_000..=MOST_PAIRS).contains(&impostor), "{impostor}");
-        }
-    }
-
-    #[test]
-    fn a_picture_makes_no_pair_with_itself() {
-        let f = Features::new(1, vec![0.0, 0.0, 1.0, 5.0]);
-        let ids =
-            Identities::new(["/a", "/a", "/b", "/c"].into_iter().map(|p| (crate::identity::key(p, ""), p)));
-        let pairs = Pairs::all(Vectors::Features(&f), &[0, 0, 0, 1], &ids, 0).unwrap();
-        assert_eq!(pairs.counts(), (2, 3));
     }
 
     proptest! {

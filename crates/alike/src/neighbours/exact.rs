@@ -5,7 +5,9 @@
 //! `f64`: the neighbours found are the true ones, and the same on every machine. Ties go to the lower index. All vectors
 //! are shifted to the gallery's middle before they are multiplied: far from the origin the bound would tell nothing.
 
-use super::product::{Bound, Frame, GALLERY_BLOCK, MOST_PACKED, PANEL, Packed, above, square};
+use super::bound::{Bound, above};
+use super::frame::{Frame, square};
+use super::product::{GALLERY_BLOCK, MOST_PACKED, PANEL, Packed};
 use super::{Exclude, Index, Neighbour};
 use crate::images::Vectors;
 use alike_kernels::{AlignedBuffer, Tier};

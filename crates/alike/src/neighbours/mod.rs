@@ -1,7 +1,9 @@
 //! Nearest neighbours by an [`Index`], produced a block of queries at a time and read by everything that needs them.
 
+mod bound;
 mod exact;
 mod excluded;
+mod frame;
 mod index;
 mod product;
 mod ranks;

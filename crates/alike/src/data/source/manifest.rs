@@ -135,80 +135,67 @@ pub(super) fn has_classes(columns: &[String]) -> bool {
     columns.iter().any(|c| LABEL.iter().any(|n| same_column(c, n)))
 }
 
-/// Adds a table's rows to a listing. `find` tells which file a path means, and what it is called; `usual` is the part of images of
-/// which the table does not say it.
-pub(super) fn add(
-    listing: &mut Listing,
-    path: &Path,
-    shown: &str,
-    table: &Table,
-    usual: Option<Part>,
-    find: &dyn Fn(&str) -> (String, Place),
-    wish: &Wish<'_>,
-) -> Result<(), DataError> {
-    let mut used: Vec<usize> = Vec::new();
-    let mut any = |names: &[&str]| {
-        let at = table.any(names);
-        used.extend(at);
-        at
-    };
-    let there = || table.columns.iter().filter(|c| !c.is_empty()).cloned().collect::<Vec<_>>().join(", ");
-    let Some(paths) = any(&PATH) else {
-        return Err(wrong(
-            path,
-            format!(
-                "it has no column of paths (its columns: {}; wanted: {}, or the like)",
-                there(),
-                PATH[..4].join(", ")
-            ),
-        ));
-    };
-    let label = any(&LABEL);
-    let [split, query, gallery] = [&SPLIT[..], &["is_query"], &["is_gallery"]].map(&mut any);
-    let [category, group] = [&CATEGORY[..], &GROUP].map(&mut any);
-    let corners = [0, 1, 2, 3].map(|i| any(&[CORNERS[i], CORNERS[4 + i], CORNERS[8 + i]]));
-    if corners.iter().any(Option::is_some) && corners.iter().any(Option::is_none) {
-        return Err(wrong(path, "a part of a picture takes four columns: x_1, y_1, x_2 and y_2"));
-    }
-    // What means nothing here is kept for who writes the table anew.
-    let more: Vec<(usize, usize)> = (0..table.columns.len())
-        .filter(|i| !used.contains(i) && !table.columns[*i].is_empty() && table.columns[*i] != WRITTEN_BY)
-        .map(|i| {
-            let name = &table.columns[i];
-            let known = listing.more.iter().position(|c| c == name);
-            (
-                i,
-                known.unwrap_or_else(|| {
-                    listing.more.push(name.clone());
-                    listing.more.len() - 1
-                }),
-            )
-        })
-        .collect();
-    let wished =
-        match wish.column {
-            None => None,
-            Some(name) => Some(table.column(name).ok_or_else(|| {
-                wrong(path, format!("it has no column '{name}' (its columns: {})", there()))
-            })?),
+/// Where a table's columns are.
+struct Columns {
+    /// All that mean something, in the order in which they were looked for.
+    used: Vec<usize>,
+    paths: usize,
+    label: Option<usize>,
+    split: Option<usize>,
+    query: Option<usize>,
+    gallery: Option<usize>,
+    category: Option<usize>,
+    group: Option<usize>,
+    corners: [Option<usize>; 4],
+}
+
+impl Columns {
+    fn of(table: &Table, path: &Path) -> Result<Columns, DataError> {
+        let mut used: Vec<usize> = Vec::new();
+        let mut any = |names: &[&str]| {
+            let at = table.any(names);
+            used.extend(at);
+            at
         };
-    let first = listing.entries.len();
-    for (line, row) in &table.rows {
+        let Some(paths) = any(&PATH) else {
+            let (there, wanted) = (named(table), PATH[..4].join(", "));
+            let why =
+                format!("it has no column of paths (its columns: {there}; wanted: {wanted}, or the like)");
+            return Err(wrong(path, why));
+        };
+        let label = any(&LABEL);
+        let [split, query, gallery] = [&SPLIT[..], &["is_query"], &["is_gallery"]].map(&mut any);
+        let [category, group] = [&CATEGORY[..], &GROUP].map(&mut any);
+        let corners = [0, 1, 2, 3].map(|i| any(&[CORNERS[i], CORNERS[4 + i], CORNERS[8 + i]]));
+        if corners.iter().any(Option::is_some) && corners.iter().any(Option::is_none) {
+            return Err(wrong(path, "a part of a picture takes four columns: x_1, y_1, x_2 and y_2"));
+        }
+        Ok(Columns { used, paths, label, split, query, gallery, category, group, corners })
+    }
+
+    /// Whether a column has a name and means nothing here.
+    fn is_other(&self, table: &Table, i: usize) -> bool {
+        !self.used.contains(&i) && !table.columns[i].is_empty() && table.columns[i] != WRITTEN_BY
+    }
+
+    /// The image of a row; `refuse` says what is wrong with a column's value, and what is wanted.
+    fn entry(
+        &self,
+        row: &[String],
+        usual: Option<Part>,
+        find: &dyn Fn(&str) -> (String, Place),
+        refuse: &dyn Fn(&str, &str, &str) -> DataError,
+    ) -> Result<Option<Entry>, DataError> {
         let get =
             |at: Option<usize>| at.and_then(|i| row.get(i)).map(String::as_str).filter(|v| !v.is_empty());
-        let refuse = |column: &str, value: &str, want: &str| {
-            wrong(path, format!("line {line}: {column} is {want}, not '{value}'"))
-        };
-        let Some(at) = get(Some(paths)) else {
-            return Err(refuse(&table.columns[paths], "", "a file's name"));
-        };
+        let Some(at) = get(Some(self.paths)) else { return Ok(None) };
         let (name, place) = find(at);
         let mut entry = Entry::new(name, place);
-        entry.class = get(label).map(str::to_owned);
-        entry.category = get(category).map(str::to_owned);
-        entry.group = get(group).map(str::to_owned);
+        entry.class = get(self.label).map(str::to_owned);
+        entry.category = get(self.category).map(str::to_owned);
+        entry.group = get(self.group).map(str::to_owned);
         entry.part = usual;
-        if let Some(value) = get(split) {
+        if let Some(value) = get(self.split) {
             let Some((part, role)) = part_and_role(value) else {
                 return Err(refuse("split", value, "train, val, test, query or gallery"));
             };
@@ -219,7 +206,7 @@ pub(super) fn add(
             Some((_, Some(truth))) => Ok(Some(truth)),
             Some((value, None)) => Err(refuse(column, value, "true or false")),
         };
-        match (truth(query, "is_query")?, truth(gallery, "is_gallery")?) {
+        match (truth(self.query, "is_query")?, truth(self.gallery, "is_gallery")?) {
             (None, None) => {}
             (Some(true), Some(true)) => {
                 entry.role = Role::Both;
@@ -233,9 +220,9 @@ pub(super) fn add(
         if entry.role != Role::Both {
             entry.part = entry.part.or(Some(Part::Test));
         }
-        if let Some(first) = get(corners[0]) {
+        if let Some(first) = get(self.corners[0]) {
             let mut area = [0; 4];
-            for (value, at) in area.iter_mut().zip(corners) {
+            for (value, at) in area.iter_mut().zip(self.corners) {
                 let text = get(at).unwrap_or("");
                 // Pixels are sometimes written with a fraction.
                 *value = match text.replace(',', ".").parse::<f64>() {
@@ -248,6 +235,56 @@ pub(super) fn add(
             }
             entry.area = Some(area);
         }
+        Ok(Some(entry))
+    }
+}
+
+/// The names of a table's columns.
+fn named(table: &Table) -> String {
+    table.columns.iter().filter(|c| !c.is_empty()).cloned().collect::<Vec<_>>().join(", ")
+}
+
+/// Adds a table's rows to a listing. `find` tells which file a path means, and what it is called; `usual` is the part of images of
+/// which the table does not say it.
+pub(super) fn add(
+    listing: &mut Listing,
+    path: &Path,
+    shown: &str,
+    table: &Table,
+    usual: Option<Part>,
+    find: &dyn Fn(&str) -> (String, Place),
+    wish: &Wish<'_>,
+) -> Result<(), DataError> {
+    let columns = Columns::of(table, path)?;
+    // What means nothing here is kept for who writes the table anew.
+    let more: Vec<(usize, usize)> = (0..table.columns.len())
+        .filter(|i| columns.is_other(table, *i))
+        .map(|i| {
+            let name = &table.columns[i];
+            let known = listing.more.iter().position(|c| c == name);
+            (
+                i,
+                known.unwrap_or_else(|| {
+                    listing.more.push(name.clone());
+                    listing.more.len() - 1
+                }),
+            )
+        })
+        .collect();
+    let wished = match wish.column {
+        None => None,
+        Some(name) => Some(table.column(name).ok_or_else(|| {
+            wrong(path, format!("it has no column '{name}' (its columns: {})", named(table)))
+        })?),
+    };
+    let first = listing.entries.len();
+    for (line, row) in &table.rows {
+        let refuse = |column: &str, value: &str, want: &str| {
+            wrong(path, format!("line {line}: {column} is {want}, not '{value}'"))
+        };
+        let Some(mut entry) = columns.entry(row, usual, find, &refuse)? else {
+            return Err(refuse(&table.columns[columns.paths], "", "a file's name"));
+        };
         entry.more = vec![String::new(); if more.is_empty() { 0 } else { listing.more.len() }];
         for (column, at) in &more {
             entry.more[*at] = row.get(*column).cloned().unwrap_or_default();
@@ -257,15 +294,16 @@ pub(super) fn add(
             listing.wished.push(row[at].clone());
         }
     }
-    let names = |of: &mut dyn Iterator<Item = &String>| of.map(String::as_str).collect::<Vec<_>>().join(", ");
-    let columns = names(&mut used.iter().map(|i| &table.columns[*i]));
-    let is_other = |(i, c): &(usize, &String)| !used.contains(i) && !c.is_empty() && *c != WRITTEN_BY;
-    let others = names(&mut table.columns.iter().enumerate().filter(is_other).map(|(_, c)| c));
+    let names = |of: &mut dyn Iterator<Item = usize>| {
+        of.map(|i| table.columns[i].as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let others = names(&mut (0..table.columns.len()).filter(|i| columns.is_other(table, *i)));
     let others = if others.is_empty() { others } else { format!(" (not used: {others})") };
     let n = listing.entries.len() - first;
     let rows = if n == 1 { "row" } else { "rows" };
-    let s = if used.len() == 1 { "" } else { "s" };
-    listing.notes.push(format!("{shown}: {n} {rows}, column{s} {columns}{others}"));
+    let s = if columns.used.len() == 1 { "" } else { "s" };
+    let used = names(&mut columns.used.iter().copied());
+    listing.notes.push(format!("{shown}: {n} {rows}, column{s} {used}{others}"));
     Ok(())
 }
 

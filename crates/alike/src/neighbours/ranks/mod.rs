@@ -8,8 +8,10 @@
 mod query;
 
 use super::Exclude;
+use super::bound::Bound;
 use super::excluded::Excluded;
-use super::product::{Bound, Frame, MOST_PACKED, Packed, square};
+use super::frame::{Frame, square};
+use super::product::{MOST_PACKED, Packed};
 use crate::images::Vectors;
 use alike_kernels::{AlignedBuffer, Tier};
 use query::{Query, Scratch};

@@ -1,7 +1,7 @@
 //! A query: its edges, and what is counted between them.
 
+use super::super::bound::above;
 use super::super::excluded::Excluded;
-use super::super::product::above;
 use super::All;
 use alike_kernels::Bins;
 
