@@ -8,6 +8,7 @@ mod classification;
 mod classifier;
 mod clusters;
 mod confidence;
+mod density;
 mod detection;
 mod few_shot;
 mod health;
