@@ -105,8 +105,6 @@ mod npy;
 pub mod own;
 pub mod rng;
 pub mod sample;
-#[cfg(feature = "schema")]
-mod schema;
 pub mod suggest;
 pub mod text;
 

@@ -187,6 +187,28 @@ pub mod as_text {
     }
 }
 
+/// The JSON Schema of a type that serialises as text by hand.
+#[cfg(feature = "schema")]
+macro_rules! text_schema {
+    ($type:ty) => {
+        impl schemars::JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                String::schema_name()
+            }
+
+            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                String::json_schema(generator)
+            }
+        }
+    };
+}
+#[cfg(feature = "schema")]
+pub(crate) use text_schema;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -266,6 +266,9 @@ impl FromStr for Preparation {
     }
 }
 
+#[cfg(feature = "schema")]
+crate::text::text_schema!(Preparation);
+
 impl Serialize for Preparation {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(self)

@@ -199,6 +199,9 @@ impl std::str::FromStr for Distance {
     }
 }
 
+#[cfg(feature = "schema")]
+crate::text::text_schema!(Distance);
+
 impl Serialize for Distance {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(self)

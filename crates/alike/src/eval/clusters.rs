@@ -1,6 +1,7 @@
 //! Clusters: images that lie together, without looking at classes.
 
 use super::Agreement;
+use super::density::density_clusters;
 use crate::images::{Features, Vectors};
 use crate::neighbours::{Exact, Exclude, nearest, squared_distance};
 use crate::rng::{Purpose, RngExt, stream};
@@ -114,18 +115,15 @@ fn spread(features: &Features, k: usize, seed: u64, attempt: u64) -> Features {
 ///
 /// # Errors
 ///
-/// What the algorithm said, in words.
+/// In words: if there are too few vectors, or one is not finite.
 pub fn by_density(features: &Features, least: usize) -> Result<Assignment, String> {
-    let rows: Vec<Vec<f32>> = features.rows().map(<[f32]>::to_vec).collect();
-    if rows.len() < 2 * least.max(2) {
-        return Err(format!("{} images are too few for clusters of {least}", rows.len()));
+    if features.len() < 2 * least.max(2) {
+        return Err(format!("{} images are too few for clusters of {least}", features.len()));
     }
-    let how = hdbscan::HdbscanHyperParams::builder()
-        .min_cluster_size(least.max(2))
-        .min_samples(least.clamp(2, 10))
-        .build();
-    let found = hdbscan::Hdbscan::new(&rows, how).cluster_par().map_err(|e| e.to_string())?;
-    Ok(found.into_iter().map(|c| u32::try_from(c).ok()).collect())
+    if features.data().iter().any(|v| !v.is_finite()) {
+        return Err("an embedding holds what is no finite number".into());
+    }
+    Ok(density_clusters(features, least.max(2), least.clamp(2, 10)))
 }
 
 /// How clusters agree with classes; vectors that belong to none are one cluster more, as scikit-learn would count them.

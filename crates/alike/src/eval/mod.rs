@@ -10,6 +10,7 @@ mod classifier;
 mod clusters;
 mod comparison;
 mod confidence;
+mod density;
 mod few_shot;
 mod health;
 mod interval;
