@@ -11,7 +11,6 @@ use super::progress::{Progress, Unit};
 use super::{DataError, DataPaths, Failure, Preparation};
 use crate::files::{self, FileError};
 use crate::images::Images;
-use md5::{Digest, Md5};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::fs::File;
@@ -149,16 +148,16 @@ fn as_they_are(listing: &Listing, rows: &Images) -> Option<Images> {
 
 /// What the bytes depend on, as a name; and the state of the file that each entry lies in.
 fn key(listing: &Listing, preparation: &Preparation) -> Result<(String, Vec<State>), FileError> {
-    let mut hash = Md5::new();
-    hash.update(format!("{VERSION} {preparation}\n"));
+    let mut hash = md5::Context::new();
+    hash.consume(format!("{VERSION} {preparation}\n"));
     let archives = listing.archive_stamps();
     for (stamp, _) in &archives {
-        hash.update(format!("{stamp}\n"));
+        hash.consume(format!("{stamp}\n"));
     }
     if let Some(rows) = &listing.rows {
         let mut scratch = Vec::new();
         for i in 0..rows.len() {
-            hash.update(rows.image(i, &mut scratch)?);
+            hash.consume(rows.image(i, &mut scratch)?);
         }
     }
     // Asking for a file's state takes long enough to be worth two threads.
@@ -174,8 +173,8 @@ fn key(listing: &Listing, preparation: &Preparation) -> Result<(String, Vec<Stat
             (format!("{stamp} {:?} {}\n", e.area, e.quarters), state)
         })
         .collect();
-    stamps.iter().for_each(|(stamp, _)| hash.update(stamp));
-    let name = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    stamps.iter().for_each(|(stamp, _)| hash.consume(stamp));
+    let name = format!("{:x}", hash.finalize());
     Ok((name, stamps.into_iter().map(|(_, state)| state).collect()))
 }
 

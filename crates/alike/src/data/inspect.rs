@@ -12,7 +12,6 @@ use super::{
 use crate::files::FileError;
 use crate::images::Shape;
 use crate::limits::COMPARING;
-use md5::{Digest, Md5};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -213,14 +212,14 @@ fn look(listing: &Listing, reader: &mut super::reader::Reader<'_>, entry: &Entry
     let rows = small(8, 9)?;
     let darker = rows.chunks_exact(9).flat_map(|row| row.windows(2).map(|p| u64::from(p[0] < p[1])));
     let hash = darker.fold(0, |hash, bit| hash << 1 | bit);
-    let mut digest = Md5::new();
-    digest.update(format!("{}", picture.shape));
-    digest.update(&picture.pixels);
+    let mut digest = md5::Context::new();
+    digest.consume(format!("{}", picture.shape));
+    digest.consume(&picture.pixels);
     Ok(Look {
         format: format.to_owned(),
         size: format!("{h} x {w}"),
         channels: format!("{}, {bits} bits", if c == 3 { "colour" } else { "grey" }),
-        pixels: digest.finalize().into(),
+        pixels: digest.finalize().0,
         hash,
         thumb: small(THUMB, THUMB)?,
         bytes: picture.pixels.len() as u64,
@@ -315,7 +314,7 @@ pub fn leaks(data: &Dataset) -> Result<Vec<(usize, usize)>, FileError> {
     let digest = |split: &super::Split| -> Result<Vec<[u8; 16]>, FileError> {
         (0..split.len())
             .into_par_iter()
-            .map_init(Vec::new, |scratch, i| Ok(Md5::digest(split.images.image(i, scratch)?).into()))
+            .map_init(Vec::new, |scratch, i| Ok(md5::compute(split.images.image(i, scratch)?).0))
             .collect()
     };
     let trained: HashMap<[u8; 16], usize> =

@@ -9,7 +9,6 @@ use crate::data::Preparation;
 use crate::files::{self, FileError};
 use crate::images::Shape;
 use crate::limits::{Limit, LimitError};
-use md5::{Digest, Md5};
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -79,10 +78,10 @@ impl Checkpoint {
 
     /// Names what an embedding depends on, the architecture, its weights and the preparation of pictures: 32 hexadecimal digits.
     pub fn fingerprint(&self) -> String {
-        let mut hash = Md5::new();
-        hash.update(format!("{}\n{}\n{}\n", self.network.spec(), self.network.input(), self.preparation));
-        self.parameters.iter().for_each(|v| hash.update(v.to_le_bytes()));
-        hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+        let mut hash = md5::Context::new();
+        hash.consume(format!("{}\n{}\n{}\n", self.network.spec(), self.network.input(), self.preparation));
+        self.parameters.iter().for_each(|v| hash.consume(v.to_le_bytes()));
+        format!("{:x}", hash.finalize())
     }
 
     /// Writes the file; a reader sees the old one or the new one whole.

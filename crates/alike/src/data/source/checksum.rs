@@ -2,7 +2,7 @@
 
 use crate::data::DataError;
 use crate::files::FileError;
-use sha2::{Digest, Sha256};
+use hmac_sha256::Hash;
 use std::path::Path;
 
 /// A file's SHA-256.
@@ -32,7 +32,7 @@ pub(super) fn content_sum(path: &Path) -> Result<String, DataError> {
 
 /// Hashes what is written to it.
 #[derive(Default)]
-pub(super) struct SumWriter(Sha256);
+pub(super) struct SumWriter(Hash);
 
 impl SumWriter {
     pub(super) fn hex(self) -> String {

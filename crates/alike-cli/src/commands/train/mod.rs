@@ -1,24 +1,24 @@
 //! `alike train`.
 
-use super::{data_paths, model, remark};
+mod settings;
+
+pub(crate) use settings::{recipe, tell};
+
+use super::{data_paths, remark};
 use crate::args::{Global, NetworkArgs, ObjectiveArgs, RewriteArgs, ScheduleArgs, SourceArgs};
 use crate::printer::{Bars, Live, json, line, note, say};
 use alike::data::Augment;
-use alike::data::{Dataset, Request, find_classes, leaks, load};
+use alike::data::{Dataset, Request, leaks, load};
 use alike::engine::Tier;
 use alike::eval::Validator;
-use alike::files::FileError;
-use alike::loss::Losses;
-use alike::model::named_network;
 use alike::names::shell_path;
-use alike::text::{self, Choice};
 use alike::train::Sampler;
 use alike::train::{
-    AutoChoice, Observer, Outcome, Recorder, Run, Settings, Start, Training, TrainingPlan, divide,
-    settings_text,
+    Observer, Outcome, Recorder, Run, Settings, Start, Training, TrainingPlan, divide, settings_text,
 };
 use clap::Args;
 use serde::Serialize;
+use settings::{given, resolve};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
@@ -254,48 +254,6 @@ fn tell_start(settings: &Settings, global: &Global) {
     }
 }
 
-/// The settings that a recipe begins with: from its file, or found for the data, of which these images are trained on, and then
-/// why.
-pub(super) fn recipe(
-    name: &str,
-    data: &Dataset,
-    trained: &[usize],
-    what: &str,
-) -> Result<(Settings, Vec<AutoChoice>), FileError> {
-    if let Some(settings) = Settings::recipe(name, what) {
-        return Ok((settings, Vec::new()));
-    }
-    let chosen = Settings::auto_for(data, trained)?;
-    Ok((chosen.settings, chosen.why))
-}
-
-/// Says what was chosen, but for what was given instead.
-pub(super) fn tell(choices: &[AutoChoice], given: &[&str], global: &Global) {
-    for choice in choices.iter().filter(|c| !c.about.iter().any(|setting| given.contains(setting))) {
-        note(global, format!("auto: {choice}"));
-    }
-}
-
-/// The settings that flags name, among those that are chosen aloud. A start that is a model already leaves none of them.
-fn given(args: &TrainArgs) -> Vec<&'static str> {
-    let whitened = args.start == Some(StartArg::Whitened);
-    let objective = &args.objective;
-    [
-        ("network", args.network.network.is_some()),
-        ("self-supervised", false),
-        ("loss", objective.loss.is_some() || objective.margin.is_some()),
-        ("sampler", args.sampler.is_some()),
-        ("batch-size", args.batch_size.is_some()),
-        ("augment", args.augment.is_some()),
-        ("epochs", args.epochs.is_some()),
-        ("start", args.start.is_some()),
-    ]
-    .into_iter()
-    .filter(|(_, given)| *given || whitened)
-    .map(|(name, _)| name)
-    .collect()
-}
-
 /// A new run, whose folder is made only once nothing can be wrong with it.
 pub(super) fn create(
     plan: TrainingPlan,
@@ -319,106 +277,6 @@ fn resume(folder: &Path, args: &TrainArgs, global: &Global) -> anyhow::Result<(R
     describe(&data, &settings, global)?;
     let training = Training::resume(settings, &data, run.last()?)?;
     Ok((run, data, training))
-}
-
-/// Flags over the recipe. Every field is named, so that no flag is forgotten.
-fn resolve(
-    args: &TrainArgs,
-    seed: u64,
-    data: &Dataset,
-    what: &str,
-) -> anyhow::Result<(Settings, Vec<AutoChoice>)> {
-    let TrainArgs {
-        data: _,
-        found_at: _,
-        source: _,
-        out: _,
-        seeds: _,
-        resume: _,
-        force: _,
-        recipe,
-        exclude_class,
-        network,
-        start,
-        epochs,
-        batch_size,
-        sampler,
-        objective,
-        schedule,
-        augment,
-        activation_memory: _,
-        rewrites: _,
-        validate,
-    } = args;
-    let ObjectiveArgs { loss, margin, distance, miner, reducer, regularizer, memory, self_supervised } =
-        objective;
-    let ScheduleArgs { optimizer, learning_rate, curve, warmup, weight_decay, clip, average, proxy_rate } =
-        schedule;
-    // A start that is a model already: what a recipe says of learning is not to the point.
-    let whitened = *start == Some(StartArg::Whitened);
-    let exclude_class = find_classes(data, exclude_class)?;
-    // Recipes hold nothing out of their own, nor do they choose a seed.
-    let usual = Settings::seed_recipe(what);
-    let (trained, _) = divide(data, &exclude_class, validate.unwrap_or(usual.validate), seed)?;
-    let (recipe, choices) = self::recipe(recipe, data, &trained, what)?;
-    let shallow = if whitened { named_network("shallow", data.shape()) } else { None };
-    // Another loss has its own way with distances and elements.
-    let (old_distance, old_reducer) =
-        if loss.is_some() { (None, None) } else { (recipe.distance, recipe.reducer.clone()) };
-    let loss = loss.clone().unwrap_or_else(|| recipe.loss.clone());
-    let settings = Settings {
-        exclude_class,
-        network: model::spec(network, shallow.as_ref().unwrap_or(&recipe.network), data.shape())?.to_string(),
-        start: start.map_or(recipe.start, Into::into),
-        epochs: epochs.unwrap_or(if whitened { 0 } else { recipe.epochs }),
-        batch_size: batch_size.unwrap_or(recipe.batch_size),
-        sampler: sampler.unwrap_or(recipe.sampler),
-        loss: match margin {
-            Some(margin) => with_margin(&loss, *margin)?,
-            None => loss,
-        },
-        distance: distance.or(old_distance),
-        miner: miner.clone().or(recipe.miner),
-        reducer: reducer.clone().or(old_reducer),
-        regularizer: if regularizer.is_empty() { recipe.regularizer } else { regularizer.clone() },
-        memory: memory.unwrap_or(recipe.memory),
-        self_supervised: *self_supervised || recipe.self_supervised,
-        augment: augment.unwrap_or(recipe.augment),
-        optimizer: optimizer.unwrap_or(recipe.optimizer),
-        learning_rate: learning_rate.unwrap_or(recipe.learning_rate),
-        schedule: curve.unwrap_or(recipe.schedule),
-        warmup: warmup.unwrap_or(recipe.warmup),
-        weight_decay: weight_decay.unwrap_or(recipe.weight_decay),
-        clip: clip.or(recipe.clip),
-        average: average.unwrap_or(recipe.average),
-        proxy_rate: proxy_rate.unwrap_or(recipe.proxy_rate),
-        validate: validate.unwrap_or(recipe.validate),
-        seed,
-        data: recipe.data,
-        recipe: recipe.recipe,
-        // Where images come from is kept once they are loaded.
-        found_at: None,
-        prepare: None,
-        split: None,
-        nested: false,
-        rotations: false,
-        on_error: recipe.on_error,
-    };
-    Ok((settings, choices))
-}
-
-/// The losses with another margin, for those that have one.
-fn with_margin(losses: &str, margin: f64) -> anyhow::Result<String> {
-    let mut losses: Losses = losses.parse()?;
-    let mut any = false;
-    for (_, loss) in &mut losses.0 {
-        if loss.values().contains_key("margin") {
-            *loss = text::with(loss, "margin", &margin.to_string())?;
-            any = true;
-        }
-    }
-    anyhow::ensure!(any, "--margin: loss {losses} has no margin");
-    Ok(losses.to_string())
 }
 
 fn describe(data: &Dataset, settings: &Settings, global: &Global) -> anyhow::Result<()> {
