@@ -129,7 +129,7 @@ def main():
     with tempfile.TemporaryDirectory() as place:
         folder, rng = Path(place), random.Random(1)
         for name, shape in PRODUCTS.items():
-            for i in range(24):
+            for i in range(40):
                 write(folder / f"photos/{name}/{i:02}.ppm", product(shape, rng))
             write(folder / f"new/{name}.ppm", product(shape, rng))
         for i in range(24):
@@ -139,10 +139,10 @@ def main():
         for i in range(60):
             write(folder / f"good/{i:02}.ppm", part(None, rng))
         for fault in (None, "broken", "scratched", "stained"):
-            for i in range(4):
+            for i in range(2):
                 write(folder / f"incoming/{fault or 'good'}{i}.ppm", part(fault, rng))
         run("train --data photos --out runs/photos", folder)
-        run(f"search runs/photos --gallery photos new/mug.ppm new/lamp.ppm new/plate.ppm -k 8 --force -o {DOCS}/photos.png", folder)
+        run(f"search runs/photos --gallery photos new/mug.ppm new/lamp.ppm new/plate.ppm -k 7 --force -o {DOCS}/photos.png", folder)
         run("train --data faces --split class:test=0.5 --start whitened --out runs/faces", folder)
         run(f"eval verification runs/faces --flip --force -o {DOCS}/faces.png", folder)
         run("train --data good --out runs/parts", folder)

@@ -38,7 +38,8 @@ mod tests {
         AccuracyAnswer, AnomalyProtocolAnswer, FewShotAnswer, OneShotAnswer, VerificationAnswer,
     };
     use alike::tasks;
-    use schemars::{JsonSchema, schema_for};
+    use schemars::generate::SchemaSettings;
+    use schemars::{JsonSchema, Schema};
     use std::path::Path;
 
     /// What few-shot prints: episodes, or Omniglot's runs.
@@ -50,34 +51,39 @@ mod tests {
         Runs(OneShotAnswer),
     }
 
-    fn schemas() -> Vec<(&'static str, schemars::Schema)> {
+    /// The schema of what is written, which is not always what could be read.
+    fn of<T: JsonSchema>() -> Schema {
+        SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>()
+    }
+
+    fn schemas() -> Vec<(&'static str, Schema)> {
         vec![
-            ("anomaly", schema_for!(tasks::AnomalyAnswer)),
-            ("classify", schema_for!(tasks::ClassifyAnswer)),
-            ("cluster", schema_for!(tasks::ClusterAnswer)),
-            ("compare", schema_for!(tasks::CompareAnswer)),
-            ("data cache", schema_for!(data::CacheContents)),
-            ("data fetch", schema_for!(data::Fetched)),
-            ("data list", schema_for!(data::DataSets)),
-            ("data show", schema_for!(data::ShownData)),
-            ("data stats", schema_for!(alike::data::Inspection)),
-            ("demo", schema_for!(demo::Demonstrated)),
-            ("embed", schema_for!(tasks::EmbedAnswer)),
-            ("enroll", schema_for!(tasks::EnrollAnswer)),
-            ("eval", schema_for!(AccuracyAnswer)),
-            ("eval anomaly", schema_for!(AnomalyProtocolAnswer)),
-            ("eval few-shot", schema_for!(FewShot)),
-            ("eval verification", schema_for!(VerificationAnswer)),
-            ("explain", schema_for!(explain::Printed)),
-            ("health", schema_for!(tasks::HealthAnswer)),
-            ("losses", schema_for!(losses::Listed)),
-            ("map", schema_for!(map::Printed)),
-            ("model show", schema_for!(model::ShownNetwork)),
-            ("report", schema_for!(report::Reported)),
-            ("search", schema_for!(tasks::SearchAnswer)),
-            ("train", schema_for!(train::Trained)),
-            ("tune", schema_for!(tune::Found)),
-            ("verify", schema_for!(tasks::VerifyAnswer)),
+            ("anomaly", of::<tasks::AnomalyAnswer>()),
+            ("classify", of::<tasks::ClassifyAnswer>()),
+            ("cluster", of::<tasks::ClusterAnswer>()),
+            ("compare", of::<tasks::CompareAnswer>()),
+            ("data cache", of::<data::CacheContents>()),
+            ("data fetch", of::<data::Fetched>()),
+            ("data list", of::<data::DataSets>()),
+            ("data show", of::<data::ShownData>()),
+            ("data stats", of::<alike::data::Inspection>()),
+            ("demo", of::<demo::Demonstrated>()),
+            ("embed", of::<tasks::EmbedAnswer>()),
+            ("enroll", of::<tasks::EnrollAnswer>()),
+            ("eval", of::<AccuracyAnswer>()),
+            ("eval anomaly", of::<AnomalyProtocolAnswer>()),
+            ("eval few-shot", of::<FewShot>()),
+            ("eval verification", of::<VerificationAnswer>()),
+            ("explain", of::<explain::Printed>()),
+            ("health", of::<tasks::HealthAnswer>()),
+            ("losses", of::<losses::Listed>()),
+            ("map", of::<map::Printed>()),
+            ("model show", of::<model::ShownNetwork>()),
+            ("report", of::<report::Reported>()),
+            ("search", of::<tasks::SearchAnswer>()),
+            ("train", of::<train::Trained>()),
+            ("tune", of::<tune::Found>()),
+            ("verify", of::<tasks::VerifyAnswer>()),
         ]
     }
 

@@ -173,7 +173,10 @@ fn one_shot_runs(path: &Path, args: &FewShotArgs, global: &Global) -> anyhow::Re
     }
     if let Some(path) = &args.csv {
         let mut csv = csv::Writer::from_writer(Vec::new());
-        answer.runs.iter().try_for_each(|run| csv.serialize(run))?;
+        csv.write_record(["run", "image_error", "feature_error"])?;
+        for r in &answer.runs {
+            csv.write_record([r.run.clone(), r.image_error.to_string(), r.feature_error.to_string()])?;
+        }
         write_table(path, csv.into_inner()?, global)?;
     }
     if global.json {

@@ -189,13 +189,14 @@ fn begin(
     for (number, (seed, folder)) in folders.iter().enumerate() {
         let (mut settings, choices) = resolve(args, *seed, &data, what)?;
         settings.keep_source(&request, &data);
-        let plan = settings.resolve()?;
-        let settings = plan.settings();
         // What is true of all of them is told once.
         if number == 0 {
-            describe(&data, settings, global)?;
+            describe(&data, &settings, global)?;
             tell(&choices, &given(args), global);
-            tell_start(settings, global);
+        }
+        let plan = settings.resolve()?;
+        if number == 0 {
+            tell_start(plan.settings(), global);
         }
         if !args.seeds.is_empty() {
             note(global, format!("seed {seed}:"));
