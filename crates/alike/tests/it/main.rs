@@ -2,6 +2,7 @@
 
 mod golden;
 
+mod api;
 mod encoder;
 mod engine;
 mod judging;
