@@ -68,7 +68,7 @@ impl Frame {
     pub(super) fn read(&self, vectors: Vectors<'_>, i: usize, row: &mut [f32]) {
         match bytes(vectors).filter(|_| self.bytes) {
             Some(pixels) => {
-                pixels.read(i, |from| row.iter_mut().zip(from).for_each(|(to, v)| *to = f32::from(*v)))
+                pixels.read(i, |from| row.iter_mut().zip(from).for_each(|(to, v)| *to = f32::from(*v)));
             }
             None => vectors.read(i, row),
         }

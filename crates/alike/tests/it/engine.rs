@@ -175,7 +175,7 @@ fn no_image_allocates() {
                     })
                     .count_total;
                     count += allocation_counter::measure(|| {
-                        engine.backward(&images, &embedding_gradients, &mut gradient).unwrap()
+                        engine.backward(&images, &embedding_gradients, &mut gradient).unwrap();
                     })
                     .count_total;
                     count

@@ -20,24 +20,21 @@ pub fn contact_sheet(data: &Dataset) -> Result<Figure, FileError> {
     let across = ((WIDTH - LEFT) / SIDE) as usize;
     let (w, h) = fitted(data.shape(), SIDE);
     let shown = data.classes.len().min(MOST_CLASSES);
-    let rows = |class: usize| -> Result<(Vec<(String, usize)>, usize, usize), FileError> {
-        let of = |labels: &[u32]| -> Vec<usize> {
-            (0..labels.len()).filter(|&i| labels[i] as usize == class).collect()
-        };
-        let (train, test) = (of(&data.train.labels), of(&data.test.labels));
+    let members = |class: usize, labels: &[u32]| -> Vec<usize> {
+        (0..labels.len()).filter(|&i| labels[i] as usize == class).collect()
+    };
+    let strip = |class: usize| {
+        let (train, test) = (members(class, &data.train.labels), members(class, &data.test.labels));
         let (images, from) =
             if train.is_empty() { (&data.test.images, &test) } else { (&data.train.images, &train) };
         let drawn = |line: &[usize]| Ok((sprite(images, line, line.len())?, line.len()));
-        let lines = from.chunks(across).take(2).map(drawn).collect::<Result<_, _>>()?;
-        Ok((lines, train.len(), test.len()))
-    };
-    let strip = |class: usize| {
-        let (lines, train, test) = rows(class)?;
+        let lines: Vec<(String, usize)> =
+            from.chunks(across).take(2).map(drawn).collect::<Result<_, FileError>>()?;
         let height = (lines.len().max(1) as f64) * h;
         let name: String = data.classes[class].chars().take(12).collect();
         let body = html! {
             text class="b f-ink" x="0" y="14" { (name) }
-            text class="s f-faint" x="0" y="27" { (thousands(train)) " + " (thousands(test)) }
+            text class="s f-faint" x="0" y="27" { (thousands(train.len())) " + " (thousands(test.len())) }
             @for (i, (line, n)) in lines.iter().enumerate() {
                 image x=(N(LEFT)) y=(N(i as f64 * h)) width=(N(w * *n as f64)) height=(N(h)) image-rendering="optimizeSpeed" href=(line) {}
             }
