@@ -59,8 +59,14 @@ def search_is_one_object(old):
     return {"gallery": gallery, "queries": [{k: v for k, v in q.items() if k != "gallery"} for q in old]}
 
 
+def losses_are_one_object(old):
+    """A list, in which proxies were called class vectors."""
+    if not isinstance(old, list):
+        return old
+    return {"losses": [{"proxies" if k == "class_vectors" else k: v for k, v in loss.items()} for loss in old]}
 
-RESHAPED = {"search": search_is_one_object, "search in a gallery": search_is_one_object}
+
+RESHAPED = {"search": search_is_one_object, "search in a gallery": search_is_one_object, "losses": losses_are_one_object}
 
 
 def as_old(words):
