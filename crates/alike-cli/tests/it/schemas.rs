@@ -68,6 +68,17 @@ impl Schema {
                         }
                     }
                 }
+                // Tables by number, as of k.
+                "patternProperties" => {
+                    for (pattern, rule) in rule.as_object().unwrap() {
+                        assert_eq!(pattern, r"^\d+$", "a pattern that this test does not know");
+                        let is_number = |name: &&String| name.bytes().all(|b| b.is_ascii_digit());
+                        for name in value.as_object().into_iter().flat_map(Map::keys).filter(is_number) {
+                            named.push(name);
+                            self.check(&value[name], rule, &format!("{at}.{name}"))?;
+                        }
+                    }
+                }
                 "required" => {
                     let missing =
                         rule.as_array().unwrap().iter().find(|n| value.get(n.as_str().unwrap()).is_none());
@@ -158,6 +169,9 @@ fn every_verb_prints_what_its_schema_says() {
             scene.write(&format!("pictures/{class}/{i}.pgm"), &bytes);
         }
     }
+    let dog: Vec<u8> =
+        b"P5 12 10 255\n".iter().copied().chain((0..120).map(|p| (p % 7 * 30) as u8)).collect();
+    scene.write("dog.pgm", &dog);
     let train = "train --data pictures --recipe seed --batch-size 4 --epochs 1";
     scene.ok(&format!("{train} --out run --seed 1 -q"));
     scene.ok(&format!("{train} --out unseen --exclude-class cat -q"));
@@ -176,7 +190,7 @@ fn every_verb_prints_what_its_schema_says() {
         ("data show", "data show pictures -o sheet.png".to_owned()),
         ("data stats", "data stats pictures".to_owned()),
         ("embed", format!("embed run {a} -o one.npy")),
-        ("enroll", format!("enroll run --gallery known.npy --class dog {a}")),
+        ("enroll", "enroll run --gallery known.npy --class dog dog.pgm".to_owned()),
         ("eval", "eval run".to_owned()),
         ("eval", "eval unseen --weighted".to_owned()),
         ("eval anomaly", "eval anomaly run --method knn".to_owned()),
