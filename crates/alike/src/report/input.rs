@@ -1,4 +1,4 @@
-//! What the page is made from: a run, what it was trained on, and how it was judged.
+//! What the page is made from: embeddings of a data set, how they were judged, and how they were learned.
 
 use crate::data::{Dataset, Split};
 use crate::distance::Distance;
@@ -10,17 +10,13 @@ use crate::model::{Checkpoint, initial};
 use crate::tasks::Judged;
 use crate::train::{Metric, Settings, TripletSampler, divide};
 
-/// A run, its embeddings and its judgement.
+/// Embeddings of a data set and their judgement, and how they were learned.
 #[derive(Clone, Copy, Debug)]
 pub struct ReportInput<'a> {
-    /// What it was trained on.
+    /// What was embedded.
     pub data: &'a Dataset,
-    /// How it was trained.
-    pub settings: &'a Settings,
-    /// What came of it.
-    pub checkpoint: &'a Checkpoint,
-    /// Its `metrics.jsonl`.
-    pub metrics: &'a [Metric],
+    /// How the encoder was trained; nothing for one that was not trained here, whose page lacks the figures of training.
+    pub training: Option<TrainingInput<'a>>,
     /// Embeddings of the training split.
     pub gallery: &'a Features,
     /// Embeddings of the test split.
@@ -31,14 +27,27 @@ pub struct ReportInput<'a> {
     pub retrieval: Option<(&'a RetrievalReport, Option<&'a RetrievalReport>)>,
 }
 
+/// How a network was trained.
+#[derive(Clone, Copy, Debug)]
+pub struct TrainingInput<'a> {
+    /// The settings.
+    pub settings: &'a Settings,
+    /// What came of it.
+    pub checkpoint: &'a Checkpoint,
+    /// Its `metrics.jsonl`.
+    pub metrics: &'a [Metric],
+}
+
 impl<'a> ReportInput<'a> {
     /// What a page is made from, of a run that was judged on these data.
     pub fn of(judged: &'a Judged, data: &'a Dataset) -> ReportInput<'a> {
         ReportInput {
             data,
-            settings: &judged.settings,
-            checkpoint: &judged.checkpoint,
-            metrics: &judged.metrics,
+            training: Some(TrainingInput {
+                settings: &judged.settings,
+                checkpoint: &judged.checkpoint,
+                metrics: &judged.metrics,
+            }),
             gallery: &judged.gallery,
             queries: &judged.queries,
             judgement: &judged.judgement,
@@ -46,11 +55,31 @@ impl<'a> ReportInput<'a> {
         }
     }
 
+    /// Decides which images are drawn and sampled.
+    pub(super) fn seed(&self) -> u64 {
+        self.training.map_or(0, |t| t.settings.seed)
+    }
+
+    /// Names of classes that were left out of training.
+    pub(super) fn excluded(&self) -> &'a [String] {
+        self.training.map_or(&[], |t| &t.settings.exclude_class)
+    }
+
+    /// The margin of the triplet loss that it was trained by, if it was.
+    pub(super) fn margin(&self) -> Option<f64> {
+        Some(self.training?.settings.triplet_margin()?.margin)
+    }
+
+    /// What distances between embeddings are measured by.
+    pub(super) fn distance(&self) -> Distance {
+        self.training.and_then(|t| t.settings.distance).unwrap_or_default()
+    }
+
     /// The training images that it learned from: without excluded classes and those held out for validation.
     pub(super) fn trained(&self) -> Vec<usize> {
-        let Settings { exclude_class, validate, seed, .. } = self.settings;
+        let validate = self.training.map_or(0.0, |t| t.settings.validate);
         // Names of classes were checked when training began.
-        divide(self.data, exclude_class, *validate, *seed)
+        divide(self.data, self.excluded(), validate, self.seed())
             .map_or_else(|_| (0..self.data.train.len()).collect(), |(trained, _)| trained)
     }
 }
@@ -75,18 +104,19 @@ pub(super) struct Triplet {
 const DRAWN: usize = 2000;
 
 impl Triplets {
-    /// One triplet each of up to [`DRAWN`] anchors; nothing where the test split has no two classes of two images.
+    /// One triplet each of up to [`DRAWN`] anchors; nothing where nothing was trained, or the test split has no two classes of two images.
     pub(super) fn draw(e: &ReportInput<'_>) -> Result<Option<Triplets>, FileError> {
+        let Some(TrainingInput { settings, checkpoint, .. }) = e.training else { return Ok(None) };
         let Split { images, labels, .. } = &e.data.test;
         let of_class = |l: u32| labels.iter().filter(|x| **x == l).count();
         let counts: Vec<usize> = (0..e.data.classes.len()).map(|c| of_class(c as u32)).collect();
         let members: Vec<usize> = (0..labels.len()).filter(|&i| counts[labels[i] as usize] > 1).collect();
-        let Ok(sampler) = TripletSampler::new(labels, &e.data.classes, &members, e.settings.seed) else {
+        let Ok(sampler) = TripletSampler::new(labels, &e.data.classes, &members, settings.seed) else {
             return Ok(None);
         };
-        let network = &e.checkpoint.network;
+        let network = &checkpoint.network;
         let untrained =
-            Engine::with_tier(network, Tier::found()).embed(&initial(network, e.settings.seed), images)?;
+            Engine::with_tier(network, Tier::found()).embed(&initial(network, settings.seed), images)?;
         let all = sampler
             .order(0)
             .into_iter()
@@ -94,7 +124,7 @@ impl Triplets {
             .map(|a| {
                 let (p, n) = sampler.draw(0, a);
                 let distances = |f: &Features| {
-                    let d: Distance = e.settings.distance.unwrap_or_default();
+                    let d = e.distance();
                     (d.between(f.row(a), f.row(p)), d.between(f.row(a), f.row(n)))
                 };
                 Triplet { images: [a, p, n], before: distances(&untrained), after: distances(e.queries) }

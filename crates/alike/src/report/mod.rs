@@ -16,6 +16,6 @@ pub use figures::{
     Explained, PictureRow, Shown, Tone, contact_sheet, explained, mistakes, picture_rows, tuned,
     verification_figure,
 };
-pub use input::ReportInput;
+pub use input::{ReportInput, TrainingInput};
 pub use map::MapPoints;
 pub use page::Report;

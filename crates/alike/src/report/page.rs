@@ -5,7 +5,7 @@ use super::figures::{
     Sample, accuracy, anomalies, architecture, clusters, concept, confusion, curves, explained_errors,
     few_shot, label_doubts, loss, network, sentence, spaces, strips, unseen, verification_figure,
 };
-use super::input::{ReportInput, Triplets, percent, thousands};
+use super::input::{ReportInput, TrainingInput, Triplets, percent, thousands};
 use super::theme;
 use crate::engine::Tier;
 use crate::eval::{Pairs, RetrievalReport};
@@ -29,17 +29,17 @@ impl Report {
     ///
     /// If an image cannot be read.
     pub fn new(run: &ReportInput<'_>, without: Option<&ReportInput<'_>>) -> Result<Report, FileError> {
-        let sample = Sample::new(&run.data.test.identities, run.settings.seed);
+        let sample = Sample::new(&run.data.test.identities, run.seed());
         let triplets = Triplets::draw(run)?;
         let mut figures = Vec::new();
         if let Some(triplets) = &triplets {
             figures.extend(concept(run, triplets)?);
             // Other losses have no hinge to show.
-            if run.settings.triplet_margin().is_some() {
+            if run.margin().is_some() {
                 figures.push(loss(run, triplets));
             }
         }
-        figures.push(architecture(&run.checkpoint.network));
+        figures.extend(run.training.map(|t| architecture(&t.checkpoint.network)));
         figures.extend(curves(run));
         figures.push(spaces(run, &sample)?);
         figures.push(accuracy(run));
@@ -58,7 +58,7 @@ impl Report {
         if let (Some(image), Some(feature)) =
             (with_pixels([&test.images], |[pixels]| pairs(pixels))?, pairs(Vectors::Features(run.queries)))
         {
-            figures.push(verification_figure(&image, &feature, &test.images, Some(&mut network(run)))?);
+            figures.push(verification_figure(&image, &feature, &test.images, network(run).as_mut())?);
         }
         figures.extend(few_shot(run)?);
         figures.extend(anomalies(without.unwrap_or(run))?);
@@ -135,9 +135,14 @@ fn lead(run: &ReportInput<'_>) -> Markup {
     let classes: std::collections::BTreeSet<u32> = labels.collect();
     html! {
         p.lead {
-            "A network of " (thousands(run.checkpoint.network.parameter_count())) " parameters learned from "
-            (thousands(run.trained().len())) " images of " (classes.len()) " classes to place alike images near each \
-            other. " (thousands(run.judgement.n_query)) " test images ask whether that space is better than raw pixels:"
+            @if let Some(t) = run.training {
+                "A network of " (thousands(t.checkpoint.network.parameter_count())) " parameters learned from "
+                (thousands(run.trained().len())) " images of " (classes.len()) " classes to place alike images near each \
+                other. "
+            } @else {
+                "An encoder that was not trained here makes embeddings of " (run.queries.d()) " numbers. "
+            }
+            (thousands(run.judgement.n_query)) " test images ask whether that space is better than raw pixels:"
         }
         ul.lead { @for c in &run.judgement.comparison { li { (sentence(c)) } } }
     }
@@ -260,8 +265,8 @@ fn retrieval(feature: &RetrievalReport, image: Option<&RetrievalReport>) -> Mark
 
 /// How to make this page again.
 fn provenance(run: &ReportInput<'_>, without: Option<&ReportInput<'_>>) -> Markup {
-    let command = |e: &ReportInput<'_>, out: &str| {
-        let s = e.settings;
+    let command = |t: &TrainingInput<'_>, out: &str| {
+        let s = t.settings;
         let mut line = format!(
             "alike train --data {} --recipe {} --seed {} --epochs {}",
             shell_path(&s.data),
@@ -286,15 +291,18 @@ fn provenance(run: &ReportInput<'_>, without: Option<&ReportInput<'_>>) -> Marku
         section #made {
             h2 { "How this was made" }
             p {
-                "By Alike " (env!("CARGO_PKG_VERSION")) ", with " (Tier::found().name()) " instructions. The network:"
+                "By Alike " (env!("CARGO_PKG_VERSION")) ", with " (Tier::found().name()) " instructions."
+                @if run.training.is_some() { " The network:" }
             }
-            pre { (run.checkpoint.network.spec()) }
-            p { "Settings that differ from the recipe's stand in the run's " code { "config.toml" } "." }
-            pre {
-                (command(run, "RUN")) "\n"
-                @if let Some(e) = without { (command(e, "RUN2")) "\n" }
-                "alike report RUN " @if without.is_some() { "--unseen RUN2 " } "-o page.html\n"
-                "alike map RUN -o map.html"
+            @if let Some(t) = &run.training {
+                pre { (t.checkpoint.network.spec()) }
+                p { "Settings that differ from the recipe's stand in the run's " code { "config.toml" } "." }
+                pre {
+                    (command(t, "RUN")) "\n"
+                    @if let Some(t) = without.and_then(|w| w.training) { (command(&t, "RUN2")) "\n" }
+                    "alike report RUN " @if without.is_some() { "--unseen RUN2 " } "-o page.html\n"
+                    "alike map RUN -o map.html"
+                }
             }
         }
     }

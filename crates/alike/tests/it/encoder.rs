@@ -5,6 +5,7 @@ use alike::encoder::{Encoder, EncoderError, EncoderFacts, Ensemble, Mirrored, Tr
 use alike::eval::{AccuracyOptions, accuracy_protocol};
 use alike::images::{Features, Images, Shape};
 use alike::model::{Checkpoint, Network, initial};
+use alike::report::{Report, ReportInput};
 use alike::tasks::{ClassifyOptions, ClusterMethod, Model, SearchOptions, classify, cluster, search};
 use std::path::PathBuf;
 
@@ -82,6 +83,24 @@ fn an_encoder_of_twenty_lines_searches_classifies_and_clusters() {
     let judged = accuracy_protocol(&Halves::new(), &data, &options).unwrap();
     assert_eq!(judged.judgement.spaces.feature.knn[&1].accuracy, 1.0);
     assert_eq!(judged.retrieval.feature.micro.map_at_r, 1.0);
+    // A page of it has every figure but those of training.
+    let [gallery, queries] =
+        [&data.train, &data.test].map(|split| Halves::new().embed(&split.images).unwrap());
+    let input = ReportInput {
+        data: &data,
+        training: None,
+        gallery: &gallery,
+        queries: &queries,
+        judgement: &judged.judgement,
+        retrieval: Some((&judged.retrieval.feature, Some(&judged.retrieval.image))),
+    };
+    let report = Report::new(&input, None).unwrap();
+    let names: Vec<&str> = report.figures().iter().map(|f| f.name).collect();
+    for name in ["spaces", "accuracy", "confusion", "neighbours", "verification", "clusters"] {
+        assert!(names.contains(&name), "no {name} among {names:?}");
+    }
+    assert!(!names.contains(&"training") && !names.contains(&"architecture"), "{names:?}");
+    assert!(report.html().contains("An encoder that was not trained here makes embeddings of 2 numbers."));
     // It is no run, so there is nothing that it was trained on.
     assert!(model.own_data(&mut Quiet).unwrap_err().to_string().contains("give a gallery"));
 }

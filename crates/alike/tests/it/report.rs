@@ -4,7 +4,7 @@ use alike::data::{Dataset, DigitCounts, Split, digits};
 use alike::engine::Engine;
 use alike::eval::Judge;
 use alike::images::{Images, Shape};
-use alike::report::{Report, ReportInput, contact_sheet};
+use alike::report::{Report, ReportInput, TrainingInput, contact_sheet};
 use alike::train::{Settings, Training};
 use alike_kernels::Tier;
 use std::sync::atomic::AtomicBool;
@@ -22,11 +22,8 @@ fn page(data: &Dataset, settings: Settings, ks: &[usize]) -> Report {
     let judgement = judge.judge(data, image, &gallery, &queries, excluded).unwrap();
     let (settings, checkpoint) = (training.settings(), &training.checkpoint());
     let (gallery, queries, judgement, metrics) = (&gallery, &queries, &judgement, &[][..]);
-    Report::new(
-        &ReportInput { data, settings, checkpoint, metrics, gallery, queries, judgement, retrieval: None },
-        None,
-    )
-    .unwrap()
+    let training = Some(TrainingInput { settings, checkpoint, metrics });
+    Report::new(&ReportInput { data, training, gallery, queries, judgement, retrieval: None }, None).unwrap()
 }
 
 #[test]

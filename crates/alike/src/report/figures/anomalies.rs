@@ -26,8 +26,7 @@ pub(in crate::report) fn anomalies(e: &ReportInput<'_>) -> Result<Option<Figure>
     {
         return Ok(None);
     }
-    let excluded: Vec<u32> =
-        e.settings.exclude_class.iter().filter_map(|name| find_class(e.data, name).ok()).collect();
+    let excluded: Vec<u32> = e.excluded().iter().filter_map(|name| find_class(e.data, name).ok()).collect();
     let kept = e.trained();
     let reference: Features = e.gallery.select(&kept);
     let labels: Vec<u32> = kept.iter().map(|i| train.labels[*i]).collect();
@@ -52,7 +51,7 @@ pub(in crate::report) fn anomalies(e: &ReportInput<'_>) -> Result<Option<Figure>
             .filter_map(|m| {
                 let scores = scores(m)?;
                 let d = Detection::new(&scores, &anomaly)?;
-                let draws = Detection::bootstrap(&scores, &anomaly, test.identities.keys(), e.settings.seed);
+                let draws = Detection::bootstrap(&scores, &anomaly, test.identities.keys(), e.seed());
                 let drawn: Vec<f64> = draws.iter().flatten().map(|d| d.auroc).collect();
                 let [low, high] = bootstrap_interval(d.auroc, &drawn, d.units()).map(|v| 100.0 * v);
                 Some(format!(
@@ -64,7 +63,7 @@ pub(in crate::report) fn anomalies(e: &ReportInput<'_>) -> Result<Option<Figure>
             .collect();
         caption.push_str(&format!(
             " Images of {} were never trained on: are they farther than the others? {}.",
-            e.settings.exclude_class.join(", "),
+            e.excluded().join(", "),
             measured.join("; ")
         ));
     }
@@ -101,7 +100,7 @@ pub(in crate::report) fn anomalies(e: &ReportInput<'_>) -> Result<Option<Figure>
             (&train.images, g, format!("nearest: {}", name(train.labels[g]))),
         ])
     });
-    panels.extend(reasons("What they differ by", pairs.collect(), &mut network(e))?);
+    panels.extend(reasons("What they differ by", pairs.collect(), network(e).as_mut())?);
     Ok(Some(Figure {
         name: "anomalies",
         title: "What is unlike all that it knows".to_owned(),

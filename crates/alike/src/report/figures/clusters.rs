@@ -29,7 +29,7 @@ pub(in crate::report) fn clusters(e: &ReportInput<'_>) -> Result<Option<Figure>,
     if test.images.are_floats() || !e.data.labelled {
         return Ok(None);
     }
-    let rows = sample::stratified(&test.labels, test.identities.keys(), MOST, 1, e.settings.seed);
+    let rows = sample::stratified(&test.labels, test.identities.keys(), MOST, 1, e.seed());
     let labels: Vec<u32> = rows.iter().map(|i| test.labels[*i]).collect();
     let mut kinds = labels.clone();
     kinds.sort_unstable();
@@ -37,10 +37,10 @@ pub(in crate::report) fn clusters(e: &ReportInput<'_>) -> Result<Option<Figure>,
     if kinds.len() < 2 || kinds.len() >= rows.len() {
         return Ok(None);
     }
-    let found = k_means(&e.queries.select(&rows), kinds.len(), 2, e.settings.seed);
+    let found = k_means(&e.queries.select(&rows), kinds.len(), 2, e.seed());
     let assignment: Vec<Option<u32>> = found.assignment.iter().map(|c| Some(*c)).collect();
     let agrees = agreement(&labels, &assignment);
-    let draws = agreement_bootstrap(&labels, &assignment, e.settings.seed);
+    let draws = agreement_bootstrap(&labels, &assignment, e.seed());
     let drawn: Vec<f64> = draws.iter().map(|a| a.nmi).collect();
     let [low, high] = bootstrap_interval(agrees.nmi, &drawn, labels.len() as f64);
     let mut members: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
@@ -137,6 +137,6 @@ fn misfits(e: &ReportInput<'_>, rows: &[usize], found: &KMeans) -> Result<Vec<Pa
         [(&test.images, rows[*k], name(*k)), (&test.images, rows[o], format!("nearest: {}", name(o)))]
     });
     let mut panels = vec![picture_panel("In the midst of another class", &shown)?];
-    panels.extend(reasons("What they lie there by", pairs.collect(), &mut network(e))?);
+    panels.extend(reasons("What they lie there by", pairs.collect(), network(e).as_mut())?);
     Ok(panels)
 }

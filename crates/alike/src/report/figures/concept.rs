@@ -15,7 +15,7 @@ pub(in crate::report) fn concept(
     triplets: &Triplets,
 ) -> Result<Option<Figure>, FileError> {
     // A triplet that training put right, if there is one: the farther from right it was, the clearer the picture.
-    let margin = e.settings.triplet_margin().map_or(1.0, |loss| loss.margin);
+    let margin = e.margin().unwrap_or(1.0);
     let wrong_by = |t: &Triplet| (t.before.0 - t.before.1) / (t.before.0 + t.before.1).max(f64::MIN_POSITIVE);
     let solved = |t: &&Triplet| t.after.1 - t.after.0 >= margin;
     let best = |list: &mut dyn Iterator<Item = &Triplet>| {

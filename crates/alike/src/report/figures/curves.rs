@@ -2,7 +2,7 @@
 
 use crate::report::axes::{Frame, Unit, range};
 use crate::report::figure::{Figure, N, Panel};
-use crate::report::input::ReportInput;
+use crate::report::input::{ReportInput, TrainingInput};
 use crate::train::Metric;
 use maud::html;
 
@@ -15,11 +15,12 @@ struct Curve {
 }
 
 pub(in crate::report) fn curves(e: &ReportInput<'_>) -> Option<Figure> {
+    let TrainingInput { settings: s, metrics, .. } = e.training?;
     type Value = fn(&Metric) -> Option<f64>;
     let series = |name, colour, value: Value| Curve {
         name,
         colour,
-        points: e.metrics.iter().filter_map(|m| Some((m.step() as f64, value(m)?))).collect(),
+        points: metrics.iter().filter_map(|m| Some((m.step() as f64, value(m)?))).collect(),
     };
     let loss = series("", "feature", |m| if let Metric::Step { loss, .. } = m { Some(*loss) } else { None });
     let active =
@@ -38,7 +39,7 @@ pub(in crate::report) fn curves(e: &ReportInput<'_>) -> Option<Figure> {
         return None;
     }
     let ends: Vec<f64> =
-        e.metrics.iter().filter(|m| matches!(m, Metric::Epoch { .. })).map(|m| m.step() as f64).collect();
+        metrics.iter().filter(|m| matches!(m, Metric::Epoch { .. })).map(|m| m.step() as f64).collect();
     let mut panels = vec![
         plot("Loss", Unit::Plain, "mean of 25 steps", vec![loss], &ends),
         plot("Share of active elements", Unit::Percent, "loss above zero", vec![active], &ends),
@@ -47,8 +48,7 @@ pub(in crate::report) fn curves(e: &ReportInput<'_>) -> Option<Figure> {
     if !validation.points.is_empty() {
         panels.push(plot("Validation accuracy", Unit::Percent, "1-NN", vec![validation], &ends));
     }
-    let s = e.settings;
-    let seconds = e.metrics.iter().rev().find_map(|m| match m {
+    let seconds = metrics.iter().rev().find_map(|m| match m {
         Metric::Epoch { seconds, .. } => Some(*seconds),
         Metric::Step { .. } => None,
     });

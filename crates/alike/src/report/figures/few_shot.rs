@@ -29,7 +29,7 @@ pub(in crate::report) fn few_shot(e: &ReportInput<'_>) -> Result<Option<Figure>,
     let mut played: Vec<[FewShot; 2]> = Vec::new();
     for (ways, shots) in kinds {
         let how = Episodes { ways, shots, queries: 15, count: EPISODES, within_category: false };
-        let Ok(episodes) = draw_episodes(&test.labels, &e.data.categories, how, e.settings.seed) else {
+        let Ok(episodes) = draw_episodes(&test.labels, &e.data.categories, how, e.seed()) else {
             continue;
         };
         let image = with_pixels([&test.images], |[pixels]| play(pixels, &episodes))?;
@@ -62,7 +62,7 @@ pub(in crate::report) fn few_shot(e: &ReportInput<'_>) -> Result<Option<Figure>,
     let name = |i: usize| e.data.classes[test.labels[i] as usize].clone();
     let wrong = match first {
         Some(episodes) if !test.images.are_floats() => {
-            mistakes(&episodes, &test.images, e.queries, name, Some(&mut network(e)))?
+            mistakes(&episodes, &test.images, e.queries, name, network(e).as_mut())?
         }
         _ => None,
     };
@@ -145,7 +145,7 @@ pub fn mistakes(
             ]
         };
         let pairs = wrong.iter().take(EXPLAINED).map(pair).collect();
-        panels.extend(reasons("What they are taken for alike by", pairs, network)?);
+        panels.extend(reasons("What they are taken for alike by", pairs, Some(network))?);
     }
     let caption = format!(
         "{} of {} answers are wrong ({}). Left in each row an image that asks, then the classes of its episode, each by its image that is nearest \

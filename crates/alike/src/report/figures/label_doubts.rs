@@ -18,7 +18,7 @@ pub(in crate::report) fn label_doubts(e: &ReportInput<'_>) -> Result<Option<Figu
     if split.images.are_floats() || !e.data.labelled || split.len() < 3 {
         return Ok(None);
     }
-    let rows = sample::stratified(&split.labels, split.identities.keys(), MOST, K + 1, e.settings.seed);
+    let rows = sample::stratified(&split.labels, split.identities.keys(), MOST, K + 1, e.seed());
     let labels: Vec<u32> = rows.iter().map(|i| split.labels[*i]).collect();
     let found = health(&e.gallery.select(&rows), &labels, &[], K, |_, _| Ok(false))?;
     let name = |label: u32| e.data.classes[label as usize].clone();

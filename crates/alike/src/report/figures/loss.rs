@@ -9,7 +9,7 @@ const HEIGHT: f64 = 220.0;
 const BINS: usize = 48;
 
 pub(in crate::report) fn loss(e: &ReportInput<'_>, triplets: &Triplets) -> Figure {
-    let margin = e.settings.triplet_margin().map_or(1.0, |loss| loss.margin);
+    let margin = e.margin().unwrap_or(1.0);
     let gaps = |of: fn(&Triplet) -> (f64, f64)| -> Vec<f64> {
         triplets.all.iter().map(of).map(|(ap, an)| an - ap).collect()
     };
@@ -52,7 +52,7 @@ pub(in crate::report) fn loss(e: &ReportInput<'_>, triplets: &Triplets) -> Figur
          distances ({}). Grey bars count {} random triplets of the test split: left of 0 the negative is nearer, \
          right of the margin the loss is zero and the triplet teaches nothing more. Triplets with a loss above zero: {} \
          before training, {} after. Triplets beyond the axis's ends stand in its first and last bar.",
-        e.settings.distance.unwrap_or_default(),
+        e.distance(),
         thousands(triplets.all.len()),
         active(|t| t.before),
         active(|t| t.after),

@@ -58,12 +58,13 @@ fn rows(pairs: &[Explained<'_>]) -> Result<Markup, FileError> {
 /// Two images, each with the word below it.
 pub(super) type Two<'a> = [(&'a Images, usize, String); 2];
 
-/// A panel that explains pairs of a protocol; nothing without pairs.
+/// A panel that explains pairs of a protocol; nothing without pairs, or without gradients.
 pub(super) fn reasons(
     title: &str,
     pairs: Vec<Two<'_>>,
-    network: &mut PixelGradients,
+    network: Option<&mut PixelGradients>,
 ) -> Result<Option<Panel>, FileError> {
+    let Some(network) = network else { return Ok(None) };
     let height = ROW * pairs.len() as f64;
     let body = rows(&explain(pairs, network, 0)?)?;
     Ok((height > 0.0).then(|| Panel { title: title.to_owned(), height, body }))
@@ -81,9 +82,10 @@ fn explain<'a>(
     pairs.into_iter().map(explain).collect()
 }
 
-/// What a run's judgements are explained by.
-pub(in crate::report) fn network(e: &ReportInput<'_>) -> PixelGradients {
-    PixelGradients::new(&e.checkpoint.network, &e.checkpoint.parameters, Tier::found())
+/// What judgements are explained by; nothing for an encoder that was not trained here.
+pub(in crate::report) fn network(e: &ReportInput<'_>) -> Option<PixelGradients> {
+    let checkpoint = e.training?.checkpoint;
+    Some(PixelGradients::new(&checkpoint.network, &checkpoint.parameters, Tier::found()))
 }
 
 fn drawn(pair: &Explained<'_>, top: f64) -> Result<Markup, FileError> {
@@ -123,6 +125,7 @@ pub(in crate::report) fn explained_errors(e: &ReportInput<'_>) -> Result<Option<
     if test.images.are_floats() {
         return Ok(None);
     }
+    let Some(mut network) = network(e) else { return Ok(None) };
     let neighbours = &e.judgement.spaces.feature.neighbours;
     let nearest = |q: usize| neighbours[q].first().copied();
     let wrong: Vec<(usize, usize)> = (0..test.len())
@@ -143,7 +146,7 @@ pub(in crate::report) fn explained_errors(e: &ReportInput<'_>) -> Result<Option<
             ]
         })
         .collect();
-    let pairs = explain(pairs, &mut network(e), e.settings.seed)?;
+    let pairs = explain(pairs, &mut network, e.seed())?;
     let mut figure = explained(&pairs)?;
     figure.title = "Why it errs".to_owned();
     figure.caption = format!(

@@ -53,7 +53,7 @@ pub fn verification_figure(
         for (title, genuine) in [("Why one class is far apart", true), ("Why two classes are near", false)] {
             let pairs = ends(feature, genuine).take(EXPLAINED);
             let pairs = pairs.map(|p| p.images.map(|i| (images, i as usize, String::new()))).collect();
-            panels.extend(reasons(title, pairs, network)?);
+            panels.extend(reasons(title, pairs, Some(network))?);
         }
     }
     Ok(Figure { name: "verification", title: "One class or two?".to_owned(), caption, panels, columns: 2 })
