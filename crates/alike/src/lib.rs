@@ -14,7 +14,7 @@
 //! // A folder with a subfolder a class; or a table, an archive, the name of a set in `$ALIKE_DATA`...
 //! let paths = DataPaths::from_env();
 //! let photos = load(&"photos/".into(), &paths, &mut Quiet)?;
-//! let mut training = Training::new(Settings::auto(&photos, &[]).settings, &photos)?;
+//! let mut training = Training::new(Settings::auto(&photos, &[])?.settings, &photos)?;
 //! training.fit(&photos)?;
 //!
 //! let model = Model::of(Box::new(TrainedNetwork::new(training.checkpoint())?), paths)?;
