@@ -23,9 +23,7 @@ fn of_task(error: &TaskError) -> Option<&'static str> {
         TaskError::Misfit { .. } => Some("or name other data with --data, where the verb has it"),
         TaskError::NoImages | TaskError::NoGallery => Some("name it with --gallery"),
         TaskError::NoGroups { .. } | TaskError::NoGroup(_) => Some("or leave --leave-group out"),
-        TaskError::NoClasses(_) => {
-            Some("name it with --gallery, or for verify with --gallery, or give a --threshold")
-        }
+        TaskError::NoClasses(_) => Some("name another with --gallery"),
         TaskError::NoPairs(_) => Some("with --gallery, or give a --threshold"),
         TaskError::NothingNormal { .. } => Some("name them with --gallery"),
         TaskError::NoGradients => Some("leave --with and --flip out"),

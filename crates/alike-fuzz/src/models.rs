@@ -54,7 +54,7 @@ pub(crate) fn gallery(bytes: &[u8]) {
 /// Pictures that stay where they are, and the file that was made from them.
 pub(crate) struct Kept {
     scratch: Scratch,
-    places: DataPaths,
+    paths: DataPaths,
     file: PathBuf,
     /// What comes before the footer, and is right.
     head: Vec<u8>,
@@ -76,16 +76,16 @@ impl Kept {
         {
             scratch.write(&format!("pictures/{name}"), &bytes);
         }
-        let places = DataPaths {
+        let paths = DataPaths {
             cache: Some(scratch.at("cache")),
             offline: true,
             keep: Keep::Disk { limit: 1 << 30 },
             ..DataPaths::default()
         };
         let mut kept =
-            Kept { scratch, places, file: PathBuf::new(), head: vec![], data: vec![], footer: vec![] };
+            Kept { scratch, paths, file: PathBuf::new(), head: vec![], data: vec![], footer: vec![] };
         let data = kept.load().unwrap_or_else(|| panic!("pictures are read"));
-        let folder = std::fs::read_dir(image_cache(&kept.places)).map(|d| d.flatten().map(|e| e.path()));
+        let folder = std::fs::read_dir(image_cache(&kept.paths)).map(|d| d.flatten().map(|e| e.path()));
         kept.file = folder.into_iter().flatten().next().unwrap_or_else(|| panic!("a file was made"));
         let bytes = std::fs::read(&kept.file).unwrap_or_else(|e| panic!("{e}"));
         let images = 3 * data.preparation.shape.len();
@@ -98,7 +98,7 @@ impl Kept {
     fn load(&self) -> Option<Dataset> {
         let what = self.scratch.at("pictures").to_string_lossy().into_owned();
         let request = Request { on_error: OnError::Skip, ..Request::from(what.as_str()) };
-        load(&request, &self.places, &mut Quiet).ok()
+        load(&request, &self.paths, &mut Quiet).ok()
     }
 
     fn check(&self, footer: &[u8]) {

@@ -11,7 +11,7 @@ use alike::images::Shape;
 use std::path::Path;
 
 /// Where nothing is but what an input brings.
-pub(crate) fn places(scratch: &Scratch) -> DataPaths {
+pub(crate) fn paths(scratch: &Scratch) -> DataPaths {
     DataPaths { cache: Some(scratch.at("cache")), offline: true, keep: Keep::Memory, ..DataPaths::default() }
 }
 
@@ -36,18 +36,18 @@ fn sound(data: &Dataset) {
 fn all(scratch: &Scratch, path: &Path) {
     let request =
         Request { on_error: OnError::Skip, ..Request::from(path.to_string_lossy().into_owned().as_str()) };
-    let places = places(scratch);
-    if let Ok(data) = load(&request, &places, &mut Quiet) {
+    let paths = paths(scratch);
+    if let Ok(data) = load(&request, &paths, &mut Quiet) {
         sound(&data);
     }
     let nested = Request { nested: true, rotations: true, split: "class".parse().ok(), ..request.clone() };
-    if let Ok(data) = load(&nested, &places, &mut Quiet) {
+    if let Ok(data) = load(&nested, &paths, &mut Quiet) {
         sound(&data);
     }
-    let _ = inspect(&request, &places, &mut Quiet);
-    let _ = column(&request, &places, "group");
+    let _ = inspect(&request, &paths, &mut Quiet);
+    let _ = column(&request, &paths, "group");
     let small = Preparation::exact(Shape { h: 8, w: 8, c: 1 });
-    let _ = load_pictures(&[path.to_owned()], &small, false, OnError::Skip, &places, &mut Quiet);
+    let _ = load_pictures(&[path.to_owned()], &small, false, OnError::Skip, &paths, &mut Quiet);
 }
 
 pub(crate) fn manifest(bytes: &[u8]) {
@@ -91,7 +91,7 @@ fn archive(name: &str, bytes: &[u8]) {
     let path = scratch.write(name, bytes);
     all(&scratch, &path);
     let small = Preparation::exact(Shape { h: 8, w: 8, c: 1 });
-    let _ = load_one_shot_runs(&path, &small, &places(&scratch), &mut Quiet);
+    let _ = load_one_shot_runs(&path, &small, &paths(&scratch), &mut Quiet);
 }
 
 pub(crate) fn npz(bytes: &[u8]) {

@@ -201,6 +201,12 @@ impl Limits {
     }
 }
 
+/// Those of some limits that a user set, as they are written; empty where all are the usual ones.
+pub(crate) fn unusual(of: &[Limit]) -> String {
+    let set = of.iter().filter(|l| l.most() != Limit::USUAL[**l as usize]);
+    set.map(|l| format!("{}={}\n", l.name(), l.most())).collect()
+}
+
 /// A picture that is alone may take so much, where [`Limit::Memory`] is not larger: a panorama, however it is stored.
 const ALONE: u64 = 1792 << 20;
 

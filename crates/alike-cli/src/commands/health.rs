@@ -5,8 +5,8 @@ use super::{as_wanted, refuse_existing};
 use crate::args::{EncoderArgs, Global};
 use crate::printer::{json, line, note};
 use crate::using::OpenModel;
-use alike::data::{Removed, Source};
-use alike::eval::{Fitness, Verdict};
+use alike::data::{Removed, Rows, Source};
+use alike::eval::{Confused, Fitness, Verdict};
 use alike::files::{FileError, StagedFiles};
 use alike::own::OwnTable;
 use alike::report::{Figure, PictureRow, Shown, Tone, picture_rows};
@@ -143,16 +143,65 @@ fn fitness(f: &Fitness) -> String {
     )
 }
 
+/// Writes all files, or none.
 fn write(
     out: &Path,
     report: &HealthReport<'_>,
     nameless: Option<&str>,
     global: &Global,
 ) -> anyhow::Result<()> {
-    let HealthReport { all, found, cleaning, .. } = report;
-    let mut batch = StagedFiles::default();
+    let mut staged = StagedFiles::default();
+    stage_lists(&mut staged, out, report, global)?;
+    let png = draw(&figure(report)?, Path::new(FILES[6]))?;
+    staged.stage(&out.join(FILES[6]), |w| w.write_all(&png))?;
+    let cleaned = out.join(FILES[5]);
+    let rows = cleaned_rows(report, nameless);
+    if let Ok(rows) = &rows {
+        staged.stage(&cleaned, |w| {
+            let (header, rows) =
+                rows.rows.split_first().map_or((&[][..], &[][..]), |(h, rows)| (&h[..], rows));
+            let mut csv = OwnTable::new("health", w, &header.iter().map(String::as_str).collect::<Vec<_>>())?;
+            rows.iter().try_for_each(|row| csv.row(row))?;
+            csv.finish().map(drop)
+        })?;
+    }
+    staged.commit()?;
+    note(global, format!("lists and pictures are in {}", out.display()));
+    match rows {
+        Ok(rows) => {
+            say_what_is_left_out(&cleaned, &rows, report, global);
+            say_what_stays(&report.cleaning, global);
+        }
+        Err(why) => {
+            // One that another run left there would be taken for this one's.
+            match std::fs::remove_file(&cleaned) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(FileError::writing(&cleaned)(e).into());
+                }
+                _ => {}
+            }
+            let data = &report.all.data.name;
+            note(
+                global,
+                format!(
+                    "no cleaned.csv is written: the images of {data} cannot be named in a table, for {why}"
+                ),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The lists of doubts, of pictures that are there twice, and of classes that are taken for each other.
+fn stage_lists(
+    staged: &mut StagedFiles,
+    out: &Path,
+    report: &HealthReport<'_>,
+    global: &Global,
+) -> anyhow::Result<()> {
+    let HealthReport { all, found, .. } = report;
     let mut table = |name: &str, header: &[&str], rows: &mut dyn Iterator<Item = Vec<String>>| {
-        batch.stage(&out.join(name), |w| {
+        staged.stage(&out.join(name), |w| {
             let mut csv = OwnTable::new("health", Vec::new(), header)?;
             for row in rows {
                 csv.row(row)?;
@@ -172,83 +221,50 @@ fn write(
     table(FILES[1], &header, &mut found.ambiguous().into_iter().enumerate().map(verdict))?;
     table(FILES[2], &header, &mut found.hardest().into_iter().enumerate().map(verdict))?;
     let copy = |(number, i): (usize, usize)| {
-        vec![
-            (number + 1).to_string(),
-            all.name(i),
-            all.place(i).1.to_owned(),
-            all.class(all.labels[i]).to_owned(),
-        ]
+        let (part, class) = (all.place(i).1.to_owned(), all.class(all.labels[i]).to_owned());
+        vec![(number + 1).to_string(), all.name(i), part, class]
     };
     let copies = found.twice.iter().enumerate().flat_map(|(n, group)| group.iter().map(move |i| (n, *i)));
     table(FILES[3], &["picture", "path", "part", "class"], &mut copies.map(copy))?;
-    let confused = |c: &alike::eval::Confused| {
+    let confused = |c: &Confused| {
         let [a, b] = c.classes.map(|l| all.class(l).to_owned());
         vec![a, b, c.images.to_string(), c.share.to_string()]
     };
     table(FILES[4], &["class", "class_2", "images", "share"], &mut found.confused.iter().map(confused))?;
+    Ok(())
+}
 
-    let png = draw(&figure(report)?, Path::new(FILES[6]))?;
-    batch.stage(&out.join(FILES[6]), |w| w.write_all(&png))?;
-    let cleaned = out.join(FILES[5]);
-    let rows = match (&all.source, nameless) {
+/// The rows of the run's own data without what is cleaned away, or why there can be none.
+fn cleaned_rows<'a>(report: &HealthReport<'_>, nameless: Option<&'a str>) -> Result<Rows, &'a str> {
+    let HealthReport { all, cleaning, .. } = report;
+    match (&all.source, nameless) {
         (Some(source), None) => {
             let removed: HashSet<Removed> = cleaning.removed.iter().filter_map(|i| all.removed(*i)).collect();
             source.without(all.data, &removed)
         }
         (_, why) => Err(why.unwrap_or("they are no files")),
+    }
+}
+
+/// What a cleaned table leaves out.
+fn say_what_is_left_out(cleaned: &Path, rows: &Rows, report: &HealthReport<'_>, global: &Global) {
+    let HealthReport { all, cleaning, .. } = report;
+    let unreadable = match rows.unreadable {
+        0 => String::new(),
+        n => format!(", and {n} rows that cannot be read"),
     };
-    if let Ok(rows) = &rows {
-        batch.stage(&cleaned, |w| {
-            let (header, rows) =
-                rows.rows.split_first().map_or((&[][..], &[][..]), |(h, rows)| (&h[..], rows));
-            let mut csv = OwnTable::new("health", w, &header.iter().map(String::as_str).collect::<Vec<_>>())?;
-            rows.iter().try_for_each(|row| csv.row(row))?;
-            csv.finish().map(drop)
-        })?;
-    }
-    batch.commit()?;
-    note(global, format!("lists and pictures are in {}", out.display()));
-    match rows {
-        Ok(rows) => {
-            let unreadable = match rows.unreadable {
-                0 => String::new(),
-                n => format!(", and {n} rows that cannot be read"),
-            };
-            note(
-                global,
-                format!(
-                    "{} has {} images: left out are {} copies and {} labels in doubt{}{unreadable}",
-                    cleaned.display(),
-                    rows.rows.len() - 1,
-                    cleaning.without.copies,
-                    cleaning.without.doubts,
-                    if cleaning.removed.iter().any(|i| !all.is_trained(*i)) {
-                        ""
-                    } else {
-                        ", of the training images alone"
-                    },
-                ),
-            );
-            say_what_stays(cleaning, global);
-        }
-        Err(why) => {
-            // One that another run left there would be taken for this one's.
-            match std::fs::remove_file(&cleaned) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(FileError::writing(&cleaned)(e).into());
-                }
-                _ => {}
-            }
-            note(
-                global,
-                format!(
-                    "no cleaned.csv is written: the images of {} cannot be named in a table, for {why}",
-                    all.data.name
-                ),
-            );
-        }
-    }
-    Ok(())
+    let of_training = !cleaning.removed.iter().any(|i| !all.is_trained(*i));
+    note(
+        global,
+        format!(
+            "{} has {} images: left out are {} copies and {} labels in doubt{}{unreadable}",
+            cleaned.display(),
+            rows.rows.len() - 1,
+            cleaning.without.copies,
+            cleaning.without.doubts,
+            if of_training { ", of the training images alone" } else { "" },
+        ),
+    );
 }
 
 /// What a user should know of a cleaned table.

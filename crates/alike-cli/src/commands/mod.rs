@@ -117,8 +117,9 @@ impl Command {
 
 /// Where data sets are looked for, as flags and environment say.
 pub(crate) fn data_paths(global: &Global) -> DataPaths {
+    let usual = DataPaths::from_env();
     DataPaths {
-        data_dir: global.data_dir.clone().or_else(|| std::env::var_os("ALIKE_DATA").map(Into::into)),
+        data_dir: global.data_dir.clone().or(usual.data_dir),
         cache: global.cache_dir.clone(),
         mirror: global.mirror.clone(),
         offline: global.offline,

@@ -279,6 +279,23 @@ fn a_panorama_works_and_limits_are_raised_and_lowered_by_a_flag() {
     scene.ok("data show more --no-cache --limit pixels=260M");
 }
 
+#[test]
+fn what_one_limit_refused_is_read_under_another() {
+    let scene = Scene::new();
+    for i in 0..4 {
+        scene.write(&format!("set/{}/{i}.png", ["a", "b"][i % 2]), &png(20, 13, true));
+    }
+    scene.write("set/a/wide.png", &png(300, 200, true));
+    let left_out =
+        |flags: &str| scene.alike(&format!("data show set -o s.png --force --on-error skip {flags}")).stderr;
+    let one = "1 of 5 images cannot be read";
+    assert!(left_out("--limit pixels=10K").contains(one));
+    // Kept, and not decoded again, under the same limit; not taken for what another limit lets through.
+    assert!(left_out("--limit pixels=10K").contains(one));
+    assert!(!left_out("").contains(one));
+    assert!(left_out("--limit pixels=10K").contains(one));
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn archives_and_arrays_that_ask_for_much_are_refused() {

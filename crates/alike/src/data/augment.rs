@@ -204,7 +204,7 @@ impl Changes {
             bends.iter_mut().flatten().for_each(|b| *b = within(self.elastic));
         }
         let (h, w, c) = (shape.h, shape.w, shape.c);
-        // Pixels are square: an angle is one between pixels, whatever the sides are. DataPaths are shares of the sides here,
+        // Pixels are square: an angle is one between pixels, whatever the sides are. Places are shares of the sides here,
         // so what leads from one axis to the other is converted; where the sides are equal, the factors are exactly 1.
         let (rows, columns, shorter) = (h as f32, w as f32, h.min(w) as f32);
         // From the target's pixel, in sides from the centre, to the original's.

@@ -6,11 +6,12 @@
 //! exchanged is noticed, and made again; it is written under another name first, so it is never half there; and it can be deleted at any
 //! time.
 
-use super::listing::{Entry, Listing, Place, State, UNREADABLE};
+use super::listing::{Entry, Listing, Place, State};
 use super::progress::{Progress, Unit};
 use super::{DataError, DataPaths, Failure, Preparation};
 use crate::files::{self, FileError};
 use crate::images::Images;
+use crate::limits::{self, Limit};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::fs::File;
@@ -106,7 +107,7 @@ pub(super) fn prepare(
     let (name, states) = key(listing, preparation)?;
     let path = image_cache(paths).join(format!("{name}.{ENDING}"));
     // What the system refused to read yesterday it may give today, though the file has not changed.
-    let still = |failures: &[Failure]| !failures.iter().any(|f| f.why.starts_with(UNREADABLE));
+    let still = |failures: &[Failure]| failures.iter().all(|f| f.lasting);
     let found = open(&path, preparation, n).filter(|(file, footer)| {
         still(&footer.failures)
             && is_sound(file, &footer.sums, preparation.shape.len(), n)
@@ -150,6 +151,8 @@ fn as_they_are(listing: &Listing, rows: &Images) -> Option<Images> {
 fn key(listing: &Listing, preparation: &Preparation) -> Result<(String, Vec<State>), FileError> {
     let mut hash = md5::Context::new();
     hash.consume(format!("{VERSION} {preparation}\n"));
+    // What is refused under one limit is not under another.
+    hash.consume(limits::unusual(&[Limit::Pixels, Limit::Memory, Limit::Member]));
     let archives = listing.archive_stamps();
     for (stamp, _) in &archives {
         hash.consume(format!("{stamp}\n"));
@@ -221,10 +224,10 @@ fn digested_chunks<E>(
                 || listing.reader(),
                 |reader, (i, (out, entry))| {
                     let picture = reader.picture(entry, preparation.decoding());
-                    let why = picture.and_then(|p| preparation.apply(&p, out)).err();
-                    let failure = why.map(|why| {
+                    let prepared = picture.and_then(|p| Ok(preparation.apply(&p, out)?));
+                    let failure = prepared.err().map(|why| {
                         out.fill(0);
-                        Failure { entry: chunk * per + i, name: entry.name.clone(), why }
+                        Failure::new(chunk * per + i, entry, &why)
                     });
                     (failure, reader.digest())
                 },

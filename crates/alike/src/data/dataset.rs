@@ -1,5 +1,7 @@
 //! What training and judging work on.
 
+use super::listing::Entry;
+use super::reader::EntryError;
 use super::{Preparation, SplitBy};
 use crate::identity::{Identities, Shared};
 use crate::images::{Images, Shape};
@@ -61,6 +63,16 @@ pub struct Failure {
     pub name: String,
     /// What is wrong with it.
     pub why: String,
+    /// Whether the file is at fault. Otherwise the system refused to read it, and may read it the next time.
+    #[serde(default)]
+    pub lasting: bool,
+}
+
+impl Failure {
+    pub(super) fn new(entry: usize, of: &Entry, why: &EntryError) -> Failure {
+        let lasting = !matches!(why, EntryError::System(_));
+        Failure { entry, name: of.name.clone(), why: why.to_string(), lasting }
+    }
 }
 
 /// A training split, a test split, and the names of their classes.

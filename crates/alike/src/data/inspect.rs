@@ -4,6 +4,7 @@ use super::decode::{Decoded, Decoding, header};
 use super::listing::{Entry, LeftOut, Listing, Part};
 use super::load::split;
 use super::prepare::Resize;
+use super::reader::{EntryError, Reader};
 use super::source::{path_of, set_aside_classless};
 use super::survey::Survey;
 use super::{
@@ -143,10 +144,7 @@ pub fn inspect(
                 *all.sizes.entry(look.size.clone()).or_default() += 1;
                 *all.channels.entry(look.channels.clone()).or_default() += 1;
             }
-            Err(why) => {
-                let (name, why) = (entries[i].name.clone(), why.clone());
-                all.unreadable.push(Failure { entry: i, name, why });
-            }
+            Err(why) => all.unreadable.push(Failure::new(i, &entries[i], why)),
         }
     }
     twice(&listing, &looks, &mut all);
@@ -167,7 +165,7 @@ fn count<K: Ord>(keys: impl Iterator<Item = K>) -> BTreeMap<K, usize> {
     counts
 }
 
-fn look_at_all(listing: &Listing, progress: &mut dyn Progress) -> Vec<Result<Look, String>> {
+fn look_at_all(listing: &Listing, progress: &mut dyn Progress) -> Vec<Result<Look, EntryError>> {
     let mut looks = Vec::with_capacity(listing.entries.len());
     progress.begin("looking at images", Some(listing.entries.len() as u64), Unit::Images);
     for entries in listing.entries.chunks(512) {
@@ -180,7 +178,7 @@ fn look_at_all(listing: &Listing, progress: &mut dyn Progress) -> Vec<Result<Loo
     looks
 }
 
-fn look(listing: &Listing, reader: &mut super::reader::Reader<'_>, entry: &Entry) -> Result<Look, String> {
+fn look(listing: &Listing, reader: &mut Reader<'_>, entry: &Entry) -> Result<Look, EntryError> {
     let (format, bits) = match &listing.rows {
         Some(rows) if rows.are_floats() => {
             let d = rows.shape().c;
@@ -227,7 +225,7 @@ fn look(listing: &Listing, reader: &mut super::reader::Reader<'_>, entry: &Entry
 }
 
 /// Finds what is there twice.
-fn twice(listing: &Listing, looks: &[Result<Look, String>], all: &mut Inspection) {
+fn twice(listing: &Listing, looks: &[Result<Look, EntryError>], all: &mut Inspection) {
     let entries = &listing.entries;
     let seen: Vec<(usize, &Look)> = looks
         .iter()

@@ -240,9 +240,6 @@ pub struct Listing {
     pub(super) rows: Option<Images>,
 }
 
-/// How the reason begins where the system, not the file, is at fault.
-pub(super) const UNREADABLE: &str = "it cannot be read";
-
 impl Listing {
     pub(super) fn reader(&self) -> Reader<'_> {
         Reader::new(self)

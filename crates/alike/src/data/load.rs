@@ -218,7 +218,6 @@ fn all_fail(listing: &Listing, origin: &str) -> DataError {
     let mut reader = listing.reader();
     let first = &listing.entries[0];
     let why = reader.picture(first, super::Decoding::default()).err();
-    let why = why.unwrap_or_else(|| "its size cannot be read".into());
-    let failure = Failure { entry: 0, name: first.name.clone(), why };
+    let failure = Failure::new(0, first, &why.unwrap_or_else(|| "its size cannot be read".into()));
     unreadable(&failure, listing.entries.len(), listing.entries.len(), origin)
 }

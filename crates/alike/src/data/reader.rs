@@ -1,7 +1,7 @@
 //! From an entry of a listing to its bytes and its picture.
 
 use super::decode::{Decoded, Decoding, decode_held};
-use super::listing::{Content, Entry, Listing, Place, UNREADABLE};
+use super::listing::{Content, Entry, Listing, Place};
 use super::picture::Picture;
 use crate::files::{self, FileError};
 use crate::limits::{self, Held, Limit, READING};
@@ -17,6 +17,41 @@ use zip::ZipArchive;
 const MOST_READ: u64 = 128 << 20;
 /// A buffer that is larger is not kept for the next file.
 const MOST_KEPT: usize = 1 << 20;
+
+/// Why there is no file or picture of an entry.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum EntryError {
+    /// The system refused to read it, and may read it the next time.
+    #[error("it cannot be read: {0}")]
+    System(String),
+    /// The file itself is at fault, for as long as it stays as it is.
+    #[error("{0}")]
+    Content(String),
+}
+
+impl From<String> for EntryError {
+    fn from(why: String) -> EntryError {
+        EntryError::Content(why)
+    }
+}
+
+impl From<&str> for EntryError {
+    fn from(why: &str) -> EntryError {
+        EntryError::Content(why.to_owned())
+    }
+}
+
+impl From<io::Error> for EntryError {
+    fn from(e: io::Error) -> EntryError {
+        match e.kind() {
+            // The latter where a table of an archive names what the archive does not hold.
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "it is not there".into(),
+            // What we found, not the system.
+            io::ErrorKind::Other => e.to_string().into(),
+            _ => EntryError::System(e.to_string()),
+        }
+    }
+}
 
 /// The bytes of a file, whose memory is accounted for.
 pub(super) struct Bytes<'a> {
@@ -54,7 +89,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The bytes of an entry's file.
-    pub(super) fn bytes(&mut self, entry: &Entry) -> Result<Bytes<'_>, String> {
+    pub(super) fn bytes(&mut self, entry: &Entry) -> Result<Bytes<'_>, EntryError> {
         self.read(entry, None)
     }
 
@@ -64,18 +99,11 @@ impl<'a> Reader<'a> {
     }
 
     /// The first bytes of an entry's file: at most so many.
-    pub(super) fn head(&mut self, entry: &Entry, most: usize) -> Result<Bytes<'_>, String> {
+    pub(super) fn head(&mut self, entry: &Entry, most: usize) -> Result<Bytes<'_>, EntryError> {
         self.read(entry, Some(most as u64))
     }
 
-    fn read(&mut self, entry: &Entry, head: Option<u64>) -> Result<Bytes<'_>, String> {
-        let unreadable = |e: io::Error| match e.kind() {
-            // The latter where a table of an archive names what the archive does not hold.
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "it is not there".to_owned(),
-            // What we found, not the system.
-            io::ErrorKind::Other => e.to_string(),
-            _ => format!("{UNREADABLE}: {e}"),
-        };
+    fn read(&mut self, entry: &Entry, head: Option<u64>) -> Result<Bytes<'_>, EntryError> {
         let part = |len: u64| len.min(head.unwrap_or(u64::MAX));
         // What a member says of its size is not believed before it is checked.
         let member = |len: u64| Limit::Member.check(part(len), || "it is too large".into());
@@ -84,13 +112,13 @@ impl<'a> Reader<'a> {
         self.digest = 0;
         let held = match &entry.place {
             Place::File(path) => {
-                let (mut file, len) = files::open_sized(path).map_err(unreadable)?;
+                let (mut file, len) = files::open_sized(path)?;
                 // One read for the whole file, and one that finds its end.
                 let len = part(len);
                 if len > limits::alone() {
                     Limit::Memory.check(len, || "the file is too large".into()).map_err(|e| e.to_string())?;
                 }
-                let held = fill(&mut file, len, scratch, head.is_some()).map_err(unreadable)?;
+                let held = fill(&mut file, len, scratch, head.is_some())?;
                 if head.is_none() {
                     self.digest = xxh3_128(scratch);
                 }
@@ -114,14 +142,14 @@ impl<'a> Reader<'a> {
                     return Err("its archive is packed".into());
                 };
                 // A length beyond the file's end must not be believed.
-                let most = file.metadata().map_err(unreadable)?.len().saturating_sub(*start);
+                let most = file.metadata()?.len().saturating_sub(*start);
                 if *len > most {
                     return Err("its archive ends before it does".into());
                 }
                 member(*len).map_err(|e| e.to_string())?;
                 let held = READING.take(part(*len), MOST_READ);
                 scratch.resize(part(*len) as usize, 0);
-                files::read_at(file, scratch, *start).map_err(unreadable)?;
+                files::read_at(file, scratch, *start)?;
                 held
             }
             Place::Row(_) => return Err("it is no file".into()),
@@ -130,7 +158,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The picture of an entry: its part, turned as it says.
-    pub(super) fn picture(&mut self, entry: &Entry, how: Decoding) -> Result<Decoded, String> {
+    pub(super) fn picture(&mut self, entry: &Entry, how: Decoding) -> Result<Decoded, EntryError> {
         let decoded = match &entry.place {
             Place::Row(row) => {
                 let Some(rows) = &self.listing.rows else { return Err("it is not there".into()) };

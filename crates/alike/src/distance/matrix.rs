@@ -6,6 +6,7 @@
 
 use super::{COSINE_EPS, Distance};
 use alike_kernels::{AlignedBuffer, Tier, Windows, padded};
+use std::ops::Range;
 
 /// Below this share of the sum of both squares a squared distance is computed again from differences.
 const CLOSE: f64 = 0.02;
@@ -149,7 +150,7 @@ impl<'a> Matrix<'a> {
     }
 
     /// Rows `rows` of the matrix, dense.
-    pub(crate) fn distances(&self, rows: std::ops::Range<usize>, block: &mut Block, out: &mut [f64]) {
+    pub(crate) fn distances(&self, rows: Range<usize>, block: &mut Block, out: &mut [f64]) {
         let (a, r) = (self.anchors, self.references);
         let m = r.n;
         if self.form == Form::Other {
@@ -197,37 +198,21 @@ impl<'a> Matrix<'a> {
     /// Adds the gradients of the rows of both sides, given each distance of `rows` and the derivative by it.
     pub(crate) fn backward(
         &self,
-        rows: std::ops::Range<usize>,
+        rows: Range<usize>,
         distances: &[f64],
         derivatives: &[f64],
         block: &mut Block,
         anchors: &mut [f32],
         references: Option<&mut [f32]>,
     ) {
-        let (a, r) = (self.anchors, self.references);
-        let m = r.n;
         let mut none = Vec::new();
         let wants_references = references.is_some();
         let references = references.unwrap_or(&mut none);
-        let of = |i: usize| &a.rows[i * a.pitch..][..a.pitch];
         if self.form == Form::Other {
-            let mut unused = vec![0.0; a.d];
-            for ((i, derivatives), da) in
-                rows.zip(derivatives.chunks_exact(m)).zip(anchors.chunks_exact_mut(a.pitch))
-            {
-                for (j, derivative) in
-                    derivatives.iter().enumerate().filter(|(_, derivative)| **derivative != 0.0)
-                {
-                    let dr = if wants_references {
-                        &mut references[j * r.pitch..][..r.d]
-                    } else {
-                        &mut unused[..]
-                    };
-                    self.distance.add_gradient(a.row(i), r.row(j), *derivative, &mut da[..a.d], dr);
-                }
-            }
-            return;
+            return self.backward_by_pairs(rows, derivatives, anchors, references);
         }
+        let (a, r) = (self.anchors, self.references);
+        let m = r.n;
         // Every pair's factor of the other side's vector; what is its own side's factor is summed in `totals`.
         let wide = padded(m);
         let Block { products: factors, totals } = block;
@@ -242,54 +227,11 @@ impl<'a> Matrix<'a> {
             .zip(distances.chunks_exact(m).zip(derivatives.chunks_exact(m)))
             .zip(anchors.chunks_exact_mut(a.pitch))
         {
+            let row = Row { i, distances, derivatives };
             match self.form {
-                Form::Product { .. } => {
-                    self.tier.narrow(derivatives, -1.0, 0.0, &mut factors[..m]);
-                    if self.distance.of_directions() && self.tier.any_below(distances, VERY_CLOSE) {
-                        let close = |j: &usize| distances[*j] < VERY_CLOSE && derivatives[*j] != 0.0;
-                        for j in (0..m).filter(close) {
-                            // What lies along a direction moves nothing, so a difference does as well as the other side.
-                            factors[j] = 0.0;
-                            let pairs = of(i).iter().zip(&r.rows[j * r.pitch..][..r.pitch]);
-                            for (k, (x, y)) in pairs.enumerate() {
-                                let g = (derivatives[j] * (f64::from(*x) - f64::from(*y))) as f32;
-                                da[k] += g;
-                                if wants_references {
-                                    references[j * r.pitch + k] -= g;
-                                }
-                            }
-                        }
-                    }
-                }
+                Form::Product { .. } => self.factors_of_products(row, &mut factors[..m], da, references),
                 Form::Difference { root } => {
-                    let mut total = 0.0;
-                    for (j, (d, derivative)) in distances.iter().zip(derivatives).enumerate() {
-                        if *derivative == 0.0 {
-                            continue;
-                        }
-                        let q = if root { d * d } else { *d };
-                        let factor = match root {
-                            // At distance zero the gradient is taken as zero, a valid subgradient.
-                            true if *d == 0.0 => 0.0,
-                            true => derivative / d,
-                            false => 2.0 * derivative,
-                        };
-                        if q < VERY_CLOSE * (a.squares[i] + r.squares[j]) {
-                            let pairs = of(i).iter().zip(&r.rows[j * r.pitch..][..r.pitch]);
-                            for (k, (x, y)) in pairs.enumerate() {
-                                let g = (factor * (f64::from(*x) - f64::from(*y))) as f32;
-                                da[k] += g;
-                                if wants_references {
-                                    references[j * r.pitch + k] -= g;
-                                }
-                            }
-                            continue;
-                        }
-                        factors[j] = -factor as f32;
-                        total += factor;
-                        totals[j] += factor;
-                    }
-                    da.iter_mut().zip(of(i)).for_each(|(g, x)| *g += (total * f64::from(*x)) as f32);
+                    self.factors_of_differences(root, row, (factors, totals), da, references);
                 }
                 Form::Other => {}
             }
@@ -308,6 +250,103 @@ impl<'a> Matrix<'a> {
             }
         }
     }
+
+    /// [`Matrix::backward`] of distances that are not made from products. `references` is empty where their gradients are not wanted,
+    /// here and below.
+    fn backward_by_pairs(
+        &self,
+        rows: Range<usize>,
+        derivatives: &[f64],
+        anchors: &mut [f32],
+        references: &mut [f32],
+    ) {
+        let (a, r) = (self.anchors, self.references);
+        let mut unused = vec![0.0; a.d];
+        for ((i, derivatives), da) in
+            rows.zip(derivatives.chunks_exact(r.n)).zip(anchors.chunks_exact_mut(a.pitch))
+        {
+            for (j, derivative) in
+                derivatives.iter().enumerate().filter(|(_, derivative)| **derivative != 0.0)
+            {
+                let dr = if references.is_empty() {
+                    &mut unused[..]
+                } else {
+                    &mut references[j * r.pitch..][..r.d]
+                };
+                self.distance.add_gradient(a.row(i), r.row(j), *derivative, &mut da[..a.d], dr);
+            }
+        }
+    }
+
+    /// The factors of a row, where a distance is a product with an offset.
+    fn factors_of_products(&self, row: Row<'_>, factors: &mut [f32], da: &mut [f32], references: &mut [f32]) {
+        let Row { i, distances, derivatives } = row;
+        self.tier.narrow(derivatives, -1.0, 0.0, factors);
+        if self.distance.of_directions() && self.tier.any_below(distances, VERY_CLOSE) {
+            let close = |j: &usize| distances[*j] < VERY_CLOSE && derivatives[*j] != 0.0;
+            for j in (0..distances.len()).filter(close) {
+                // What lies along a direction moves nothing, so a difference does as well as the other side.
+                factors[j] = 0.0;
+                self.add_difference([i, j], derivatives[j], da, references);
+            }
+        }
+    }
+
+    /// The factors of a row, where a distance is the length of a difference, or its square.
+    fn factors_of_differences(
+        &self,
+        root: bool,
+        row: Row<'_>,
+        (factors, totals): (&mut [f32], &mut [f64]),
+        da: &mut [f32],
+        references: &mut [f32],
+    ) {
+        let (a, r) = (self.anchors, self.references);
+        let Row { i, distances, derivatives } = row;
+        let mut total = 0.0;
+        for (j, (d, derivative)) in distances.iter().zip(derivatives).enumerate() {
+            if *derivative == 0.0 {
+                continue;
+            }
+            let q = if root { d * d } else { *d };
+            let factor = match root {
+                // At distance zero the gradient is taken as zero, a valid subgradient.
+                true if *d == 0.0 => 0.0,
+                true => derivative / d,
+                false => 2.0 * derivative,
+            };
+            if q < VERY_CLOSE * (a.squares[i] + r.squares[j]) {
+                self.add_difference([i, j], factor, da, references);
+                continue;
+            }
+            factors[j] = -factor as f32;
+            total += factor;
+            totals[j] += factor;
+        }
+        let own = &a.rows[i * a.pitch..][..a.pitch];
+        da.iter_mut().zip(own).for_each(|(g, x)| *g += (total * f64::from(*x)) as f32);
+    }
+
+    /// Adds `factor` times the difference of a pair to both sides' gradients: products of f32 do not tell such a pair apart.
+    fn add_difference(&self, [i, j]: [usize; 2], factor: f64, da: &mut [f32], references: &mut [f32]) {
+        let (a, r) = (self.anchors, self.references);
+        let pairs = a.rows[i * a.pitch..][..a.pitch].iter().zip(&r.rows[j * r.pitch..][..r.pitch]);
+        for (k, (x, y)) in pairs.enumerate() {
+            let g = (factor * (f64::from(*x) - f64::from(*y))) as f32;
+            da[k] += g;
+            if !references.is_empty() {
+                references[j * r.pitch + k] -= g;
+            }
+        }
+    }
+}
+
+/// An anchor's number, its distances to all references, and the derivatives by them.
+#[derive(Clone, Copy)]
+struct Row<'a> {
+    i: usize,
+    distances: &'a [f64],
+    derivatives: &'a [f64],
 }
 
 fn difference(a: &[f32], b: &[f32]) -> f64 {

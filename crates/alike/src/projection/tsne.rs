@@ -26,7 +26,7 @@ const PATIENCE: usize = 250;
 const WORK: usize = 10_000_000;
 const STEPS: [usize; 2] = [1000, 5000];
 
-/// DataPaths every vector in the plane, given its nearest others and where it begins: van der Maaten and Hinton 2008, far points put
+/// Places every vector in the plane, given its nearest others and where it begins: van der Maaten and Hinton 2008, far points put
 /// together as van der Maaten 2014 does, with the step sizes of scikit-learn (Belkina et al. 2019,
 /// <https://doi.org/10.1038/s41467-019-13055-y>), until the divergence no longer falls.
 ///

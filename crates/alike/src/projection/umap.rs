@@ -17,7 +17,7 @@ const NEGATIVE: usize = 5;
 /// A step moves a point by no more than this.
 const CLIP: f64 = 4.0;
 
-/// DataPaths every vector in the plane, given its nearest others and where it begins.
+/// Places every vector in the plane, given its nearest others and where it begins.
 ///
 /// # Panics
 ///

@@ -91,7 +91,7 @@ struct Part<'a> {
 /// Where an image that is placed comes from: its part, and its index there.
 type Origin = (usize, usize);
 
-/// DataPaths images of some parts of a data set; `said` is told which method begins, on how many images.
+/// Places images of some parts of a data set; `said` is told which method begins, on how many images.
 ///
 /// # Errors
 ///

@@ -387,10 +387,10 @@ fn finish(
         let entry = Entry::new(member.name.clone(), member.place.clone());
         let mut reader = holder.reader();
         let bytes = match most {
-            Some(most) => reader.head(&entry, most)?,
-            None => reader.bytes(&entry)?,
+            Some(most) => reader.head(&entry, most),
+            None => reader.bytes(&entry),
         };
-        Ok(bytes.to_vec())
+        bytes.map(|b| b.to_vec()).map_err(|e| e.to_string())
     };
     // What the archive does not hold is not there.
     let elsewhere = |p: &str| {

@@ -40,7 +40,7 @@ pub(super) trait Work {
     /// Copies its parameters' gradients back to PyTorch's layout. `packed` holds the parameters.
     fn unpack_gradient(&self, _x: &Tensor, _y: &Tensor, _sums: &PackedGradient<'_>, _flat: &mut [f32]) {}
 
-    /// DataPaths the tensors that it needs for itself, in the order in which it reads them.
+    /// Takes the tensors that it needs for itself, in the order in which it reads them.
     fn place_own(&mut self, _place: &mut dyn FnMut(&mut Tensor)) {}
 }
 
