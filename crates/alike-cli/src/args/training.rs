@@ -71,7 +71,7 @@ pub(crate) struct ObjectiveArgs {
 #[derive(Debug, Args)]
 #[group(id = "schedule", multiple = true)]
 pub(crate) struct ScheduleArgs {
-    /// Optimiser: adam, adamw or sgd:momentum=0.9
+    /// Optimiser: adam, adamw, muon or sgd:momentum=0.9
     #[arg(long, value_parser = clap::value_parser!(OptimizerKind))]
     pub(crate) optimizer: Option<OptimizerKind>,
     /// Learning rate

@@ -3,6 +3,7 @@
 mod auto;
 mod batches;
 mod health;
+mod muon;
 mod observer;
 mod optimizer;
 mod plan;
@@ -17,7 +18,7 @@ pub use auto::{AutoChoice, AutoConfig, DatasetProfile};
 pub use batches::{FixedTriplets, Hierarchical, Pk, Sampler, TuplesToWeights};
 pub use health::{EmbeddingHealth, verdict};
 pub use observer::{EpochReport, Observer, StepReport, View};
-pub use optimizer::{Betas, Group, Optimizer, OptimizerKind, Sgd, clip, groups};
+pub use optimizer::{Betas, Group, Muon, Optimizer, OptimizerKind, Sgd, clip, groups};
 pub use plan::TrainingPlan;
 pub use run::{Metric, Recorder, Run, RunError, read_metrics, settings_text};
 pub use sampler::{SamplerError, TripletSampler};
