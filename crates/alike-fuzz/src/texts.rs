@@ -87,7 +87,7 @@ pub(crate) fn augment(bytes: &[u8]) {
     if let (None, Some(changes)) = (augment.refusal(), augment.changes()) {
         let shape = Shape { h: 9, w: 7, c: 3 };
         let (from, mut to) = (vec![77; shape.len()], vec![0; shape.len()]);
-        changes.apply(shape, Occasion { seed: 1, epoch: 2, image: 3, view: 0 }, &from, &mut to);
+        changes.apply(shape, Occasion { seed: 1, step: 2, epoch: 1, image: 3, view: 0 }, &from, &mut to);
     }
 }
 

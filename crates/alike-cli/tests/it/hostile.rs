@@ -377,11 +377,11 @@ fn networks_checkpoints_and_numbers_that_ask_for_much_are_refused() {
     refused(&scene, "model show --network gap --input 16384x16384x16384", &["--limit model="]);
     let train = "train --data data --recipe seed --out x --epochs 1 --batch-size 16";
     for (more, why) in [
-        ("--loss histogram:num-bins=18446744073709551615", "num-bins is at most 65536"),
-        ("--loss dynamic-soft-margin:num-bins=18446744073709551615", "num-bins is at most 65536"),
+        ("--loss histogram:num-bins=18446744073709551615", "num-bins must be at most 65536"),
+        ("--loss dynamic-soft-margin:num-bins=18446744073709551615", "num-bins must be at most 65536"),
         (
             "--loss contrastive --miner uniform-histogram:num-bins=18446744073709551615",
-            "num-bins is at most 65536",
+            "num-bins must be at most 65536",
         ),
         ("--sampler fixed-triplets:count=1000000000", "before the first step"),
         ("--sampler pk:2x400000 --loss contrastive --miner batch-hard", "--limit model="),

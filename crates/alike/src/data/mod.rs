@@ -30,7 +30,7 @@ mod table;
 mod tiff;
 
 pub use assemble::NO_CLASS;
-pub use augment::{Affine, Augment, Changes, Occasion};
+pub use augment::{Affine, Augment, Changes, Occasion, Photo};
 pub use cache::{Keep, cached, image_cache, prepare_chunks};
 pub use classes::{ClassError, exclude, find_class, find_classes};
 pub use copies::same_picture;

@@ -21,6 +21,8 @@ pub(super) struct CosineSoftmax<'a> {
     pub(super) proxies_per_class: usize,
     pub(super) scale: Scale,
     pub(super) target: &'a Target<'a>,
+    /// The part of a label that is spread evenly over all classes; 0 but for one proxy per class, a fixed scale and no margin.
+    pub(super) smoothing: f64,
 }
 
 impl RowLoss for CosineSoftmax<'_> {
@@ -90,12 +92,22 @@ impl CosineSoftmax<'_> {
         out.narrow_logits(0, row.distances, -scale, scale);
         out.logits(0)[target] = (scale * cos) as f32;
         let all = out.soften(0, false);
-        let (value, rest) = out.target_loss(0, target, all - scale * cos);
+        let (mut value, rest) = out.target_loss(0, target, all - scale * cos);
+        let classes = row.distances.len() as f64;
+        if self.smoothing > 0.0 {
+            let mean = 1.0 - row.distances.iter().sum::<f64>() / classes;
+            value += self.smoothing * scale * (cos - mean);
+        }
         let weight = row.weight * out.element(0, row.weight * value);
         if weight == 0.0 {
             return;
         }
         let factor = weight * scale;
+        if self.smoothing > 0.0 {
+            let each = factor * self.smoothing / classes;
+            out.gradient.iter_mut().for_each(|g| *g += each);
+            out.gradient[target] -= factor * self.smoothing;
+        }
         let before = out.gradient[target];
         out.add_shares(0, -factor);
         out.gradient[target] = before + factor * rest * derivative;

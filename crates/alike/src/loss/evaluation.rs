@@ -112,7 +112,14 @@ impl<'a> Evaluation<'a> {
     /// Evaluates cross-entropy over cosines to the proxies; `target` is the margin.
     pub(super) fn cosine_softmax(&mut self, scale: Scale, target: &Target<'_>) -> LossReport {
         let proxies_per_class = self.proxies_per_class;
-        self.over_proxies(&CosineSoftmax { proxies_per_class, scale, target })
+        self.over_proxies(&CosineSoftmax { proxies_per_class, scale, target, smoothing: 0.0 })
+    }
+
+    /// Evaluates cross-entropy over cosines to a proxy per class, times `scale`, with smoothed labels: `smoothing` of each label is
+    /// spread evenly over all classes.
+    pub(super) fn smoothed_softmax(&mut self, scale: f64, smoothing: f64) -> LossReport {
+        let (scale, target): (_, &Target<'_>) = (Scale::Fixed(scale), &|cos| (cos, 1.0));
+        self.over_proxies(&CosineSoftmax { proxies_per_class: 1, scale, target, smoothing })
     }
 
     /// Evaluates a formula over each image's distances to all proxies: images are anchors, proxies are references, which

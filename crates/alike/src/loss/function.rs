@@ -148,6 +148,8 @@ pub enum Range {
     Positive,
     /// Numbers above zero and below this.
     PositiveBelow(f64),
+    /// Numbers from zero to below one.
+    Share,
     /// Whole numbers from one to this.
     Count(u32),
     /// Whole numbers between these, both included.
@@ -168,6 +170,11 @@ impl Parameter {
     /// A number above zero and below `bound`.
     pub fn positive_below(name: &'static str, value: f64, bound: f64) -> Parameter {
         Parameter { name, value, range: Range::PositiveBelow(bound) }
+    }
+
+    /// A number from zero to below one.
+    pub fn share(name: &'static str, value: f64) -> Parameter {
+        Parameter { name, value, range: Range::Share }
     }
 
     /// A count from one to `most`.
@@ -191,12 +198,15 @@ impl Parameter {
             Range::Finite => None,
             Range::Positive => above_zero(),
             Range::PositiveBelow(bound) => {
-                above_zero().or_else(|| (value >= bound).then(|| format!("{name} is below {bound}")))
+                above_zero().or_else(|| (value >= bound).then(|| format!("{name} must be below {bound}")))
+            }
+            Range::Share => {
+                (!(0.0..1.0).contains(&value)).then(|| format!("{name} must be from 0 to below 1"))
             }
             Range::Count(most) => above_zero()
-                .or_else(|| (value > f64::from(most)).then(|| format!("{name} is at most {most}"))),
+                .or_else(|| (value > f64::from(most)).then(|| format!("{name} must be at most {most}"))),
             Range::Whole(least, most) => (!(f64::from(least)..=f64::from(most)).contains(&value))
-                .then(|| format!("{name} is a whole number from {least} to {most}")),
+                .then(|| format!("{name} must be a whole number from {least} to {most}")),
         }
     }
 }
@@ -226,10 +236,10 @@ mod tests {
         assert_eq!(why(Parameter::finite("m", f64::NAN)), "m is not a finite number");
         assert_eq!(why(Parameter::finite("m", -9.0)), "");
         assert_eq!(why(Parameter::positive("scale", 0.0)), "scale must be above 0");
-        assert_eq!(why(Parameter::positive_below("alpha", 1.0, 1.0)), "alpha is below 1");
+        assert_eq!(why(Parameter::positive_below("alpha", 1.0, 1.0)), "alpha must be below 1");
         assert_eq!(why(Parameter::count("num-bins", 0, 10)), "num-bins must be above 0");
-        assert_eq!(why(Parameter::count("num-bins", 11, 10)), "num-bins is at most 10");
-        assert_eq!(why(Parameter::whole("margin", 17, 1, 16)), "margin is a whole number from 1 to 16");
+        assert_eq!(why(Parameter::count("num-bins", 11, 10)), "num-bins must be at most 10");
+        assert_eq!(why(Parameter::whole("margin", 17, 1, 16)), "margin must be a whole number from 1 to 16");
         assert_eq!(why(Parameter::whole("margin", 16, 1, 16)), "");
     }
 }

@@ -1,6 +1,5 @@
 //! The normalised softmax loss.
 
-use super::cosine_softmax::Scale;
 use super::{Elements, Evaluation, Facts, LossFunction, LossReport, Measure, Parameter, Reducer};
 use crate::distance::Distance;
 use serde::{Deserialize, Serialize};
@@ -13,11 +12,13 @@ use serde::{Deserialize, Serialize};
 pub struct NormalizedSoftmax {
     /// What cosines are divided by.
     pub temperature: f64,
+    /// The part of each label that is spread evenly over all classes (Szegedy et al. 2016, <https://arxiv.org/abs/1512.00567>, section 7).
+    pub smoothing: f64,
 }
 
 impl Default for NormalizedSoftmax {
     fn default() -> NormalizedSoftmax {
-        NormalizedSoftmax { temperature: 0.05 }
+        NormalizedSoftmax { temperature: 0.05, smoothing: 0.0 }
     }
 }
 
@@ -36,10 +37,13 @@ impl LossFunction for NormalizedSoftmax {
     }
 
     fn parameters(&self) -> Vec<Parameter> {
-        vec![Parameter::positive("temperature", self.temperature)]
+        vec![
+            Parameter::positive("temperature", self.temperature),
+            Parameter::share("smoothing", self.smoothing),
+        ]
     }
 
     fn evaluate(&self, evaluation: &mut Evaluation<'_>) -> LossReport {
-        evaluation.cosine_softmax(Scale::Fixed(1.0 / self.temperature), &|cos| (cos, 1.0))
+        evaluation.smoothed_softmax(1.0 / self.temperature, self.smoothing)
     }
 }

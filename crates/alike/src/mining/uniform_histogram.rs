@@ -72,12 +72,12 @@ impl Mine for UniformHistogram {
         let UniformHistogram { num_bins, pos_per_bin, neg_per_bin } = *self;
         let each = [("num-bins", num_bins), ("pos-per-bin", pos_per_bin), ("neg-per-bin", neg_per_bin)];
         if let Some((key, _)) = each.iter().find(|(_, n)| *n > MOST) {
-            return Some(format!("{key} is at most {MOST}"));
+            return Some(format!("{key} must be at most {MOST}"));
         }
         if num_bins == 0 {
             return Some("num-bins must be above 0".to_owned());
         }
         (num_bins * pos_per_bin.max(neg_per_bin) > MOST_PAIRS)
-            .then(|| format!("num-bins times pairs of each is at most {MOST_PAIRS}"))
+            .then(|| format!("num-bins times pairs of each must be at most {MOST_PAIRS}"))
     }
 }

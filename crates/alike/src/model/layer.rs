@@ -336,5 +336,5 @@ pub(super) fn values(shape: Shape) -> u64 {
 
 /// That an argument is not in its range.
 pub(super) fn outside(name: &str, range: &RangeInclusive<usize>, got: impl fmt::Display) -> String {
-    format!("{name} is a whole number from {} to {}, not '{got}'", range.start(), range.end())
+    format!("{name} must be a whole number from {} to {}, not '{got}'", range.start(), range.end())
 }

@@ -327,7 +327,7 @@ mod tests {
         );
         check_refused("conv", "conv needs its number of output channels");
         check_refused("conv(8, maps=8)", "'out_channels' is given twice");
-        check_refused("conv(0)", "out_channels is a whole number from 1 to 4096, not '0'");
+        check_refused("conv(0)", "out_channels must be a whole number from 1 to 4096, not '0'");
         check_refused("conv(3, 5)", "write this argument as name=value");
         check_refused("conv(3", "never closed");
         check_refused("relu(2)", "relu takes no arguments");

@@ -67,7 +67,7 @@ impl Settings {
     fn check_values(&self) -> Result<(), SettingsError> {
         let refuse = |name, value: String, why: &str| Err(SettingsError::new(name, value, why));
         let positive = |v: f64| v.is_finite() && v > 0.0;
-        if self.epochs == 0 && self.start == Start::Random {
+        if self.epochs == 0 && self.start != Start::Whitened {
             return refuse(
                 "epochs",
                 "0".into(),
@@ -221,14 +221,14 @@ mod tests {
             let mut s = Settings::seed_recipe("mnist");
             s.loss = format!("{loss}:num-bins={}", u64::MAX);
             let error = s.resolve().unwrap_err().to_string();
-            assert!(error.contains("num-bins is at most 65536"), "{loss}: {error}");
+            assert!(error.contains("num-bins must be at most 65536"), "{loss}: {error}");
         }
         for value in ["num-bins", "pos-per-bin", "neg-per-bin"] {
             let mut s = Settings::seed_recipe("mnist");
             s.loss = "contrastive".into();
             s.miner = Some(format!("uniform-histogram:{value}={}", u64::MAX));
             let error = s.resolve().unwrap_err().to_string();
-            assert!(error.contains(&format!("{value} is at most 65536")), "{value}: {error}");
+            assert!(error.contains(&format!("{value} must be at most 65536")), "{value}: {error}");
         }
         assert!(refused(|s| s.regularizer = vec!["0.1 * lpp".into()]).contains("did you mean 'lp'"));
     }

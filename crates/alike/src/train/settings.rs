@@ -29,6 +29,9 @@ pub enum Start {
     Random,
     /// At random, but for a last linear layer, which whitens within classes: see [`whiten`](super::whiten).
     Whitened,
+    /// At random, but for a first convolution, whose filters are whitened patches of the training images: see
+    /// [`whiten_patches`](super::whiten_patches).
+    Patches,
 }
 
 /// The settings of a run. Names are those of the command line's flags.

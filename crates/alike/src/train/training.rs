@@ -7,7 +7,10 @@ mod steps;
 pub use error::TrainError;
 
 use super::batches::Batches;
-use super::{Observer, Optimizer, Settings, SettingsError, Start, TrainingPlan, WhitenBy, groups, whiten};
+use super::{
+    Observer, Optimizer, Settings, SettingsError, Start, TrainingPlan, WhitenBy, groups, whiten,
+    whiten_patches,
+};
 use crate::data::{Apart, ClassError, Dataset, Preparation, exclude, find_class, hold_out};
 use crate::engine::{Engine, Plan, Rewrites, with_spinning_threads};
 use crate::files::FileError;
@@ -110,8 +113,10 @@ impl Training {
     /// If a setting does not fit the data.
     pub fn of(plan: TrainingPlan, data: &Dataset) -> Result<Training, TrainError> {
         let mut training = Training::unstarted(plan, data)?;
-        if training.settings.start == Start::Whitened {
-            training.whiten(data)?;
+        match training.settings.start {
+            Start::Random => {}
+            Start::Whitened => training.whiten(data)?,
+            Start::Patches => training.whiten_patches(data)?,
         }
         Ok(training)
     }
@@ -142,10 +147,24 @@ impl Training {
             seed: self.settings.seed,
         };
         whiten(&self.network, &mut self.parameters[..n], by)?;
-        if let Some(average) = &mut self.average {
-            average.copy_from_slice(&self.parameters[..n]);
-        }
+        self.begin_average();
         Ok(())
+    }
+
+    fn whiten_patches(&mut self, data: &Dataset) -> Result<(), TrainError> {
+        let part = data.train.select(&self.trained);
+        let n = self.network.parameter_count();
+        let parameters = &mut self.parameters[..n];
+        whiten_patches(&self.network, parameters, &part.images, &part.identities, self.settings.seed)?;
+        self.begin_average();
+        Ok(())
+    }
+
+    /// The moving average, where one is kept, begins with the weights.
+    fn begin_average(&mut self) {
+        if let Some(average) = &mut self.average {
+            average.copy_from_slice(&self.parameters[..self.network.parameter_count()]);
+        }
     }
 
     /// A run before its first step.

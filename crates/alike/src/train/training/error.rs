@@ -4,7 +4,7 @@ use crate::data::ClassError;
 use crate::files::FileError;
 use crate::loss::ObjectiveError;
 use crate::model::NetworkError;
-use crate::train::{RunError, SamplerError, SettingsError, WhitenError};
+use crate::train::{PatchesError, RunError, SamplerError, SettingsError, WhitenError};
 
 /// A run cannot begin or go on.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,9 @@ pub enum TrainError {
     /// The network cannot begin as it was asked to.
     #[error(transparent)]
     Whiten(#[from] WhitenError),
+    /// The network's first filters cannot be patches of the images.
+    #[error(transparent)]
+    Patches(#[from] PatchesError),
     /// No triplets can be drawn.
     #[error(transparent)]
     Sampler(#[from] SamplerError),

@@ -97,7 +97,8 @@ impl Training {
             changes,
             shape: data.shape(),
             seed: self.settings.seed,
-            epoch: epoch * steps + self.step,
+            step: epoch * steps + self.step,
+            epoch,
             views,
         });
         let prepare = prepare.as_ref().map(|p| p as &dyn Prepare);
@@ -225,7 +226,7 @@ struct Views {
     changes: Changes,
     shape: Shape,
     seed: u64,
-    /// The step since the run began: an image that comes twice in an epoch comes differently.
+    step: u64,
     epoch: u64,
     /// How many images a view has.
     views: usize,
@@ -234,7 +235,8 @@ struct Views {
 impl Prepare for Views {
     fn prepare(&self, position: usize, image: usize, from: &[u8], to: &mut [u8]) {
         let view = (position / self.views.max(1)) as u64;
-        let occasion = Occasion { seed: self.seed, epoch: self.epoch, image: image as u64, view };
+        let (seed, step, epoch, image) = (self.seed, self.step, self.epoch, image as u64);
+        let occasion = Occasion { seed, step, epoch, image, view };
         self.changes.apply(self.shape, occasion, from, to);
     }
 }

@@ -1,0 +1,143 @@
+//! A first convolution whose filters are whitened patches of the training images.
+//!
+//! Its outputs are uncorrelated and of equal variance from the first step on, so what follows need not learn that first (Coates and Ng
+//! 2012, "Learning feature representations with k-means", section 2; as the first layer of Jordan 2024,
+//! <https://arxiv.org/abs/2404.00498>, section 3.2).
+
+use crate::files::FileError;
+use crate::identity::Identities;
+use crate::images::{Features, Images, Shape, Vectors};
+use crate::model::{Layer, Network};
+use crate::projection::{covariance, leading};
+use crate::rng::{Purpose, RngExt, stream};
+use crate::sample;
+use alike_kernels::{Tier, TierError};
+use rayon::prelude::*;
+
+/// Images that are looked at, at most.
+const IMAGES: usize = 5000;
+/// Patches of each.
+const PATCHES: usize = 64;
+/// Added to the variance of every direction, whose mean over pixels is about 1: what hardly varies is noise, and is not enlarged.
+const FLOOR: f64 = 5e-4;
+
+/// The filters of a first convolution cannot be whitened patches.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PatchesError {
+    /// Something else than a normalisation comes before the convolution, or there is none.
+    #[error(
+        "--start patches sets the filters of a first convolution, and the network begins otherwise; begin it with conv(N) or norm conv(N)"
+    )]
+    NoConvolution,
+    /// All images are one shade.
+    #[error("--start patches: the training images show no differences between pixels; take --start random")]
+    Alike,
+    /// The instructions that were asked for are not to be had.
+    #[error(transparent)]
+    Tier(#[from] TierError),
+    /// An image could not be read.
+    #[error(transparent)]
+    Images(#[from] FileError),
+}
+
+/// Sets the filters of the first convolution to the directions of largest variance among patches of its size, each divided by its
+/// standard deviation, and to their opposites. Filters beyond twice the directions stay as they are; biases become zero.
+///
+/// # Errors
+///
+/// If the network does not begin with a convolution or with normalisations and one, an image cannot be read, or patches do not differ.
+pub fn whiten_patches(
+    network: &Network,
+    parameters: &mut [f32],
+    images: &Images,
+    identities: &Identities,
+    seed: u64,
+) -> Result<(), PatchesError> {
+    let layers = network.layers();
+    let at = layers.iter().position(|l| !matches!(l.layer, Layer::Norm { .. }));
+    let layer = at.map(|at| &layers[at]).ok_or(PatchesError::NoConvolution)?;
+    let Layer::Conv { out_channels, kernel, .. } = layer.layer else {
+        return Err(PatchesError::NoConvolution);
+    };
+    let groups = layers.iter().find_map(|l| match l.layer {
+        Layer::Norm { groups, .. } => Some(groups),
+        _ => None,
+    });
+    let groups = groups.filter(|_| at > Some(0));
+    let patches = draw(images, identities, kernel, groups, seed)?;
+    let directions = patches.d();
+    // Filters see patches as they are, so the mean is a direction too: it is not taken off.
+    let zero = vec![0.0; directions];
+    let scatter = covariance(Tier::from_env()?, Vectors::Features(&patches), &zero);
+    let used = out_channels.div_ceil(2).min(directions);
+    let (variances, vectors) = leading(&scatter, used);
+    if variances.first().is_none_or(|v| *v <= 1e-9) {
+        return Err(PatchesError::Alike);
+    }
+    let [weight, bias] = [0, 1].map(|k| layer.parameters[k].range());
+    for (i, (variance, vector)) in variances.iter().zip(&vectors).enumerate() {
+        let scale = 1.0 / (variance.max(0.0) + FLOOR).sqrt();
+        for (filter, sign) in [(2 * i, 1.0), (2 * i + 1, -1.0)].into_iter().filter(|(f, _)| *f < out_channels)
+        {
+            let values = &mut parameters[weight.clone()][filter * directions..][..directions];
+            values.iter_mut().zip(vector).for_each(|(w, v)| *w = (sign * scale * v) as f32);
+        }
+    }
+    parameters[bias].fill(0.0);
+    Ok(())
+}
+
+/// Patches of some images, each in the order of a filter's weights: `n x (channels * kernel * kernel)`.
+fn draw(
+    images: &Images,
+    identities: &Identities,
+    kernel: usize,
+    groups: Option<usize>,
+    seed: u64,
+) -> Result<Features, FileError> {
+    let mut some = sample::some(identities.keys(), IMAGES, seed);
+    some.sort_unstable();
+    let shape = images.shape();
+    let (height, width) = (kernel.min(shape.h), kernel.min(shape.w));
+    let d = shape.c * kernel * kernel;
+    let mut data = vec![0.0; some.len() * PATCHES * d];
+    data.par_chunks_mut(PATCHES * d).zip(&some).try_for_each_init(Vec::new, |scratch, (patches, &i)| {
+        let pixels = normalised(shape, images.image(i, scratch)?, groups);
+        let mut rng = stream(seed, Purpose::Weights, u64::MAX, i as u64);
+        for patch in patches.chunks_exact_mut(d) {
+            let (y0, x0) = (rng.random_range(0..=shape.h - height), rng.random_range(0..=shape.w - width));
+            for c in 0..shape.c {
+                for y in 0..height {
+                    for x in 0..width {
+                        let from = ((y0 + y) * shape.w + x0 + x) * shape.c + c;
+                        patch[(c * kernel + y) * kernel + x] = pixels[from];
+                    }
+                }
+            }
+        }
+        Ok(())
+    })?;
+    Ok(Features::new(d, data))
+}
+
+/// An image as the convolution sees it: bytes as shares of white, normalised in groups of channels where that comes first.
+fn normalised(shape: Shape, bytes: &[u8], groups: Option<usize>) -> Vec<f32> {
+    let mut pixels: Vec<f32> = bytes.iter().map(|v| f32::from(*v) / 255.0).collect();
+    let Some(groups) = groups else { return pixels };
+    let per = shape.c / groups.max(1);
+    for group in 0..groups {
+        let of_group = |i: usize| i % shape.c / per.max(1) == group;
+        let values = || pixels.iter().enumerate().filter(|(i, _)| of_group(*i)).map(|(_, v)| f64::from(*v));
+        let n = values().count().max(1) as f64;
+        let mean = values().sum::<f64>() / n;
+        let variance = values().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
+        let scale = 1.0 / (variance + 1e-5).sqrt();
+        for (i, v) in pixels.iter_mut().enumerate() {
+            if of_group(i) {
+                *v = ((f64::from(*v) - mean) * scale) as f32;
+            }
+        }
+    }
+    pixels
+}
