@@ -141,3 +141,74 @@ fn normalised(shape: Shape, bytes: &[u8], groups: Option<usize>) -> Vec<f32> {
     }
     pixels
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{DigitCounts, digits};
+    use crate::model::initial;
+
+    fn network(text: &str, shape: Shape) -> Network {
+        Network::new(text.parse().unwrap(), shape).unwrap()
+    }
+
+    /// By the engine itself: the filters' outputs over whole images, one pixel at a time, vary equally and independently.
+    #[test]
+    fn outputs_are_uncorrelated_and_of_equal_variance_and_come_with_their_opposites() {
+        let data = digits(DigitCounts { train: 300, test: 10 }, 1).train;
+        let shape = data.images.shape();
+        for first in ["", "norm "] {
+            let text = format!("{first}conv(8, kernel=3, pad=0)");
+            let whole = network(&format!("{text} gap"), shape);
+            let mut parameters = initial(&whole, 1);
+            whiten_patches(&whole, &mut parameters, &data.images, &data.identities, 7).unwrap();
+            // Every pixel of an image is one that the filters see alone: images of 3 x 3 would be normalised otherwise.
+            let layer = whole.layers().iter().find(|l| matches!(l.layer, Layer::Conv { .. })).unwrap();
+            let weights = &parameters[layer.parameters[0].range()];
+            let groups = (!first.is_empty()).then_some(1);
+            let patches = draw(&data.images, &data.identities, 3, groups, 99).unwrap();
+            let outputs: Vec<Vec<f64>> = patches
+                .rows()
+                .map(|p| {
+                    let dot = |w: &[f32]| w.iter().zip(p).map(|(w, v)| f64::from(w * v)).sum();
+                    weights.chunks_exact(9).map(dot).collect()
+                })
+                .collect();
+            for i in 0..8 {
+                for j in 0..8 {
+                    let product: f64 =
+                        outputs.iter().map(|o| o[i] * o[j]).sum::<f64>() / outputs.len() as f64;
+                    let expected = match (i / 2 == j / 2, i == j) {
+                        (true, true) => 1.0,
+                        (true, false) => -1.0,
+                        (false, _) => 0.0,
+                    };
+                    assert!((product - expected).abs() < 0.1, "{text}: {i} {j}: {product}");
+                }
+            }
+            assert!(parameters[layer.parameters[1].range()].iter().all(|b| *b == 0.0));
+        }
+    }
+
+    #[test]
+    fn more_filters_than_directions_stay_random_and_other_beginnings_are_refused() {
+        let data = digits(DigitCounts { train: 40, test: 10 }, 1).train;
+        let shape = data.images.shape();
+        let n = network("norm conv(32) gap", shape);
+        let (before, mut after) = (initial(&n, 1), initial(&n, 1));
+        whiten_patches(&n, &mut after, &data.images, &data.identities, 7).unwrap();
+        let weight = n.layers()[1].parameters[0].range();
+        assert_eq!(before[weight.start + 18 * 9..weight.end], after[weight.start + 18 * 9..weight.end]);
+        assert_ne!(before[weight.start..weight.start + 9], after[weight.start..weight.start + 9]);
+        for text in ["relu conv(4) gap", "linear(4)", "norm gap"] {
+            let n = network(text, shape);
+            let refused = whiten_patches(&n, &mut initial(&n, 1), &data.images, &data.identities, 7);
+            assert!(matches!(refused, Err(PatchesError::NoConvolution)), "{text}: {refused:?}");
+        }
+        let n = network("norm conv(4) gap", shape);
+        let grey = Images::new(shape, vec![9; 5 * shape.len()]);
+        let of = data.identities.clone();
+        let refused = whiten_patches(&n, &mut initial(&n, 1), &grey, &of.select(&[0, 1, 2, 3, 4]), 7);
+        assert!(matches!(refused, Err(PatchesError::Alike)), "{refused:?}");
+    }
+}
