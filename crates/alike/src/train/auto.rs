@@ -152,7 +152,10 @@ impl DatasetProfile {
         }
         let base = if photos {
             say(&["optimizer"], format!("optimizer {}: many photos, few passes over them", PHOTOS[2]));
-            say(&["start"], "start patches: the first filters are whitened patches of the photos".into());
+            say(
+                &["start", "network"],
+                "start patches: the first filters are whitened patches of the photos".into(),
+            );
             Settings {
                 start: Start::Patches,
                 optimizer: PHOTOS[2].parse().unwrap_or(base.optimizer),
@@ -181,7 +184,9 @@ impl DatasetProfile {
     /// Whether there are thousands of photos, some of every class that is judged.
     fn are_many_photos(&self) -> bool {
         let each = self.images / self.classes.max(1);
-        !self.drawn
+        // Smaller images get a network that begins otherwise than with the convolution that patches are for.
+        self.shape.h.min(self.shape.w) >= 12
+            && !self.drawn
             && !self.features
             && self.classes > 1
             && self.classes <= 500

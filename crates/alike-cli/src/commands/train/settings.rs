@@ -9,7 +9,7 @@ use alike::files::FileError;
 use alike::loss::Losses;
 use alike::model::named_network;
 use alike::text::{self, Choice};
-use alike::train::{AutoChoice, Settings, divide};
+use alike::train::{AutoChoice, Settings, Start, divide};
 
 /// The settings that a recipe begins with: from its file, or found for the data, of which these images are trained on, and then
 /// why.
@@ -46,6 +46,7 @@ pub(super) fn given(args: &TrainArgs) -> Vec<&'static str> {
         ("augment", args.augment.is_some()),
         ("epochs", args.epochs.is_some()),
         ("start", args.start.is_some()),
+        ("optimizer", args.schedule.optimizer.is_some()),
     ]
     .into_iter()
     .filter(|(_, given)| *given || whitened)
@@ -101,7 +102,8 @@ pub(super) fn resolve(
     let settings = Settings {
         exclude_class,
         network: model::spec(network, shallow.as_ref().unwrap_or(&recipe.network), data.shape())?.to_string(),
-        start: start.map_or(recipe.start, Into::into),
+        // A recipe's start suits its own network.
+        start: start.map_or(if network.network.is_some() { Start::Random } else { recipe.start }, Into::into),
         epochs: epochs.unwrap_or(if whitened { 0 } else { recipe.epochs }),
         batch_size: batch_size.unwrap_or(recipe.batch_size),
         sampler: sampler.unwrap_or(recipe.sampler),
