@@ -218,7 +218,8 @@ impl Changes {
             };
             let by = [by(shape.h), by(shape.w)];
             if warps {
-                shift(shape, by, mirror, &to.to_vec(), to);
+                let moved = to.to_vec();
+                shift(shape, by, mirror, &moved, to);
             } else {
                 shift(shape, by, mirror, from, to);
             }
