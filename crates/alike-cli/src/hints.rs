@@ -10,8 +10,12 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
         let of_task = cause.downcast_ref::<TaskError>().and_then(of_task);
         let of_run = || cause.downcast_ref::<RunError>().and_then(of_run);
         let of_eval = || cause.downcast_ref::<EvalError>().and_then(of_eval);
+        #[cfg(feature = "onnx")]
+        let of_onnx = || cause.downcast_ref::<alike_onnx::OnnxError>().and_then(of_onnx);
+        #[cfg(not(feature = "onnx"))]
+        let of_onnx = || None;
         let of_protocol = || cause.downcast_ref::<ProtocolError>().and_then(of_protocol);
-        of_task.or_else(of_run).or_else(of_eval).or_else(of_protocol)
+        of_task.or_else(of_run).or_else(of_eval).or_else(of_protocol).or_else(of_onnx)
     })
 }
 
@@ -21,12 +25,11 @@ fn of_task(error: &TaskError) -> Option<&'static str> {
         TaskError::PreparedFeatures { .. } => Some("leave --prepare out"),
         TaskError::PreparedShape { .. } => Some("leave size and channels out of --prepare"),
         TaskError::Misfit { .. } => Some("or name other data with --data, where the verb has it"),
-        TaskError::NoImages | TaskError::NoGallery => Some("name it with --gallery"),
+        TaskError::NoGallery => Some("name it with --gallery"),
         TaskError::NoGroups { .. } | TaskError::NoGroup(_) => Some("or leave --leave-group out"),
         TaskError::NoClasses(_) => Some("name another with --gallery"),
         TaskError::NoPairs(_) => Some("with --gallery, or give a --threshold"),
         TaskError::NothingNormal { .. } => Some("name them with --gallery"),
-        TaskError::NoGradients => Some("leave --with and --flip out"),
         TaskError::HowMany => Some("with -k"),
         TaskError::TooManyClusters { .. } => Some("lower -k"),
         TaskError::OtherPreparation { .. } => Some("leave this run out of --with"),
@@ -58,6 +61,22 @@ fn of_protocol(error: &ProtocolError) -> Option<&'static str> {
 fn of_run(error: &RunError) -> Option<&'static str> {
     match error {
         RunError::Moved { .. } => Some("or name other data with --data, where the verb has it"),
+        _ => None,
+    }
+}
+
+#[cfg(feature = "onnx")]
+fn of_onnx(error: &alike_onnx::OnnxError) -> Option<&'static str> {
+    use alike_onnx::OnnxError;
+    match error {
+        OnnxError::NoManifest { .. } => Some("alike encoders add writes it"),
+        OnnxError::OtherFile { .. } => Some("alike encoders add --force writes the manifest anew"),
+        OnnxError::NoOutput { .. } => {
+            Some("alike encoders show --values lists all that --output of alike encoders add may name")
+        }
+        OnnxError::NoEncoder { .. } => Some("alike encoders list shows those there are"),
+        OnnxError::Exists(_) => Some("give --force to replace it"),
+        OnnxError::TimedOut { .. } => Some("--time-limit raises the limit of alike encoders add and check"),
         _ => None,
     }
 }

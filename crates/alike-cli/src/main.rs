@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod config;
+mod encoders;
 mod hints;
 mod printer;
 mod renamed;

@@ -1,7 +1,7 @@
 //! The JSON Schemas of what verbs print with `--json`: files in `schemas/`, written from the types by this file's test.
 
 /// A verb's words, and its schema.
-pub(crate) const SCHEMAS: [(&str, &str); 26] = [
+pub(crate) const SCHEMAS: [(&str, &str); 31] = [
     ("anomaly", include_str!("../schemas/anomaly.json")),
     ("classify", include_str!("../schemas/classify.json")),
     ("cluster", include_str!("../schemas/cluster.json")),
@@ -13,6 +13,11 @@ pub(crate) const SCHEMAS: [(&str, &str); 26] = [
     ("data stats", include_str!("../schemas/data-stats.json")),
     ("demo", include_str!("../schemas/demo.json")),
     ("embed", include_str!("../schemas/embed.json")),
+    ("encoders add", include_str!("../schemas/encoders-add.json")),
+    ("encoders check", include_str!("../schemas/encoders-check.json")),
+    ("encoders list", include_str!("../schemas/encoders-list.json")),
+    ("encoders remove", include_str!("../schemas/encoders-remove.json")),
+    ("encoders show", include_str!("../schemas/encoders-show.json")),
     ("enroll", include_str!("../schemas/enroll.json")),
     ("eval", include_str!("../schemas/eval.json")),
     ("eval anomaly", include_str!("../schemas/eval-anomaly.json")),
@@ -30,10 +35,10 @@ pub(crate) const SCHEMAS: [(&str, &str); 26] = [
     ("verify", include_str!("../schemas/verify.json")),
 ];
 
-#[cfg(test)]
+#[cfg(all(test, feature = "onnx"))]
 mod tests {
     use super::*;
-    use crate::commands::{data, demo, explain, losses, map, model, report, train, tune};
+    use crate::commands::{data, demo, encoders, explain, losses, map, model, report, train, tune};
     use alike::eval::{
         AccuracyAnswer, AnomalyProtocolAnswer, FewShotAnswer, OneShotAnswer, VerificationAnswer,
     };
@@ -69,6 +74,11 @@ mod tests {
             ("data stats", of::<alike::data::Inspection>()),
             ("demo", of::<demo::Demonstrated>()),
             ("embed", of::<tasks::EmbedAnswer>()),
+            ("encoders add", of::<encoders::add::AddedEncoder<'_>>()),
+            ("encoders check", of::<encoders::check::CheckedEncoder<'_>>()),
+            ("encoders list", of::<encoders::list::EncoderList>()),
+            ("encoders remove", of::<encoders::remove::RemovedEncoder<'_>>()),
+            ("encoders show", of::<encoders::show::ShownEncoder<'_>>()),
             ("enroll", of::<tasks::EnrollAnswer>()),
             ("eval", of::<AccuracyAnswer>()),
             ("eval anomaly", of::<AnomalyProtocolAnswer>()),

@@ -2,10 +2,11 @@
 
 use crate::args::{EncoderArgs, Global, OnErrorArg, SubjectArgs};
 use crate::commands::{data_paths, remark};
+use crate::encoders;
 use crate::printer::{Bars, note};
 use alike::data::{Dataset, Request};
 use alike::eval::Bursts;
-use alike::tasks::{Known, Model, ModelOptions, Opened, Subject, TaskError};
+use alike::tasks::{Known, Model, ModelOptions, ModelSource, Opened, Subject, TaskError};
 use alike::train::Run;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,20 @@ pub(crate) fn runs_of(folders: &[PathBuf]) -> Vec<PathBuf> {
     folders.iter().flat_map(meant).collect()
 }
 
+/// What a user names as a model: a run's folder, an ONNX file, or the name of an encoder. A folder goes before a name.
+pub(crate) fn source(what: &Path, global: &Global) -> anyhow::Result<ModelSource> {
+    if !what.is_dir()
+        && let Some(encoder) = encoders::open(what, global)?
+    {
+        return Ok(ModelSource::Encoder { name: what.display().to_string(), encoder });
+    }
+    Ok(ModelSource::run(what)?)
+}
+
+fn sources(with: &[PathBuf], global: &Global) -> anyhow::Result<Vec<ModelSource>> {
+    runs(with).iter().map(|what| source(what, global)).collect()
+}
+
 /// A model, and the user who is told what it reads.
 pub(crate) struct OpenModel<'a> {
     model: Model,
@@ -54,14 +69,15 @@ impl Deref for OpenModel<'_> {
 const NAMED: usize = 3;
 
 impl<'a> OpenModel<'a> {
-    pub(crate) fn new(args: &EncoderArgs, global: &'a Global) -> Result<OpenModel<'a>, TaskError> {
+    pub(crate) fn new(args: &EncoderArgs, global: &'a Global) -> anyhow::Result<OpenModel<'a>> {
         let options = ModelOptions {
-            with: runs(&args.with),
+            with: Vec::new(),
             flip: args.flip,
             prepare: args.prepare.unwrap_or_default(),
             on_error: OnErrorArg::or_fail(args.on_error),
         };
-        Ok(OpenModel { model: Model::open(&args.model, &options, data_paths(global))?, global })
+        let (first, with) = (source(&args.model, global)?, sources(&args.with, global)?);
+        Ok(OpenModel { model: Model::assemble(first, with, &options, data_paths(global))?, global })
     }
 
     /// Pictures that are asked about or kept, and their classes as the run has them.
@@ -78,9 +94,16 @@ impl<'a> OpenModel<'a> {
         Ok(data)
     }
 
-    /// The data that the run was made from.
-    pub(crate) fn read_own(&self) -> Result<Dataset, TaskError> {
-        self.own_data(&mut Bars::new(self.global))
+    /// The data that the run was made from. A model that is no run has none; `instead` says which flag names images then.
+    pub(crate) fn read_own(&self, instead: &str) -> anyhow::Result<Dataset> {
+        told(self.own_data(&mut Bars::new(self.global)), instead)
+    }
+
+    /// A data set that the user names.
+    pub(crate) fn read_data(&self, request: Request) -> Result<Dataset, TaskError> {
+        let data = self.data(request, &mut Bars::new(self.global))?;
+        remark(&data, self.global);
+        Ok(data)
     }
 
     /// Images that others are compared with.
@@ -111,23 +134,43 @@ impl<'a> OpenModel<'a> {
     }
 }
 
-/// A run that is to be judged.
-pub(crate) fn open_run(folder: &Path, last: bool) -> Result<Opened, TaskError> {
-    Opened::new(&Run::open(folder)?, last)
+/// Adds what helps to the error of a model that has no images of its own.
+fn told(data: Result<Dataset, TaskError>, instead: &str) -> anyhow::Result<Dataset> {
+    match data {
+        Err(e @ TaskError::NoImages) => anyhow::bail!("{e}; {instead}"),
+        other => Ok(other?),
+    }
+}
+
+/// A model that is to be judged.
+pub(crate) fn open_judged(what: &Path, last: bool, global: &Global) -> anyhow::Result<Opened> {
+    Ok(Opened::from_source(source(what, global)?, last)?)
 }
 
 /// The data that a run was made from.
-pub(crate) fn own_data(opened: &Opened, global: &Global) -> Result<Dataset, TaskError> {
-    opened.own_data(&data_paths(global), &mut Bars::new(global))
+pub(crate) fn own_data(opened: &Opened, global: &Global) -> anyhow::Result<Dataset> {
+    let data = opened.own_data(&data_paths(global), &mut Bars::new(global));
+    told(data, "name a data set with --data")
 }
 
-/// A run, and the images to judge it on: its own, or others that the user names.
-pub(crate) fn subject(opened: Opened, args: &SubjectArgs, global: &Global) -> Result<Subject, TaskError> {
+/// A model, and the images to judge it on: its own, or others that the user names.
+pub(crate) fn subject(opened: Opened, args: &SubjectArgs, global: &Global) -> anyhow::Result<Subject> {
     let data = match &args.data {
         None => own_data(&opened, global)?,
         Some(what) => other_data(&opened, args.source.request(what), global)?,
     };
-    Subject::new(opened, data, args.data.is_some(), &runs(&args.with), args.flip)
+    beside(opened, data, args.data.is_some(), args, global)
+}
+
+/// A model that is judged on `data`, with those beside it that the user names.
+pub(crate) fn beside(
+    opened: Opened,
+    data: Dataset,
+    foreign: bool,
+    args: &SubjectArgs,
+    global: &Global,
+) -> anyhow::Result<Subject> {
+    Ok(Subject::new(opened, data, foreign, sources(&args.with, global)?, args.flip)?)
 }
 
 /// Other data than the run's, to judge it on.

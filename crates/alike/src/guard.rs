@@ -8,7 +8,7 @@ thread_local! {
 }
 
 /// What `work` gives; nothing if it panicked. It may leave nothing behind that others see.
-pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+pub fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
     GUARDED.set(GUARDED.get() + 1);
     let done = catch_unwind(AssertUnwindSafe(work));
     GUARDED.set(GUARDED.get() - 1);

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 /// A model, and how it turns pictures into embeddings.
 #[derive(Debug, Default, Args)]
 pub(crate) struct EncoderArgs {
-    /// The model: a run's folder
+    /// The model: a run's folder, an ONNX file with its manifest, or an encoder's name (alike encoders list)
     pub(crate) model: PathBuf,
     /// Override the model's preparation of pictures, as in resize=squash or invert
     #[arg(long, value_name = "KEY=VALUE,...", value_parser = clap::value_parser!(PreparationWish), help_heading = "Images")]

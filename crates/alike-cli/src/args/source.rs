@@ -6,8 +6,8 @@ use clap::Args;
 #[derive(Clone, Debug, Default, Args)]
 #[group(id = "source", multiple = true)]
 pub(crate) struct SourceArgs {
-    /// How pictures are prepared: size=64x64,channels=1,resize=fit|fill|squash|exact,crop=SHARE,invert,stretch; what is not said
-    /// follows from the pictures
+    /// How pictures are prepared: size=64x64,channels=1,resize=fit|fill|squash|exact,crop=SHARE,invert,stretch,
+    /// filter=bilinear|bicubic; what is not said follows from the pictures
     #[arg(long, value_name = "KEY=VALUE,...", value_parser = clap::value_parser!(PreparationWish), help_heading = "Images")]
     pub(crate) prepare: Option<PreparationWish>,
     /// Test split: image:test=0.2,seed=0, class, group, given, lists:folder=DIR [default: as the source says, else image]. --seed does

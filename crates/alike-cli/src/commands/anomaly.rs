@@ -91,7 +91,7 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
 
 /// The run's own normal images, and those of them that it did not learn from, where there are any.
 fn own_images(model: &OpenModel<'_>) -> anyhow::Result<(Known, Option<Known>)> {
-    let data = model.read_own()?;
+    let data = model.read_own("name images of what is normal with --gallery")?;
     // Classes that were left out of training are not what is normal.
     let excluded = model.excluded(&data)?;
     let test = data.test.select(&exclude(&data.test.labels, &excluded));

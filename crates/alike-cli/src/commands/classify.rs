@@ -66,7 +66,7 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
     let asked = model.read(&args.images)?;
     let own_images = args.gallery.is_empty();
     let known = if own_images {
-        let data = model.read_own()?;
+        let data = model.read_own("name images of known classes with --gallery")?;
         if !data.labelled {
             return Err(TaskError::NoClasses(data.name).into());
         }

@@ -61,7 +61,7 @@ pub(crate) fn run(args: &ClusterArgs, global: &Global) -> anyhow::Result<()> {
     refuse_existing(&files, args.force)?;
     let model = OpenModel::new(&args.encoder, global)?;
     let known = if args.images.is_empty() {
-        let data = model.read_own()?;
+        let data = model.read_own("name the images after the model")?;
         let (split, part) =
             if data.test.is_empty() { (&data.train, "training") } else { (&data.test, "test") };
         model.own(&data, split, part)?

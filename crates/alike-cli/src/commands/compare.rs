@@ -4,7 +4,7 @@ use super::eval::{bracketed, percent};
 use super::{refuse_existing, write_table};
 use crate::args::{Global, SubjectArgs};
 use crate::printer::{json, line};
-use crate::using::{open_run, runs_of, subject};
+use crate::using::{open_judged, runs_of, subject};
 use alike::eval::Spread;
 use alike::files;
 use alike::tasks::{COMPARED_MEASURES, CompareAnswer, CompareOptions, ComparedRun, SeedGroup, compare};
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &CompareArgs, global: &Global) -> anyhow::Result<()> {
     // All that can be wrong with a folder is found before time is spent.
     let opened = folders
         .iter()
-        .map(|folder| Ok((folder.display().to_string(), open_run(folder, args.subject.last)?)))
+        .map(|folder| Ok((folder.display().to_string(), open_judged(folder, args.subject.last, global)?)))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let options = CompareOptions { leave_group: args.leave_group, seed: global.seed.unwrap_or(0) };
     let subjects = opened.into_iter().map(|(name, run)| Ok((name, subject(run, &args.subject, global)?)));
@@ -146,7 +146,12 @@ fn table(answer: &CompareAnswer) -> anyhow::Result<Vec<u8>> {
             let Some(mean) = r.measure(name) else { continue };
             let d = r.against_first.get(name);
             let d = d.map(|d| [d.mean, d.interval[0], d.interval[1], d.p_value].map(|v| v.to_string()));
-            let texts = [r.run.clone(), r.seed.to_string(), name.to_owned(), mean.to_string()];
+            let texts = [
+                r.run.clone(),
+                r.seed.map_or(String::new(), |s| s.to_string()),
+                name.to_owned(),
+                mean.to_string(),
+            ];
             csv.write_record(texts.into_iter().chain(<[String; 3]>::default()).chain(d.unwrap_or_default()))?;
         }
     }

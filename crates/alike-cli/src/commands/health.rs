@@ -2,10 +2,11 @@
 
 use super::report::draw;
 use super::{as_wanted, refuse_existing};
-use crate::args::{EncoderArgs, Global};
+use crate::args::{EncoderArgs, Global, SourceArgs};
+use crate::commands::data_paths;
 use crate::printer::{json, line, note};
 use crate::using::OpenModel;
-use alike::data::{Removed, Rows, Source};
+use alike::data::{Quiet, Removed, Rows, Source};
 use alike::eval::{Confused, Fitness, Verdict};
 use alike::files::{FileError, StagedFiles};
 use alike::own::OwnTable;
@@ -19,10 +20,17 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   alike health MODEL -o health                       lists, pictures, and a cleaned table of the run's own data
-  alike train --data health/cleaned.csv --out RUN2")]
+  alike train --data health/cleaned.csv --out RUN2
+  alike health encoder.onnx --data photos/ -o health      a data set, as any encoder sees it")]
+#[command(mut_group("source", |group| group.requires("data")))]
 pub(crate) struct HealthArgs {
-    /// The model: a run's folder
+    /// The model: a run's folder, an ONNX file with its manifest, or an encoder's name (alike encoders list)
     pub(crate) model: PathBuf,
+    /// Judge other data than the run was trained on: a name, a folder or a file
+    #[arg(long, value_name = "NAME|PATH")]
+    pub(crate) data: Option<String>,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
     /// Folder to create for the lists (.csv), a figure and cleaned.csv
     #[arg(short, long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
@@ -63,14 +71,21 @@ pub(crate) fn run(args: &HealthArgs, global: &Global) -> anyhow::Result<()> {
         );
     }
     let model = OpenModel::new(&EncoderArgs { model: args.model.clone(), ..EncoderArgs::default() }, global)?;
-    let data = model.read_own()?;
+    let request = args.data.as_ref().map(|what| args.source.request(what));
+    let data = match &request {
+        Some(request) => model.read_data(request.clone())?,
+        None => model.read_own("name a data set with --data")?,
+    };
     let options = HealthOptions {
         k: args.k as usize,
         leave_group: args.leave_group,
         clean_test: args.clean_test,
         drop_doubts: args.drop_doubts,
     };
-    let source = model.source();
+    let source = match &request {
+        Some(request) => Source::reopen(request, &data_paths(global), &mut Quiet).ok(),
+        None => model.source(),
+    };
     let nameless = source.as_ref().map_or(Some("they are no files"), Source::nameless);
     if let Some(why) = nameless.filter(|_| data.labelled) {
         let asked = [(args.clean_test, "--clean-test"), (args.drop_doubts, "--drop-doubts")];

@@ -65,7 +65,8 @@ pub(crate) fn run(args: &MapArgs, global: &Global) -> anyhow::Result<()> {
     );
     let model = OpenModel::new(&args.encoder, global)?;
     let own = args.images.is_empty();
-    let data = if own { model.read_own()? } else { model.read(&args.images)? };
+    let data =
+        if own { model.read_own("name the images after the model")? } else { model.read(&args.images)? };
     let parts =
         if own { vec![("train", &data.train), ("test", &data.test)] } else { vec![("given", &data.train)] };
     let method = |m: &MapArg| match m {

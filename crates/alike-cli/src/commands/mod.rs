@@ -10,6 +10,8 @@ pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod demo;
 pub(crate) mod embed;
+#[cfg(feature = "onnx")]
+pub(crate) mod encoders;
 pub(crate) mod enroll;
 pub(crate) mod eval;
 pub(crate) mod explain;
@@ -47,8 +49,11 @@ pub(crate) enum Command {
     Compare(compare::CompareArgs),
     /// Write a model's report: one HTML page, and its figures as SVG and PNG
     Report(report::ReportArgs),
-    /// Embed images with a trained network
+    /// Embed images with a model
     Embed(embed::EmbedArgs),
+    /// Encoders that others trained: list, add, show, check and remove them
+    #[cfg(feature = "onnx")]
+    Encoders(encoders::EncodersCommand),
     /// Find the images that are most similar to a query
     Search(search::SearchArgs),
     /// Classify images by their nearest known images, or say that the class is unknown
@@ -100,6 +105,8 @@ impl Command {
             Command::Report(report) => report::run(report, global),
             Command::Demo(demo) => demo::run(demo, global),
             Command::Embed(embed) => embed::run(embed, global),
+            #[cfg(feature = "onnx")]
+            Command::Encoders(encoders) => encoders::run(encoders, global),
             Command::Search(search) => search::run(search, global),
             Command::Classify(classify) => classify::run(classify, global),
             Command::Enroll(enroll) => enroll::run(enroll, global),

@@ -2,15 +2,14 @@
 
 use super::eval::as_many_as;
 use super::refuse_existing;
-use crate::args::Global;
+use crate::args::{Global, SourceArgs};
 use crate::printer::{json, line, note};
-use crate::using::{open_run, own_data};
+use crate::using::{open_judged, other_data, own_data, source};
 use alike::eval::Judge;
 use alike::files::StagedFiles;
 use alike::report::{Figure, Report, ReportInput};
-use alike::tasks::{Opened, quick_pixel_retrieval};
-use alike::train::Run;
-use anyhow::{Context, ensure};
+use alike::tasks::{ModelSource, Opened, quick_pixel_retrieval};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -19,13 +18,20 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   alike report MODEL                                  report.html in the run's folder, figures in a folder beside it
-  alike report MODEL --unseen runs/no-zeros -o page.html --force")]
+  alike report MODEL --unseen runs/no-zeros -o page.html --force
+  alike report encoder.onnx --data photos/ -o page.html")]
+#[command(mut_group("source", |group| group.requires("data")))]
 pub(crate) struct ReportArgs {
-    /// The model: a run's folder
+    /// The model: a run's folder, an ONNX file with its manifest, or an encoder's name (alike encoders list)
     pub(crate) model: PathBuf,
     /// The HTML file to write; figures go into a folder beside it [default: report.html in the run's folder]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// The images that an encoder is shown on: a name, a folder or a file. A run is shown on the data that it was trained on
+    #[arg(long, value_name = "NAME|PATH", conflicts_with = "unseen")]
+    pub(crate) data: Option<String>,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
     /// A run on the same data that excluded classes, to show how these fare
     #[arg(long, value_name = "MODEL")]
     pub(crate) unseen: Option<PathBuf>,
@@ -52,32 +58,51 @@ pub(crate) struct Reported {
 }
 
 pub(crate) fn run(args: &ReportArgs, global: &Global) -> anyhow::Result<()> {
-    let run = Run::open(&args.model)?;
-    let page = args.out.clone().unwrap_or_else(|| run.folder().join("report.html"));
+    let model = source(&args.model, global)?;
+    let page = match (&args.out, &model) {
+        (Some(page), _) => page.clone(),
+        (None, ModelSource::Run(run)) => run.folder().join("report.html"),
+        (None, ModelSource::Encoder { .. }) => {
+            bail!("{} has no folder for a page; name the page with -o", args.model.display())
+        }
+    };
     let beside = figures_beside(&page)?;
     refuse_existing(&[&page, &beside], args.force)?;
-    let opened = Opened::new(&run, false)?;
+    let opened = Opened::from_source(model, false)?;
     let without = match &args.unseen {
         None => None,
         Some(folder) => {
-            let opened = open_run(folder, false)?;
+            let opened = open_judged(folder, false, global)?;
             ensure!(
-                !opened.settings.exclude_class.is_empty(),
+                opened.settings().is_some_and(|s| !s.exclude_class.is_empty()),
                 "{} excluded no class; give --unseen a run trained with --exclude-class",
                 folder.display()
             );
             Some(opened)
         }
     };
-    let data = own_data(&opened, global)?;
-    for each in [Some(&opened), without.as_ref()].into_iter().flatten() {
-        ensure!(
-            each.settings.request()?.is_same_as(&opened.settings.request()?),
-            "the two runs were trained on different data, {} and {}",
-            opened.settings.data,
-            each.settings.data
-        );
-        each.fits(&data)?;
+    let data = match &args.data {
+        Some(what) => {
+            ensure!(
+                opened.settings().is_none(),
+                "{} is a run, whose page shows the data that it was trained on; leave --data out",
+                args.model.display()
+            );
+            other_data(&opened, args.source.request(what), global)?
+        }
+        None => own_data(&opened, global)?,
+    };
+    opened.fits(&data)?;
+    if let Some(without) = &without {
+        if let (Some(one), Some(other)) = (opened.settings(), without.settings()) {
+            ensure!(
+                other.request()?.is_same_as(&one.request()?),
+                "the two runs were trained on different data, {} and {}",
+                one.data,
+                other.data
+            );
+        }
+        without.fits(&data)?;
     }
     let judge = Judge::new(&[]);
     judge.check(&data)?;

@@ -47,7 +47,7 @@ pub(crate) fn run(args: &SearchArgs, global: &Global) -> anyhow::Result<()> {
     let model = OpenModel::new(&args.encoder, global)?;
     let asked = model.read(&args.images)?;
     let known = if args.gallery.is_empty() {
-        model.own_all(&model.read_own()?)?
+        model.own_all(&model.read_own("name the images to search with --gallery")?)?
     } else {
         model.read_known(&args.gallery)?
     };

@@ -72,7 +72,7 @@ fn known_images(model: &OpenModel<'_>, args: &VerifyArgs) -> anyhow::Result<Know
     if !args.gallery.is_empty() {
         return Ok(model.read_known(&args.gallery)?);
     }
-    let data = model.read_own()?;
+    let data = model.read_own("name images of known classes with --gallery, or give a --threshold")?;
     if !data.labelled {
         return Err(TaskError::NoClasses(data.name).into());
     }

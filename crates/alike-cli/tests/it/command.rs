@@ -54,6 +54,7 @@ impl Scene {
             .current_dir(self.folder.path())
             .env_remove("ALIKE_DATA")
             .env("XDG_CACHE_HOME", self.path("cache"))
+            .env("ALIKE_ENCODERS", self.path("encoders"))
             .env("HOME", self.path("home"));
         change(&mut command);
         let Output { status, stdout, stderr } = command.output().unwrap();

@@ -5,6 +5,7 @@ mod cleaning;
 mod command;
 mod demo;
 mod download;
+mod encoders;
 mod galleries;
 mod groups;
 mod hostile;

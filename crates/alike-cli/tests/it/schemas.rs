@@ -172,6 +172,7 @@ fn every_verb_prints_what_its_schema_says() {
     let dog: Vec<u8> =
         b"P5 12 10 255\n".iter().copied().chain((0..120).map(|p| (p % 7 * 30) as u8)).collect();
     scene.write("dog.pgm", &dog);
+    crate::encoders::bring(&scene, &["tiny.onnx"]);
     let train = "train --data pictures --recipe seed --batch-size 4 --epochs 1";
     scene.ok(&format!("{train} --out run --seed 1 -q"));
     scene.ok(&format!("{train} --out unseen --exclude-class cat -q"));
@@ -190,6 +191,15 @@ fn every_verb_prints_what_its_schema_says() {
         ("data show", "data show pictures -o sheet.png".to_owned()),
         ("data stats", "data stats pictures".to_owned()),
         ("embed", format!("embed run {a} -o one.npy")),
+        // In this order: what is added is shown, listed, checked and deleted.
+        ("encoders add", "encoders add tiny.onnx --preset imagenet --name tiny".to_owned()),
+        ("encoders show", "encoders show tiny --values".to_owned()),
+        ("encoders list", "encoders list".to_owned()),
+        ("encoders check", "encoders check tiny".to_owned()),
+        ("embed", format!("embed tiny {a} -o two.npy")),
+        ("explain", format!("explain tiny {a} {b} -o occluded.png")),
+        ("compare", "compare run tiny --data pictures".to_owned()),
+        ("encoders remove", "encoders remove tiny".to_owned()),
         ("enroll", "enroll run --gallery known.npy --class dog dog.pgm".to_owned()),
         ("eval", "eval run".to_owned()),
         ("eval", "eval unseen --weighted".to_owned()),

@@ -55,11 +55,11 @@ fn a_gallery_is_embedded_once_and_answers_its_own_model_alone() {
     let both =
         json(&scene.ok("search run --with other --gallery both.npy pictures/bee/03.png -k 1 --json -q"));
     assert_eq!(both["queries"][0]["neighbours"][0]["class"], "bee");
-    scene.refused(
-        "explain run pictures/bee/03.png pictures/bee/04.png --with other -o x.png -q",
-        1,
-        &["--with"],
-    );
+    // An ensemble has no gradient by pixels: parts of the images are covered instead.
+    let why = "explain run pictures/bee/03.png pictures/bee/04.png --json -q";
+    assert_eq!(json(&scene.ok(&format!("{why} -o one.png")))["by"], "gradient");
+    assert_eq!(json(&scene.ok(&format!("{why} --with other -o both.png")))["by"], "occlusion");
+    assert_eq!(json(&scene.ok(&format!("{why} --flip -o flip.png")))["by"], "occlusion");
     std::fs::remove_file(scene.path("all.json")).unwrap();
     scene.refused("enroll run --gallery all.npy --class x pictures/cat/01.png", 1, &["all.json is missing"]);
     scene.refused("search run --gallery gone pictures/bee/03.png", 1, &["gone"]);

@@ -43,7 +43,7 @@ pub use load::{OnError, Request, column, list, load};
 pub use load_pictures::load_pictures;
 pub use one_shot::{OneShotRun, OneShotRuns, load_one_shot_runs};
 pub use picture::{Picture, is_picture};
-pub use prepare::{Preparation, PreparationWish, Resize};
+pub use prepare::{Filter, Preparation, PreparationWish, Resize};
 pub use progress::{Progress, Quiet, Unit};
 pub use rewrite::{Of, Removed, Rows, Source};
 pub use source::{

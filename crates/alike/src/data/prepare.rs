@@ -53,9 +53,47 @@ impl fmt::Display for Resize {
     }
 }
 
+/// How the pixels of a scaled picture are computed. Where a picture becomes smaller, every pixel is a weighted mean of all that it covers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Filter {
+    /// Weights that fall linearly: what this program's own networks are trained with.
+    #[default]
+    Bilinear,
+    /// Cubic weights (Catmull and Rom's, as Pillow has them): what many networks of others were trained with.
+    Bicubic,
+}
+
+impl Filter {
+    /// Their names.
+    pub const NAMES: [&str; 2] = ["bilinear", "bicubic"];
+    const ALL: [Filter; 2] = [Filter::Bilinear, Filter::Bicubic];
+}
+
+impl FromStr for Filter {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Filter, String> {
+        let at = Filter::NAMES.iter().position(|name| *name == s);
+        at.map(|i| Filter::ALL[i]).ok_or_else(|| {
+            format!(
+                "filter is one of {}, not '{s}'{}",
+                Filter::NAMES.join(", "),
+                did_you_mean(s, Filter::NAMES)
+            )
+        })
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Filter::NAMES[*self as usize])
+    }
+}
+
 /// What is done to every picture, in this order: stretch, crop, grey or colour, resize, invert.
 ///
-/// Written `size=64x64,channels=1,resize=fit,crop=1,invert=false,stretch=false`.
+/// Written `size=64x64,channels=1,resize=fit,crop=1,invert=false,stretch=false`, with `filter=bicubic` where that is not the usual one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Preparation {
     /// What comes of it.
@@ -68,6 +106,8 @@ pub struct Preparation {
     pub invert: bool,
     /// Brightness is spread from black to white.
     pub stretch: bool,
+    /// How the pixels of a scaled picture are computed.
+    pub filter: Filter,
 }
 
 /// A preparation of which only some is decided: what a user says.
@@ -85,9 +125,11 @@ pub struct PreparationWish {
     pub invert: Option<bool>,
     /// See [`Preparation::stretch`].
     pub stretch: Option<bool>,
+    /// See [`Preparation::filter`].
+    pub filter: Option<Filter>,
 }
 
-const KEYS: [&str; 6] = ["size", "channels", "resize", "crop", "invert", "stretch"];
+const KEYS: [&str; 7] = ["size", "channels", "resize", "crop", "invert", "stretch", "filter"];
 const MOST_SIDE: usize = 1024;
 
 impl FromStr for PreparationWish {
@@ -114,6 +156,7 @@ impl FromStr for PreparationWish {
                     });
                 }
                 "resize" => wish.resize = Some(value.parse()?),
+                "filter" => wish.filter = Some(value.parse()?),
                 "crop" => {
                     let share = value.parse().ok().filter(|v| *v > 0.0 && *v <= 1.0);
                     wish.crop = Some(
@@ -155,6 +198,22 @@ impl PreparationWish {
             crop: self.crop.unwrap_or(usual.crop),
             invert: self.invert.unwrap_or(usual.invert),
             stretch: self.stretch.unwrap_or(usual.stretch),
+            filter: self.filter.unwrap_or(usual.filter),
+        }
+    }
+
+    /// The same wish, where what was not said is as in `usual`.
+    pub fn or(&self, usual: Preparation) -> PreparationWish {
+        let Preparation { shape: Shape { h, w, c }, resize, crop, invert, stretch, filter } =
+            self.over(usual);
+        PreparationWish {
+            size: Some([h, w]),
+            channels: Some(c),
+            resize: Some(resize),
+            crop: Some(crop),
+            invert: Some(invert),
+            stretch: Some(stretch),
+            filter: Some(filter),
         }
     }
 }
@@ -162,7 +221,14 @@ impl PreparationWish {
 impl Preparation {
     /// Pictures are taken as they are, and those of another size refused.
     pub fn exact(shape: Shape) -> Preparation {
-        Preparation { shape, resize: Resize::Exact, crop: 1.0, invert: false, stretch: false }
+        Preparation {
+            shape,
+            resize: Resize::Exact,
+            crop: 1.0,
+            invert: false,
+            stretch: false,
+            filter: Filter::Bilinear,
+        }
     }
 
     /// How a picture is decoded that will be prepared so.
@@ -219,18 +285,26 @@ impl Preparation {
                         from.h, from.w
                     ));
                 }
-                Resize::Squash => scale(picture, [0.0, 0.0, from.w as f64, from.h as f64], [h, w], out)?,
+                Resize::Squash => {
+                    scale(picture, [0.0, 0.0, from.w as f64, from.h as f64], [h, w], self.filter, out)?;
+                }
                 Resize::Fill => {
                     // The largest part of the right proportions, in the middle.
                     let zoom = (from.w as f64 / w as f64).min(from.h as f64 / h as f64);
                     let (pw, ph) = (w as f64 * zoom, h as f64 * zoom);
                     let part = [(from.w as f64 - pw) / 2.0, (from.h as f64 - ph) / 2.0, pw, ph];
-                    scale(picture, part, [h, w], out)?;
+                    scale(picture, part, [h, w], self.filter, out)?;
                 }
                 Resize::Fit => {
                     let [fh, fw] = fitted([from.h, from.w], [h, w]);
                     let mut inner = vec![0; fh * fw * c];
-                    scale(picture, [0.0, 0.0, from.w as f64, from.h as f64], [fh, fw], &mut inner)?;
+                    scale(
+                        picture,
+                        [0.0, 0.0, from.w as f64, from.h as f64],
+                        [fh, fw],
+                        self.filter,
+                        &mut inner,
+                    )?;
                     let border = border(picture);
                     out.chunks_exact_mut(c).for_each(|p| p.copy_from_slice(&border[..c]));
                     let (top, left) = ((h - fh) / 2, (w - fw) / 2);
@@ -249,8 +323,10 @@ impl Preparation {
 
 impl fmt::Display for Preparation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Preparation { shape: Shape { h, w, c }, resize, crop, invert, stretch } = self;
-        write!(f, "size={h}x{w},channels={c},resize={resize},crop={crop},invert={invert},stretch={stretch}")
+        let Preparation { shape: Shape { h, w, c }, resize, crop, invert, stretch, filter } = self;
+        write!(f, "size={h}x{w},channels={c},resize={resize},crop={crop},invert={invert},stretch={stretch}")?;
+        // The usual filter is not named, so that what was written before there were others stays as it is.
+        if *filter == Filter::default() { Ok(()) } else { write!(f, ",filter={filter}") }
     }
 }
 
@@ -323,6 +399,7 @@ fn scale(
     picture: &Picture,
     [x, y, pw, ph]: [f64; 4],
     [h, w]: [usize; 2],
+    filter: Filter,
     out: &mut [u8],
 ) -> Result<(), String> {
     let Shape { h: from_h, w: from_w, c } = picture.shape;
@@ -331,7 +408,10 @@ fn scale(
     let from = ImageRef::new(from_w as u32, from_h as u32, &picture.pixels, kind).map_err(|e| failed(&e))?;
     let mut to = Image::from_slice_u8(w as u32, h as u32, out, kind).map_err(|e| failed(&e))?;
     let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+        .resize_alg(ResizeAlg::Convolution(match filter {
+            Filter::Bilinear => FilterType::Bilinear,
+            Filter::Bicubic => FilterType::CatmullRom,
+        }))
         .use_alpha(false)
         .crop(x, y, pw, ph);
     Resizer::new().resize(&from, &mut to, &options).map_err(|e| failed(&e))
@@ -357,6 +437,9 @@ mod tests {
     fn what_is_written_is_read_back() {
         let text = "size=32x48,channels=3,resize=fill,crop=0.875,invert=true,stretch=false";
         assert_eq!(text.parse::<Preparation>().unwrap().to_string(), text);
+        let cubic = format!("{text},filter=bicubic");
+        assert_eq!(cubic.parse::<Preparation>().unwrap().to_string(), cubic);
+        assert!("filter=cubic".parse::<PreparationWish>().unwrap_err().contains("did you mean 'bicubic'"));
         let wish: PreparationWish = "size=32, invert".parse().unwrap();
         assert_eq!((wish.size, wish.invert, wish.crop), (Some([32, 32]), Some(true), None));
         let usual = Preparation::exact(Shape { h: 9, w: 9, c: 1 });

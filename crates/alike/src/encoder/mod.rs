@@ -66,6 +66,20 @@ pub trait Encoder: Send + Sync {
     }
 }
 
+impl<E: Encoder + ?Sized> Encoder for Box<E> {
+    fn facts(&self) -> &EncoderFacts {
+        (**self).facts()
+    }
+
+    fn embed(&self, images: &Images) -> Result<Features, EncoderError> {
+        (**self).embed(images)
+    }
+
+    fn pixel_gradients(&self) -> Option<PixelGradients> {
+        (**self).pixel_gradients()
+    }
+}
+
 /// Images cannot be embedded, or encoders cannot be combined.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -91,13 +105,20 @@ pub enum EncoderError {
         /// That of the other.
         its: Box<Preparation>,
     },
+    /// An encoder of another crate failed.
+    #[error(transparent)]
+    Other(Box<dyn std::error::Error + Send + Sync>),
     /// An ensemble of nobody.
     #[error("an ensemble needs at least one encoder")]
     Empty,
 }
 
-/// Refuses images that an encoder does not take.
-pub(crate) fn check_shape(facts: &EncoderFacts, images: &Images) -> Result<(), EncoderError> {
+/// Refuses images that an encoder does not take: what every encoder does first.
+///
+/// # Errors
+///
+/// If their shape is another than the encoder's input.
+pub fn check_shape(facts: &EncoderFacts, images: &Images) -> Result<(), EncoderError> {
     let (takes, got) = (facts.preparation.shape, images.shape());
     if takes == got { Ok(()) } else { Err(EncoderError::Shape { takes, got }) }
 }

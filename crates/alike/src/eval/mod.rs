@@ -15,6 +15,7 @@ mod few_shot;
 mod health;
 mod interval;
 mod judge;
+mod occlusion;
 mod protocol;
 mod reference;
 mod retrieval;
@@ -41,6 +42,7 @@ pub use few_shot::{
 pub use health::{Confused, Fitness, Health, Verdict, health};
 pub use interval::{Spread, bootstrap_interval, mean_interval, share_interval};
 pub use judge::{Comparison, EvalError, Judge, Judgement, SpaceJudgement, Spaces};
+pub use occlusion::occlusion;
 pub use protocol::{
     AccuracyAnswer, AccuracyOptions, AnomalyMeans, AnomalyProtocolAnswer, AnomalyProtocolOptions, AnomalyRow,
     FewShotAnswer, FewShotOptions, GivenPairs, OneShotAnswer, OneShotRunError, Played, ProtocolError,
@@ -49,7 +51,7 @@ pub use protocol::{
 };
 pub use reference::Reference;
 pub use retrieval::{Quality, Retrieval, RetrievalReport, rank_quality};
-pub use saliency::{Masking, Saliency, saliency};
+pub use saliency::{Masking, Saliency, SaliencyBy, saliency};
 pub use threshold::{Alarm, alarm_threshold};
 pub use unseen::{Unseen, cluster_quality};
 pub use validator::Validator;

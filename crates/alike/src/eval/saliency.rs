@@ -20,8 +20,22 @@ pub struct Saliency {
     /// For each image `h x w` numbers from 0, no part, to 1, the largest.
     #[serde(skip)]
     pub maps: [Vec<f32>; 2],
+    /// How the pixels' parts were found.
+    pub by: SaliencyBy,
     /// What painting over a tenth of the pixels of one image, then the other, does.
     pub masking: Masking,
+}
+
+/// How the parts of pixels were found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum SaliencyBy {
+    /// By the gradient of the squared distance.
+    Gradient,
+    /// By covering squares of an image one after the other.
+    Occlusion,
 }
 
 /// How the distance moves when a tenth of an image's pixels takes its mean colour.
@@ -35,9 +49,9 @@ pub struct Masking {
 }
 
 /// Random masks of an image.
-const DRAWS: u64 = 8;
+pub(super) const DRAWS: u64 = 8;
 /// The share of pixels that is painted over.
-const SHARE: f64 = 0.1;
+pub(super) const SHARE: f64 = 0.1;
 
 /// Explains the distance of image `a` and image `b`.
 ///
@@ -89,7 +103,7 @@ pub fn saliency(
         let most = map.iter().copied().fold(0.0, f32::max);
         map.into_iter().map(|v| if most > 0.0 { v / most } else { 0.0 }).collect()
     });
-    Ok(Saliency { distance, maps, masking })
+    Ok(Saliency { distance, maps, by: SaliencyBy::Gradient, masking })
 }
 
 fn bytes(values: &[f32]) -> Vec<u8> {

@@ -39,14 +39,14 @@ pub struct TrainingInput<'a> {
 }
 
 impl<'a> ReportInput<'a> {
-    /// What a page is made from, of a run that was judged on these data.
+    /// What a page is made from, of a model that was judged on these data.
     pub fn of(judged: &'a Judged, data: &'a Dataset) -> ReportInput<'a> {
         ReportInput {
             data,
-            training: Some(TrainingInput {
-                settings: &judged.settings,
-                checkpoint: &judged.checkpoint,
-                metrics: &judged.metrics,
+            training: judged.training.as_ref().map(|t| TrainingInput {
+                settings: &t.settings,
+                checkpoint: &t.checkpoint,
+                metrics: &t.metrics,
             }),
             gallery: &judged.gallery,
             queries: &judged.queries,

@@ -32,8 +32,8 @@ pub struct CompareAnswer {
 pub struct ComparedRun {
     /// Its name, as it was given.
     pub run: String,
-    /// Seed of its training.
-    pub seed: u64,
+    /// Seed of its training; none of a model that was not trained here.
+    pub seed: Option<u64>,
     /// Mean over queries, by measure: 1-NN, R-Precision, MAP@R. Each from 0 to 1.
     pub means: BTreeMap<&'static str, f64>,
     /// Equal error rate of all pairs of test images; none if there are no pairs of one class, or none of two.
@@ -64,7 +64,7 @@ struct Evidence {
     labels: Vec<u32>,
     names: Vec<String>,
     open_set: bool,
-    settings: Settings,
+    settings: Option<Settings>,
 }
 
 type Measure = (&'static str, fn(&Quality) -> f64);
@@ -130,7 +130,7 @@ fn judge(run: String, subject: &Subject, options: &CompareOptions) -> Result<Com
     let mean = |of: fn(&Quality) -> f64| found.iter().map(|q| of(q)).sum::<f64>() / found.len() as f64;
     Ok(ComparedRun {
         run,
-        seed: subject.settings.seed,
+        seed: subject.settings.as_ref().map(|s| s.seed),
         means: MEASURES.into_iter().map(|(name, of)| (name, mean(of))).collect(),
         eer: judge.pairs(data, q).map(|pairs| pairs.equal_error_rate().eer),
         against_first: BTreeMap::new(),
@@ -160,10 +160,12 @@ fn against(first: &Evidence, second: &Evidence, seed: u64) -> BTreeMap<&'static 
 
 /// Runs of equal settings, whatever their seeds and wherever their data were found, in the order of their first.
 fn by_seeds(all: &[ComparedRun]) -> Vec<SeedGroup> {
-    let but_seed = |run: &ComparedRun| Settings { seed: 0, found_at: None, ..run.evidence.settings.clone() };
+    let but_seed = |run: &ComparedRun| -> Option<Settings> {
+        Some(Settings { seed: 0, found_at: None, ..run.evidence.settings.clone()? })
+    };
     let mut groups: Vec<(Settings, Vec<&ComparedRun>)> = Vec::new();
     for run in all {
-        let settings = but_seed(run);
+        let Some(settings) = but_seed(run) else { continue };
         match groups.iter_mut().find(|(known, _)| *known == settings) {
             // A run that was named twice says nothing of how much seeds matter.
             Some((_, runs)) if runs.iter().any(|r| r.seed == run.seed) => {}
@@ -179,7 +181,7 @@ fn by_seeds(all: &[ComparedRun]) -> Vec<SeedGroup> {
         };
         SeedGroup {
             runs: runs.iter().map(|r| r.run.clone()).collect(),
-            seeds: runs.iter().map(|r| r.seed).collect(),
+            seeds: runs.iter().filter_map(|r| r.seed).collect(),
             measures: COMPARED_MEASURES.into_iter().filter_map(spread).collect(),
         }
     };

@@ -78,7 +78,7 @@ pub enum TaskError {
         takes: String,
     },
     /// The encoder is no run, so there are no images that it was trained on.
-    #[error("this encoder has no images of its own; give a gallery")]
+    #[error("the model was not trained here, so it has no images of its own")]
     NoImages,
     /// A gallery of nothing.
     #[error("there is nothing to compare with")]
@@ -113,11 +113,9 @@ pub enum TaskError {
     /// Known images that make no pairs to find a threshold by.
     #[error("{0} make no pairs of one class, or none of two; give others")]
     NoPairs(String),
-    /// An encoder without gradients by pixels.
-    #[error(
-        "an ensemble, or an encoder with mirror images, cannot be explained by pixels; explain one network at a time"
-    )]
-    NoGradients,
+    /// Features have no pixels that a distance could depend on.
+    #[error("features have no pixels, so no pixel can explain their distance")]
+    NoPixels,
     /// Normal images that cannot be compared with each other.
     #[error(
         "no reference image has another of its class{} to be compared with; give more reference images",

@@ -2,15 +2,20 @@
 
 use super::{Model, TaskError};
 use crate::data::Dataset;
-use crate::eval::{Saliency, saliency};
+use crate::eval::{Saliency, occlusion, saliency};
 
-/// Explains the distance of the two pictures of `two`; `seed` draws the pixels that salient ones are compared with.
+/// Explains the distance of the two pictures of `two`; `seed` draws the pixels that salient ones are compared with. An encoder without
+/// a gradient by pixels is asked again and again, with parts of the pictures covered.
 ///
 /// # Errors
 ///
-/// If the encoder has no gradient by pixels: an ensemble, or one with mirror images.
+/// If the pictures cannot be embedded, or are features, which have no pixels.
 pub fn explain(model: &Model, two: &Dataset, seed: u64) -> Result<Saliency, TaskError> {
-    let mut network = model.encoder().pixel_gradients().ok_or(TaskError::NoGradients)?;
     let images = &two.train.images;
-    Ok(saliency(&mut network, [(images, 0), (images, 1)], seed)?)
+    let pair = [(images, 0), (images, 1)];
+    match model.encoder().pixel_gradients() {
+        Some(mut network) => Ok(saliency(&mut network, pair, seed)?),
+        None if images.are_floats() => Err(TaskError::NoPixels),
+        None => Ok(occlusion(model.encoder(), pair, seed)?),
+    }
 }

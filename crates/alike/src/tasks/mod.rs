@@ -33,7 +33,7 @@ pub use health::{
 pub use known::{GallerySummary, Known, Together, group_numbers, with_others};
 #[cfg(feature = "projection")]
 pub use map::{Colouring, MapAnswer, MapMethod, MapOptions, map};
-pub use model::{Model, ModelOptions};
+pub use model::{Model, ModelOptions, ModelSource};
 pub use search::{Found, Match, SearchAnswer, SearchOptions, search};
-pub use subject::{Judged, Opened, Subject, quick_pixel_retrieval};
+pub use subject::{Judged, Opened, Subject, TrainingRecord, quick_pixel_retrieval};
 pub use verify::{VerifiedBy, VerifyAnswer, VerifyBy, verify};

@@ -2,14 +2,13 @@
 
 use super::{Known, TaskError};
 use crate::data::{
-    DataPaths, Dataset, OnError, Preparation, PreparationWish, Progress, Quiet, Source, Split, find_class,
-    load_pictures,
+    DataPaths, Dataset, OnError, Preparation, PreparationWish, Progress, Quiet, Request, Source, Split,
+    find_class, load, load_pictures,
 };
 use crate::encoder::{Encoder, Ensemble, Mirrored, TrainedNetwork};
 use crate::gallery::{Gallery, GalleryError};
 use crate::identity::Identities;
 use crate::images::{Features, Images};
-use crate::model::Checkpoint;
 use crate::train::{Run, Settings, divide};
 use alike_kernels::Tier;
 use std::collections::HashSet;
@@ -28,6 +27,40 @@ pub struct ModelOptions {
     pub on_error: OnError,
 }
 
+/// What a model is made from.
+pub enum ModelSource {
+    /// The best checkpoint of a run.
+    Run(Run),
+    /// An encoder that was not trained here.
+    Encoder {
+        /// What a user calls it.
+        name: String,
+        /// What embeds.
+        encoder: Box<dyn Encoder>,
+    },
+}
+
+impl ModelSource {
+    /// The run in a folder.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    pub fn run(folder: &Path) -> Result<ModelSource, TaskError> {
+        Ok(ModelSource::Run(Run::open(folder)?))
+    }
+
+    /// What a user calls it, and what embeds.
+    fn member(self) -> Result<(PathBuf, Box<dyn Encoder>), TaskError> {
+        Ok(match self {
+            ModelSource::Run(run) => {
+                (run.folder().to_owned(), Box::new(TrainedNetwork::new(run.best()?)?) as Box<dyn Encoder>)
+            }
+            ModelSource::Encoder { name, encoder } => (name.into(), encoder),
+        })
+    }
+}
+
 /// An encoder, and how pictures get to it.
 pub struct Model {
     encoder: Box<dyn Encoder>,
@@ -37,29 +70,29 @@ pub struct Model {
     paths: DataPaths,
 }
 
-/// The encoder of a checkpoint, with those of other runs beside it.
+/// An encoder with others beside it, and with mirror images if it is to `flip`.
 ///
 /// # Errors
 ///
-/// If another run cannot be opened, or prepares pictures in another way.
-pub(super) fn encoder(
-    first: Checkpoint,
-    with: &[PathBuf],
+/// If another cannot be opened, or prepares pictures in another way.
+pub(super) fn combined(
+    first: Box<dyn Encoder>,
+    with: Vec<ModelSource>,
     flip: bool,
 ) -> Result<Box<dyn Encoder>, TaskError> {
-    let member = |checkpoint: Checkpoint| -> Result<Box<dyn Encoder>, TaskError> {
-        let network = TrainedNetwork::new(checkpoint)?;
-        Ok(if flip { Box::new(Mirrored::new(network)) } else { Box::new(network) })
+    let member = |encoder: Box<dyn Encoder>| -> Box<dyn Encoder> {
+        if flip { Box::new(Mirrored::new(encoder)) } else { encoder }
     };
-    let own = first.preparation;
-    let mut members = vec![member(first)?];
-    for folder in with {
-        let other = Run::open(folder)?.best()?;
-        if other.preparation != own {
-            let (own, its) = (Box::new(own), Box::new(other.preparation));
-            return Err(TaskError::OtherPreparation { run: folder.clone(), own, its });
+    let own = first.facts().preparation;
+    let mut members = vec![member(first)];
+    for other in with {
+        let (run, other) = other.member()?;
+        let its = other.facts().preparation;
+        if its != own {
+            let (own, its) = (Box::new(own), Box::new(its));
+            return Err(TaskError::OtherPreparation { run, own, its });
         }
-        members.push(member(other)?);
+        members.push(member(other));
     }
     Ok(if members.len() == 1 { members.remove(0) } else { Box::new(Ensemble::new(members)?) })
 }
@@ -71,20 +104,38 @@ impl Model {
     ///
     /// If a run cannot be opened, or the options do not fit it.
     pub fn open(folder: &Path, options: &ModelOptions, paths: DataPaths) -> Result<Model, TaskError> {
-        let run = Run::open(folder)?;
-        let settings = run.settings()?;
-        let checkpoint = run.best()?;
-        let takes = checkpoint.network.input();
-        if options.prepare != PreparationWish::default() && takes.is_features() {
-            return Err(TaskError::PreparedFeatures { run: folder.to_owned() });
+        let first = ModelSource::run(folder)?;
+        let with = options.with.iter().map(|f| ModelSource::run(f)).collect::<Result<_, _>>()?;
+        Model::assemble(first, with, options, paths)
+    }
+
+    /// A run or an encoder, and further ones `with` it, whose embeddings are concatenated to the first: an ensemble. Those that the
+    /// options name are not asked for.
+    ///
+    /// # Errors
+    ///
+    /// If a run cannot be opened, or the options do not fit.
+    pub fn assemble(
+        first: ModelSource,
+        with: Vec<ModelSource>,
+        options: &ModelOptions,
+        paths: DataPaths,
+    ) -> Result<Model, TaskError> {
+        let run = match &first {
+            ModelSource::Run(run) => Some((run.clone(), run.settings()?)),
+            ModelSource::Encoder { .. } => None,
+        };
+        let (name, encoder) = first.member()?;
+        let usual = encoder.facts().preparation;
+        if options.prepare != PreparationWish::default() && usual.shape.is_features() {
+            return Err(TaskError::PreparedFeatures { run: name });
         }
-        let preparation = options.prepare.over(checkpoint.preparation);
-        if preparation.shape != takes {
-            return Err(TaskError::PreparedShape { got: preparation.shape, takes });
+        let preparation = options.prepare.over(usual);
+        if preparation.shape != usual.shape {
+            return Err(TaskError::PreparedShape { got: preparation.shape, takes: usual.shape });
         }
-        let encoder = encoder(checkpoint, &options.with, options.flip)?;
-        let on_error = options.on_error;
-        Ok(Model { encoder, run: Some((run, settings)), preparation, on_error, paths })
+        let encoder = combined(encoder, with, options.flip)?;
+        Ok(Model { encoder, run, preparation, on_error: options.on_error, paths })
     }
 
     /// An encoder of any kind, without images of its own.
@@ -184,6 +235,25 @@ impl Model {
     pub fn own_data(&self, progress: &mut dyn Progress) -> Result<Dataset, TaskError> {
         let (run, settings) = self.run()?;
         let data = run.data(settings, &self.paths, progress)?;
+        let takes = self.preparation.shape;
+        if data.shape() == takes {
+            return Ok(data);
+        }
+        let (got, takes) = (format!("images of {}", data.shape()), takes.to_string());
+        Err(TaskError::Misfit { data: data.name, got, takes })
+    }
+
+    /// A data set of the user's, prepared as the model says where the request does not say otherwise.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or its images are not of the shape that the encoder takes.
+    pub fn data(&self, mut request: Request, progress: &mut dyn Progress) -> Result<Dataset, TaskError> {
+        request.nested |= self.nested() && Path::new(&request.what).is_dir();
+        if !self.preparation.shape.is_features() {
+            request.prepare = request.prepare.or(self.preparation);
+        }
+        let data = load(&request, &self.paths, progress)?;
         let takes = self.preparation.shape;
         if data.shape() == takes {
             return Ok(data);

@@ -1,40 +1,49 @@
-//! A run that is judged: its embeddings of a data set, against the images themselves.
+//! A run or an encoder that is judged: its embeddings of a data set, against the images themselves.
 
 use super::TaskError;
-use super::model::encoder;
+use super::model::{ModelSource, combined};
 use crate::data::{DataPaths, Dataset, Preparation, PreparationWish, Progress, Request, load};
 use crate::encoder::{Encoder, TrainedNetwork};
 use crate::engine::PixelGradients;
 use crate::eval::{Judge, Judgement, RetrievalReport, SpaceJudgement};
-use crate::images::{Features, Images, Vectors, with_pixels};
+use crate::images::{Features, Images, Shape, Vectors, with_pixels};
 use crate::model::Checkpoint;
 use crate::train::{Metric, Run, Settings, read_metrics};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// A run with its embeddings and its judgement: what pages are made from.
+/// How a network was trained here.
 #[derive(Clone, Debug)]
-pub struct Judged {
-    /// Image space against feature space.
-    pub judgement: Judgement,
+pub struct TrainingRecord {
     /// How it was trained.
     pub settings: Settings,
     /// What came of it.
     pub checkpoint: Checkpoint,
     /// Its `metrics.jsonl`.
     pub metrics: Vec<Metric>,
+}
+
+/// A model with its embeddings and its judgement: what pages are made from.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// Image space against feature space.
+    pub judgement: Judgement,
+    /// How it was trained; nothing where it was not trained here.
+    pub training: Option<TrainingRecord>,
     /// Embeddings of the gallery, the training split.
     pub gallery: Features,
     /// Embeddings of the test split.
     pub queries: Features,
 }
 
-/// A run that can be judged: everything is read and checked before time is spent.
+/// A model that can be judged: everything is read and checked before time is spent.
 pub struct Opened {
-    run: Run,
-    /// How it was trained.
-    pub settings: Settings,
-    checkpoint: Checkpoint,
-    metrics: Vec<Metric>,
+    what: What,
+}
+
+enum What {
+    Run(Box<(Run, TrainingRecord)>),
+    /// One that was not trained here, and what a user calls it.
+    Encoder(String, Box<dyn Encoder>),
 }
 
 impl Opened {
@@ -47,24 +56,65 @@ impl Opened {
         let settings = run.settings()?;
         let checkpoint = if last { run.last()? } else { run.best()? };
         let metrics = if run.metrics().exists() { read_metrics(&run.metrics())? } else { Vec::new() };
-        Ok(Opened { run: run.clone(), settings, checkpoint, metrics })
+        let record = TrainingRecord { settings, checkpoint, metrics };
+        Ok(Opened { what: What::Run(Box::new((run.clone(), record))) })
+    }
+
+    /// An encoder that was not trained here, and what a user calls it.
+    pub fn of(name: String, encoder: Box<dyn Encoder>) -> Opened {
+        Opened { what: What::Encoder(name, encoder) }
+    }
+
+    /// A run or an encoder; of a run its best checkpoint, or its last.
+    ///
+    /// # Errors
+    ///
+    /// If a file of the run cannot be read.
+    pub fn from_source(source: ModelSource, last: bool) -> Result<Opened, TaskError> {
+        match source {
+            ModelSource::Run(run) => Opened::new(&run, last),
+            ModelSource::Encoder { name, encoder } => Ok(Opened::of(name, encoder)),
+        }
+    }
+
+    /// How it was trained; nothing where it was not trained here.
+    pub fn settings(&self) -> Option<&Settings> {
+        match &self.what {
+            What::Run(run) => Some(&run.1.settings),
+            What::Encoder(..) => None,
+        }
     }
 
     /// The data that the run was made from.
     ///
     /// # Errors
     ///
-    /// If they are not there any more, or have changed.
+    /// If they are not there any more, or have changed, or it was not trained here.
     pub fn own_data(&self, paths: &DataPaths, progress: &mut dyn Progress) -> Result<Dataset, TaskError> {
-        Ok(self.run.data(&self.settings, paths, progress)?)
+        match &self.what {
+            What::Run(run) => Ok(run.0.data(&run.1.settings, paths, progress)?),
+            What::Encoder(..) => Err(TaskError::NoImages),
+        }
     }
 
     /// What is done to every picture before the network sees it.
     pub fn preparation(&self) -> Preparation {
-        self.checkpoint.preparation
+        match &self.what {
+            What::Run(run) => run.1.checkpoint.preparation,
+            What::Encoder(_, encoder) => encoder.facts().preparation,
+        }
     }
 
-    /// Other data than the run's: prepared as is usual for them, but in the size that the network takes.
+    /// The shape of images, or of features, that it takes.
+    fn takes(&self) -> Shape {
+        match &self.what {
+            What::Run(run) => run.1.checkpoint.network.input(),
+            What::Encoder(_, encoder) => encoder.facts().preparation.shape,
+        }
+    }
+
+    /// Other data than the run's: prepared as is usual for them, but in the size that the network takes. An encoder that was not trained
+    /// here has them prepared as it says.
     ///
     /// # Errors
     ///
@@ -75,13 +125,19 @@ impl Opened {
         paths: &DataPaths,
         progress: &mut dyn Progress,
     ) -> Result<Dataset, TaskError> {
-        let input = self.checkpoint.network.input();
+        let input = self.takes();
         // A class is what it was to the run.
-        request.nested |= self.settings.nested && Path::new(&request.what).is_dir();
+        request.nested |= self.settings().is_some_and(|s| s.nested) && Path::new(&request.what).is_dir();
         if input.is_features() {
             if request.prepare != PreparationWish::default() {
-                return Err(TaskError::PreparedFeatures { run: self.run.folder().to_owned() });
+                let run = match &self.what {
+                    What::Run(run) => run.0.folder().to_owned(),
+                    What::Encoder(name, _) => name.into(),
+                };
+                return Err(TaskError::PreparedFeatures { run });
             }
+        } else if let What::Encoder(_, encoder) = &self.what {
+            request.prepare = request.prepare.or(encoder.facts().preparation);
         } else {
             let size = request.prepare.size.or(Some([input.h, input.w]));
             let channels = request.prepare.channels.or(Some(input.c));
@@ -96,7 +152,7 @@ impl Opened {
     ///
     /// If they are of another kind or shape.
     pub fn fits(&self, data: &Dataset) -> Result<(), TaskError> {
-        let (takes, has) = (self.checkpoint.network.input(), data.shape());
+        let (takes, has) = (self.takes(), data.shape());
         if takes == has {
             return Ok(());
         }
@@ -115,13 +171,22 @@ impl Opened {
     ///
     /// If an image cannot be read, or there is nothing to judge.
     pub fn judge(self, judge: &Judge, data: &Dataset, image: SpaceJudgement) -> Result<Judged, TaskError> {
-        let Opened { settings, checkpoint, metrics, .. } = self;
-        let encoder = TrainedNetwork::new(checkpoint)?;
-        let gallery = encoder.embed(&data.gallery().0.images)?;
-        let queries = encoder.embed(&data.test.images)?;
-        let judgement = judge.judge(data, image, &gallery, &queries, &settings.exclude_class)?;
-        let checkpoint = encoder.into_checkpoint();
-        Ok(Judged { judgement, settings, checkpoint, metrics, gallery, queries })
+        let excluded = self.settings().map_or(Vec::new(), |s| s.exclude_class.clone());
+        let embed = |encoder: &dyn Encoder| -> Result<[Features; 2], TaskError> {
+            Ok([encoder.embed(&data.gallery().0.images)?, encoder.embed(&data.test.images)?])
+        };
+        let ([gallery, queries], training) = match self.what {
+            What::Encoder(_, encoder) => (embed(&*encoder)?, None),
+            What::Run(run) => {
+                let TrainingRecord { settings, checkpoint, metrics } = run.1;
+                let encoder = TrainedNetwork::new(checkpoint)?;
+                let embedded = embed(&encoder)?;
+                let checkpoint = encoder.into_checkpoint();
+                (embedded, Some(TrainingRecord { settings, checkpoint, metrics }))
+            }
+        };
+        let judgement = judge.judge(data, image, &gallery, &queries, &excluded)?;
+        Ok(Judged { judgement, training, gallery, queries })
     }
 }
 
@@ -160,10 +225,10 @@ pub fn quick_pixel_retrieval(
     Ok(quick.then(report).transpose()?.transpose()?)
 }
 
-/// A run, images to judge it on, and the means to embed them.
+/// A run or an encoder, images to judge it on, and the means to embed them.
 pub struct Subject {
-    /// How it was trained.
-    pub settings: Settings,
+    /// How it was trained; nothing where it was not trained here.
+    pub settings: Option<Settings>,
     /// The images.
     pub data: Dataset,
     /// Whether these are other data than the run's.
@@ -172,22 +237,24 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// A run and the images to judge it on: the run's own, or others if these are `foreign`.
+    /// A model and the images to judge it on: the run's own, or others if these are `foreign`. Those `with` it make an ensemble.
     ///
     /// # Errors
     ///
-    /// If the data do not fit the network, or another run cannot stand beside it.
+    /// If the data do not fit the network, or another model cannot stand beside it.
     pub fn new(
         opened: Opened,
         data: Dataset,
         foreign: bool,
-        with: &[PathBuf],
+        with: Vec<ModelSource>,
         flip: bool,
     ) -> Result<Subject, TaskError> {
         opened.fits(&data)?;
-        let Opened { settings, checkpoint, .. } = opened;
-        let encoder = encoder(checkpoint, with, flip)?;
-        Ok(Subject { settings, data, foreign, encoder })
+        let (settings, first): (_, Box<dyn Encoder>) = match opened.what {
+            What::Encoder(_, encoder) => (None, encoder),
+            What::Run(run) => (Some(run.1.settings), Box::new(TrainedNetwork::new(run.1.checkpoint)?)),
+        };
+        Ok(Subject { settings, data, foreign, encoder: combined(first, with, flip)? })
     }
 
     /// What judgements are explained by; nothing where several networks, or mirrored images, have a say in them.
@@ -211,6 +278,14 @@ impl Subject {
 
     /// Names of the classes of the data that were left out of training: none of other data than the run's.
     pub fn excluded(&self) -> &[String] {
-        if self.foreign { &[] } else { &self.settings.exclude_class }
+        match &self.settings {
+            Some(settings) if !self.foreign => &settings.exclude_class,
+            _ => &[],
+        }
+    }
+
+    /// Seed of its training; 0 where it was not trained here.
+    pub fn seed(&self) -> u64 {
+        self.settings.as_ref().map_or(0, |s| s.seed)
     }
 }

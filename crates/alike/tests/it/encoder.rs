@@ -102,7 +102,7 @@ fn an_encoder_of_twenty_lines_searches_classifies_and_clusters() {
     assert!(!names.contains(&"training") && !names.contains(&"architecture"), "{names:?}");
     assert!(report.html().contains("An encoder that was not trained here makes embeddings of 2 numbers."));
     // It is no run, so there is nothing that it was trained on.
-    assert!(model.own_data(&mut Quiet).unwrap_err().to_string().contains("give a gallery"));
+    assert!(model.own_data(&mut Quiet).unwrap_err().to_string().contains("no images of its own"));
 }
 
 fn network(seed: u64, shape: &str) -> TrainedNetwork {

@@ -4,7 +4,7 @@ use super::{bracketed, percent};
 use crate::args::{Global, SubjectArgs};
 use crate::commands::{refuse_existing, write_table};
 use crate::printer::{json, line, note};
-use crate::using::{open_run, other_data, subject};
+use crate::using::{open_judged, other_data, subject};
 use alike::data::find_class;
 use alike::eval::AnomalyMethod;
 use alike::eval::{
@@ -21,7 +21,7 @@ use std::path::PathBuf;
 #[command(group(ArgGroup::new("named").args(["data", "against"]).multiple(true)))]
 #[command(mut_group("source", |group| group.requires("named")))]
 pub(crate) struct AnomalyProtocolArgs {
-    /// The model: a run's folder
+    /// The model: a run's folder, an ONNX file with its manifest, or an encoder's name (alike encoders list)
     pub(crate) model: PathBuf,
     #[command(flatten)]
     pub(crate) subject: SubjectArgs,
@@ -49,7 +49,7 @@ pub(super) fn run(args: &AnomalyProtocolArgs, global: &Global) -> anyhow::Result
     if let Some(path) = &args.csv {
         refuse_existing(&[path], args.force)?;
     }
-    let opened = open_run(&args.model, args.subject.last)?;
+    let opened = open_judged(&args.model, args.subject.last, global)?;
     let against = args.against.as_ref().map(|what| -> anyhow::Result<_> {
         let data = other_data(&opened, args.subject.source.request(what), global)?;
         opened.fits(&data)?;

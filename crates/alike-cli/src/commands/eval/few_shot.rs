@@ -5,7 +5,7 @@ use crate::args::{Global, SubjectArgs};
 use crate::commands::report::draw;
 use crate::commands::{data_paths, refuse_existing, write_table};
 use crate::printer::{Bars, json, line, note};
-use crate::using::{open_run, runs, subject};
+use crate::using::{beside, open_judged, subject};
 use alike::data::load_one_shot_runs;
 use alike::eval::{
     Accuracy, FewShot, FewShotOptions, OneShotAnswer, Played, Spaces, few_shot_protocol, one_shot_protocol,
@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
   alike eval few-shot MODEL --runs all_runs.zip         the 20 one-shot runs of Lake et al.")]
 #[command(mut_group("source", |group| group.requires("data")))]
 pub(crate) struct FewShotArgs {
-    /// The model: a run's folder
+    /// The model: a run's folder, an ONNX file with its manifest, or an encoder's name (alike encoders list)
     pub(crate) model: PathBuf,
     #[command(flatten)]
     pub(crate) subject: SubjectArgs,
@@ -67,7 +67,7 @@ pub(super) fn run(args: &FewShotArgs, global: &Global) -> anyhow::Result<()> {
     if let Some(path) = &args.runs {
         return one_shot_runs(path, args, global);
     }
-    let subject = subject(open_run(&args.model, args.subject.last)?, &args.subject, global)?;
+    let subject = subject(open_judged(&args.model, args.subject.last, global)?, &args.subject, global)?;
     let data = &subject.data;
     if !data.is_open_set() && args.subject.data.is_none() {
         note(global, "these classes were trained on; name others with --data, or train with --split class");
@@ -156,10 +156,9 @@ fn interval(a: Accuracy) -> String {
 }
 
 fn one_shot_runs(path: &Path, args: &FewShotArgs, global: &Global) -> anyhow::Result<()> {
-    let opened = open_run(&args.model, args.subject.last)?;
-    let how = &args.subject;
+    let opened = open_judged(&args.model, args.subject.last, global)?;
     let sets = load_one_shot_runs(path, &opened.preparation(), &data_paths(global), &mut Bars::new(global))?;
-    let subject = Subject::new(opened, sets.data.clone(), true, &runs(&how.with), how.flip)?;
+    let subject = beside(opened, sets.data.clone(), true, &args.subject, global)?;
     let answer = one_shot_protocol(subject.encoder(), &sets, path)?;
     let train = &subject.data.train;
     if let Some(out) = &args.out {

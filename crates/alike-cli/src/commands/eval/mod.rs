@@ -9,7 +9,7 @@ mod verification;
 use super::report::{AT, KS};
 use super::{refuse_existing, write_table};
 use crate::printer::{json, line, note};
-use crate::using::{open_run, subject};
+use crate::using::{open_judged, subject};
 use alike::eval::{AccuracyOptions, Judgement, RetrievalReport, Spaces, accuracy_protocol};
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
   alike eval anomaly MODEL                        classes that were left out of training, or each class alone")]
 #[command(mut_group("source", |group| group.requires("data")))]
 pub(crate) struct EvalArgs {
-    /// The model: a run's folder
+    /// The model: a run's folder, an ONNX file with its manifest, or an encoder's name (alike encoders list)
     #[arg(required = true)]
     pub(crate) model: Option<PathBuf>,
     /// Values of k for k-NN classification [default: 1,5, where the gallery is large enough]
@@ -77,14 +77,14 @@ fn judge(model: &Path, args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
     if let Some(path) = &args.csv {
         refuse_existing(&[path], args.force)?;
     }
-    let subject = subject(open_run(model, args.subject.last)?, &args.subject, global)?;
+    let subject = subject(open_judged(model, args.subject.last, global)?, &args.subject, global)?;
     let mut options = AccuracyOptions {
         k: args.k.clone(),
         weighted: args.weighted,
         at: args.at.iter().map(|k| *k as usize).collect(),
         leave_group: args.leave_group,
         excluded: subject.excluded().to_vec(),
-        seed: subject.settings.seed,
+        seed: subject.settings.as_ref().map_or(global.seed.unwrap_or(0), |s| s.seed),
     };
     let judge = options.judge();
     judge.check(&subject.data)?;

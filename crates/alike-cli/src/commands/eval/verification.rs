@@ -5,7 +5,7 @@ use crate::args::{Global, SubjectArgs, share};
 use crate::commands::report::draw;
 use crate::commands::{data_paths, refuse_existing, write_table};
 use crate::printer::{json, line};
-use crate::using::{open_run, subject};
+use crate::using::{open_judged, subject};
 use alike::data::{Request, column};
 use alike::eval::{
     AtFar, Pairs, Spaces, VerificationAnswer, VerificationOptions, VerifiedSpace, read_pairs,
@@ -13,6 +13,7 @@ use alike::eval::{
 };
 use alike::files;
 use alike::report::verification_figure;
+use alike::tasks::TaskError;
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +25,7 @@ use std::path::{Path, PathBuf};
   alike eval verification MODEL --by pose               apart by a column of the data's table")]
 #[command(mut_group("source", |group| group.requires("data")))]
 pub(crate) struct VerificationArgs {
-    /// The model: a run's folder
+    /// The model: a run's folder, an ONNX file with its manifest, or an encoder's name (alike encoders list)
     pub(crate) model: PathBuf,
     #[command(flatten)]
     pub(crate) subject: SubjectArgs,
@@ -57,14 +58,14 @@ const ROWS: usize = 2000;
 pub(super) fn run(args: &VerificationArgs, global: &Global) -> anyhow::Result<()> {
     let files: Vec<&Path> = [&args.csv, &args.out].into_iter().flatten().map(|p| p.as_path()).collect();
     refuse_existing(&files, args.force)?;
-    let subject = subject(open_run(&args.model, args.subject.last)?, &args.subject, global)?;
+    let subject = subject(open_judged(&args.model, args.subject.last, global)?, &args.subject, global)?;
     let split = &subject.data.test;
     let conditions = match &args.by {
         None => None,
         Some(name) => {
             let request = match &args.subject.data {
                 Some(what) => Request::from(what.as_str()),
-                None => subject.settings.request()?,
+                None => subject.settings.as_ref().ok_or(TaskError::NoImages)?.request()?,
             };
             let of = column(&request, &data_paths(global), name)?;
             Some(split.names.iter().map(|n| of.get(n).cloned().unwrap_or_default()).collect())

@@ -1,7 +1,7 @@
 //! Why two images are near or far: both, and the pixels that their distance hangs on.
 
 use crate::engine::{PixelGradients, Tier};
-use crate::eval::{Masking, Saliency, saliency};
+use crate::eval::{Masking, Saliency, SaliencyBy, saliency};
 use crate::files::FileError;
 use crate::images::{Images, Shape};
 use crate::report::figure::{Figure, N, Panel, WIDTH, picture};
@@ -33,9 +33,16 @@ pub fn explained(pairs: &[Explained<'_>]) -> Result<Figure, FileError> {
     let n = pairs.len().max(1) as f64;
     let mean = |of: fn(&Masking) -> f64| pairs.iter().map(|p| of(&p.why.masking)).sum::<f64>() / n;
     let (salient, random) = (mean(|m| m.salient), mean(|m| m.random));
+    let how = match pairs.first().map(|p| p.why.by) {
+        Some(SaliencyBy::Occlusion) => {
+            "how much the squared distance changes where a square around the pixel is covered with the image's mean colour"
+        }
+        _ => {
+            "the gradient of the squared distance by a pixel, times how far the pixel is from the image's mean"
+        }
+    };
     let caption = format!(
-        "Each image, and beside it in colour the pixels that the distance of the two hangs on: the gradient of the squared distance by \
-         a pixel, times how far the pixel is from the image's mean. Painting over the tenth that is coloured most moves the distance by {salient:.3} in \
+        "Each image, and beside it in colour the pixels that the distance of the two hangs on: {how}. Painting over the tenth that is coloured most moves the distance by {salient:.3} in \
          the mean, painting over a random tenth by {random:.3}.",
     );
     let half = pairs.len().div_ceil(2).max(1);

@@ -1,0 +1,79 @@
+//! Encoders that others trained, as the command line finds and opens them.
+
+use crate::args::Global;
+use alike::encoder::Encoder;
+use std::path::Path;
+
+/// The encoder that a user means by an ONNX file or a name; nothing where neither is meant.
+#[cfg(feature = "onnx")]
+pub(crate) fn open(what: &Path, global: &Global) -> anyhow::Result<Option<Box<dyn Encoder>>> {
+    let Some(model) = onnx::find(what) else { return Ok(None) };
+    Ok(Some(Box::new(onnx::open(&model, global)?)))
+}
+
+/// In a build without ONNX, an ONNX file is refused and nothing has a name.
+#[cfg(not(feature = "onnx"))]
+pub(crate) fn open(what: &Path, _: &Global) -> anyhow::Result<Option<Box<dyn Encoder>>> {
+    anyhow::ensure!(
+        !what.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx")),
+        "{} cannot be read: this build of alike was made without the feature 'onnx'",
+        what.display()
+    );
+    Ok(None)
+}
+
+#[cfg(feature = "onnx")]
+pub(crate) use onnx::{MOST_SECONDS, find, isolation, remember};
+
+#[cfg(feature = "onnx")]
+mod onnx {
+    use super::{Global, Path};
+    use crate::printer::note;
+    use alike_onnx::{EncoderStore, Isolation, Manifest, OnnxEncoder, OnnxError};
+    use std::path::PathBuf;
+
+    /// The time that a test run may take, unless the user says otherwise.
+    pub(crate) const MOST_SECONDS: u64 = 120;
+
+    /// The ONNX file that a user means by its path, or by the name of an encoder.
+    pub(crate) fn find(what: &Path) -> Option<PathBuf> {
+        if what.extension().is_some_and(|e| e.eq_ignore_ascii_case("onnx")) {
+            return Some(what.to_owned());
+        }
+        // A name is one word, no path.
+        let name = what.to_str().filter(|name| !what.exists() && !name.contains(['/', '\\']))?;
+        EncoderStore::of_user().ok()?.find(name)
+    }
+
+    /// How models are run that were never run before: by this program, in a process of its own.
+    pub(crate) fn isolation(seconds: u64) -> anyhow::Result<Isolation> {
+        let program = std::env::current_exe()?;
+        Ok(Isolation { program, arguments: ["encoders", "test-run"].map(Into::into).to_vec(), seconds })
+    }
+
+    /// Opens an ONNX file, whose manifest lies beside it.
+    pub(crate) fn open(model: &Path, global: &Global) -> anyhow::Result<OnnxEncoder> {
+        // That the file is missing is worth more than that its manifest is.
+        alike::files::open(model)?;
+        let manifest = Manifest::of(model)?;
+        try_first(model, &manifest, global)?;
+        Ok(OnnxEncoder::with_manifest(model, manifest)?)
+    }
+
+    /// Runs a model that nobody knows in a process of its own, and remembers that it ran.
+    fn try_first(model: &Path, manifest: &Manifest, global: &Global) -> anyhow::Result<()> {
+        if EncoderStore::of_user().is_ok_and(|store| store.is_tried(manifest)) {
+            return Ok(());
+        }
+        note(global, format!("first a test run of {} in a process of its own", model.display()));
+        isolation(MOST_SECONDS)?.try_run(model, manifest)?;
+        remember(manifest);
+        Ok(())
+    }
+
+    /// Remembers that a model was run. Where that cannot be written down, it is run again another time.
+    pub(crate) fn remember(manifest: &Manifest) {
+        let _: Result<(), OnnxError> =
+            EncoderStore::of_user().and_then(|store| store.remember_tried(manifest));
+    }
+}
