@@ -286,7 +286,7 @@ impl Preparation {
                     ));
                 }
                 Resize::Squash => {
-                    scale(picture, [0.0, 0.0, from.w as f64, from.h as f64], [h, w], self.filter, out)?
+                    scale(picture, [0.0, 0.0, from.w as f64, from.h as f64], [h, w], self.filter, out)?;
                 }
                 Resize::Fill => {
                     // The largest part of the right proportions, in the middle.
