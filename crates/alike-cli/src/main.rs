@@ -5,10 +5,10 @@ mod commands;
 mod config;
 mod encoders;
 mod hints;
+mod models;
 mod printer;
 mod renamed;
 mod schema;
-mod using;
 
 use args::Cli;
 use clap::{CommandFactory, FromArgMatches};

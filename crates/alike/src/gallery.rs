@@ -14,7 +14,7 @@ use crate::identity::{self, Identities};
 use crate::images::Features;
 use crate::limits::Limit;
 use crate::npy::{Header, write_header};
-use crate::own::OwnTable;
+use crate::own_files::OwnTable;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

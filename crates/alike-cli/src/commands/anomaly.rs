@@ -3,13 +3,13 @@
 use super::report::draw;
 use super::{refuse_existing, write_table};
 use crate::args::{EncoderArgs, Global, share};
+use crate::models::{OpenModel, bursts_sentence};
 use crate::printer::{json, line, note};
-use crate::using::{OpenModel, bursts_sentence};
 use alike::data::{Dataset, exclude};
 use alike::eval::AnomalyMethod;
 use alike::files::{self, FileError};
 use alike::images::Images;
-use alike::own::OwnTable;
+use alike::own_files::OwnTable;
 use alike::report::{Figure, PictureRow, Shown, Tone, picture_rows};
 use alike::tasks::{AnomalyAnswer, AnomalyOptions, Known, Together, anomaly};
 use clap::Args;

@@ -2,10 +2,10 @@
 
 use super::{refuse_existing, write_table};
 use crate::args::{EncoderArgs, Global, share};
+use crate::models::{OpenModel, bursts_sentence};
 use crate::printer::{json, line, note};
-use crate::using::{OpenModel, bursts_sentence};
 use alike::eval::Rule;
-use alike::own::OwnTable;
+use alike::own_files::OwnTable;
 use alike::tasks::{CalibratedOn, Classified, ClassifyAnswer, ClassifyOptions, TaskError, classify};
 use clap::Args;
 use std::path::PathBuf;

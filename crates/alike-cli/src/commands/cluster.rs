@@ -3,11 +3,11 @@
 use super::report::draw;
 use super::{refuse_existing, write_table};
 use crate::args::{EncoderArgs, Global};
+use crate::models::OpenModel;
 use crate::printer::{json, line};
-use crate::using::OpenModel;
 use alike::files::{self, FileError};
 use alike::images::Images;
-use alike::own::OwnTable;
+use alike::own_files::OwnTable;
 use alike::report::{Figure, PictureRow, Shown, picture_rows};
 use alike::tasks::{CLUSTER_MEASURES, Cluster, ClusterAnswer, ClusterMethod, Known, cluster};
 use clap::Args;

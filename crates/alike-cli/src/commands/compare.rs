@@ -3,8 +3,8 @@
 use super::eval::{bracketed, percent};
 use super::{refuse_existing, write_table};
 use crate::args::{Global, SubjectArgs};
+use crate::models::{open_judged, runs_of, subject};
 use crate::printer::{json, line};
-use crate::using::{open_judged, runs_of, subject};
 use alike::eval::Spread;
 use alike::files;
 use alike::tasks::{COMPARED_MEASURES, CompareAnswer, CompareOptions, ComparedRun, SeedGroup, compare};

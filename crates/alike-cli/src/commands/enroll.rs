@@ -1,8 +1,8 @@
 //! `alike enroll`.
 
 use crate::args::{EncoderArgs, Global};
+use crate::models::OpenModel;
 use crate::printer::{json, line};
-use crate::using::OpenModel;
 use alike::gallery::Gallery;
 use alike::tasks::enroll;
 use anyhow::ensure;

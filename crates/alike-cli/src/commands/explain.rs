@@ -3,8 +3,8 @@
 use super::refuse_existing;
 use super::report::draw;
 use crate::args::{EncoderArgs, Global};
+use crate::models::OpenModel;
 use crate::printer::{json, line};
-use crate::using::OpenModel;
 use alike::eval::Saliency;
 use alike::files;
 use alike::report::{Explained, explained};

@@ -2,8 +2,8 @@
 
 use super::refuse_existing;
 use crate::args::{EncoderArgs, Global};
+use crate::models::OpenModel;
 use crate::printer::{json, line, note};
-use crate::using::OpenModel;
 use alike::files;
 use alike::report::MapPoints;
 use alike::tasks::{MapAnswer, MapMethod, MapOptions, map};

@@ -28,7 +28,7 @@ pub(crate) mod verify;
 
 use crate::printer::note;
 use alike::data::{DataPaths, Dataset, Keep};
-use alike::{files, own};
+use alike::{files, own_files};
 use std::path::Path;
 
 #[derive(Debug, Subcommand)]
@@ -166,7 +166,7 @@ fn refuse_existing(paths: &[&Path], force: bool) -> anyhow::Result<()> {
 
 /// A table of results as the user wants it: for a spreadsheet, if that was asked for. Tables that Alike reads again never are.
 fn as_wanted(csv: Vec<u8>, global: &Global) -> std::io::Result<Vec<u8>> {
-    if global.spreadsheet { own::for_spreadsheets(&csv) } else { Ok(csv) }
+    if global.spreadsheet { own_files::for_spreadsheets(&csv) } else { Ok(csv) }
 }
 
 /// Writes a table of results.

@@ -3,8 +3,8 @@
 use super::eval::as_many_as;
 use super::refuse_existing;
 use crate::args::{Global, SourceArgs};
+use crate::models::{open_judged, other_data, own_data, source};
 use crate::printer::{json, line, note};
-use crate::using::{open_judged, other_data, own_data, source};
 use alike::eval::Judge;
 use alike::files::StagedFiles;
 use alike::report::{Figure, Report, ReportInput};

@@ -3,8 +3,8 @@
 use super::refuse_existing;
 use super::report::draw;
 use crate::args::{EncoderArgs, Global};
+use crate::models::OpenModel;
 use crate::printer::{json, line, note};
-use crate::using::OpenModel;
 use alike::data::Dataset;
 use alike::files::{self, FileError};
 use alike::images::Images;

@@ -1,8 +1,8 @@
 //! `alike verify`.
 
 use crate::args::{EncoderArgs, Global, share};
+use crate::models::OpenModel;
 use crate::printer::{json, line};
-use crate::using::OpenModel;
 use alike::tasks::{Known, TaskError, VerifiedBy, VerifyBy, verify};
 use clap::Args;
 use std::path::PathBuf;

@@ -3,7 +3,7 @@
 use super::theme;
 use crate::files::FileError;
 use crate::images::{Images, Shape};
-use crate::own;
+use crate::own_files;
 use base64::Engine as _;
 use image::ImageEncoder;
 use maud::{Markup, PreEscaped, html};
@@ -109,7 +109,7 @@ impl Figure {
         let mut pixels =
             tiny_skia::Pixmap::new(w, h).ok_or_else(|| error(&format!("{w} x {h} pixels are too many")))?;
         resvg::render(&tree, tiny_skia::Transform::from_scale(scale, scale), &mut pixels.as_mut());
-        pixels.encode_png().map(own::marked_png).map_err(|e| error(&e))
+        pixels.encode_png().map(own_files::marked_png).map_err(|e| error(&e))
     }
 }
 

@@ -13,7 +13,7 @@ use super::{EpochReport, Observer, Settings, SettingsError, StepReport, TrainErr
 use crate::data::{DataError, DataPaths, Dataset, Progress, load};
 use crate::files::{self, Claim, FileError};
 use crate::model::{Checkpoint, CheckpointError};
-use crate::own;
+use crate::own_files;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fs::OpenOptions;
@@ -88,10 +88,10 @@ pub enum RunError {
 }
 
 // By these a folder is known as a run's.
-const CONFIG: &str = own::CONFIG;
-const LAST: &str = own::OF_A_RUN[0];
-const BEST: &str = own::OF_A_RUN[1];
-const METRICS: &str = own::OF_A_RUN[2];
+const CONFIG: &str = own_files::CONFIG;
+const LAST: &str = own_files::OF_A_RUN[0];
+const BEST: &str = own_files::OF_A_RUN[1];
+const METRICS: &str = own_files::OF_A_RUN[2];
 const SPLIT: &str = "split.csv";
 const SKIPPED: &str = "skipped.csv";
 

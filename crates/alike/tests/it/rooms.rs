@@ -4,8 +4,19 @@ use std::path::Path;
 
 /// In reading order, as on the library's front page; the shared vocabulary first.
 const VOCABULARY: [&str; 13] = [
-    "images", "identity", "sample", "distance", "rng", "files", "guard", "limits", "suggest", "text",
-    "names", "npy", "own",
+    "images",
+    "identity",
+    "sample",
+    "distance",
+    "rng",
+    "files",
+    "guard",
+    "limits",
+    "suggest",
+    "text",
+    "names",
+    "npy",
+    "own_files",
 ];
 const ROOMS: [&str; 14] = [
     "data",

@@ -3,8 +3,8 @@
 use super::{bracketed, percent};
 use crate::args::{Global, SubjectArgs};
 use crate::commands::{refuse_existing, write_table};
+use crate::models::{open_judged, other_data, subject};
 use crate::printer::{json, line, note};
-use crate::using::{open_judged, other_data, subject};
 use alike::data::find_class;
 use alike::eval::AnomalyMethod;
 use alike::eval::{

@@ -4,8 +4,8 @@ use super::{bracketed, percent};
 use crate::args::{Global, SubjectArgs};
 use crate::commands::report::draw;
 use crate::commands::{data_paths, refuse_existing, write_table};
+use crate::models::{beside, open_judged, subject};
 use crate::printer::{Bars, json, line, note};
-use crate::using::{beside, open_judged, subject};
 use alike::data::load_one_shot_runs;
 use alike::eval::{
     Accuracy, FewShot, FewShotOptions, OneShotAnswer, Played, Spaces, few_shot_protocol, one_shot_protocol,

@@ -8,8 +8,8 @@ mod verification;
 
 use super::report::{AT, KS};
 use super::{refuse_existing, write_table};
+use crate::models::{open_judged, subject};
 use crate::printer::{json, line, note};
-use crate::using::{open_judged, subject};
 use alike::eval::{AccuracyOptions, Judgement, RetrievalReport, Spaces, accuracy_protocol};
 use std::path::{Path, PathBuf};
 

@@ -4,8 +4,8 @@ use super::{bracketed, percent};
 use crate::args::{Global, SubjectArgs, share};
 use crate::commands::report::draw;
 use crate::commands::{data_paths, refuse_existing, write_table};
+use crate::models::{open_judged, subject};
 use crate::printer::{json, line};
-use crate::using::{open_judged, subject};
 use alike::data::{Request, column};
 use alike::eval::{
     AtFar, Pairs, Spaces, VerificationAnswer, VerificationOptions, VerifiedSpace, read_pairs,

@@ -12,7 +12,7 @@ use crate::data::{DataError, Progress};
 use crate::files::{self, FileError};
 use crate::limits::Limit;
 use crate::names::{from_bytes, shown};
-use crate::own;
+use crate::own_files;
 use rayon::prelude::*;
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
@@ -212,7 +212,7 @@ fn without_drawn(archives: &[Archive], first: u32, members: Vec<Member>) -> (Vec
                 };
                 let archive = archives.get_mut((archive - first) as usize);
                 is_png(&m.name)
-                    && archive.and_then(|a| head(a, &m.place)).is_some_and(|h| own::is_own_png(&h))
+                    && archive.and_then(|a| head(a, &m.place)).is_some_and(|h| own_files::is_own_png(&h))
             },
         )
         .collect();
@@ -227,20 +227,20 @@ fn without_drawn(archives: &[Archive], first: u32, members: Vec<Member>) -> (Vec
 fn head(archive: &mut Archive, place: &Place) -> Option<Vec<u8>> {
     match (&mut archive.content, place) {
         (Content::Plain(file), Place::Span { start, len, .. }) => {
-            let mut head = vec![0; own::PNG_HEAD.min(*len as usize)];
+            let mut head = vec![0; own_files::PNG_HEAD.min(*len as usize)];
             files::read_at(file, &mut head, *start).ok()?;
             Some(head)
         }
         (Content::Zip(zip), Place::Zip { member, .. }) => {
             let mut file = zip.by_index_raw(*member as usize).ok()?;
             let method = file.compression();
-            let mut raw = Vec::with_capacity(2 * own::PNG_HEAD);
-            (&mut file).take(2 * own::PNG_HEAD as u64).read_to_end(&mut raw).ok()?;
+            let mut raw = Vec::with_capacity(2 * own_files::PNG_HEAD);
+            (&mut file).take(2 * own_files::PNG_HEAD as u64).read_to_end(&mut raw).ok()?;
             if method == zip::CompressionMethod::Stored {
                 return Some(raw);
             }
             // Only so much is unpacked as is looked at.
-            let mut head = Vec::with_capacity(own::PNG_HEAD);
+            let mut head = Vec::with_capacity(own_files::PNG_HEAD);
             let mut inflate = flate2::Decompress::new(false);
             inflate.decompress_vec(&raw, &mut head, flate2::FlushDecompress::None).ok()?;
             Some(head)

@@ -3,7 +3,7 @@
 use super::Member;
 use crate::data::listing::{Entry, LeftOut, Listing, Part, Role, Why};
 use crate::data::picture::is_picture;
-use crate::own;
+use crate::own_files;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What may follow the name of a part.
@@ -38,14 +38,14 @@ pub(super) fn in_runs(members: Vec<Member>) -> (Vec<Member>, LeftOut) {
     let mut files: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for member in &members {
         if let Some((folder, file)) = member.name.rsplit_once('/')
-            && (file == own::CONFIG || own::OF_A_RUN.contains(&file))
+            && (file == own_files::CONFIG || own_files::OF_A_RUN.contains(&file))
         {
             files.entry(folder).or_default().push(file);
         }
     }
     let runs: BTreeSet<String> = files
         .into_iter()
-        .filter(|(_, files)| own::is_run(|file| files.contains(&file)))
+        .filter(|(_, files)| own_files::is_run(|file| files.contains(&file)))
         .map(|(folder, _)| format!("{folder}/"))
         .collect();
     if runs.is_empty() {

@@ -18,7 +18,7 @@ use crate::data::listing::{Entry, Listing, Part, Place, Role};
 use crate::data::table::{self, CATEGORY, CORNERS, GROUP, LABEL, PATH, SPLIT, Table, same_column};
 use crate::data::{DataError, Progress};
 use crate::names::{from_bytes, shown, unescaped};
-use crate::own::WRITTEN_BY;
+use crate::own_files::WRITTEN_BY;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 

@@ -12,7 +12,7 @@ use crate::data::listing::{LeftOut, Listing, Part, Place, Why};
 use crate::data::picture::is_picture;
 use crate::data::table::{Table, is_table};
 use crate::names::shown;
-use crate::own;
+use crate::own_files;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
@@ -88,7 +88,7 @@ pub(super) fn find(files: &Files<'_>, wish: &Wish<'_>) -> Result<Found, DataErro
             let head = (files.read)(c.member, Some(HEAD))
                 .map_err(|why| wrong(files.root, format!("{}: {why}", c.member.name)))?;
             let columns = Table::columns_of(path, &head);
-            if own::is_own_table(columns.iter().map(String::as_str)) {
+            if own_files::is_own_table(columns.iter().map(String::as_str)) {
                 own_tables.push(c.member.name.clone());
                 continue;
             }

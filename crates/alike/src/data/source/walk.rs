@@ -10,7 +10,7 @@ use crate::data::listing::{LeftOut, Place, Why};
 use crate::data::picture::is_picture;
 use crate::files::{self, FileError};
 use crate::names::shown;
-use crate::own;
+use crate::own_files;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -102,9 +102,9 @@ pub(super) fn is_png(name: &str) -> bool {
 /// Whether a file is a figure of Alike's, by its first bytes.
 fn is_drawn(place: &Place) -> bool {
     let Place::File(path) = place else { return false };
-    let mut head = Vec::with_capacity(own::PNG_HEAD);
-    let read = File::open(path).and_then(|file| file.take(own::PNG_HEAD as u64).read_to_end(&mut head));
-    read.is_ok() && own::is_own_png(&head)
+    let mut head = Vec::with_capacity(own_files::PNG_HEAD);
+    let read = File::open(path).and_then(|file| file.take(own_files::PNG_HEAD as u64).read_to_end(&mut head));
+    read.is_ok() && own_files::is_own_png(&head)
 }
 
 /// What is found below a folder without following links to folders.
