@@ -65,7 +65,7 @@ mod onnx {
         if EncoderStore::of_user().is_ok_and(|store| store.is_tried(manifest)) {
             return Ok(());
         }
-        note(global, format!("first a test run of {} in a process of its own", model.display()));
+        note(global, format!("first, a test run of {} in a separate process", model.display()));
         isolation(MOST_SECONDS)?.try_run(model, manifest)?;
         remember(manifest);
         Ok(())

@@ -113,10 +113,8 @@ impl EncoderStore {
     ) -> Result<PathBuf, OnnxError> {
         self.check_name(name, replace)?;
         let file = ModelFile::read(model, manifest)?;
-        if replace && self.find(name).is_some() {
-            self.remove(name)?;
-        }
         let to = self.folder.join(name).join(MODEL);
+        let before = Manifest::of(&to).map(|m| m.external_data).unwrap_or_default();
         let mut staged = StagedFiles::default();
         for (name, bytes) in &file.external {
             staged.stage(&to.with_file_name(name), |w| w.write_all(bytes))?;
@@ -125,6 +123,11 @@ impl EncoderStore {
         // The last, since it makes the folder an encoder.
         staged.stage(&to, |w| w.write_all(&file.bytes))?;
         staged.commit()?;
+        // Weights of the encoder that was replaced: only now are they nobody's.
+        for name in before.keys().filter(|name| !file.external.contains_key(*name)) {
+            let path = to.with_file_name(name);
+            std::fs::remove_file(&path).map_err(FileError::writing(&path))?;
+        }
         Ok(to)
     }
 

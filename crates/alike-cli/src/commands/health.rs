@@ -1,9 +1,8 @@
 //! `alike health`.
 
 use super::report::draw;
-use super::{as_wanted, refuse_existing};
+use super::{as_wanted, data_paths, refuse_existing};
 use crate::args::{EncoderArgs, Global, SourceArgs};
-use crate::commands::data_paths;
 use crate::models::OpenModel;
 use crate::printer::{json, line, note};
 use alike::data::{Quiet, Removed, Rows, Source};
@@ -249,7 +248,7 @@ fn stage_lists(
     Ok(())
 }
 
-/// The rows of the run's own data without what is cleaned away, or why there can be none.
+/// The rows of the data without what is cleaned away, or why there can be none.
 fn cleaned_rows<'a>(report: &HealthReport<'_>, nameless: Option<&'a str>) -> Result<Rows, &'a str> {
     let HealthReport { all, cleaning, .. } = report;
     match (&all.source, nameless) {

@@ -12,6 +12,8 @@ use crate::rng::{Purpose, SliceRandom, stream};
 
 /// Squares along the shorter side of an image, without those between them.
 const ALONG: usize = 7;
+/// Covered copies of an image that are in memory at a time.
+const AT_ONCE: usize = 32;
 
 /// Explains the distance of image `a` and image `b`, which are pictures, by an encoder that is asked a few hundred times.
 ///
@@ -46,14 +48,16 @@ pub fn occlusion(
             pixels.for_each(|p| copy[p * shape.c..][..shape.c].copy_from_slice(&colour));
             copy
         };
-        let covered: Vec<u8> = squares.iter().flat_map(|s| painted(&mut s.pixels(shape))).collect();
-        let moved = encoder.embed(&Images::new(shape, covered))?;
         let (mut map, mut times) = (vec![0f32; shape.h * shape.w], vec![0f32; shape.h * shape.w]);
-        for (square, row) in squares.iter().zip(moved.rows()) {
-            let part = (squared_distance(row, other) - distance * distance).abs() as f32;
-            for p in square.pixels(shape) {
-                map[p] += part;
-                times[p] += 1.0;
+        for some in squares.chunks(AT_ONCE) {
+            let covered = some.iter().flat_map(|s| painted(&mut s.pixels(shape))).collect();
+            let moved = encoder.embed(&Images::new(shape, covered))?;
+            for (square, row) in some.iter().zip(moved.rows()) {
+                let part = (squared_distance(row, other) - distance * distance).abs() as f32;
+                for p in square.pixels(shape) {
+                    map[p] += part;
+                    times[p] += 1.0;
+                }
             }
         }
         map.iter_mut().zip(&times).for_each(|(part, n)| *part /= n.max(1.0));

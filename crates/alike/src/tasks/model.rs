@@ -234,13 +234,7 @@ impl Model {
     /// If they are not there any more, or have changed.
     pub fn own_data(&self, progress: &mut dyn Progress) -> Result<Dataset, TaskError> {
         let (run, settings) = self.run()?;
-        let data = run.data(settings, &self.paths, progress)?;
-        let takes = self.preparation.shape;
-        if data.shape() == takes {
-            return Ok(data);
-        }
-        let (got, takes) = (format!("images of {}", data.shape()), takes.to_string());
-        Err(TaskError::Misfit { data: data.name, got, takes })
+        self.fitting(run.data(settings, &self.paths, progress)?)
     }
 
     /// A data set of the user's, prepared as the model says where the request does not say otherwise.
@@ -253,7 +247,11 @@ impl Model {
         if !self.preparation.shape.is_features() {
             request.prepare = request.prepare.or(self.preparation);
         }
-        let data = load(&request, &self.paths, progress)?;
+        self.fitting(load(&request, &self.paths, progress)?)
+    }
+
+    /// The data, if they are of the shape that the encoder takes.
+    fn fitting(&self, data: Dataset) -> Result<Dataset, TaskError> {
         let takes = self.preparation.shape;
         if data.shape() == takes {
             return Ok(data);

@@ -283,9 +283,4 @@ impl Subject {
             _ => &[],
         }
     }
-
-    /// Seed of its training; 0 where it was not trained here.
-    pub fn seed(&self) -> u64 {
-        self.settings.as_ref().map_or(0, |s| s.seed)
-    }
 }

@@ -1,7 +1,7 @@
 //! A first convolution whose filters are whitened patches of the training images.
 //!
 //! Its outputs are uncorrelated and of equal variance from the first step on, so what follows need not learn that first (Coates and Ng
-//! 2012, "Learning feature representations with k-means", section 2; as the first layer of Jordan 2024,
+//! 2012, "Learning feature representations with k-means"; as the first layer of Jordan 2024,
 //! <https://arxiv.org/abs/2404.00498>, section 3.2).
 
 use crate::files::FileError;
@@ -18,7 +18,7 @@ use rayon::prelude::*;
 const IMAGES: usize = 5000;
 /// Patches of each.
 const PATCHES: usize = 64;
-/// Added to the variance of every direction, whose mean over pixels is about 1: what hardly varies is noise, and is not enlarged.
+/// Added to the variance of every direction: what hardly varies is noise, and is not enlarged.
 const FLOOR: f64 = 5e-4;
 
 /// The filters of a first convolution cannot be whitened patches.
@@ -46,7 +46,7 @@ pub enum PatchesError {
 ///
 /// # Errors
 ///
-/// If the network does not begin with a convolution or with normalisations and one, an image cannot be read, or patches do not differ.
+/// If the network does not begin with a convolution or with a normalisation and one, an image cannot be read, or patches do not differ.
 pub fn whiten_patches(
     network: &Network,
     parameters: &mut [f32],
@@ -55,17 +55,15 @@ pub fn whiten_patches(
     seed: u64,
 ) -> Result<(), PatchesError> {
     let layers = network.layers();
-    let at = layers.iter().position(|l| !matches!(l.layer, Layer::Norm { .. }));
-    let layer = at.map(|at| &layers[at]).ok_or(PatchesError::NoConvolution)?;
+    let norm = match layers.first().map(|l| l.layer) {
+        Some(Layer::Norm { groups, eps }) => Some((groups, eps)),
+        _ => None,
+    };
+    let layer = layers.get(usize::from(norm.is_some())).ok_or(PatchesError::NoConvolution)?;
     let Layer::Conv { out_channels, kernel, .. } = layer.layer else {
         return Err(PatchesError::NoConvolution);
     };
-    let groups = layers.iter().find_map(|l| match l.layer {
-        Layer::Norm { groups, .. } => Some(groups),
-        _ => None,
-    });
-    let groups = groups.filter(|_| at > Some(0));
-    let patches = draw(images, identities, kernel, groups, seed)?;
+    let patches = draw(images, identities, kernel, norm, seed)?;
     let directions = patches.d();
     // Filters see patches as they are, so the mean is a direction too: it is not taken off.
     let zero = vec![0.0; directions];
@@ -93,7 +91,7 @@ fn draw(
     images: &Images,
     identities: &Identities,
     kernel: usize,
-    groups: Option<usize>,
+    norm: Option<(usize, f32)>,
     seed: u64,
 ) -> Result<Features, FileError> {
     let mut some = sample::some(identities.keys(), IMAGES, seed);
@@ -103,7 +101,7 @@ fn draw(
     let d = shape.c * kernel * kernel;
     let mut data = vec![0.0; some.len() * PATCHES * d];
     data.par_chunks_mut(PATCHES * d).zip(&some).try_for_each_init(Vec::new, |scratch, (patches, &i)| {
-        let pixels = normalised(shape, images.image(i, scratch)?, groups);
+        let pixels = normalised(shape, images.image(i, scratch)?, norm);
         let mut rng = stream(seed, Purpose::Weights, u64::MAX, i as u64);
         for patch in patches.chunks_exact_mut(d) {
             let (y0, x0) = (rng.random_range(0..=shape.h - height), rng.random_range(0..=shape.w - width));
@@ -122,17 +120,17 @@ fn draw(
 }
 
 /// An image as the convolution sees it: bytes as shares of white, normalised in groups of channels where that comes first.
-fn normalised(shape: Shape, bytes: &[u8], groups: Option<usize>) -> Vec<f32> {
+fn normalised(shape: Shape, bytes: &[u8], norm: Option<(usize, f32)>) -> Vec<f32> {
     let mut pixels: Vec<f32> = bytes.iter().map(|v| f32::from(*v) / 255.0).collect();
-    let Some(groups) = groups else { return pixels };
-    let per = shape.c / groups.max(1);
+    let Some((groups, eps)) = norm else { return pixels };
+    let per = shape.c / groups;
     for group in 0..groups {
-        let of_group = |i: usize| i % shape.c / per.max(1) == group;
+        let of_group = |i: usize| i % shape.c / per == group;
         let values = || pixels.iter().enumerate().filter(|(i, _)| of_group(*i)).map(|(_, v)| f64::from(*v));
         let n = values().count().max(1) as f64;
         let mean = values().sum::<f64>() / n;
         let variance = values().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
-        let scale = 1.0 / (variance + 1e-5).sqrt();
+        let scale = 1.0 / (variance + f64::from(eps)).sqrt();
         for (i, v) in pixels.iter_mut().enumerate() {
             if of_group(i) {
                 *v = ((f64::from(*v) - mean) * scale) as f32;
@@ -146,13 +144,38 @@ fn normalised(shape: Shape, bytes: &[u8], groups: Option<usize>) -> Vec<f32> {
 mod tests {
     use super::*;
     use crate::data::{DigitCounts, digits};
+    use crate::engine::Engine;
     use crate::model::initial;
 
     fn network(text: &str, shape: Shape) -> Network {
         Network::new(text.parse().unwrap(), shape).unwrap()
     }
 
-    /// By the engine itself: the filters' outputs over whole images, one pixel at a time, vary equally and independently.
+    /// An image as the engine normalises it: through a linear layer that changes nothing.
+    #[test]
+    fn the_convolution_sees_what_the_engine_makes_of_an_image() {
+        let shape = Shape { h: 5, w: 4, c: 6 };
+        let n = shape.len();
+        let bytes: Vec<u8> = (0..n).map(|i| (i * 37 % 251) as u8).collect();
+        for (groups, eps) in [(1, 1e-5), (3, 1e-2)] {
+            let with = network(&format!("norm({groups}, eps={eps:e}) linear({n})"), shape);
+            let mut parameters = initial(&with, 1);
+            let [weight, bias] = [0, 1].map(|k| with.layers()[1].parameters[k].range());
+            parameters[weight].iter_mut().enumerate().for_each(|(i, w)| *w = f32::from(i % (n + 1) == 0));
+            parameters[bias].fill(0.0);
+            let seen =
+                Engine::new(&with).unwrap().embed(&parameters, &Images::new(shape, bytes.clone())).unwrap();
+            // The layer lists its inputs by channel, row and column.
+            let found = normalised(shape, &bytes, Some((groups, eps)));
+            for (i, v) in seen.row(0).iter().enumerate() {
+                let (c, place) = (i / (shape.h * shape.w), i % (shape.h * shape.w));
+                let own = found[place * shape.c + c];
+                assert!((v - own).abs() < 1e-4, "{groups} groups, {i}: {v} {own}");
+            }
+        }
+    }
+
+    /// Over patches that were not drawn for the filters.
     #[test]
     fn outputs_are_uncorrelated_and_of_equal_variance_and_come_with_their_opposites() {
         let data = digits(DigitCounts { train: 300, test: 10 }, 1).train;
@@ -162,11 +185,10 @@ mod tests {
             let whole = network(&format!("{text} gap"), shape);
             let mut parameters = initial(&whole, 1);
             whiten_patches(&whole, &mut parameters, &data.images, &data.identities, 7).unwrap();
-            // Every pixel of an image is one that the filters see alone: images of 3 x 3 would be normalised otherwise.
             let layer = whole.layers().iter().find(|l| matches!(l.layer, Layer::Conv { .. })).unwrap();
             let weights = &parameters[layer.parameters[0].range()];
-            let groups = (!first.is_empty()).then_some(1);
-            let patches = draw(&data.images, &data.identities, 3, groups, 99).unwrap();
+            let norm = (!first.is_empty()).then_some((1, 1e-5));
+            let patches = draw(&data.images, &data.identities, 3, norm, 99).unwrap();
             let outputs: Vec<Vec<f64>> = patches
                 .rows()
                 .map(|p| {

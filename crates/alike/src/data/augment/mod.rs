@@ -52,7 +52,8 @@ pub struct Changes {
     /// Whether an image is mirrored in every other epoch instead, beginning with the first or the second as `flip` says: so that each
     /// is seen from both sides (Jordan 2024, <https://arxiv.org/abs/2404.00498>, section 3.6).
     pub alternate: bool,
-    /// Moved by whole pixels, down by up to this share of the height and across by up to this share of the width, either way.
+    /// Moved by whole pixels, down by up to this share of the height and across by up to this share of the width, either way; beyond its
+    /// edges the image goes on mirrored.
     pub pad: f64,
     /// Brighter or darker by up to this share of white.
     pub brightness: f64,
@@ -206,7 +207,7 @@ impl Changes {
         assert!(from.len() == shape.len() && to.len() == shape.len(), "augment: one image");
         let Occasion { seed, step, image, view, .. } = occasion;
         let mut rng = stream(seed, Purpose::Augment, step, image * 8 + view);
-        let warps = self.moves();
+        let warps = self.warps();
         if warps {
             self.warp(shape, &mut rng, from, to);
         }

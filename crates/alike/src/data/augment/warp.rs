@@ -9,7 +9,8 @@ use crate::rng::{Rng, RngExt};
 const GRID: usize = 4;
 
 impl Changes {
-    pub(super) fn moves(&self) -> bool {
+    /// Whether any pixel comes from between others.
+    pub(super) fn warps(&self) -> bool {
         let Changes { shift, rotate, scale, shear, elastic, crop, alternate, .. } = *self;
         let flip = if alternate { 0.0 } else { self.flip };
         [shift, rotate, scale, shear, elastic, crop, flip].iter().any(|s| *s > 0.0)
