@@ -4,11 +4,19 @@ use crate::args::Global;
 use alike::encoder::Encoder;
 use std::path::Path;
 
-/// The encoder that a user means by an ONNX file or a name; nothing where neither is meant.
+/// The encoder that a user means by an ONNX file or a name; nothing where neither is meant. What it embeds is kept in the cache, and how far
+/// it is is shown.
 #[cfg(feature = "onnx")]
 pub(crate) fn open(what: &Path, global: &Global) -> anyhow::Result<Option<Box<dyn Encoder>>> {
+    use alike::encoder::Cached;
     let Some(model) = onnx::find(what) else { return Ok(None) };
-    Ok(Some(Box::new(onnx::open(&model, global)?)))
+    let encoder = onnx::open(&model, global)?;
+    let paths = crate::commands::data_paths(global);
+    let cached = match paths.keep {
+        alike::data::Keep::Memory => Cached::without_file(encoder),
+        alike::data::Keep::Disk { .. } => Cached::new(encoder, &alike::data::image_cache(&paths)),
+    };
+    Ok(Some(Box::new(cached.watched(crate::printer::embedding(global)))))
 }
 
 /// In a build without ONNX, an ONNX file is refused and nothing has a name.

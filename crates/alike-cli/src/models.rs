@@ -5,9 +5,11 @@ use crate::commands::{data_paths, remark};
 use crate::encoders;
 use crate::printer::{Bars, note};
 use alike::data::{Dataset, Request};
+use alike::encoder::Encoder;
 use alike::eval::Bursts;
 use alike::tasks::{Known, Model, ModelOptions, ModelSource, Opened, Subject, TaskError};
 use alike::train::Run;
+use anyhow::Context;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
@@ -44,7 +46,20 @@ pub(crate) fn source(what: &Path, global: &Global) -> anyhow::Result<ModelSource
     {
         return Ok(ModelSource::Encoder { name: what.display().to_string(), encoder });
     }
-    Ok(ModelSource::run(what)?)
+    ModelSource::run_on(what, |name| base(name, what, global))
+}
+
+/// The encoder that a head stands on.
+fn base(name: &str, run: &Path, global: &Global) -> anyhow::Result<Box<dyn Encoder>> {
+    let encoder = encoders::open(Path::new(name), global)?;
+    encoder.with_context(|| {
+        format!(
+            "{} is a head on the encoder '{name}', which is not here; alike encoders add {name} --name NAME, or write where it is \
+             as encoder into {}/config.toml",
+            run.display(),
+            run.display()
+        )
+    })
 }
 
 fn sources(with: &[PathBuf], global: &Global) -> anyhow::Result<Vec<ModelSource>> {

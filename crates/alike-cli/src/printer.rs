@@ -34,9 +34,12 @@ pub(crate) fn note(global: &Global, text: impl AsRef<str>) {
     }
 }
 
+/// What is said of images that pass.
+const IMAGES: &str = "{msg} {bar:30} {pos}/{len} {per_sec}, {eta} left";
+
 /// A bar that is drawn only on a terminal, and never when the user wants quiet.
-fn bar(global: &Global, template: &str, len: u64) -> ProgressBar {
-    let target = if global.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+fn bar(quiet: bool, template: &str, len: u64) -> ProgressBar {
+    let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
     let bar = ProgressBar::with_draw_target(Some(len), target);
     bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar
@@ -58,9 +61,10 @@ impl Progress for Bars<'_> {
     fn begin(&mut self, what: &str, total: Option<u64>, unit: Unit) {
         let template = match unit {
             Unit::Bytes => "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}",
-            Unit::Images => "{msg} {bar:30} {pos}/{len} {per_sec}, {eta} left",
+            Unit::Images => IMAGES,
+            Unit::Trials => "{msg} {bar:30} {pos}/{len}, {eta} left",
         };
-        let bar = bar(self.global, template, total.unwrap_or(0));
+        let bar = bar(self.global.quiet, template, total.unwrap_or(0));
         bar.set_message(what.to_owned());
         self.bar = Some(bar);
     }
@@ -78,6 +82,27 @@ impl Progress for Bars<'_> {
     }
 }
 
+/// How far an encoder is that takes long, a bar each time.
+#[cfg(feature = "onnx")]
+pub(crate) fn embedding(global: &Global) -> Box<alike::encoder::Watch> {
+    let quiet = global.quiet;
+    // Nothing is drawn on a pipe, so nothing need be counted.
+    let hidden = bar(quiet, IMAGES, 0).is_hidden();
+    let drawn: std::sync::Mutex<Option<ProgressBar>> = std::sync::Mutex::new(None);
+    Box::new(move |done, all| {
+        if hidden {
+            return;
+        }
+        let mut drawn = drawn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if done == all {
+            drawn.take().iter().for_each(ProgressBar::finish_and_clear);
+            return;
+        }
+        let begin = || bar(quiet, IMAGES, all as u64).with_message("embedding");
+        drawn.get_or_insert_with(begin).set_position(done as u64);
+    })
+}
+
 /// Training, live: a bar, and a line an epoch.
 pub(crate) struct Live<'a> {
     global: &'a Global,
@@ -91,7 +116,7 @@ impl<'a> Live<'a> {
     pub(crate) fn new(global: &'a Global, training: &Training) -> Live<'a> {
         let settings = training.settings();
         let template = "{msg} {bar:20} {pos}/{len} steps, {eta} left";
-        let bar = bar(global, template, settings.epochs * training.steps_per_epoch());
+        let bar = bar(global.quiet, template, settings.epochs * training.steps_per_epoch());
         bar.set_position(training.steps_done());
         bar.reset_eta();
         let margin = settings.triplet_margin().map(|loss| loss.margin);

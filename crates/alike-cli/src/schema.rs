@@ -1,7 +1,7 @@
 //! The JSON Schemas of what verbs print with `--json`: files in `schemas/`, written from the types by this file's test.
 
 /// A verb's words, and its schema.
-pub(crate) const SCHEMAS: [(&str, &str); 31] = [
+pub(crate) const SCHEMAS: [(&str, &str); 34] = [
     ("anomaly", include_str!("../schemas/anomaly.json")),
     ("classify", include_str!("../schemas/classify.json")),
     ("cluster", include_str!("../schemas/cluster.json")),
@@ -12,9 +12,11 @@ pub(crate) const SCHEMAS: [(&str, &str); 31] = [
     ("data show", include_str!("../schemas/data-show.json")),
     ("data stats", include_str!("../schemas/data-stats.json")),
     ("demo", include_str!("../schemas/demo.json")),
+    ("duplicates", include_str!("../schemas/duplicates.json")),
     ("embed", include_str!("../schemas/embed.json")),
     ("encoders add", include_str!("../schemas/encoders-add.json")),
     ("encoders check", include_str!("../schemas/encoders-check.json")),
+    ("encoders fetch", include_str!("../schemas/encoders-fetch.json")),
     ("encoders list", include_str!("../schemas/encoders-list.json")),
     ("encoders remove", include_str!("../schemas/encoders-remove.json")),
     ("encoders show", include_str!("../schemas/encoders-show.json")),
@@ -24,6 +26,7 @@ pub(crate) const SCHEMAS: [(&str, &str); 31] = [
     ("eval few-shot", include_str!("../schemas/eval-few-shot.json")),
     ("eval verification", include_str!("../schemas/eval-verification.json")),
     ("explain", include_str!("../schemas/explain.json")),
+    ("export", include_str!("../schemas/export.json")),
     ("health", include_str!("../schemas/health.json")),
     ("losses", include_str!("../schemas/losses.json")),
     ("map", include_str!("../schemas/map.json")),
@@ -38,7 +41,9 @@ pub(crate) const SCHEMAS: [(&str, &str); 31] = [
 #[cfg(all(test, feature = "onnx"))]
 mod tests {
     use super::*;
-    use crate::commands::{data, demo, encoders, explain, losses, map, model, report, train, tune};
+    use crate::commands::{
+        data, demo, duplicates, encoders, explain, export, losses, map, model, report, train, tune,
+    };
     use alike::eval::{
         AccuracyAnswer, AnomalyProtocolAnswer, FewShotAnswer, OneShotAnswer, VerificationAnswer,
     };
@@ -73,9 +78,11 @@ mod tests {
             ("data show", of::<data::ShownData>()),
             ("data stats", of::<alike::data::Inspection>()),
             ("demo", of::<demo::Demonstrated>()),
+            ("duplicates", of::<duplicates::DuplicatesResult>()),
             ("embed", of::<tasks::EmbedAnswer>()),
             ("encoders add", of::<encoders::add::AddedEncoder<'_>>()),
             ("encoders check", of::<encoders::check::CheckedEncoder<'_>>()),
+            ("encoders fetch", of::<encoders::add::AddedEncoder<'_>>()),
             ("encoders list", of::<encoders::list::EncoderList>()),
             ("encoders remove", of::<encoders::remove::RemovedEncoder<'_>>()),
             ("encoders show", of::<encoders::show::ShownEncoder<'_>>()),
@@ -85,6 +92,7 @@ mod tests {
             ("eval few-shot", of::<FewShot>()),
             ("eval verification", of::<VerificationAnswer>()),
             ("explain", of::<explain::Printed>()),
+            ("export", of::<export::ExportedModel<'_>>()),
             ("health", of::<tasks::HealthAnswer>()),
             ("losses", of::<losses::Listed>()),
             ("map", of::<map::Printed>()),

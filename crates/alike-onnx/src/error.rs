@@ -29,6 +29,9 @@ pub enum OnnxError {
         /// What the reader said.
         why: String,
     },
+    /// A model that was trained here cannot be written as ONNX.
+    #[error("it cannot be written as an ONNX encoder: {0}")]
+    Export(String),
     /// No manifest beside the file.
     #[error("{} has no manifest: {} would say which output is the embedding and how pictures are prepared", model.display(), manifest.display())]
     NoManifest {

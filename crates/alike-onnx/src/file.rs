@@ -20,7 +20,11 @@ pub struct ModelFile {
 
 /// SHA-256 of bytes, in hexadecimal.
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    hmac_sha256::Hash::hash(bytes).iter().map(|b| format!("{b:02x}")).collect()
+    hex(&hmac_sha256::Hash::hash(bytes))
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// Reads the files of weights that lie beside a model.

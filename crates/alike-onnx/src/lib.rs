@@ -29,7 +29,10 @@ mod contents;
 mod draft;
 mod encoder;
 mod error;
+mod export;
 mod file;
+#[cfg(feature = "hub")]
+mod hub;
 mod isolation;
 mod manifest;
 mod network;
@@ -43,7 +46,10 @@ pub use contents::{Contents, Tensor};
 pub use draft::{Draft, Setting};
 pub use encoder::OnnxEncoder;
 pub use error::OnnxError;
+pub use export::{Exported, export, export_head};
 pub use file::{ModelFile, external_files, sha256_hex};
+#[cfg(feature = "hub")]
+pub use hub::{Hub, HubError, HubFile, KNOWN_ENCODERS, KnownEncoder};
 pub use isolation::Isolation;
 pub use manifest::{Channels, InputPreparation, Layout, MANIFEST_FORMAT, Manifest, ValueRange};
 pub use pooling::Pooling;

@@ -1,6 +1,6 @@
 //! `alike demo`.
 
-use super::eval::{as_many_as, table, unseen};
+use super::eval::{SPACES, as_many_as, table, unseen};
 use super::report::{AT, KS, figures_beside};
 use super::{data_paths, refuse_existing, report, train};
 use crate::args::Global;
@@ -139,9 +139,9 @@ fn print(
         });
     }
     line("by the recipe 'seed'")?;
-    table(&judged.judgement, true)?;
+    table(&judged.judgement, true, SPACES)?;
     unseen(&without.judgement)?;
     line("\nby the recipe 'fast'")?;
-    table(&fast.judgement, true)?;
+    table(&fast.judgement, true, SPACES)?;
     line(format!("\n{fast_page}\n{page}"))
 }

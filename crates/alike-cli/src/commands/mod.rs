@@ -9,12 +9,15 @@ pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod demo;
+pub(crate) mod duplicates;
 pub(crate) mod embed;
 #[cfg(feature = "onnx")]
 pub(crate) mod encoders;
 pub(crate) mod enroll;
 pub(crate) mod eval;
 pub(crate) mod explain;
+#[cfg(feature = "onnx")]
+pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod losses;
 pub(crate) mod map;
@@ -54,6 +57,9 @@ pub(crate) enum Command {
     /// Encoders that others trained: list, add, show, check and remove them
     #[cfg(feature = "onnx")]
     Encoders(encoders::EncodersCommand),
+    /// Write a run's network as an ONNX file, which other programs run and alike takes as an encoder
+    #[cfg(feature = "onnx")]
+    Export(export::ExportArgs),
     /// Find the images that are most similar to a query
     Search(search::SearchArgs),
     /// Classify images by their nearest known images, or say that the class is unknown
@@ -66,6 +72,8 @@ pub(crate) enum Command {
     Anomaly(anomaly::AnomalyArgs),
     /// Cluster images by their embeddings
     Cluster(cluster::ClusterArgs),
+    /// Find pictures that are there more than once: copies, resized, rotated or altered ones, bursts and look-alikes
+    Duplicates(Box<duplicates::DuplicatesArgs>),
     /// Find wrong labels, duplicates and confused classes in a run's data
     Health(health::HealthArgs),
     /// Write an interactive map of images as an HTML page
@@ -109,10 +117,13 @@ impl Command {
             Command::Encoders(encoders) => encoders::run(encoders, global),
             Command::Search(search) => search::run(search, global),
             Command::Classify(classify) => classify::run(classify, global),
+            #[cfg(feature = "onnx")]
+            Command::Export(export) => export::run(export, global),
             Command::Enroll(enroll) => enroll::run(enroll, global),
             Command::Verify(verify) => verify::run(verify, global),
             Command::Anomaly(anomaly) => anomaly::run(anomaly, global),
             Command::Cluster(cluster) => cluster::run(cluster, global),
+            Command::Duplicates(duplicates) => duplicates::run(duplicates, global),
             Command::Health(health) => health::run(health, global),
             Command::Map(map) => map::run(map, global),
             Command::Explain(explain) => explain::run(explain, global),

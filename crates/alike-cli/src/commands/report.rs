@@ -61,7 +61,7 @@ pub(crate) fn run(args: &ReportArgs, global: &Global) -> anyhow::Result<()> {
     let model = source(&args.model, global)?;
     let page = match (&args.out, &model) {
         (Some(page), _) => page.clone(),
-        (None, ModelSource::Run(run)) => run.folder().join("report.html"),
+        (None, ModelSource::Run(run) | ModelSource::Head(run, _)) => run.folder().join("report.html"),
         (None, ModelSource::Encoder { .. }) => {
             bail!("{} has no folder for a page; name the page with -o", args.model.display())
         }

@@ -5,10 +5,15 @@ mod cleaning;
 mod command;
 mod demo;
 mod download;
+mod duplicates;
 mod encoders;
 mod galleries;
 mod groups;
+#[cfg(feature = "onnx")]
+mod heads;
 mod hostile;
+#[cfg(feature = "onnx")]
+mod hub;
 mod layouts;
 mod licences;
 mod order;

@@ -190,6 +190,9 @@ fn every_verb_prints_what_its_schema_says() {
         ("data list", "data list".to_owned()),
         ("data show", "data show pictures -o sheet.png".to_owned()),
         ("data stats", "data stats pictures".to_owned()),
+        ("duplicates", "duplicates pictures --move-to aside --kinds bytes,encoded,turned,altered".to_owned()),
+        ("duplicates", "duplicates --undo aside".to_owned()),
+        ("duplicates", format!("duplicates --different {a} {b}")),
         ("embed", format!("embed run {a} -o one.npy")),
         // In this order: what is added is shown, listed, checked and deleted.
         ("encoders add", "encoders add tiny.onnx --preset imagenet --name tiny".to_owned()),
@@ -207,6 +210,7 @@ fn every_verb_prints_what_its_schema_says() {
         ("eval few-shot", "eval few-shot run --episodes 5".to_owned()),
         ("eval verification", "eval verification run".to_owned()),
         ("explain", format!("explain run {a} {b} -o why.png")),
+        ("export", "export run --onnx run.onnx".to_owned()),
         ("health", "health run".to_owned()),
         ("health", "health run -o health".to_owned()),
         ("losses", "losses --all".to_owned()),
@@ -234,7 +238,7 @@ fn every_verb_prints_what_its_schema_says() {
     // Fetching is tested where there is a server; every other verb that prints JSON is above.
     let told = scene.alike("schema nothing");
     let known = told.stderr.split("verbs: ").nth(1).unwrap().trim().trim_end_matches(')');
-    for verb in known.split(", ").filter(|v| *v != "data fetch") {
+    for verb in known.split(", ").filter(|v| !v.ends_with(" fetch")) {
         assert!(commands.iter().any(|(v, _)| *v == verb), "no command shows what {verb} prints");
     }
     scene.refused("schema serch", 1, &["did you mean 'search'"]);

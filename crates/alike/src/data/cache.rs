@@ -63,6 +63,8 @@ const VERSION: u32 = 3;
 const HEAD: u64 = 4096;
 const MARK: &[u8; 8] = b"alike-im";
 const ENDING: &str = "images";
+/// That of embeddings that an encoder made: see [`Cached`](crate::encoder::Cached).
+pub(crate) const FEATURES: &str = "features";
 /// Prepared images of up to so many bytes are kept in memory where they cannot be kept on disk.
 pub(super) const SMALL: usize = 256 << 20;
 /// Bytes of prepared images that are in memory on their way to disk, about.
@@ -75,12 +77,12 @@ pub fn image_cache(paths: &DataPaths) -> PathBuf {
     paths.cache().join("images")
 }
 
-/// The files in the folder of prepared images: size and last use.
+/// The files in the folder of prepared images, and of embeddings that are kept there: size and last use.
 pub fn cached(paths: &DataPaths) -> Vec<(PathBuf, u64, SystemTime)> {
     let entries = std::fs::read_dir(image_cache(paths)).into_iter().flatten().flatten();
     let files = entries.filter_map(|e| {
         let (path, meta) = (e.path(), e.metadata().ok()?);
-        let ours = path.extension().is_some_and(|e| e == ENDING) || files::is_part(&path);
+        let ours = path.extension().is_some_and(|e| e == ENDING || e == FEATURES) || files::is_part(&path);
         (ours && meta.is_file())
             .then(|| (path, meta.len(), meta.modified().unwrap_or(SystemTime::UNIX_EPOCH)))
     });

@@ -138,6 +138,27 @@ impl Dataset {
         }
     }
 
+    /// The same set with other images in the place of its own, part by part.
+    ///
+    /// # Errors
+    ///
+    /// If `change` fails.
+    ///
+    /// # Panics
+    ///
+    /// If it changes how many images there are.
+    pub fn with_images<E>(&self, change: &mut dyn FnMut(&Images) -> Result<Images, E>) -> Result<Dataset, E> {
+        let mut other = |split: &Split| -> Result<Split, E> {
+            let images = change(&split.images)?;
+            assert_eq!(images.len(), split.len(), "with_images: an image for each");
+            Ok(Split { images, ..split.clone() })
+        };
+        let (train, test) = (other(&self.train)?, other(&self.test)?);
+        let given_gallery = self.given_gallery.as_ref().map(other).transpose()?;
+        let preparation = Preparation::exact(train.images.shape());
+        Ok(Dataset { train, test, given_gallery, preparation, ..self.clone() })
+    }
+
     /// The shape of every image.
     pub fn shape(&self) -> Shape {
         self.train.images.shape()

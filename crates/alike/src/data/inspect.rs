@@ -30,7 +30,7 @@ const THUMB: usize = 16;
 /// Images of one quarter of a hash that each is compared with: sets of blank pages must end some day.
 const COMPARED: usize = 300;
 /// Bytes of pictures that all threads together compare pixel by pixel; a larger pair is alone.
-const MOST_COMPARED: u64 = 128 << 20;
+pub(super) const MOST_COMPARED: u64 = 128 << 20;
 
 /// What `alike data stats` tells.
 #[derive(Clone, Debug, Serialize)]

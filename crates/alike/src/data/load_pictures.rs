@@ -21,6 +21,26 @@ pub fn load_pictures(
     paths: &DataPaths,
     progress: &mut dyn Progress,
 ) -> Result<Dataset, DataError> {
+    let mut all = list_pictures(pictures, nested)?;
+    if let Some(rows) = all.rows.as_ref().filter(|r| r.are_floats() && r.shape() != preparation.shape) {
+        let why =
+            format!("it holds {} numbers a row, but the network takes {}", rows.shape().c, preparation.shape);
+        return Err(DataError::Source { path: pictures[0].clone(), why });
+    }
+    if let Some(why) = no_features(&all, preparation) {
+        return Err(DataError::Source { path: pictures[0].clone(), why });
+    }
+    let mut notes = std::mem::take(&mut all.notes);
+    notes.extend(all.left_out());
+    // What is embedded once need not be kept, if there is room for it.
+    let small = all.entries.len() * preparation.shape.len() <= SMALL;
+    let paths = if small { &DataPaths { keep: Keep::Memory, ..paths.clone() } } else { paths };
+    let origin = pictures.iter().map(shown).collect::<Vec<_>>().join(", ");
+    finish(&all, *preparation, Named { name: &origin, origin: &origin, notes, on_error }, paths, progress)
+}
+
+/// What files, folders of pictures and archives hold, all as one part.
+pub(super) fn list_pictures(pictures: &[PathBuf], nested: bool) -> Result<Listing, DataError> {
     let mut all = Listing::default();
     for path in pictures {
         let name = shown(path);
@@ -61,21 +81,7 @@ pub fn load_pictures(
         all.unread.merge(more.unread);
     }
     all.entries.iter_mut().for_each(|e| e.part = Some(Part::Train));
-    if let Some(rows) = all.rows.as_ref().filter(|r| r.are_floats() && r.shape() != preparation.shape) {
-        let why =
-            format!("it holds {} numbers a row, but the network takes {}", rows.shape().c, preparation.shape);
-        return Err(DataError::Source { path: pictures[0].clone(), why });
-    }
-    if let Some(why) = no_features(&all, preparation) {
-        return Err(DataError::Source { path: pictures[0].clone(), why });
-    }
-    let mut notes = std::mem::take(&mut all.notes);
-    notes.extend(all.left_out());
-    // What is embedded once need not be kept, if there is room for it.
-    let small = all.entries.len() * preparation.shape.len() <= SMALL;
-    let paths = if small { &DataPaths { keep: Keep::Memory, ..paths.clone() } } else { paths };
-    let origin = pictures.iter().map(shown).collect::<Vec<_>>().join(", ");
-    finish(&all, *preparation, Named { name: &origin, origin: &origin, notes, on_error }, paths, progress)
+    Ok(all)
 }
 
 /// Why pictures cannot be given to a model that takes features, if that is what they are given to.

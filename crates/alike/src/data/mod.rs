@@ -3,6 +3,7 @@
 //! A source becomes a [`Listing`], a line an image; a split gives each its part; a [`Preparation`] makes all alike in size and
 //! channels, once, into a file of the cache; what comes of it is a [`Dataset`].
 
+mod album;
 mod assemble;
 mod augment;
 mod cache;
@@ -29,11 +30,14 @@ mod survey;
 mod table;
 mod tiff;
 
+pub(crate) use album::{Album, Seen};
 pub use assemble::NO_CLASS;
 pub use augment::{Affine, Augment, Changes, Occasion, Photo};
+pub(crate) use cache::FEATURES;
 pub use cache::{Keep, cached, image_cache, prepare_chunks};
 pub use classes::{ClassError, exclude, find_class, find_classes};
-pub use copies::same_picture;
+pub(crate) use copies::{Relation, SKETCH};
+pub use copies::{Turn, same_picture};
 pub use dataset::{Dataset, Failure, Split};
 pub use decode::{Decoding, Header, PictureError, decode, header};
 pub use foreign::{Foreign, Unread, unreadable_kind};

@@ -7,6 +7,8 @@ pub enum Unit {
     Bytes,
     /// Images.
     Images,
+    /// Trainings that are tried.
+    Trials,
 }
 
 /// Told how work goes.

@@ -1,13 +1,17 @@
 //! Encoders: whatever makes a vector of a picture.
 //!
-//! An encoder is a trained network, an ensemble of several, or one that averages over mirror images. Galleries and tasks know the trait
-//! alone.
+//! An encoder is a trained network, an ensemble of several, one that averages over mirror images, a head on top of another, or one whose
+//! embeddings are kept. Galleries and tasks know the trait alone.
 
+mod cached;
 mod ensemble;
+mod headed;
 mod mirrored;
 mod trained;
 
+pub use cached::{Cached, Watch};
 pub use ensemble::Ensemble;
+pub use headed::{Headed, embedded};
 pub use mirrored::Mirrored;
 pub use trained::TrainedNetwork;
 
@@ -60,6 +64,11 @@ pub trait Encoder: Send + Sync {
     /// If the images are not of the shape that it takes, or one cannot be read.
     fn embed(&self, images: &Images) -> Result<Features, EncoderError>;
 
+    /// The encoder that this one stands on, where it is a head: what it has to be better than.
+    fn base(&self) -> Option<&dyn Encoder> {
+        None
+    }
+
     /// The gradient of an embedding by the pixels, where there is one: what a judgement is explained by.
     fn pixel_gradients(&self) -> Option<PixelGradients> {
         None
@@ -73,6 +82,10 @@ impl<E: Encoder + ?Sized> Encoder for Box<E> {
 
     fn embed(&self, images: &Images) -> Result<Features, EncoderError> {
         (**self).embed(images)
+    }
+
+    fn base(&self) -> Option<&dyn Encoder> {
+        (**self).base()
     }
 
     fn pixel_gradients(&self) -> Option<PixelGradients> {

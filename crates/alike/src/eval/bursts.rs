@@ -146,16 +146,16 @@ fn gap(lengths: &[f64], images: usize) -> Option<usize> {
 }
 
 /// Sets of numbers that are joined.
-pub(super) struct Sets {
+pub(crate) struct Sets {
     above: Vec<usize>,
 }
 
 impl Sets {
-    pub(super) fn new(n: usize) -> Sets {
+    pub(crate) fn new(n: usize) -> Sets {
         Sets { above: (0..n).collect() }
     }
 
-    pub(super) fn find(&mut self, i: usize) -> usize {
+    pub(crate) fn find(&mut self, i: usize) -> usize {
         let mut top = i;
         while self.above[top] != top {
             top = self.above[top];
@@ -168,7 +168,7 @@ impl Sets {
     }
 
     /// Whether the two were apart. The smaller number stands for both.
-    pub(super) fn join(&mut self, a: usize, b: usize) -> bool {
+    pub(crate) fn join(&mut self, a: usize, b: usize) -> bool {
         let (a, b) = (self.find(a), self.find(b));
         self.above[a.max(b)] = a.min(b);
         a != b

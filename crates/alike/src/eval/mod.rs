@@ -29,6 +29,7 @@ pub use agreement::Agreement;
 pub use anomaly::{AnomalyError, AnomalyMethod, Detector};
 pub use anomaly_metrics::Detection;
 pub use bootstrap::percentiles;
+pub(crate) use bursts::Sets;
 pub use bursts::{Bursts, Siblings, bursts, known_or_found};
 pub use classification::{ClassMeans, Classification, vote, weighted_vote};
 pub use classifier::{Answer, CALIBRATED, Calibration, Classifier, NothingToCalibrate, Rule};
@@ -45,9 +46,10 @@ pub use judge::{Comparison, EvalError, Judge, Judgement, SpaceJudgement, Spaces}
 pub use occlusion::occlusion;
 pub use protocol::{
     AccuracyAnswer, AccuracyOptions, AnomalyMeans, AnomalyProtocolAnswer, AnomalyProtocolOptions, AnomalyRow,
-    FewShotAnswer, FewShotOptions, GivenPairs, OneShotAnswer, OneShotRunError, Played, ProtocolError,
-    VerificationAnswer, VerificationOptions, VerifiedSpace, accuracy_protocol, anomaly_protocol,
-    few_shot_protocol, groups_of, independent, one_shot_protocol, read_pairs, verification_protocol,
+    Baseline, FewShotAnswer, FewShotOptions, GivenPairs, OneShotAnswer, OneShotRunError, Played,
+    ProtocolError, VerificationAnswer, VerificationOptions, VerifiedSpace, accuracy_protocol,
+    anomaly_protocol, few_shot_protocol, groups_of, independent, one_shot_protocol, read_pairs,
+    verification_protocol,
 };
 pub use reference::Reference;
 pub use retrieval::{Quality, Retrieval, RetrievalReport, rank_quality};

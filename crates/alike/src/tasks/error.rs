@@ -41,6 +41,20 @@ pub enum TaskError {
     /// `ALIKE_SIMD` names instructions that this machine does not have.
     #[error(transparent)]
     Tier(#[from] TierError),
+    /// A run is a head on an encoder, which is not at hand.
+    #[error("{} is a head on the encoder '{}', which has to be given with it", .0.display(), .1)]
+    NeedsEncoder(PathBuf, String),
+    /// A head was trained on another encoder than the one of that name.
+    #[error(
+        "{} was trained on the embeddings of another encoder than the one that '{encoder}' names now; put that one back, or train anew",
+        run.display()
+    )]
+    OtherEncoder {
+        /// The run.
+        run: PathBuf,
+        /// What it calls its encoder.
+        encoder: String,
+    },
     /// A preparation was wished for features.
     #[error("{} was trained on features, which are taken as they are and never prepared", run.display())]
     PreparedFeatures {

@@ -7,6 +7,7 @@ mod anomaly;
 mod classify;
 mod cluster;
 mod compare;
+mod duplicates;
 mod enroll;
 mod error;
 mod explain;
@@ -23,6 +24,11 @@ pub use anomaly::{AnomalyAnswer, AnomalyOptions, Scored, anomaly};
 pub use classify::{CalibratedBy, CalibratedOn, Classified, ClassifyAnswer, ClassifyOptions, classify};
 pub use cluster::{CLUSTER_MEASURES, Cluster, ClusterAnswer, ClusterMethod, cluster};
 pub use compare::{COMPARED_MEASURES, CompareAnswer, CompareOptions, ComparedRun, SeedGroup, compare};
+pub use duplicates::{
+    CopyKind, Decisions, DuplicateGroup, DuplicateMember, DuplicatePicture, DuplicatePictures,
+    DuplicatesAnswer, DuplicatesOptions, Journal, JournalError, LookAlikes, Moved, Undone, duplicates, link,
+    move_to,
+};
 pub use enroll::{EmbedAnswer, EnrollAnswer, embed, enroll};
 pub use error::TaskError;
 pub use explain::explain;

@@ -5,10 +5,11 @@ use crate::data::{
     DataPaths, Dataset, OnError, Preparation, PreparationWish, Progress, Quiet, Request, Source, Split,
     find_class, load, load_pictures,
 };
-use crate::encoder::{Encoder, Ensemble, Mirrored, TrainedNetwork};
+use crate::encoder::{Encoder, Ensemble, Headed, Mirrored, TrainedNetwork};
 use crate::gallery::{Gallery, GalleryError};
 use crate::identity::Identities;
 use crate::images::{Features, Images};
+use crate::model::Checkpoint;
 use crate::train::{Run, Settings, divide};
 use alike_kernels::Tier;
 use std::collections::HashSet;
@@ -29,8 +30,10 @@ pub struct ModelOptions {
 
 /// What a model is made from.
 pub enum ModelSource {
-    /// The best checkpoint of a run.
+    /// The best checkpoint of a run that takes pictures, or a user's own features.
     Run(Run),
+    /// The best checkpoint of a run that is a head, and the encoder whose embeddings it takes.
+    Head(Run, Box<dyn Encoder>),
     /// An encoder that was not trained here.
     Encoder {
         /// What a user calls it.
@@ -45,20 +48,54 @@ impl ModelSource {
     ///
     /// # Errors
     ///
-    /// If there is none.
+    /// If there is none, or it is a head on an encoder: see [`ModelSource::run_on`].
     pub fn run(folder: &Path) -> Result<ModelSource, TaskError> {
-        Ok(ModelSource::Run(Run::open(folder)?))
+        ModelSource::run_on(folder, |name| Err(TaskError::NeedsEncoder(folder.to_owned(), name.to_owned())))
+    }
+
+    /// The run in a folder; if it is a head, `open` opens the encoder that it names.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, `open` fails, or that encoder is not the one that the head was trained on.
+    pub fn run_on<E: From<TaskError>>(
+        folder: &Path,
+        open: impl FnOnce(&str) -> Result<Box<dyn Encoder>, E>,
+    ) -> Result<ModelSource, E> {
+        let run = Run::open(folder).map_err(TaskError::from)?;
+        let settings = run.settings().map_err(TaskError::from)?;
+        let Some(name) = settings.encoder else { return Ok(ModelSource::Run(run)) };
+        let base = open(&name)?;
+        if settings.encoder_fingerprint.is_some_and(|f| f != base.facts().fingerprint) {
+            return Err(TaskError::OtherEncoder { run: run.folder().to_owned(), encoder: name }.into());
+        }
+        Ok(ModelSource::Head(run, base))
     }
 
     /// What a user calls it, and what embeds.
     fn member(self) -> Result<(PathBuf, Box<dyn Encoder>), TaskError> {
         Ok(match self {
-            ModelSource::Run(run) => {
-                (run.folder().to_owned(), Box::new(TrainedNetwork::new(run.best()?)?) as Box<dyn Encoder>)
-            }
+            ModelSource::Run(run) => (run.folder().to_owned(), network_on(run.best()?, None)?),
+            ModelSource::Head(run, base) => (run.folder().to_owned(), network_on(run.best()?, Some(base))?),
             ModelSource::Encoder { name, encoder } => (name.into(), encoder),
         })
     }
+}
+
+/// A trained network, on top of an encoder if there is one.
+///
+/// # Errors
+///
+/// If it takes other features than the encoder makes.
+pub(super) fn network_on(
+    checkpoint: Checkpoint,
+    base: Option<Box<dyn Encoder>>,
+) -> Result<Box<dyn Encoder>, TaskError> {
+    let network = TrainedNetwork::new(checkpoint)?;
+    Ok(match base {
+        None => Box::new(network),
+        Some(base) => Box::new(Headed::new(base, network)?),
+    })
 }
 
 /// An encoder, and how pictures get to it.
@@ -122,7 +159,7 @@ impl Model {
         paths: DataPaths,
     ) -> Result<Model, TaskError> {
         let run = match &first {
-            ModelSource::Run(run) => Some((run.clone(), run.settings()?)),
+            ModelSource::Run(run) | ModelSource::Head(run, _) => Some((run.clone(), run.settings()?)),
             ModelSource::Encoder { .. } => None,
         };
         let (name, encoder) = first.member()?;

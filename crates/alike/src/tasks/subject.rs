@@ -1,9 +1,9 @@
 //! A run or an encoder that is judged: its embeddings of a data set, against the images themselves.
 
 use super::TaskError;
-use super::model::{ModelSource, combined};
+use super::model::{ModelSource, combined, network_on};
 use crate::data::{DataPaths, Dataset, Preparation, PreparationWish, Progress, Request, load};
-use crate::encoder::{Encoder, TrainedNetwork};
+use crate::encoder::Encoder;
 use crate::engine::PixelGradients;
 use crate::eval::{Judge, Judgement, RetrievalReport, SpaceJudgement};
 use crate::images::{Features, Images, Shape, Vectors, with_pixels};
@@ -35,13 +35,25 @@ pub struct Judged {
     pub queries: Features,
 }
 
+struct TrainedRun {
+    run: Run,
+    record: TrainingRecord,
+    /// What the network stands on, where it is a head.
+    base: Option<Box<dyn Encoder>>,
+}
+
+/// The encoder that a run's network stands on.
+fn first_of(run: &TrainedRun) -> Option<&dyn Encoder> {
+    run.base.as_deref()
+}
+
 /// A model that can be judged: everything is read and checked before time is spent.
 pub struct Opened {
     what: What,
 }
 
 enum What {
-    Run(Box<(Run, TrainingRecord)>),
+    Run(Box<TrainedRun>),
     /// One that was not trained here, and what a user calls it.
     Encoder(String, Box<dyn Encoder>),
 }
@@ -53,11 +65,18 @@ impl Opened {
     ///
     /// If a file of the run cannot be read.
     pub fn new(run: &Run, last: bool) -> Result<Opened, TaskError> {
+        Opened::on(run, None, last)
+    }
+
+    fn on(run: &Run, base: Option<Box<dyn Encoder>>, last: bool) -> Result<Opened, TaskError> {
         let settings = run.settings()?;
         let checkpoint = if last { run.last()? } else { run.best()? };
+        if let (Some(name), None) = (&settings.encoder, &base) {
+            return Err(TaskError::NeedsEncoder(run.folder().to_owned(), name.clone()));
+        }
         let metrics = if run.metrics().exists() { read_metrics(&run.metrics())? } else { Vec::new() };
         let record = TrainingRecord { settings, checkpoint, metrics };
-        Ok(Opened { what: What::Run(Box::new((run.clone(), record))) })
+        Ok(Opened { what: What::Run(Box::new(TrainedRun { run: run.clone(), record, base })) })
     }
 
     /// An encoder that was not trained here, and what a user calls it.
@@ -73,6 +92,7 @@ impl Opened {
     pub fn from_source(source: ModelSource, last: bool) -> Result<Opened, TaskError> {
         match source {
             ModelSource::Run(run) => Opened::new(&run, last),
+            ModelSource::Head(run, base) => Opened::on(&run, Some(base), last),
             ModelSource::Encoder { name, encoder } => Ok(Opened::of(name, encoder)),
         }
     }
@@ -80,7 +100,7 @@ impl Opened {
     /// How it was trained; nothing where it was not trained here.
     pub fn settings(&self) -> Option<&Settings> {
         match &self.what {
-            What::Run(run) => Some(&run.1.settings),
+            What::Run(run) => Some(&run.record.settings),
             What::Encoder(..) => None,
         }
     }
@@ -92,7 +112,7 @@ impl Opened {
     /// If they are not there any more, or have changed, or it was not trained here.
     pub fn own_data(&self, paths: &DataPaths, progress: &mut dyn Progress) -> Result<Dataset, TaskError> {
         match &self.what {
-            What::Run(run) => Ok(run.0.data(&run.1.settings, paths, progress)?),
+            What::Run(run) => Ok(run.run.data(&run.record.settings, paths, progress)?),
             What::Encoder(..) => Err(TaskError::NoImages),
         }
     }
@@ -100,17 +120,24 @@ impl Opened {
     /// What is done to every picture before the network sees it.
     pub fn preparation(&self) -> Preparation {
         match &self.what {
-            What::Run(run) => run.1.checkpoint.preparation,
+            What::Run(run) => {
+                first_of(run).map_or(run.record.checkpoint.preparation, |e| e.facts().preparation)
+            }
             What::Encoder(_, encoder) => encoder.facts().preparation,
+        }
+    }
+
+    /// The encoder that sees pictures, where it was not trained here.
+    fn untrained(&self) -> Option<&dyn Encoder> {
+        match &self.what {
+            What::Run(run) => first_of(run),
+            What::Encoder(_, encoder) => Some(&**encoder),
         }
     }
 
     /// The shape of images, or of features, that it takes.
     fn takes(&self) -> Shape {
-        match &self.what {
-            What::Run(run) => run.1.checkpoint.network.input(),
-            What::Encoder(_, encoder) => encoder.facts().preparation.shape,
-        }
+        self.preparation().shape
     }
 
     /// Other data than the run's: prepared as is usual for them, but in the size that the network takes. An encoder that was not trained
@@ -131,12 +158,12 @@ impl Opened {
         if input.is_features() {
             if request.prepare != PreparationWish::default() {
                 let run = match &self.what {
-                    What::Run(run) => run.0.folder().to_owned(),
+                    What::Run(run) => run.run.folder().to_owned(),
                     What::Encoder(name, _) => name.into(),
                 };
                 return Err(TaskError::PreparedFeatures { run });
             }
-        } else if let What::Encoder(_, encoder) = &self.what {
+        } else if let Some(encoder) = self.untrained() {
             request.prepare = request.prepare.or(encoder.facts().preparation);
         } else {
             let size = request.prepare.size.or(Some([input.h, input.w]));
@@ -178,11 +205,9 @@ impl Opened {
         let ([gallery, queries], training) = match self.what {
             What::Encoder(_, encoder) => (embed(&*encoder)?, None),
             What::Run(run) => {
-                let TrainingRecord { settings, checkpoint, metrics } = run.1;
-                let encoder = TrainedNetwork::new(checkpoint)?;
-                let embedded = embed(&encoder)?;
-                let checkpoint = encoder.into_checkpoint();
-                (embedded, Some(TrainingRecord { settings, checkpoint, metrics }))
+                let TrainedRun { record, base, .. } = *run;
+                let encoder = network_on(record.checkpoint.clone(), base)?;
+                (embed(&*encoder)?, Some(record))
             }
         };
         let judgement = judge.judge(data, image, &gallery, &queries, &excluded)?;
@@ -252,7 +277,10 @@ impl Subject {
         opened.fits(&data)?;
         let (settings, first): (_, Box<dyn Encoder>) = match opened.what {
             What::Encoder(_, encoder) => (None, encoder),
-            What::Run(run) => (Some(run.1.settings), Box::new(TrainedNetwork::new(run.1.checkpoint)?)),
+            What::Run(run) => {
+                let TrainedRun { record, base, .. } = *run;
+                (Some(record.settings), network_on(record.checkpoint, base)?)
+            }
         };
         Ok(Subject { settings, data, foreign, encoder: combined(first, with, flip)? })
     }

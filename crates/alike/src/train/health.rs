@@ -32,7 +32,9 @@ impl EmbeddingHealth {
         let mean: Vec<f64> =
             (0..d).map(|k| rows().map(|x| f64::from(x[k])).sum::<f64>() / n as f64).collect();
         let centred = DMatrix::from_fn(n, d, |i, k| f64::from(embeddings[i * d + k]) - mean[k]);
-        let covariance = centred.tr_mul(&centred) / (n as f64 - 1.0);
+        // The smaller of the two products has the same eigenvalues but for zeros: a batch may be narrower than its embeddings.
+        let product = if n < d { &centred * centred.transpose() } else { centred.tr_mul(&centred) };
+        let covariance = product / (n as f64 - 1.0);
         let trace = covariance.trace();
         // Not a number, or no variance at all: nothing differs in a way that could be measured.
         if !trace.is_finite() || trace <= 0.0 {
@@ -77,6 +79,9 @@ mod tests {
         let line: Vec<f32> =
             (0..100).flat_map(|i| (0..d).map(move |k| i as f32 * (k as f32 + 1.0))).collect();
         assert!((EmbeddingHealth::of(&line, d).rank - 1.0).abs() < 1e-6);
+        // Fewer images than numbers: as many directions as there can be, all alike.
+        let few: Vec<f32> = (0..5).flat_map(|i| (0..d).map(move |k| f32::from(u8::from(i == k)))).collect();
+        assert!((EmbeddingHealth::of(&few, d).rank - 4.0).abs() < 1e-6);
         let point = vec![3.0; 100 * d];
         assert_eq!(EmbeddingHealth::of(&point, d).deviation, 0.0);
         assert_eq!(EmbeddingHealth::of(&[], d), EmbeddingHealth::default());

@@ -3,6 +3,7 @@
 mod auto;
 mod batches;
 mod health;
+mod identity;
 mod muon;
 mod observer;
 mod optimizer;
@@ -18,6 +19,7 @@ mod whiten;
 pub use auto::{AutoChoice, AutoConfig, DatasetProfile};
 pub use batches::{FixedTriplets, Hierarchical, Pk, Sampler, TuplesToWeights};
 pub use health::{EmbeddingHealth, verdict};
+pub use identity::{IdentityError, identity};
 pub use observer::{EpochReport, Observer, StepReport, View};
 pub use optimizer::{Betas, Group, Muon, Optimizer, OptimizerKind, Sgd, clip, groups};
 pub use patches::{PatchesError, whiten_patches};

@@ -67,7 +67,7 @@ impl Settings {
     fn check_values(&self) -> Result<(), SettingsError> {
         let refuse = |name, value: String, why: &str| Err(SettingsError::new(name, value, why));
         let positive = |v: f64| v.is_finite() && v > 0.0;
-        if self.epochs == 0 && self.start != Start::Whitened {
+        if self.epochs == 0 && !matches!(self.start, Start::Whitened | Start::Identity) {
             return refuse(
                 "epochs",
                 "0".into(),

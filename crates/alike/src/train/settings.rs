@@ -32,6 +32,8 @@ pub enum Start {
     /// At random, but for a first convolution, whose filters are whitened patches of the training images: see
     /// [`whiten_patches`](super::whiten_patches).
     Patches,
+    /// A head over features that changes nothing but their mean: see [`identity`](super::identity).
+    Identity,
 }
 
 /// The settings of a run. Names are those of the command line's flags.
@@ -45,6 +47,12 @@ pub struct Settings {
     /// Where that was found, so that a run can be judged from any folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found_at: Option<String>,
+    /// The encoder whose embeddings the network takes in the place of pictures: its name, or the path of its file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoder: Option<String>,
+    /// The fingerprint of that encoder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoder_fingerprint: Option<String>,
     /// How pictures are prepared, as in [`Preparation`](crate::data::Preparation).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prepare: Option<String>,

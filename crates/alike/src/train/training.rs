@@ -8,7 +8,7 @@ pub use error::TrainError;
 
 use super::batches::Batches;
 use super::{
-    Observer, Optimizer, Settings, SettingsError, Start, TrainingPlan, WhitenBy, groups, whiten,
+    Observer, Optimizer, Settings, SettingsError, Start, TrainingPlan, WhitenBy, groups, identity, whiten,
     whiten_patches,
 };
 use crate::data::{Apart, ClassError, Dataset, Preparation, exclude, find_class, hold_out};
@@ -117,6 +117,7 @@ impl Training {
             Start::Random => {}
             Start::Whitened => training.whiten(data)?,
             Start::Patches => training.whiten_patches(data)?,
+            Start::Identity => training.begin_as_identity(data)?,
         }
         Ok(training)
     }
@@ -160,6 +161,14 @@ impl Training {
         Ok(())
     }
 
+    fn begin_as_identity(&mut self, data: &Dataset) -> Result<(), TrainError> {
+        let part = data.train.select(&self.trained);
+        let n = self.network.parameter_count();
+        identity(&self.network, &mut self.parameters[..n], &part.images)?;
+        self.begin_average();
+        Ok(())
+    }
+
     /// The moving average, where one is kept, begins with the weights.
     fn begin_average(&mut self) {
         if let Some(average) = &mut self.average {
@@ -175,7 +184,7 @@ impl Training {
         let classes: std::collections::BTreeSet<u32> =
             trained.iter().map(|i| data.train.labels[*i]).collect();
         // A sampler of triplets says it better, where there are classes.
-        let plain = data.labelled && settings.sampler.of_triplets();
+        let plain = (data.labelled && settings.sampler.of_triplets()) || settings.epochs == 0;
         if classes.len() < 2 && !settings.self_supervised && !plain {
             return Err(TrainError::OneClass { name: data.name.clone(), labelled: data.labelled });
         }

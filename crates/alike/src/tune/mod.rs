@@ -5,7 +5,9 @@
 //! judged on images, or classes, that none of them was trained on, and never on the test split.
 
 mod halving;
+mod heads;
 mod space;
 
 pub use halving::{JudgeBy, Rung, Search, Trial, TuneError, rungs};
+pub use heads::{HeadChoice, HeadScore, choose_head};
 pub use space::candidate;

@@ -30,6 +30,13 @@ pub(crate) struct AddArgs {
     /// Copy it into your folder of encoders and give it this name, rather than write the manifest beside the file
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+    #[command(flatten)]
+    setup: SetupArgs,
+}
+
+/// What a file does not say of itself, and how it is tried.
+#[derive(Debug, Args)]
+pub(super) struct SetupArgs {
     /// A family of networks, whose preparation is taken where no other option says otherwise: imagenet, tensorflow, clip, dinov2, siglip, dlib
     #[arg(long, value_name = "FAMILY", value_parser = clap::value_parser!(Preset), help_heading = "Preparation")]
     preset: Option<Preset>,
@@ -89,6 +96,13 @@ pub(crate) struct AddArgs {
     force: bool,
 }
 
+impl SetupArgs {
+    /// Whether what is there may be replaced.
+    pub(super) fn is_forced(&self) -> bool {
+        self.force
+    }
+}
+
 fn size(text: &str) -> Result<[usize; 2], String> {
     let wish: alike::data::PreparationWish = format!("size={text}").parse()?;
     wish.size.ok_or_else(|| "give a height and a width, as in 224x224".to_owned())
@@ -134,9 +148,19 @@ pub(crate) struct AddedEncoder<'a> {
 }
 
 pub(super) fn run(args: &AddArgs, global: &Global) -> anyhow::Result<()> {
-    let file = model(&args.file)?;
-    let beside = Manifest::beside(&file);
-    let store = match &args.name {
+    add(&model(&args.file)?, args.name.as_deref(), &args.setup, Draft::default(), global)
+}
+
+/// Makes an encoder of a file, of which something may be `known` beside what the user says.
+pub(super) fn add(
+    file: &Path,
+    name: Option<&str>,
+    args: &SetupArgs,
+    known: Draft,
+    global: &Global,
+) -> anyhow::Result<()> {
+    let beside = Manifest::beside(file);
+    let store = match name {
         Some(name) => {
             let store = EncoderStore::of_user()?;
             store.check_name(name, args.force)?;
@@ -148,21 +172,20 @@ pub(super) fn run(args: &AddArgs, global: &Global) -> anyhow::Result<()> {
         }
     };
     let isolation = isolation(args.time_limit)?;
-    let contents = isolation.contents(&file)?;
-    let manifest = manifest(args, &file, &contents)?;
-    let tried = isolation.try_run(&file, &manifest)?;
+    let contents = isolation.contents(file)?;
+    let manifest = manifest(args, known, name.is_some(), (file, &contents))?;
+    let tried = isolation.try_run(file, &manifest)?;
     let added = match &store {
-        Some((store, name)) => store.add(name, &file, &manifest, args.force)?,
+        Some((store, name)) => store.add(name, file, &manifest, args.force)?,
         None => {
             let written = files::write(&beside, manifest.to_text().as_bytes());
             written.context(
                 "the manifest lies beside the model; --name NAME copies both into a folder of yours",
             )?;
-            file
+            file.to_owned()
         }
     };
     remember(&manifest);
-    let name = args.name.as_deref();
     if global.json {
         return json(&AddedEncoder { name, model: &added, manifest: &manifest, tried });
     }
@@ -190,8 +213,13 @@ pub(super) fn run(args: &AddArgs, global: &Global) -> anyhow::Result<()> {
     ))
 }
 
-/// What the user says, over what a manifest beside the file says, over what the file says.
-fn manifest(args: &AddArgs, file: &Path, contents: &Contents) -> anyhow::Result<Manifest> {
+/// What the user says, over what is known, over what a manifest beside the file says, over what the file says.
+fn manifest(
+    args: &SetupArgs,
+    known: Draft,
+    named_anew: bool,
+    (file, contents): (&Path, &Contents),
+) -> anyhow::Result<Manifest> {
     let list = |v: &Vec<f64>| Some(v.clone()).filter(|v| !v.is_empty());
     let said = Draft {
         preset: args.preset,
@@ -209,7 +237,8 @@ fn manifest(args: &AddArgs, file: &Path, contents: &Contents) -> anyhow::Result<
         std: list(&args.std),
         licence: args.licence.clone(),
         source: args.source.clone(),
-    };
+    }
+    .or(known);
     // Where nobody says more, the file's name tells a copy from others, and finds its reference outputs.
     let named =
         Draft { source: file.file_name().map(|n| n.to_string_lossy().into_owned()), ..Draft::default() };
@@ -217,7 +246,7 @@ fn manifest(args: &AddArgs, file: &Path, contents: &Contents) -> anyhow::Result<
         Ok(there) => said.or(Draft::of(&there)),
         Err(OnnxError::NoManifest { .. }) => said.or(named),
         // It is replaced.
-        Err(_) if args.force && args.name.is_none() => said.or(named),
+        Err(_) if args.force && !named_anew => said.or(named),
         Err(e) => return Err(e.into()),
     };
     let sha256 = sha256_hex(&files::read(file, Limit::Model)?);

@@ -2,7 +2,7 @@
 
 use crate::args::Global;
 use crate::printer::{json, line, note};
-use alike_onnx::{EncoderStore, StoredEncoder};
+use alike_onnx::{EncoderStore, KNOWN_ENCODERS, KnownEncoder, StoredEncoder};
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -21,6 +21,40 @@ pub(crate) struct EncoderList {
     folder: PathBuf,
     /// By name.
     encoders: Vec<ListedEncoder>,
+    /// Encoders that can be fetched by their names.
+    known: Vec<FetchableEncoder>,
+}
+
+/// An encoder that can be fetched.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct FetchableEncoder {
+    /// Its name.
+    name: &'static str,
+    /// What it is good for.
+    about: &'static str,
+    /// Its address on the hub, which was not checked.
+    address: &'static str,
+    /// Megabytes, about.
+    megabytes: u32,
+    /// Its licence.
+    licence: &'static str,
+    /// Whether the licence forbids commercial use.
+    non_commercial: bool,
+}
+
+impl FetchableEncoder {
+    fn all() -> Vec<FetchableEncoder> {
+        let of = |e: &KnownEncoder| FetchableEncoder {
+            name: e.name,
+            about: e.about,
+            address: e.address,
+            megabytes: e.megabytes,
+            licence: e.licence,
+            non_commercial: e.non_commercial,
+        };
+        KNOWN_ENCODERS.iter().map(of).collect()
+    }
 }
 
 /// An encoder that has a name.
@@ -67,7 +101,8 @@ pub(super) fn run(_: &ListArgs, global: &Global) -> anyhow::Result<()> {
     let store = EncoderStore::of_user()?;
     let encoders: Vec<ListedEncoder> = store.list()?.into_iter().map(ListedEncoder::of).collect();
     if global.json {
-        return json(&EncoderList { folder: store.folder().to_owned(), encoders });
+        let known = FetchableEncoder::all();
+        return json(&EncoderList { folder: store.folder().to_owned(), encoders, known });
     }
     if encoders.is_empty() {
         note(
@@ -77,11 +112,23 @@ pub(super) fn run(_: &ListArgs, global: &Global) -> anyhow::Result<()> {
                 store.folder().display()
             ),
         );
-        return Ok(());
+    } else {
+        print(&encoders)?;
     }
+    line(
+        "\ncan be fetched (alike encoders fetch NAME); addresses and sizes were not checked against the hub",
+    )?;
+    for e in KNOWN_ENCODERS {
+        let mark = if e.non_commercial { " (not for commercial use)" } else { "" };
+        line(format!("{:16} {:>4} MB  {}; {}{mark}", e.name, e.megabytes, e.about, e.licence))?;
+    }
+    Ok(())
+}
+
+fn print(encoders: &[ListedEncoder]) -> anyhow::Result<()> {
     let wide = encoders.iter().map(|e| e.name.len()).max().unwrap_or(0).max(4);
     line(format!("{:wide$}  {:>9}  {:>11}  {:16}  output", "name", "size", "input", "licence"))?;
-    for e in &encoders {
+    for e in encoders {
         let or = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
         let last = e.fault.clone().unwrap_or_else(|| or(&e.output));
         let size = format!("{:.1} MB", e.bytes as f64 / 1e6);

@@ -2,6 +2,7 @@
 
 pub(crate) mod add;
 pub(crate) mod check;
+pub(crate) mod fetch;
 pub(crate) mod list;
 pub(crate) mod remove;
 pub(crate) mod show;
@@ -23,6 +24,8 @@ pub(crate) enum EncodersVerb {
     List(list::ListArgs),
     /// Make an encoder of an ONNX file: write down how its pictures are prepared, and run it once
     Add(Box<add::AddArgs>),
+    /// Download an encoder from the Hugging Face Hub, by its name or by the address of a file, and add it
+    Fetch(Box<fetch::FetchArgs>),
     /// Show what an ONNX file says of itself, and what its manifest says
     Show(show::ShowArgs),
     /// Run an encoder, and compare it with reference outputs
@@ -42,6 +45,7 @@ pub(crate) fn run(args: &EncodersCommand, global: &Global) -> anyhow::Result<()>
     match &args.verb {
         EncodersVerb::List(list) => list::run(list, global),
         EncodersVerb::Add(add) => add::run(add, global),
+        EncodersVerb::Fetch(fetch) => fetch::run(fetch, global),
         EncodersVerb::Show(show) => show::run(show, global),
         EncodersVerb::Check(check) => check::run(check, global),
         EncodersVerb::Remove(remove) => remove::run(remove, global),

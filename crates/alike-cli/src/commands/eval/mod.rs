@@ -10,7 +10,7 @@ use super::report::{AT, KS};
 use super::{refuse_existing, write_table};
 use crate::models::{open_judged, subject};
 use crate::printer::{json, line, note};
-use alike::eval::{AccuracyOptions, Judgement, RetrievalReport, Spaces, accuracy_protocol};
+use alike::eval::{AccuracyOptions, Baseline, Judgement, RetrievalReport, Spaces, accuracy_protocol};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -103,8 +103,12 @@ fn judge(model: &Path, args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
     if global.json {
         return json(&answer);
     }
-    table(&answer.judgement, args.subject.data.is_none())?;
-    retrieval(image, feature)
+    let spaces = match answer.baseline {
+        Baseline::Pixels => SPACES,
+        Baseline::Encoder => ["without head", "with head"],
+    };
+    table(&answer.judgement, args.subject.data.is_none(), spaces)?;
+    retrieval(image, feature, spaces)
 }
 
 /// Those of the numbers of neighbours that nobody asked for which there are as many images for, and what is left out, said aloud. The
@@ -120,8 +124,11 @@ pub(super) fn as_many_as(ks: &[usize], there: usize, global: &Global) -> Vec<usi
     ks.iter().copied().filter(fits).collect()
 }
 
+/// What the two spaces are called that are compared.
+pub(super) const SPACES: [&str; 2] = ["image space", "feature space"];
+
 /// Means over queries, with intervals where there are any, and over classes.
-fn retrieval(image: &RetrievalReport, feature: &RetrievalReport) -> anyhow::Result<()> {
+fn retrieval(image: &RetrievalReport, feature: &RetrievalReport, spaces: [&str; 2]) -> anyhow::Result<()> {
     let left_out = match feature.without_match {
         0 => String::new(),
         n => format!("; {n} without a match are left out"),
@@ -131,7 +138,7 @@ fn retrieval(image: &RetrievalReport, feature: &RetrievalReport) -> anyhow::Resu
         feature.queries,
         if feature.by_classes { "classes" } else { "queries" }
     ))?;
-    line(format!("{:14} {:>12} {:>14} {:>26}", "", "image space", "feature space", "over classes"))?;
+    line(format!("{:14} {:>12} {:>14} {:>26}", "", spaces[0], spaces[1], "over classes"))?;
     let rows = image.micro.named(&image.ks).into_iter().zip(feature.micro.named(&feature.ks));
     for (((name, i), (_, f)), (_, c)) in rows.zip(feature.per_class.named(&feature.ks)) {
         let interval = feature.intervals.get(name.as_str()).copied().map_or(String::new(), bracketed);
@@ -167,7 +174,7 @@ pub(super) fn percent(share: f64) -> String {
 }
 
 /// Image space against feature space, and unseen classes if there are any.
-pub(super) fn table(j: &Judgement, own: bool) -> anyhow::Result<()> {
+pub(super) fn table(j: &Judgement, own: bool, spaces: [&str; 2]) -> anyhow::Result<()> {
     if j.leave_one_out {
         line(format!(
             "{}: {} queries{}, each against all others",
@@ -193,10 +200,7 @@ pub(super) fn table(j: &Judgement, own: bool) -> anyhow::Result<()> {
     if j.weighted_votes {
         line("a neighbour's vote weighs one over its distance")?;
     }
-    line(format!(
-        "{:14} {:>12} {:>14} {:16} {}",
-        "accuracy", "image space", "feature space", "[95 %]", "difference"
-    ))?;
+    line(format!("{:14} {:>12} {:>14} {:16} {}", "accuracy", spaces[0], spaces[1], "[95 %]", "difference"))?;
     for (c, (_, rule)) in j.comparison.iter().zip(j.spaces.feature.rules()) {
         line(format!(
             "{:14} {:>12} {:>14} {:16} {:+.2} points, {}",

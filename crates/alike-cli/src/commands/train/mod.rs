@@ -1,5 +1,6 @@
 //! `alike train`.
 
+mod head;
 mod settings;
 
 pub(crate) use settings::{recipe, tell};
@@ -31,6 +32,7 @@ use std::time::Instant;
   alike train --data mnist --loss multi-similarity --miner semi-hard --sampler pk:10x20 --out RUN
   alike train --data fashion-mnist --epochs 10 --validate --out RUN
   alike train --data faces/ --split class --start whitened --out RUN   few images that always lie alike: a second's work
+  alike train --encoder lite0 --data photos/ --out RUN                 a head on an encoder that others trained, or none if none helps
   alike train --data photos/ --seeds 1,2,3 --out runs/photos && alike compare runs/photos
   alike train --resume RUN                        continue after Ctrl-C, to the same bits")]
 pub(crate) struct TrainArgs {
@@ -40,13 +42,20 @@ pub(crate) struct TrainArgs {
     /// Where the data were found before, as a run's own settings say
     #[arg(long, hide = true, requires = "data", value_name = "PATH")]
     pub(crate) found_at: Option<PathBuf>,
+    /// Train a head on this encoder: an ONNX file, or a name (alike encoders list). --recipe auto chooses the head by cross-validation, and
+    /// chooses none where none helps
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) encoder: Option<PathBuf>,
+    /// The fingerprint of that encoder, as a run's own settings say
+    #[arg(long, hide = true, requires = "encoder", value_name = "TEXT")]
+    pub(crate) encoder_fingerprint: Option<String>,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
     /// Folder to create
     #[arg(long, short, required_unless_present = "resume", value_name = "RUN")]
     pub(crate) out: Option<PathBuf>,
     /// Continue a run that was stopped
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "out", "seeds", "force", "recipe", "exclude_class", "network",
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "out", "seeds", "force", "recipe", "exclude_class", "network", "encoder",
         "embedding", "normalize", "objective", "schedule", "source", "batch_size", "validate", "seed", "start"])]
     pub(crate) resume: Option<PathBuf>,
     /// Train a run with each of these seeds, on one split, in a folder each: OUT/seed-1, OUT/seed-2...; alike compare OUT sums them up
@@ -99,6 +108,8 @@ pub(crate) enum StartArg {
     /// With a last linear layer by which differences within classes count for less: a second's work, for few images that always
     /// lie alike
     Whitened,
+    /// Of a head over features: it changes nothing but their mean, and residual units add nothing yet
+    Identity,
     /// With a first convolution whose filters are whitened patches of the training images: photos are learned faster
     Patches,
 }
@@ -109,6 +120,7 @@ impl From<StartArg> for Start {
             StartArg::Random => Start::Random,
             StartArg::Whitened => Start::Whitened,
             StartArg::Patches => Start::Patches,
+            StartArg::Identity => Start::Identity,
         }
     }
 }
@@ -187,11 +199,20 @@ fn begin(
     };
     folders.iter().try_for_each(|(_, folder)| Run::vacant(folder, args.force).map(drop))?;
     let request = Request { found_at: args.found_at.clone(), ..args.source.request(what) };
-    let data = load(&request, &data_paths(global), &mut Bars::new(global))?;
+    let base = args.encoder.as_deref().map(|name| head::Base::open(name, args, global)).transpose()?;
+    let request = base.as_ref().map_or(Ok(request.clone()), |base| base.request(&request))?;
+    let pictures = load(&request, &data_paths(global), &mut Bars::new(global))?;
+    let data = base.as_ref().map_or(Ok(pictures.clone()), |base| base.embed(&pictures))?;
     let mut runs = Vec::new();
     for (number, (seed, folder)) in folders.iter().enumerate() {
-        let (mut settings, choices) = resolve(args, *seed, &data, what)?;
-        settings.keep_source(&request, &data);
+        let (mut settings, choices) = match &base {
+            Some(base) if head::is_free(args) => (base.choose(args, *seed, &data, global)?, Vec::new()),
+            _ => resolve(args, *seed, &data, what)?,
+        };
+        settings.keep_source(&request, &pictures);
+        if let Some(base) = &base {
+            base.keep(&mut settings);
+        }
         // What is true of all of them is told once.
         if number == 0 {
             describe(&data, &settings, global)?;
@@ -278,6 +299,10 @@ fn resume(folder: &Path, args: &TrainArgs, global: &Global) -> anyhow::Result<(R
         settings.epochs = epochs;
     }
     let data = run.data(&settings, &data_paths(global), &mut Bars::new(global))?;
+    let data = match &settings.encoder {
+        Some(name) => head::Base::of_run(name, &settings, global)?.embed(&data)?,
+        None => data,
+    };
     describe(&data, &settings, global)?;
     let training = Training::resume(settings, &data, run.last()?)?;
     Ok((run, data, training))

@@ -64,6 +64,8 @@ pub(super) fn resolve(
     let TrainArgs {
         data: _,
         found_at: _,
+        encoder: _,
+        encoder_fingerprint: _,
         source: _,
         out: _,
         seeds: _,
@@ -130,8 +132,10 @@ pub(super) fn resolve(
         seed,
         data: recipe.data,
         recipe: recipe.recipe,
-        // Where images come from is kept once they are loaded.
+        // Where images come from, and what embeds them, is kept once they are loaded.
         found_at: None,
+        encoder: None,
+        encoder_fingerprint: None,
         prepare: None,
         split: None,
         nested: false,

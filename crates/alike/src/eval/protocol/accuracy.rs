@@ -37,10 +37,23 @@ impl Default for AccuracyOptions {
     }
 }
 
-/// How good embeddings are, beside pixels.
+/// What embeddings are judged against: image space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Baseline {
+    /// The pixels themselves.
+    Pixels,
+    /// The embeddings of the encoder below a head.
+    Encoder,
+}
+
+/// How good embeddings are, beside pixels or the embeddings below a head.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AccuracyAnswer {
+    /// What the image space is.
+    pub baseline: Baseline,
     /// Accuracy, and the equal error rate.
     #[serde(flatten)]
     pub judgement: Judgement,
@@ -55,7 +68,7 @@ impl AccuracyOptions {
     }
 }
 
-/// Judges embeddings of a data set against its pixels: the test images against the gallery, or each against all others where their classes
+/// Judges embeddings of a data set against its pixels, or those of a head against the embeddings below it: the test images against the gallery, or each against all others where their classes
 /// were not trained on.
 ///
 /// # Errors
@@ -70,14 +83,26 @@ pub fn accuracy_protocol(
     judge.check(data)?;
     let (gallery, queries) = (&data.gallery().0.images, &data.test.images);
     let embedded = [encoder.embed(gallery)?, encoder.embed(queries)?];
-    let image = judge.image_space(data)?;
+    // A head is worth what it adds to the encoder below it.
+    let below = match encoder.base() {
+        Some(base) => Some([base.embed(gallery)?, base.embed(queries)?]),
+        None => None,
+    };
+    let image = match &below {
+        Some([g, q]) => judge.space(data, Vectors::Features(g), Vectors::Features(q))?,
+        None => judge.image_space(data)?,
+    };
     let mut judgement = judge.judge(data, image, &embedded[0], &embedded[1], &options.excluded)?;
     if let Some(verification) = &mut judgement.spaces.feature.verification {
         let pairs = judge.pairs(data, Vectors::Features(&embedded[1]));
         verification.interval = pairs.map(|p| p.eer_interval(options.seed, independent(data)));
     }
     let report = |g: Vectors<'_>, q: Vectors<'_>| judge.retrieval(data, g, q, &options.at);
-    let image = with_pixels([gallery, queries], |[g, q]| report(g, q))??;
+    let image = match &below {
+        Some([g, q]) => report(Vectors::Features(g), Vectors::Features(q))?,
+        None => with_pixels([gallery, queries], |[g, q]| report(g, q))??,
+    };
     let feature = report(Vectors::Features(&embedded[0]), Vectors::Features(&embedded[1]))?;
-    Ok(AccuracyAnswer { judgement, retrieval: Spaces { image, feature } })
+    let baseline = if below.is_some() { Baseline::Encoder } else { Baseline::Pixels };
+    Ok(AccuracyAnswer { baseline, judgement, retrieval: Spaces { image, feature } })
 }

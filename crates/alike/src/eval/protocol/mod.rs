@@ -9,7 +9,7 @@ mod one_shot;
 mod pairs;
 mod verification;
 
-pub use accuracy::{AccuracyAnswer, AccuracyOptions, accuracy_protocol};
+pub use accuracy::{AccuracyAnswer, AccuracyOptions, Baseline, accuracy_protocol};
 pub use anomaly::{
     AnomalyMeans, AnomalyProtocolAnswer, AnomalyProtocolOptions, AnomalyRow, anomaly_protocol,
 };

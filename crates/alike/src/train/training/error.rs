@@ -4,7 +4,7 @@ use crate::data::ClassError;
 use crate::files::FileError;
 use crate::loss::ObjectiveError;
 use crate::model::NetworkError;
-use crate::train::{PatchesError, RunError, SamplerError, SettingsError, WhitenError};
+use crate::train::{IdentityError, PatchesError, RunError, SamplerError, SettingsError, WhitenError};
 
 /// A run cannot begin or go on.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +25,9 @@ pub enum TrainError {
     /// The network's first filters cannot be patches of the images.
     #[error(transparent)]
     Patches(#[from] PatchesError),
+    /// The network cannot begin as the identity.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// No triplets can be drawn.
     #[error(transparent)]
     Sampler(#[from] SamplerError),

@@ -1,7 +1,7 @@
 //! Whether two pictures are one: the same file, or encoded or scaled anew; not two that are merely alike.
 
-use super::picture::Picture;
-use super::prepare::{Preparation, Resize};
+use crate::data::Picture;
+use crate::data::{Preparation, Resize};
 use crate::images::Shape;
 
 /// The larger of two pictures is scaled to the smaller, and both to no more than this.
