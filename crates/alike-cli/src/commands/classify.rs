@@ -111,8 +111,8 @@ fn notes(answer: &ClassifyAnswer, args: &ClassifyArgs, global: &Global) {
     let calibrated = match args.threshold {
         Some(_) => String::new(),
         None => format!(
-            ", which at least {:.1} % of new images of known class are within in the mean, going by {} {} ({:.2} % of them classified \
-             rightly), {}{}",
+            "; in the mean at least {:.1} % of new images of known classes are nearer, judging by {} {} ({:.2} % of them classified \
+             correctly), {}{}",
             100.0 * by.accept,
             by.images,
             answer.calibration.on.words(),
@@ -123,7 +123,11 @@ fn notes(answer: &ClassifyAnswer, args: &ClassifyArgs, global: &Global) {
     };
     note(
         global,
-        format!("known are {}; unknown beyond {:.4}{calibrated}", answer.gallery.sentence(), by.threshold),
+        format!(
+            "known are {}; images farther than {:.4} are called unknown{calibrated}",
+            answer.gallery.sentence(),
+            by.threshold
+        ),
     );
     if answer.calibration.on == CalibratedOn::Trained && args.threshold.is_none() {
         note(

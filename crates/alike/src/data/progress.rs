@@ -7,6 +7,8 @@ pub enum Unit {
     Bytes,
     /// Images.
     Images,
+    /// Figures of a page.
+    Figures,
 }
 
 /// Told how work goes.

@@ -175,18 +175,28 @@ impl Opened {
         let embed = |encoder: &dyn Encoder| -> Result<[Features; 2], TaskError> {
             Ok([encoder.embed(&data.gallery().0.images)?, encoder.embed(&data.test.images)?])
         };
-        let ([gallery, queries], training) = match self.what {
-            What::Encoder(_, encoder) => (embed(&*encoder)?, None),
+        let ([gallery, queries], training) = self.with_encoder(embed)?;
+        let judgement = judge.judge(data, image, &gallery, &queries, &excluded)?;
+        Ok(Judged { judgement, training, gallery, queries })
+    }
+}
+
+impl Opened {
+    /// Does something with the encoder, and gives back how it was trained.
+    pub(super) fn with_encoder<T>(
+        self,
+        then: impl FnOnce(&dyn Encoder) -> Result<T, TaskError>,
+    ) -> Result<(T, Option<TrainingRecord>), TaskError> {
+        match self.what {
+            What::Encoder(_, encoder) => Ok((then(&*encoder)?, None)),
             What::Run(run) => {
                 let TrainingRecord { settings, checkpoint, metrics } = run.1;
                 let encoder = TrainedNetwork::new(checkpoint)?;
-                let embedded = embed(&encoder)?;
+                let done = then(&encoder)?;
                 let checkpoint = encoder.into_checkpoint();
-                (embedded, Some(TrainingRecord { settings, checkpoint, metrics }))
+                Ok((done, Some(TrainingRecord { settings, checkpoint, metrics })))
             }
-        };
-        let judgement = judge.judge(data, image, &gallery, &queries, &excluded)?;
-        Ok(Judged { judgement, training, gallery, queries })
+        }
     }
 }
 
