@@ -66,14 +66,15 @@ async function perEvent(page, gesture) {
   await done;
   const thread = events.find(e => e.name === 'EventDispatch' && /^(pointer|wheel)/.test(e.args?.data?.type ?? ''));
   if (!thread) return [];
+  const spent = e => e.tdur ?? e.dur;
   const main = events.filter(e => e.pid === thread.pid && e.tid === thread.tid && e.ph === 'X' && /RunTask|ThreadControllerImpl::RunTask/.test(e.name));
-  const work = main.reduce((sum, e) => sum + e.dur / 1000, 0);
+  const work = main.reduce((sum, e) => sum + spent(e) / 1000, 0);
   const at = events.filter(e => e.pid === thread.pid && e.tid === thread.tid && e.name === 'EventDispatch' && /^(pointermove|wheel)$/.test(e.args?.data?.type ?? ''))
     .map(e => e.ts).sort((a, b) => a - b);
   await session.detach();
   const per = at.map((from, i) => {
     const to = at[i + 1] ?? from + 50_000;
-    return main.filter(e => e.ts + e.dur > from && e.ts < to).reduce((sum, e) => sum + Math.min(e.dur, e.dur) / 1000, 0);
+    return main.filter(e => e.ts + e.dur > from && e.ts < to).reduce((sum, e) => sum + spent(e) / 1000, 0);
   });
   return { per, work, times };
 }

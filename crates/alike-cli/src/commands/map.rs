@@ -97,7 +97,7 @@ pub(crate) fn run(args: &MapArgs, global: &Global) -> anyhow::Result<()> {
         };
         note(global, format!("placing {images} images by {}{time}", method.name()));
     };
-    let answer = map(&model, &data, &parts, &options, said)?;
+    let answer = doing("placing images", global, || map(&model, &data, &parts, &options, said))?;
     if args.method.is_empty() && !answer.methods.contains(&MapMethod::Tsne) {
         let time = minutes(tsne_seconds(answer.images));
         note(

@@ -12,6 +12,7 @@ mod hostile;
 mod layouts;
 mod licences;
 mod order;
+mod pages;
 mod protocols;
 mod schemas;
 mod sources;

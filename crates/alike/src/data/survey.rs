@@ -186,7 +186,8 @@ mod tests {
 
     #[test]
     fn sizes_are_kept_divided_or_fitted() {
-        let survey = |common, median, drawn| Survey { common, median, colour: false, drawn, sides: Vec::new() };
+        let survey =
+            |common, median, drawn| Survey { common, median, colour: false, drawn, sides: Vec::new() };
         let size = |s: Survey| (s.preparation().0.shape.h, s.preparation().0.shape.w);
         assert_eq!(size(survey(Some([28, 28]), [28, 28], true)), (28, 28));
         assert_eq!(size(survey(Some([105, 105]), [105, 105], true)), (35, 35));
@@ -200,7 +201,12 @@ mod tests {
         let sides = [vec![400; 40], vec![300; 60]].concat();
         let survey = Survey { common: None, median: [300, 300], colour: true, drawn: false, sides };
         let to = |side| Shape { h: side, w: side, c: 3 };
-        assert!(survey.shrunk(to(32)).unwrap().starts_with("40 of 100 pictures are over ten times larger than 32 x 32"));
+        assert!(
+            survey
+                .shrunk(to(32))
+                .unwrap()
+                .starts_with("40 of 100 pictures are over ten times larger than 32 x 32")
+        );
         assert_eq!(survey.shrunk(to(64)), None);
     }
 }

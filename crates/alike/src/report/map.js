@@ -3,10 +3,10 @@ const facts = JSON.parse(document.getElementById('facts').textContent);
 const root = document.documentElement;
 const $ = id => document.getElementById(id);
 const canvas = $('plot'), over = $('over'), tip = $('tip');
-const pen = canvas.getContext('2d'), line = over.getContext('2d');
+const pen = canvas.getContext('2d', { alpha: false, willReadFrequently: true }), line = over.getContext('2d');
 const n = facts.names.length;
 // Pictures that are listed at a time, and names that the map writes.
-const MOST = 600, MOST_NAMES = 60, COLOURS = 8, SHAPES = facts.marks.length;
+const MOST = 240, MOST_NAMES = 60, COLOURS = 8, SHAPES = facts.marks.length;
 
 const bytes = text => Uint8Array.from(atob(text), c => c.charCodeAt(0)).buffer;
 const layouts = facts.layouts.map(l => ({ name: l.name, at: new Uint16Array(bytes(l.at)) }));
@@ -77,7 +77,9 @@ function stamp(letters, size) {
     const [u, v] = [Math.floor((x + 0.5) / size * 7), Math.floor((y + 0.5) / size * 7)];
     if (letters[v * 7 + u] === '#') of.push(y - (size >> 1), x - (size >> 1));
   }
-  return Int16Array.from(of);
+  const each = Int16Array.from(of), flat = new Int32Array(of.length / 2);
+  for (let k = 0; k < flat.length; k++) flat[k] = each[2 * k] * width + each[2 * k + 1];
+  return { each, flat };
 }
 
 function size() {
@@ -115,13 +117,24 @@ function redraw() {
   requestAnimationFrame(() => { wanted = false; draw(); });
 }
 
+// While many dots move they are small; they get their size when they rest.
+let moving = 0;
+function move() {
+  clearTimeout(moving);
+  moving = setTimeout(() => { moving = 0; redraw(); }, 160);
+  redraw();
+}
+
 let gridded = false;
 function draw() {
   const { at } = layouts[layout];
   const zoomed = unit * 65535 / Math.min(width, height);
   const base = n > 20000 ? 3 : n > 3000 ? 5 : 7;
-  const dot = Math.min(11, Math.round((base + 2 * Math.max(0, Math.log2(zoomed))) * Math.max(1, fine * 0.8))) | 1;
-  if (stamps.dot !== dot) { stamps = facts.marks.map(m => stamp(m, dot)); stamps.dot = dot; }
+  const dot = Math.min(moving && n > 20000 ? 3 : 11, Math.round((base + (n > 20000 ? 0.8 : 1.5) * Math.max(0, Math.log2(zoomed))) * Math.max(1, fine * 0.8))) | 1;
+  if (stamps.dot !== dot || stamps.width !== width) {
+    stamps = facts.marks.map(m => stamp(m, dot));
+    Object.assign(stamps, { dot, width });
+  }
   pixels.fill(ground);
   gridded = false;
   const some = caught !== null;
@@ -133,11 +146,16 @@ function draw() {
       sx[i] = x;
       sy[i] = y;
       if (!shown[i] || some && marked[i] !== pass || x < -8 || y < -8 || x > width + 8 || y > height + 8) continue;
-      const px = x | 0, py = y | 0, c = of[tint[i]], s = stamps[shape[i]];
-      const inside = px > 8 && py > 8 && px < width - 8 && py < height - 8;
-      for (let k = 0; k < s.length; k += 2) {
-        const yy = py + s[k], xx = px + s[k + 1];
-        if (inside || xx >= 0 && yy >= 0 && xx < width && yy < height) pixels[yy * width + xx] = c;
+      const px = x | 0, py = y | 0, c = of[tint[i]];
+      if (px > 8 && py > 8 && px < width - 8 && py < height - 8) {
+        const { flat } = stamps[shape[i]], at = py * width + px;
+        for (let k = 0; k < flat.length; k++) pixels[at + flat[k]] = c;
+      } else {
+        const { each } = stamps[shape[i]];
+        for (let k = 0; k < each.length; k += 2) {
+          const yy = py + each[k], xx = px + each[k + 1];
+          if (xx >= 0 && yy >= 0 && xx < width && yy < height) pixels[yy * width + xx] = c;
+        }
       }
     }
   }
@@ -255,12 +273,20 @@ function towards(i, [wx, wy]) {
 }
 
 // Pictures and words ------------------------------------------------------------------------------
+// Sprites' addresses: soon short ones, for a long one would be read anew for each picture.
+const sheets = facts.sprites.slice();
+sheets.forEach(async (long, k) => {
+  try {
+    sheets[k] = URL.createObjectURL(await (await fetch(long)).blob());
+  } catch { /* The long one does, too. */ }
+});
+
 function picture(i, longest) {
   const box = document.createElement('div'), k = longest / Math.max(facts.w, facts.h);
   const [sheet, at] = [Math.floor(i / facts.per), i % facts.per];
   const [column, row] = [at % facts.columns, Math.floor(at / facts.columns)];
   Object.assign(box.style, {
-    width: `${facts.w * k}px`, height: `${facts.h * k}px`, backgroundImage: `url(${facts.sprites[sheet]})`,
+    width: `${facts.w * k}px`, height: `${facts.h * k}px`, backgroundImage: `url(${sheets[sheet]})`,
     backgroundSize: `${facts.columns * facts.w * k}px auto`, backgroundPosition: `${-column * facts.w * k}px ${-row * facts.h * k}px`,
   });
   return box;
@@ -374,7 +400,7 @@ function zoom(factor, x, y) {
   unit *= k;
   dx = x + (dx - x) * k;
   dy = y + (dy - y) * k;
-  redraw();
+  move();
 }
 
 canvas.addEventListener('pointerdown', event => {
@@ -399,7 +425,7 @@ canvas.addEventListener('pointermove', event => {
   if (Math.hypot(at[0] - drag.from[0], at[1] - drag.from[1]) > 4 * fine) drag.moved = true;
   tip.hidden = true;
   if (drag.catching) { lasso.push(...at); above(); }
-  else if (drag.moved) { dx += at[0] - drag.at[0]; dy += at[1] - drag.at[1]; redraw(); }
+  else if (drag.moved) { dx += at[0] - drag.at[0]; dy += at[1] - drag.at[1]; move(); }
   drag.at = at;
 });
 const end = event => {

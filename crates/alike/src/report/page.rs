@@ -43,7 +43,7 @@ pub struct Report {
 }
 
 /// The figures of a page: the name of each, and what it shows.
-pub const FIGURES: [(&str, &str); 21] = [
+pub const FIGURES: [(&str, &str); 18] = [
     ("concept", "a triplet before and after training"),
     ("loss", "the triplet margin loss, and where triplets lie on it"),
     ("architecture", "the network's layers"),
@@ -61,10 +61,7 @@ pub const FIGURES: [(&str, &str); 21] = [
     ("doubts", "labels that neighbours contradict"),
     ("consistency", "without classes: whether two views of an image find each other"),
     ("map", "without classes: images by two principal components and by UMAP"),
-    ("mirrors", "without classes: images beside what their mirror images find"),
     ("copies", "without classes: near duplicates"),
-    ("sheet", "without classes: some of the images"),
-    ("mistakes", "few-shot episodes: the worst answers"),
 ];
 
 /// Figures that are wanted: all, or those of some names.

@@ -78,9 +78,8 @@ pub(super) fn run(args: &VerificationArgs, global: &Global) -> anyhow::Result<()
         leave_group: args.leave_group,
         seed: global.seed.unwrap_or(0),
     };
-    let answer = doing("judging pairs", global, || {
-        verification_protocol(subject.encoder(), &subject.data, &options)
-    })?;
+    let answer =
+        doing("judging pairs", global, || verification_protocol(subject.encoder(), &subject.data, &options))?;
     let Spaces { image, feature } = &answer.pairs;
     if let Some(out) = &args.out {
         let mut network = subject.pixel_gradients().filter(|_| !split.images.are_floats());

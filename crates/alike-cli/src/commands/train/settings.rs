@@ -37,7 +37,8 @@ pub(crate) fn tell(choices: &[AutoChoice], given: &[&str], global: &Global) {
 /// What flags say instead of the recipe, in a line.
 pub(super) fn as_asked(args: &TrainArgs, settings: &Settings) -> Option<String> {
     let objective = &args.objective;
-    let epochs = if settings.epochs == 1 { "1 epoch".to_owned() } else { format!("{} epochs", settings.epochs) };
+    let epochs =
+        if settings.epochs == 1 { "1 epoch".to_owned() } else { format!("{} epochs", settings.epochs) };
     let said = [
         (args.network.network.is_some(), format!("network {}", settings.network)),
         (objective.loss.is_some() || objective.margin.is_some(), format!("loss {}", settings.loss)),
