@@ -42,7 +42,7 @@ pub(super) fn as_asked(args: &TrainArgs, settings: &Settings) -> Option<String> 
     let said = [
         (args.network.network.is_some(), format!("network {}", settings.network)),
         (objective.loss.is_some() || objective.margin.is_some(), format!("loss {}", settings.loss)),
-        (args.sampler.is_some(), format!("sampler {}", settings.sampler)),
+        (args.sampler.is_some(), format!("sampler {}", text::write(&settings.sampler))),
         (args.batch_size.is_some(), format!("batches of {}", settings.batch_size)),
         (args.augment.is_some(), format!("augmentation {}", text::write(&settings.augment))),
         (args.schedule.optimizer.is_some(), format!("optimizer {}", text::write(&settings.optimizer))),
