@@ -45,6 +45,23 @@ fn bar(quiet: bool, template: &str, len: u64) -> ProgressBar {
     bar
 }
 
+/// Does what takes a while: on a terminal its name is shown with the time that it has taken, from the second second on.
+pub(crate) fn doing<T>(what: &str, global: &Global, work: impl FnOnce() -> T) -> T {
+    if global.quiet || !std::io::stderr().is_terminal() {
+        return work();
+    }
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    bar.set_style(
+        ProgressStyle::with_template("{spinner} {msg}, {elapsed} so far")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+    );
+    bar.set_message(what.to_owned());
+    bar.enable_steady_tick(std::time::Duration::from_millis(250));
+    let done = work();
+    bar.finish_and_clear();
+    done
+}
+
 /// Downloads and other work on data, a bar each.
 pub(crate) struct Bars<'a> {
     global: &'a Global,
@@ -61,7 +78,7 @@ impl Progress for Bars<'_> {
     fn begin(&mut self, what: &str, total: Option<u64>, unit: Unit) {
         let template = match unit {
             Unit::Bytes => "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}",
-            Unit::Images => IMAGES,
+            Unit::Images | Unit::Figures => IMAGES,
             Unit::Trials => "{msg} {bar:30} {pos}/{len}, {eta} left",
         };
         let bar = bar(self.global.quiet, template, total.unwrap_or(0));

@@ -45,7 +45,8 @@ mod tests {
         data, demo, duplicates, encoders, explain, export, losses, map, model, report, train, tune,
     };
     use alike::eval::{
-        AccuracyAnswer, AnomalyProtocolAnswer, FewShotAnswer, OneShotAnswer, VerificationAnswer,
+        AccuracyAnswer, AnomalyProtocolAnswer, ConsistencyAnswer, FewShotAnswer, OneShotAnswer,
+        VerificationAnswer,
     };
     use alike::tasks;
     use schemars::generate::SchemaSettings;
@@ -59,6 +60,15 @@ mod tests {
     enum FewShot {
         Episodes(FewShotAnswer),
         Runs(OneShotAnswer),
+    }
+
+    /// What eval prints: accuracy, or without classes consistency.
+    #[derive(JsonSchema)]
+    #[schemars(untagged)]
+    #[expect(dead_code, reason = "a schema is made from it, nothing else")]
+    enum Eval {
+        Accuracy(Box<AccuracyAnswer>),
+        WithoutClasses(ConsistencyAnswer),
     }
 
     /// The schema of what is written, which is not always what could be read.
@@ -87,7 +97,7 @@ mod tests {
             ("encoders remove", of::<encoders::remove::RemovedEncoder<'_>>()),
             ("encoders show", of::<encoders::show::ShownEncoder<'_>>()),
             ("enroll", of::<tasks::EnrollAnswer>()),
-            ("eval", of::<AccuracyAnswer>()),
+            ("eval", of::<Eval>()),
             ("eval anomaly", of::<AnomalyProtocolAnswer>()),
             ("eval few-shot", of::<FewShot>()),
             ("eval verification", of::<VerificationAnswer>()),

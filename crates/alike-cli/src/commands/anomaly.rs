@@ -4,7 +4,7 @@ use super::report::draw;
 use super::{refuse_existing, write_table};
 use crate::args::{EncoderArgs, Global, share};
 use crate::models::{OpenModel, bursts_sentence};
-use crate::printer::{json, line, note};
+use crate::printer::{doing, json, line, note};
 use alike::data::{Dataset, exclude};
 use alike::eval::AnomalyMethod;
 use alike::files::{self, FileError};
@@ -68,7 +68,8 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
         shown: if args.out.is_some() { DRAWN } else { 0 },
         beside: BESIDE,
     };
-    let answer = anomaly(&model, &asked, &known, held_out.as_ref(), &options)?;
+    let answer =
+        doing("scoring images", global, || anomaly(&model, &asked, &known, held_out.as_ref(), &options))?;
     let mut trained = vec![false; asked.train.len()];
     answer.images.iter().for_each(|s| trained[s.index] = s.trained_on);
     model.note_trained(&asked, &trained);

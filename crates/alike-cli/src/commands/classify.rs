@@ -3,7 +3,7 @@
 use super::{refuse_existing, write_table};
 use crate::args::{EncoderArgs, Global, share};
 use crate::models::{OpenModel, bursts_sentence};
-use crate::printer::{json, line, note};
+use crate::printer::{doing, json, line, note};
 use alike::eval::Rule;
 use alike::own_files::OwnTable;
 use alike::tasks::{CalibratedOn, Classified, ClassifyAnswer, ClassifyOptions, TaskError, classify};
@@ -85,7 +85,7 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
         leave_group: args.leave_group,
         own_images,
     };
-    let answer = classify(&model, &asked, &known, &options)?;
+    let answer = doing("calibrating and classifying", global, || classify(&model, &asked, &known, &options))?;
     let trained: Vec<bool> = answer.answers.iter().map(|a| a.trained_on).collect();
     model.note_trained(&asked, &trained);
     notes(&answer, args, global);
@@ -111,8 +111,8 @@ fn notes(answer: &ClassifyAnswer, args: &ClassifyArgs, global: &Global) {
     let calibrated = match args.threshold {
         Some(_) => String::new(),
         None => format!(
-            ", which at least {:.1} % of new images of known class are within in the mean, going by {} {} ({:.2} % of them classified \
-             rightly), {}{}",
+            "; in the mean at least {:.1} % of new images of known classes are nearer, judging by {} {} ({:.2} % of them classified \
+             correctly), {}{}",
             100.0 * by.accept,
             by.images,
             answer.calibration.on.words(),
@@ -123,7 +123,11 @@ fn notes(answer: &ClassifyAnswer, args: &ClassifyArgs, global: &Global) {
     };
     note(
         global,
-        format!("known are {}; unknown beyond {:.4}{calibrated}", answer.gallery.sentence(), by.threshold),
+        format!(
+            "known are {}; images farther than {:.4} are called unknown{calibrated}",
+            answer.gallery.sentence(),
+            by.threshold
+        ),
     );
     if answer.calibration.on == CalibratedOn::Trained && args.threshold.is_none() {
         note(

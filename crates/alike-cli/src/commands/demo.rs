@@ -1,13 +1,14 @@
 //! `alike demo`.
 
 use super::eval::{SPACES, as_many_as, table, unseen};
-use super::report::{AT, KS, figures_beside};
-use super::{data_paths, refuse_existing, report, train};
+use super::report::{AT, KS, facts, figures_beside, write_report};
+use super::{data_paths, refuse_existing, train};
 use crate::args::Global;
-use crate::printer::{Bars, json, line, note};
+use crate::printer::{Bars, doing, json, line, note};
 use alike::data::{DIGITS, Dataset, load};
 use alike::eval::{Judge, Judgement, SpaceJudgement};
-use alike::report::ReportInput;
+use alike::names::shell_path;
+use alike::report::{PageFacts, Report, ReportInput};
 use alike::tasks::{Judged, Opened, quick_pixel_retrieval};
 use alike::train::Settings;
 use anyhow::Context;
@@ -70,22 +71,48 @@ pub(crate) fn run(args: &DemoArgs, global: &Global) -> anyhow::Result<()> {
     note(global, format!("training once more, without class '{left_out}'"));
     let unseeing = learn(&without, "seed", std::slice::from_ref(&left_out))?;
     note(global, "training on all classes by the recipe 'fast'");
+    let (unseen_folder, fast_folder) = (without.clone(), fast.clone());
     let fast = learn(&fast, "fast", &[])?;
     note(global, "judging pixels and embeddings");
-    let image: SpaceJudgement = judge.image_space(&data)?;
-    let without = unseeing.judge(&judge, &data, image.clone())?;
+    let image: SpaceJudgement = doing("judging pixels", global, || judge.image_space(&data))?;
+    let without = doing("judging embeddings", global, || unseeing.judge(&judge, &data, image.clone()))?;
     let fast = fast.judge(&judge, &data, image.clone())?;
     let judged = seen.judge(&judge, &data, image)?;
-    let image = quick_pixel_retrieval(&judge, &data, &at)?;
-    for (page, run, beside) in [(&page, &judged, Some(&without)), (&fast_page, &fast, None)] {
+    let image = doing("ranking by pixels", global, || quick_pixel_retrieval(&judge, &data, &at))?;
+    for (page, other, run, folder, beside) in [
+        (&page, &fast_page, &judged, &all, Some((&without, &unseen_folder))),
+        (&fast_page, &page, &fast, &fast_folder, None),
+    ] {
         let feature = run.retrieval(&judge, &data, &at)?;
         let input =
             ReportInput { retrieval: Some((&feature, image.as_ref())), ..ReportInput::of(run, &data) };
-        report::write(page, &input, beside.map(|w| ReportInput::of(w, &data)).as_ref(), global)?;
+        let mut about = facts(page, folder, beside.map(|b| b.1.as_path()), None);
+        // Both pages are new: each names the other, whatever lies beside them.
+        let other = other.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned());
+        about.siblings = vec![(other.clone(), other)];
+        let about = PageFacts { command: Some(command(args, global)), ..about };
+        let without = beside.map(|(w, _)| ReportInput::of(w, &data));
+        let drawn = Report::new(&input, without.as_ref(), &about, &mut Bars::new(global))?;
+        write_report(page, &drawn, global)?;
     }
     note(global, format!("all done in {:.0} s", began.elapsed().as_secs_f64()));
     let pages = [&page, &fast_page].map(|p| p.display().to_string());
     print(&judged, &without, &fast, &pages, global)
+}
+
+/// The command that makes all of it again.
+fn command(args: &DemoArgs, global: &Global) -> String {
+    let mut line = format!("alike demo -o {}", shell_path(&args.out));
+    if let Some(data) = &args.data {
+        line.push_str(&format!(" --data {}", shell_path(data)));
+    }
+    if let Some(epochs) = args.epochs {
+        line.push_str(&format!(" --epochs {epochs}"));
+    }
+    if let Some(seed) = global.seed {
+        line.push_str(&format!(" --seed {seed}"));
+    }
+    line
 }
 
 /// MNIST if it can be had; otherwise digits that need no file.

@@ -65,5 +65,8 @@ pub(crate) fn run(args: &ExplainArgs, global: &Global) -> anyhow::Result<()> {
         "distance {:.4}; painting over the most salient tenth moves it by {:.4}, a random tenth by {:.4}",
         answer.distance, answer.masking.salient, answer.masking.random
     ))?;
+    if answer.masking.salient < answer.masking.random {
+        line("the salient pixels moved the distance less than random ones, so the figure explains little")?;
+    }
     line(args.out.display().to_string())
 }

@@ -3,10 +3,11 @@
 use super::refuse_existing;
 use crate::args::{EncoderArgs, Global};
 use crate::models::OpenModel;
-use crate::printer::{json, line, note};
+use crate::printer::{Bars, doing, json, line, note};
+use alike::data::{Progress, Unit};
 use alike::files;
 use alike::report::MapPoints;
-use alike::tasks::{MapAnswer, MapMethod, MapOptions, map};
+use alike::tasks::{MapAnswer, MapMethod, MapOptions, map, tsne_seconds};
 use anyhow::ensure;
 use clap::Args;
 use serde::Serialize;
@@ -25,7 +26,8 @@ pub(crate) enum MapArg {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   alike map MODEL -o map.html                        the run's own images, by all three methods
-  alike map MODEL photos/ -o photos.html --method umap")]
+  alike map MODEL photos/ -o photos.html --method umap
+  alike map MODEL -o map.html --assets map-pictures  large pictures in a folder beside the page")]
 pub(crate) struct MapArgs {
     #[command(flatten)]
     pub(crate) encoder: EncoderArgs,
@@ -36,11 +38,16 @@ pub(crate) struct MapArgs {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: PathBuf,
     /// Projection to two dimensions
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "pca,tsne,umap")]
+    ///
+    /// [default: pca,tsne,umap; of more than 10,000 images pca,umap]
+    #[arg(long, value_enum, value_delimiter = ',')]
     pub(crate) method: Vec<MapArg>,
-    /// Number of images to place, at most; larger sets are sampled
-    #[arg(long, default_value_t = 4000, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=50_000))]
-    pub(crate) max_images: u32,
+    /// Number of images to place, at most; larger sets are sampled [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
+    pub(crate) max_images: Option<u32>,
+    /// A folder to write every picture into as the model sees it, which the page then shows large
+    #[arg(long, value_name = "DIR")]
+    pub(crate) assets: Option<PathBuf>,
     /// Replace an existing file
     #[arg(long)]
     pub(crate) force: bool,
@@ -57,7 +64,9 @@ pub(crate) struct Printed<'a> {
 }
 
 pub(crate) fn run(args: &MapArgs, global: &Global) -> anyhow::Result<()> {
-    refuse_existing(&[&args.out], args.force)?;
+    let mut files: Vec<&Path> = vec![&args.out];
+    files.extend(args.assets.as_deref());
+    refuse_existing(&files, args.force)?;
     ensure!(
         args.out.extension().is_some_and(|e| e == "html" || e == "htm"),
         "a map is a page; name a .html file, not {}",
@@ -76,23 +85,87 @@ pub(crate) fn run(args: &MapArgs, global: &Global) -> anyhow::Result<()> {
     };
     let options = MapOptions {
         methods: args.method.iter().map(method).collect(),
-        most: args.max_images as usize,
+        most: args.max_images.map_or(usize::MAX, |n| n as usize),
         seed: global.seed.unwrap_or(0),
     };
-    let said =
-        |method: MapMethod, images| note(global, format!("placing {images} images by {}", method.name()));
-    let answer = map(&model, &data, &parts, &options, said)?;
-    let page = MapPoints {
+    let said = |method: MapMethod, images| {
+        let time = match method {
+            MapMethod::Tsne if images > MANY => {
+                format!(", which takes about {}", minutes(tsne_seconds(images)))
+            }
+            _ => String::new(),
+        };
+        note(global, format!("placing {images} images by {}{time}", method.name()));
+    };
+    let answer = doing("placing images", global, || map(&model, &data, &parts, &options, said))?;
+    if args.method.is_empty() && !answer.methods.contains(&MapMethod::Tsne) {
+        let time = minutes(tsne_seconds(answer.images));
+        note(
+            global,
+            format!(
+                "t-SNE is left out: it takes about {time} for so many; --method pca,tsne,umap asks for it"
+            ),
+        );
+    }
+    let points = MapPoints {
         title: format!("{}: a map of {} images", data.name, answer.images),
+        of: answer.of,
         layouts: answer.layouts.clone(),
         names: answer.names.clone(),
         colours: answer.colours.clone(),
         pictures: answer.pictures.clone(),
+        neighbours: answer.neighbours.clone(),
+        assets: args.assets.as_ref().map(|folder| address(&args.out, folder)).transpose()?,
+    };
+    let page = doing("writing the page", global, || points.html())?;
+    if let Some(folder) = &args.assets {
+        write_assets(folder, &points, global)?;
     }
-    .html()?;
     files::write(&args.out, page.as_bytes())?;
     if global.json {
         return json(&Printed { map: &args.out, answer: &answer });
     }
     line(args.out.display().to_string())
+}
+
+/// From so many images on t-SNE is told to take its time.
+const MANY: usize = 4000;
+
+/// A time as people say it.
+fn minutes(seconds: f64) -> String {
+    if seconds < 90.0 { format!("{seconds:.0} seconds") } else { format!("{:.0} minutes", seconds / 60.0) }
+}
+
+/// A folder's address, seen from a page.
+fn address(page: &Path, folder: &Path) -> anyhow::Result<String> {
+    let whole = |path: &Path| std::path::absolute(path);
+    let (page, folder) = (whole(page)?, whole(folder)?);
+    let beside = page.parent().and_then(|from| folder.strip_prefix(from).ok());
+    let Some(inside) = beside.filter(|p| !p.as_os_str().is_empty()) else {
+        anyhow::bail!(
+            "{} is not in the page's folder, so that the page would lose it; name a folder beside {}",
+            folder.display(),
+            page.display()
+        )
+    };
+    let written = |b: u8| {
+        if b.is_ascii_alphanumeric() || b"-._~/".contains(&b) {
+            char::from(b).to_string()
+        } else {
+            format!("%{b:02X}")
+        }
+    };
+    Ok(format!("./{}", inside.to_string_lossy().bytes().map(written).collect::<String>()))
+}
+
+/// Every picture as a file. They are too many to appear together: the page that needs them comes last.
+fn write_assets(folder: &Path, points: &MapPoints<'_>, global: &Global) -> anyhow::Result<()> {
+    let mut bars = Bars::new(global);
+    bars.begin("writing pictures", Some(points.pictures.len() as u64), Unit::Images);
+    for i in 0..points.pictures.len() {
+        files::write(&folder.join(format!("{i}.png")), &points.asset(i)?)?;
+        bars.advance(1);
+    }
+    bars.end();
+    Ok(())
 }

@@ -59,7 +59,7 @@ pub(crate) fn run(args: &VerifyArgs, global: &Global) -> anyhow::Result<()> {
     match &answer.by {
         None => Ok(()),
         Some(by) => line(format!(
-            "nearer than {:.1} % of known pairs of one class, and than {:.1} % of those of two; known are {}",
+            "{:.1} % of known same-class pairs and {:.1} % of different-class pairs are farther apart than these two; known are {}",
             100.0 * (1.0 - by.genuine_nearer),
             100.0 * (1.0 - by.impostor_nearer),
             by.gallery.sentence()
@@ -92,17 +92,20 @@ fn why(by: &VerifiedBy, asked: Option<f64>) -> String {
             let few = asked.is_some_and(|asked| far > asked);
             let few = if few { format!(", for {two} pairs promise no less") } else { String::new() };
             format!(
-                "accepts {:.2} % of {one} known pairs of one class, {accepted} of {two} of two, and of new pairs of two at most {} % in the \
-                 mean{few}",
+                "{:.2} % of {one} known same-class pairs are true matches, {accepted} of {two} different-class pairs false ones; of new \
+                 different-class pairs at most {} % are false matches in the mean{few}",
                 100.0 * tar,
                 100.0 * far
             )
         }
         _ if by.eer == 0.0 => {
             format!(
-                "between {one} known pairs of one class and {two} of two, which it tells apart without error"
+                "{one} known same-class pairs are nearer and {two} different-class pairs farther, without error"
             )
         }
-        _ => format!("where {:.2} % of known pairs are judged wrongly, of either kind", 100.0 * by.eer),
+        _ => format!(
+            "threshold at the equal error rate: {0:.2} % false matches, {0:.2} % false non-matches of known pairs",
+            100.0 * by.eer
+        ),
     }
 }

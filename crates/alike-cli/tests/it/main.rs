@@ -17,6 +17,7 @@ mod hub;
 mod layouts;
 mod licences;
 mod order;
+mod pages;
 mod protocols;
 mod schemas;
 mod sources;

@@ -69,6 +69,10 @@ fn everything(scene: &Scene) -> Vec<(String, String)> {
     ] {
         said.push((verb.clone(), scene.ok(&format!("{verb} -q"))));
     }
+    // A page links those beside it: none is there yet.
+    for old in ["page.html", "map.html"] {
+        let _ = std::fs::remove_file(scene.path(old));
+    }
     for (verb, file) in [
         ("report run -o page.html --force -q", "page.html"),
         ("map run -o map.html --method pca,umap --max-images 300 --force -q", "map.html"),

@@ -138,16 +138,19 @@ fn build(
         rotate(&mut listing.entries);
         notes.push("every class trained on is four: as it is, and turned by each quarter".into());
     }
+    let mut looked = None;
     let usual = match &listing.rows {
         Some(rows) => Preparation::exact(rows.shape()),
         None => {
             let Some(survey) = Survey::of(&listing) else { return Err(all_fail(&listing, origin)) };
             let (usual, why) = survey.preparation();
             notes.push(why);
+            looked = Some(survey);
             usual
         }
     };
     let preparation = request.prepare.over(usual);
+    notes.extend(looked.and_then(|survey| survey.shrunk(preparation.shape)));
     if listing.is_features() && preparation != usual {
         let why = "features are taken as they are; leave --prepare out".to_owned();
         return Err(DataError::Source { path: origin.into(), why });

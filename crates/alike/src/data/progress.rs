@@ -9,6 +9,8 @@ pub enum Unit {
     Images,
     /// Trainings that are tried.
     Trials,
+    /// Figures of a page.
+    Figures,
 }
 
 /// Told how work goes.

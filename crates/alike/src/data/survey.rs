@@ -29,7 +29,12 @@ pub struct Survey {
     pub colour: bool,
     /// Whether pixels are mostly as dark or as bright as can be: drawings, characters.
     pub drawn: bool,
+    /// The longer sides of those that were looked at.
+    pub sides: Vec<usize>,
 }
+
+/// Pictures that are so many times larger lose much.
+const SHRUNK: usize = 10;
 
 /// Whether pixels are mostly black or white.
 ///
@@ -113,6 +118,21 @@ impl Survey {
             median: [median(0), median(1)],
             colour: looks.iter().any(|l| l.0),
             drawn: share > 0.7,
+            sides: sizes.iter().map(|[h, w]| *h.max(w)).collect(),
+        })
+    }
+
+    /// What a user should know where pictures shrink to less than a tenth of their size.
+    pub fn shrunk(&self, to: Shape) -> Option<String> {
+        let large = self.sides.iter().filter(|side| **side > SHRUNK * to.h.max(to.w)).count();
+        (large > 0).then(|| {
+            format!(
+                "{large} of {} pictures are over ten times larger than {} x {}, so what is small in them is lost; --prepare size=HxW \
+                 keeps more",
+                self.sides.len(),
+                to.h,
+                to.w
+            )
         })
     }
 
@@ -166,12 +186,27 @@ mod tests {
 
     #[test]
     fn sizes_are_kept_divided_or_fitted() {
-        let survey = |common, median, drawn| Survey { common, median, colour: false, drawn };
+        let survey =
+            |common, median, drawn| Survey { common, median, colour: false, drawn, sides: Vec::new() };
         let size = |s: Survey| (s.preparation().0.shape.h, s.preparation().0.shape.w);
         assert_eq!(size(survey(Some([28, 28]), [28, 28], true)), (28, 28));
         assert_eq!(size(survey(Some([105, 105]), [105, 105], true)), (35, 35));
         assert_eq!(size(survey(Some([112, 92]), [112, 92], false)), (56, 46));
         assert_eq!(size(survey(None, [30, 50], false)), (52, 52));
         assert_eq!(size(survey(None, [3000, 2000], false)), (64, 64));
+    }
+
+    #[test]
+    fn what_shrinks_much_is_told() {
+        let sides = [vec![400; 40], vec![300; 60]].concat();
+        let survey = Survey { common: None, median: [300, 300], colour: true, drawn: false, sides };
+        let to = |side| Shape { h: side, w: side, c: 3 };
+        assert!(
+            survey
+                .shrunk(to(32))
+                .unwrap()
+                .starts_with("40 of 100 pictures are over ten times larger than 32 x 32")
+        );
+        assert_eq!(survey.shrunk(to(64)), None);
     }
 }

@@ -33,14 +33,14 @@ impl Paired {
 
     /// The test's outcome in words.
     pub fn verdict(&self) -> String {
-        let words = if self.is_real() { "real" } else { "may be chance" };
+        let words = if self.is_real() { "significant" } else { "not significant" };
         let p = match self.p_value {
             p if p < 1e-4 => "< 0.0001".to_owned(),
             p if p < 0.1 => format!("= {p:.4}"),
             p => format!("= {p:.2}"),
         };
         match self.classes {
-            None => format!("{words} (McNemar p {p})"),
+            None => format!("{words} (McNemar, p {p})"),
             Some(n) => format!("{words} (by {n} classes, p {p})"),
         }
     }

@@ -46,10 +46,10 @@ pub use judge::{Comparison, EvalError, Judge, Judgement, SpaceJudgement, Spaces}
 pub use occlusion::occlusion;
 pub use protocol::{
     AccuracyAnswer, AccuracyOptions, AnomalyMeans, AnomalyProtocolAnswer, AnomalyProtocolOptions, AnomalyRow,
-    Baseline, FewShotAnswer, FewShotOptions, GivenPairs, OneShotAnswer, OneShotRunError, Played,
-    ProtocolError, VerificationAnswer, VerificationOptions, VerifiedSpace, accuracy_protocol,
-    anomaly_protocol, few_shot_protocol, groups_of, independent, one_shot_protocol, read_pairs,
-    verification_protocol,
+    Baseline, ConsistencyAnswer, ConsistencyOptions, FewShotAnswer, FewShotOptions, FoundItself, GivenPairs,
+    OneShotAnswer, OneShotRunError, Played, ProtocolError, VerificationAnswer, VerificationOptions,
+    VerifiedSpace, accuracy_protocol, anomaly_protocol, consistency_protocol, few_shot_protocol, groups_of,
+    independent, one_shot_protocol, read_pairs, verification_protocol,
 };
 pub use reference::Reference;
 pub use retrieval::{Quality, Retrieval, RetrievalReport, rank_quality};

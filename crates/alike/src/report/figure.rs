@@ -1,5 +1,7 @@
 //! A figure: panels of vector graphics, which the page lets wrap and a file sets side by side.
 
+use super::numbers::Numbers;
+use super::text::{Anchor, written};
 use super::theme;
 use crate::files::FileError;
 use crate::images::{Images, Shape};
@@ -11,8 +13,8 @@ use resvg::{tiny_skia, usvg};
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-/// Every panel's width: that of a phone, so that text stays readable there.
-pub(super) const WIDTH: f64 = 360.0;
+/// Every panel's width: what a page on a phone of 375 pixels has, so that text stays readable there.
+pub(super) const WIDTH: f64 = 340.0;
 /// The height of a panel's title.
 pub(super) const HEAD: f64 = 26.0;
 const GAP: f64 = 16.0;
@@ -21,6 +23,8 @@ const GAP: f64 = 16.0;
 #[derive(Clone, Debug)]
 pub(super) struct Panel {
     pub(super) title: String,
+    /// What it shows, for who does not see it: a sentence or a few.
+    pub(super) says: String,
     /// Without the title.
     pub(super) height: f64,
     pub(super) body: Markup,
@@ -35,6 +39,8 @@ pub struct Figure {
     pub title: String,
     /// What was measured and how; plain text.
     pub caption: String,
+    /// The numbers that it shows.
+    pub numbers: Numbers,
     pub(super) panels: Vec<Panel>,
     /// Panels in a row, where there is room.
     pub(super) columns: usize,
@@ -54,21 +60,41 @@ impl Panel {
     /// The panel as it stands in a page.
     pub(super) fn inline(&self) -> Markup {
         html! {
-            svg class="panel" viewBox=(format!("0 0 {WIDTH} {}", self.height + HEAD)) role="img" aria-label=(self.title) {
+            // Who reaches dots by the keyboard stops at the drawing, and goes from dot to dot there.
+            svg class="panel" viewBox=(format!("0 0 {WIDTH} {}", N(self.height + HEAD))) role="img" aria-label=(self.described())
+                tabindex=[self.has_dots().then_some("0")] {
                 (self.content())
             }
         }
     }
 
-    fn content(&self) -> Markup {
+    fn has_dots(&self) -> bool {
+        self.body.0.contains("data-i=")
+    }
+
+    /// The title, and what it shows.
+    fn described(&self) -> String {
+        let parts = [self.title.trim_end_matches(':'), &self.says];
+        parts.iter().filter(|p| !p.is_empty()).copied().collect::<Vec<_>>().join(": ")
+    }
+
+    pub(super) fn content(&self) -> Markup {
         html! {
-            text class="t f-ink" x="0" y="14" { (self.title) }
+            (written("t f-ink", (0.0, 14.0), Anchor::Start, &self.title, WIDTH))
             g transform=(format!("translate(0 {HEAD})")) { (self.body) }
         }
     }
 }
 
 impl Figure {
+    /// What it shows, and how that was measured.
+    fn described(&self) -> String {
+        let mut parts: Vec<String> = self.panels.iter().map(Panel::described).collect();
+        parts.retain(|p| !p.is_empty());
+        parts.push(self.caption.clone());
+        parts.join(" ")
+    }
+
     /// The figure as an SVG file.
     pub fn svg(&self) -> String {
         let columns = self.columns.min(self.panels.len()).max(1);
@@ -85,7 +111,7 @@ impl Figure {
             svg xmlns="http://www.w3.org/2000/svg" width=(N(width)) height=(N(height))
                 viewBox=(format!("0 0 {} {}", N(width), N(height))) {
                 title { (self.title) }
-                desc { (self.caption) }
+                desc { (self.described()) }
                 style { (PreEscaped(theme::for_file())) }
                 rect class="f-paper" width=(N(width)) height=(N(height)) {}
                 @for (x, y, panel) in places {
@@ -128,7 +154,7 @@ pub struct FigureError {
     why: String,
 }
 
-static OPTIONS: LazyLock<usvg::Options<'static>> = LazyLock::new(|| {
+pub(super) static OPTIONS: LazyLock<usvg::Options<'static>> = LazyLock::new(|| {
     let mut fonts = usvg::fontdb::Database::new();
     fonts.load_font_data(dejavu::sans::regular().to_vec());
     fonts.load_font_data(dejavu::sans::bold().to_vec());
@@ -140,9 +166,40 @@ static OPTIONS: LazyLock<usvg::Options<'static>> = LazyLock::new(|| {
     }
 });
 
-/// Pictures as one PNG, `columns` side by side, as a `data:` address. Images of neither one nor three channels show
-/// their first.
+/// Longer sides from which on coloured pictures are kept as JPEG, and how well.
+const PHOTO: usize = 48;
+const QUALITY: u8 = 85;
+
+/// Pictures as one, `columns` side by side, as a `data:` address: PNG, or JPEG for photos.
 pub(super) fn sprite(images: &Images, indices: &[usize], columns: usize) -> Result<String, FileError> {
+    let Shape { h, w, .. } = images.shape();
+    let (pixels, width, height, out) = side_by_side(images, indices, columns)?;
+    // Photos of some size are a tenth as JPEG; small pictures stay exact.
+    if out == 3 && h.max(w) >= PHOTO {
+        let mut jpeg = Vec::new();
+        let written = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, QUALITY).write_image(
+            &pixels,
+            width as u32,
+            height as u32,
+            image::ExtendedColorType::Rgb8,
+        );
+        if written.is_ok() {
+            let data = base64::engine::general_purpose::STANDARD.encode(jpeg);
+            return Ok(format!("data:image/jpeg;base64,{data}"));
+        }
+    }
+    Ok(format!(
+        "data:image/png;base64,{}",
+        base64::engine::general_purpose::STANDARD.encode(png(&pixels, width, height, out))
+    ))
+}
+
+/// Pixels of pictures side by side, with width, height and channels. Images of neither one nor three channels show their first.
+fn side_by_side(
+    images: &Images,
+    indices: &[usize],
+    columns: usize,
+) -> Result<(Vec<u8>, usize, usize, usize), FileError> {
     let Shape { h, w, c } = images.shape();
     let out = if c == 3 { 3 } else { 1 };
     let (width, height) = (columns * w, indices.len().div_ceil(columns) * h);
@@ -159,19 +216,29 @@ pub(super) fn sprite(images: &Images, indices: &[usize], columns: usize) -> Resu
             }
         }
     }
+    Ok((pixels, width, height, out))
+}
+
+/// Pictures as one PNG file, `columns` side by side.
+pub(super) fn encoded(images: &Images, indices: &[usize], columns: usize) -> Result<Vec<u8>, FileError> {
+    let (pixels, width, height, out) = side_by_side(images, indices, columns)?;
+    Ok(png(&pixels, width, height, out))
+}
+
+fn png(pixels: &[u8], width: usize, height: usize, channels: usize) -> Vec<u8> {
     let mut png = Vec::new();
-    let colour = if out == 3 { image::ExtendedColorType::Rgb8 } else { image::ExtendedColorType::L8 };
+    let colour = if channels == 3 { image::ExtendedColorType::Rgb8 } else { image::ExtendedColorType::L8 };
     // Writing to memory fails only for sizes beyond the format's, and a sprite is made of a few thousand thumbnails.
     let written = image::codecs::png::PngEncoder::new_with_quality(
         &mut png,
         image::codecs::png::CompressionType::Best,
         image::codecs::png::FilterType::Adaptive,
     )
-    .write_image(&pixels, width as u32, height as u32, colour);
+    .write_image(pixels, width as u32, height as u32, colour);
     if written.is_err() {
         png.clear();
     }
-    Ok(format!("data:image/png;base64,{}", base64::engine::general_purpose::STANDARD.encode(png)))
+    png
 }
 
 /// One image, `side` units along its longer side, its centre at `(x, y)`.
@@ -199,7 +266,8 @@ mod tests {
             name: "test",
             title: String::new(),
             caption: String::new(),
-            panels: vec![Panel { title: text.to_owned(), height: 10.0, body: html! {} }],
+            numbers: Numbers::default(),
+            panels: vec![Panel { title: text.to_owned(), says: String::new(), height: 10.0, body: html! {} }],
             columns: 1,
         };
         let (none, some) = (figure("").png(1.0).unwrap(), figure("anchor").png(1.0).unwrap());

@@ -7,9 +7,17 @@ mod axes;
 mod figure;
 mod figures;
 mod input;
+#[cfg(test)]
+mod looks;
 mod map;
+mod marks;
+mod numbers;
 mod page;
+mod place;
+mod tables;
+mod text;
 mod theme;
+mod unlabelled;
 
 pub use figure::{Figure, FigureError};
 pub use figures::{
@@ -18,4 +26,6 @@ pub use figures::{
 };
 pub use input::{ReportInput, TrainingInput};
 pub use map::MapPoints;
-pub use page::Report;
+pub use numbers::Numbers;
+pub use page::{FIGURES, PageFacts, Report};
+pub use unlabelled::UnlabelledInput;

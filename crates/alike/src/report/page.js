@@ -13,7 +13,7 @@ const hidden = new Set();
 const toggles = [...document.querySelectorAll('[data-k]')];
 function show() {
   for (const button of toggles) button.setAttribute('aria-pressed', String(!hidden.has(button.dataset.k)));
-  for (const mark of document.querySelectorAll('#spaces [class*=k]')) {
+  for (const mark of document.querySelectorAll('#spaces [class*=k], #map [class*=k]')) {
     const k = /(?:^| )k(\d+)/.exec(mark.getAttribute('class'));
     if (k) mark.style.display = hidden.has(k[1]) ? 'none' : '';
   }
@@ -55,15 +55,11 @@ function leave() {
 }
 
 for (const plot of plots) {
-  const point = event => {
-    const inside = new DOMPoint(event.clientX, event.clientY)
-      .matrixTransform(plot.dots[0].dot.getScreenCTM().inverse());
-    let best = null, least = 14 * 14;
-    for (const d of plot.dots) {
-      const far = (d.x - inside.x) ** 2 + (d.y - inside.y) ** 2;
-      if (far < least && d.dot.style.display !== 'none') { best = d; least = far; }
-    }
-    if (!best) return leave();
+  // Dots may be moved by a transform of their own; their parent is not.
+  const matrix = () => plot.dots[0].dot.parentNode.getScreenCTM();
+  let current = null;
+  const look = (best, clientX, clientY) => {
+    current = best;
     const section = plot.svg.closest('section');
     for (const other of plots) {
       const at = other.svg.closest('section') === section && other.byImage.get(best.i);
@@ -77,9 +73,48 @@ for (const plot of plots) {
     tip.replaceChildren(picture, facts.classes[facts.labels[best.i]]);
     tip.hidden = false;
     const box = tip.getBoundingClientRect();
-    tip.style.left = `${Math.min(event.clientX + 16, innerWidth - box.width - 8)}px`;
-    tip.style.top = `${Math.max(8, event.clientY - box.height - 14)}px`;
+    tip.style.left = `${Math.max(8, Math.min(clientX + 16, innerWidth - box.width - 8))}px`;
+    tip.style.top = `${Math.max(8, clientY - box.height - 14)}px`;
   };
+  const point = event => {
+    const inside = new DOMPoint(event.clientX, event.clientY).matrixTransform(matrix().inverse());
+    let best = null, least = 14 * 14;
+    for (const d of plot.dots) {
+      const far = (d.x - inside.x) ** 2 + (d.y - inside.y) ** 2;
+      if (far < least && d.dot.style.display !== 'none') { best = d; least = far; }
+    }
+    if (best) look(best, event.clientX, event.clientY);
+    else leave();
+  };
+  // From dot to dot by the arrow keys: the nearest that lies that way.
+  const ways = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+  const go = to => {
+    const at = new DOMPoint(to.x, to.y).matrixTransform(matrix());
+    look(to, at.x, at.y);
+  };
+  plot.svg.addEventListener('focus', () => {
+    if (!plot.svg.matches(':focus-visible')) return;
+    const first = current ?? plot.dots.find(d => d.dot.style.display !== 'none');
+    if (first) go(first);
+  });
+  plot.svg.addEventListener('blur', leave);
+  plot.svg.addEventListener('keydown', event => {
+    if (event.key === 'Escape') return leave();
+    const way = ways[event.key];
+    if (!way) return;
+    event.preventDefault();
+    const from = current ?? plot.dots[0];
+    let best = null, least = Infinity;
+    for (const d of plot.dots) {
+      const [dx, dy] = [d.x - from.x, d.y - from.y];
+      const along = dx * way[0] + dy * way[1], aside = Math.abs(dx * way[1]) + Math.abs(dy * way[0]);
+      if (along > 0.05 && aside <= 2 * along && along + 2 * aside < least && d.dot.style.display !== 'none') {
+        best = d;
+        least = along + 2 * aside;
+      }
+    }
+    if (best) go(best);
+  });
   plot.svg.addEventListener('pointermove', point);
   plot.svg.addEventListener('pointerdown', point);
   plot.svg.addEventListener('pointerleave', event => { if (event.pointerType === 'mouse') leave(); });

@@ -3,22 +3,75 @@
 use super::figure::{Figure, document, sprite};
 use super::figures::{
     Sample, accuracy, anomalies, architecture, clusters, concept, confusion, curves, explained_errors,
-    few_shot, label_doubts, loss, network, sentence, spaces, strips, unseen, verification_figure,
+    few_shot, label_doubts, loss, network, sentence, spaces, strips, unseen, unseen_recalls,
+    verification_figure,
 };
-use super::input::{ReportInput, TrainingInput, Triplets, percent, thousands};
-use super::theme;
-use crate::engine::Tier;
-use crate::eval::{Pairs, RetrievalReport};
+use super::input::{ReportInput, Triplets, percent, thousands};
+use super::tables::{numbers, provenance};
+use super::text::short_names;
+use super::{marks, theme};
+use crate::data::{Progress, Unit};
+use crate::eval::Pairs;
 use crate::files::FileError;
 use crate::images::{Shape, Vectors, with_pixels};
-use crate::names::{shell, shell_flag, shell_path};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+/// What a page says of itself, beside what it shows. Paths and commands are words for a shell.
+#[derive(Clone, Debug, Default)]
+pub struct PageFacts {
+    /// When the model was made: a day.
+    pub date: Option<String>,
+    /// The run's folder, as a word for a shell.
+    pub run: Option<String>,
+    /// The folder of the run that excluded classes.
+    pub unseen: Option<String>,
+    /// The page's file.
+    pub page: Option<String>,
+    /// The command that makes the page.
+    pub command: Option<String>,
+    /// Pages beside this one: what each is called, and its address.
+    pub siblings: Vec<(String, String)>,
+    /// Seconds after which a browser loads the page again, as where a run still trains.
+    pub refresh: Option<u32>,
+}
 
 /// Everything that the page shows.
 #[derive(Clone, Debug)]
 pub struct Report {
-    figures: Vec<Figure>,
-    html: String,
+    pub(super) figures: Vec<Figure>,
+    pub(super) html: String,
+}
+
+/// The figures of a page: the name of each, and what it shows.
+pub const FIGURES: [(&str, &str); 18] = [
+    ("concept", "a triplet before and after training"),
+    ("loss", "the triplet margin loss, and where triplets lie on it"),
+    ("architecture", "the network's layers"),
+    ("training", "loss and distances over the steps"),
+    ("spaces", "image space and feature space by two principal components"),
+    ("accuracy", "pixels against the embedding, rule by rule"),
+    ("unseen", "classes that were excluded from training"),
+    ("confusion", "which classes are taken for which"),
+    ("neighbours", "images with their nearest neighbours"),
+    ("why", "which pixels errors hang on"),
+    ("verification", "error rates of pairs: ROC, DET, distances, the worst pairs"),
+    ("few-shot", "few-shot episodes of classes never trained on"),
+    ("anomalies", "the images that are most unlike the training images"),
+    ("clusters", "images by cluster"),
+    ("doubts", "labels that neighbours contradict"),
+    ("consistency", "without classes: whether two views of an image find each other"),
+    ("map", "without classes: images by two principal components and by UMAP"),
+    ("copies", "without classes: near duplicates"),
+];
+
+/// Figures that are wanted: all, or those of some names.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a>(pub(super) Option<&'a [String]>);
+
+impl Wanted<'_> {
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.is_none_or(|names| names.iter().any(|n| n == name))
+    }
 }
 
 impl Report {
@@ -28,44 +81,31 @@ impl Report {
     /// # Errors
     ///
     /// If an image cannot be read.
-    pub fn new(run: &ReportInput<'_>, without: Option<&ReportInput<'_>>) -> Result<Report, FileError> {
+    pub fn new(
+        run: &ReportInput<'_>,
+        without: Option<&ReportInput<'_>>,
+        facts: &PageFacts,
+        progress: &mut dyn Progress,
+    ) -> Result<Report, FileError> {
         let sample = Sample::new(&run.data.test.identities, run.seed());
-        let triplets = Triplets::draw(run)?;
-        let mut figures = Vec::new();
-        if let Some(triplets) = &triplets {
-            figures.extend(concept(run, triplets)?);
-            // Other losses have no hinge to show.
-            if run.margin().is_some() {
-                figures.push(loss(run, triplets));
-            }
-        }
-        figures.extend(run.training.map(|t| architecture(&t.checkpoint.network)));
-        figures.extend(curves(run));
-        figures.push(spaces(run, &sample)?);
-        figures.push(accuracy(run));
-        let source = without.unwrap_or(run);
-        if let Some(of) = &source.judgement.unseen {
-            figures.push(unseen(source, of, &sample));
-        }
-        figures.extend(confusion(run));
-        figures.push(strips(run)?);
-        figures.extend(explained_errors(run)?);
-        let test = &run.data.test;
-        let pairs = |vectors: Vectors<'_>| {
-            let all = || Pairs::all(vectors, &test.labels, &test.identities, 0);
-            run.data.labelled.then(all).flatten()
-        };
-        if let (Some(image), Some(feature)) =
-            (with_pixels([&test.images], |[pixels]| pairs(pixels))?, pairs(Vectors::Features(run.queries)))
-        {
-            figures.push(verification_figure(&image, &feature, &test.images, network(run).as_mut())?);
-        }
-        figures.extend(few_shot(run)?);
-        figures.extend(anomalies(without.unwrap_or(run))?);
-        figures.extend(clusters(run)?);
-        figures.extend(label_doubts(run)?);
-        let html = document(page(run, without, &figures, &sample)?);
+        let figures = draw(run, without, &sample, Wanted(None), progress)?;
+        let html = document(page(run, without, &figures, &sample, facts)?);
         Ok(Report { figures, html })
+    }
+
+    /// Draws some figures of the page, by their names ([`FIGURES`]); those that the model does not have are left out.
+    ///
+    /// # Errors
+    ///
+    /// If an image cannot be read.
+    pub fn some(
+        run: &ReportInput<'_>,
+        without: Option<&ReportInput<'_>>,
+        names: &[String],
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<Figure>, FileError> {
+        let sample = Sample::new(&run.data.test.identities, run.seed());
+        draw(run, without, &sample, Wanted(Some(names)), progress)
     }
 
     /// The page's text.
@@ -79,58 +119,177 @@ impl Report {
     }
 }
 
-const SPRITE_COLUMNS: usize = 50;
+/// The figures that are wanted, in the page's order.
+fn draw(
+    run: &ReportInput<'_>,
+    without: Option<&ReportInput<'_>>,
+    sample: &Sample,
+    wanted: Wanted<'_>,
+    progress: &mut dyn Progress,
+) -> Result<Vec<Figure>, FileError> {
+    let source = without.unwrap_or(run);
+    let triplets = if wanted.has("concept") || wanted.has("loss") { Triplets::draw(run)? } else { None };
+    type Draw<'d> = Box<dyn FnOnce() -> Result<Option<Figure>, FileError> + 'd>;
+    let triplets = triplets.as_ref();
+    let all: Vec<(&str, Draw<'_>)> = vec![
+        ("concept", Box::new(|| triplets.map_or(Ok(None), |t| concept(run, t)))),
+        // Other losses have no hinge to show.
+        ("loss", Box::new(|| Ok(run.margin().and(triplets).map(|t| loss(run, t))))),
+        ("architecture", Box::new(|| Ok(run.training.map(|t| architecture(&t.checkpoint.network))))),
+        ("training", Box::new(|| Ok(run.training.as_ref().and_then(curves)))),
+        ("spaces", Box::new(|| spaces(run, sample).map(Some))),
+        ("accuracy", Box::new(|| Ok(Some(accuracy(run))))),
+        ("unseen", Box::new(|| Ok(source.judgement.unseen.as_ref().map(|of| unseen(source, of, sample))))),
+        ("confusion", Box::new(|| Ok(confusion(run)))),
+        ("neighbours", Box::new(|| strips(run).map(Some))),
+        ("why", Box::new(|| explained_errors(run))),
+        ("verification", Box::new(|| verification(run))),
+        ("few-shot", Box::new(|| few_shot(run))),
+        ("anomalies", Box::new(|| anomalies(source))),
+        ("clusters", Box::new(|| clusters(run))),
+        ("doubts", Box::new(|| label_doubts(run))),
+    ];
+    let all: Vec<_> = all.into_iter().filter(|(name, _)| wanted.has(name)).collect();
+    progress.begin("drawing figures", Some(all.len() as u64), Unit::Figures);
+    let mut figures = Vec::new();
+    for (_, draw) in all {
+        figures.extend(draw()?);
+        progress.advance(1);
+    }
+    progress.end();
+    Ok(figures)
+}
+
+fn verification(run: &ReportInput<'_>) -> Result<Option<Figure>, FileError> {
+    let test = &run.data.test;
+    let pairs = |vectors: Vectors<'_>| {
+        let all = || Pairs::all(vectors, &test.labels, &test.identities, 0);
+        run.data.labelled.then(all).flatten()
+    };
+    let image = with_pixels([&test.images], |[pixels]| pairs(pixels))?;
+    match (image, pairs(Vectors::Features(run.queries))) {
+        (Some(image), Some(feature)) => {
+            verification_figure(&image, &feature, &test.images, network(run).as_mut()).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+pub(super) const SPRITE_COLUMNS: usize = 50;
+
+/// What stands around figures: everything but what differs from page to page.
+pub(super) struct Shell<'a> {
+    pub(super) title: String,
+    pub(super) lead: Markup,
+    pub(super) figures: &'a [Figure],
+    /// What stands above the figure `spaces` or `map`.
+    pub(super) classes: Markup,
+    /// After the figures: the address within the page, the heading, and what is there.
+    pub(super) rest: Vec<(&'static str, &'static str, Markup)>,
+    /// What the script needs.
+    pub(super) hover: Markup,
+}
+
+impl Shell<'_> {
+    pub(super) fn page(&self, facts: &PageFacts) -> Markup {
+        html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width,initial-scale=1";
+                    meta name="generator" content=(concat!("alike ", env!("CARGO_PKG_VERSION")));
+                    @if let Some(seconds) = facts.refresh { meta http-equiv="refresh" content=(seconds); }
+                    title { (self.title) " · Alike" }
+                    style { (PreEscaped(theme::for_page())) (PreEscaped(include_str!("page.css"))) }
+                }
+                body {
+                    header {
+                        p.brand { "Alike" }
+                        button #theme type="button" aria-label="Switch between light and dark" { "◐" }
+                        h1 #top { (self.title) }
+                        (self.lead)
+                        @if !facts.siblings.is_empty() {
+                            p.siblings { "Pages beside this one: "
+                                @for (i, (name, address)) in facts.siblings.iter().enumerate() {
+                                    @if i > 0 { ", " }
+                                    a href=(address) { (name) }
+                                }
+                            }
+                        }
+                        nav aria-label="Contents" {
+                            ul.contents {
+                                @for figure in self.figures { li { a href=(format!("#{}", figure.name)) { (figure.title) } } }
+                                @for (id, title, _) in &self.rest { li { a href=(format!("#{id}")) { (title) } } }
+                            }
+                        }
+                    }
+                    main {
+                        @for figure in self.figures { (self.section(figure)) }
+                        @for (_, _, part) in &self.rest { (part) }
+                    }
+                    div #tip role="status" hidden {}
+                    (self.hover)
+                    script { (PreEscaped(include_str!("page.js"))) }
+                }
+            }
+        }
+    }
+
+    fn section(&self, figure: &Figure) -> Markup {
+        let heading = format!("{}-title", figure.name);
+        html! {
+            section id=(figure.name) aria-labelledby=(heading) {
+                h2 id=(heading) { (figure.title) }
+                @if matches!(figure.name, "spaces" | "map") { (self.classes) }
+                figure {
+                    div class=(format!("panels of{}", figure.columns)) {
+                        @for panel in &figure.panels { (panel.inline()) }
+                    }
+                    figcaption { (figure.caption) }
+                }
+            }
+        }
+    }
+}
+
+/// A page's title: the set, the recipe, the seed and the day.
+pub(super) fn title(run: &ReportInput<'_>, facts: &PageFacts) -> String {
+    let mut title = run.data.name.clone();
+    if let Some(t) = run.training {
+        let recipe = if t.settings.recipe.is_empty() { "own settings" } else { &t.settings.recipe };
+        title.push_str(&format!(", recipe {recipe}, seed {}", t.settings.seed));
+    }
+    if let Some(date) = &facts.date {
+        title.push_str(&format!(", {date}"));
+    }
+    title
+}
 
 fn page(
     run: &ReportInput<'_>,
     without: Option<&ReportInput<'_>>,
     figures: &[Figure],
     sample: &Sample,
+    facts: &PageFacts,
 ) -> Result<Markup, FileError> {
-    let title = format!("{}: what the embedding learned", run.data.name);
-    Ok(html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width,initial-scale=1";
-                meta name="generator" content=(concat!("alike ", env!("CARGO_PKG_VERSION")));
-                title { (title) " · Alike" }
-                style { (PreEscaped(theme::for_page())) (PreEscaped(include_str!("page.css"))) }
-            }
-            body {
-                header {
-                    p.brand { "Alike" }
-                    button #theme type="button" aria-label="Switch between light and dark" { "◐" }
-                    h1 { (title) }
-                    (lead(run))
-                }
-                main {
-                    @for figure in figures {
-                        section id=(figure.name) {
-                            h2 { (figure.title) }
-                            @if figure.name == "spaces" { (classes(run)) }
-                            figure {
-                                div class=(format!("panels of{}", figure.columns)) {
-                                    @for panel in &figure.panels { (panel.inline()) }
-                                }
-                                figcaption { (figure.caption) }
-                            }
-                        }
-                    }
-                    (numbers(run, without))
-                    (provenance(run, without))
-                }
-                div #tip hidden {}
-                (hover(run, sample)?)
-                script { (PreEscaped(include_str!("page.js"))) }
-            }
-        }
-    })
+    let (of_run, of_other) = (run.training, without.and_then(|w| w.training));
+    let shell = Shell {
+        title: title(run, facts),
+        lead: lead(run, without),
+        figures,
+        classes: classes(run),
+        rest: vec![
+            ("numbers", "The numbers", numbers(run, without)),
+            ("made", "How this was made", provenance(of_run.as_ref(), of_other.as_ref(), facts)),
+        ],
+        hover: hover(run, sample)?,
+    };
+    Ok(shell.page(facts))
 }
 
 /// What came of it, in sentences made from the numbers.
-fn lead(run: &ReportInput<'_>) -> Markup {
+fn lead(run: &ReportInput<'_>, without: Option<&ReportInput<'_>>) -> Markup {
     let labels = run.trained().into_iter().map(|i| run.data.train.labels[i]);
     let classes: std::collections::BTreeSet<u32> = labels.collect();
     html! {
@@ -142,168 +301,77 @@ fn lead(run: &ReportInput<'_>) -> Markup {
             } @else {
                 "An encoder that was not trained here makes embeddings of " (run.queries.d()) " numbers. "
             }
-            (thousands(run.judgement.n_query)) " test images ask whether that space is better than raw pixels:"
+            (thousands(run.judgement.n_query)) " test images ask whether that space is better than raw pixels."
+            (never_seen(without.unwrap_or(run), without.is_some()))
         }
         ul.lead { @for c in &run.judgement.comparison { li { (sentence(c)) } } }
     }
 }
 
+/// Whether pixels do better on classes that training never saw.
+fn never_seen(source: &ReportInput<'_>, other: bool) -> Markup {
+    let Some(unseen) = &source.judgement.unseen else { return html! {} };
+    let recalls = unseen_recalls(source, unseen);
+    let Some((rule, pixels, learned)) = recalls.iter().find(|r| r.0 == "1-NN").or(recalls.first()) else {
+        return html! {};
+    };
+    let which = if learned < pixels {
+        "pixels do better"
+    } else if learned > pixels {
+        "the embedding does better"
+    } else {
+        "both do as well"
+    };
+    html! {
+        " On the images of " (unseen.classes.join(", ")) ", which "
+        @if other { "a second network" } @else { "it" }
+        " never saw in training, " (which) ": by " (rule) " " (percent(*pixels)) " are recognised in image space, "
+        (percent(*learned)) " in feature space."
+    }
+}
+
+/// Classes that have a button; with more there would be no page.
+const MOST_BUTTONS: usize = 100;
+
 /// Buttons that show and hide classes.
 fn classes(run: &ReportInput<'_>) -> Markup {
+    let names = short_names(&run.data.classes);
     html! {
         div.classes role="group" aria-label="Classes shown" {
-            @for (i, name) in run.data.classes.iter().enumerate() {
-                button type="button" data-k=(i) aria-pressed="true" {
-                    svg viewBox="0 0 10 10" aria-hidden="true" {
-                        circle class=(format!("f-{}", theme::class_colour(i))) cx="5" cy="5" r="5" {}
-                    }
+            @for (i, name) in names.iter().enumerate().take(MOST_BUTTONS) {
+                button type="button" data-k=(i) aria-pressed="true" title=[(*name != run.data.classes[i]).then_some(&run.data.classes[i])] {
+                    (marks::sample(i))
                     (name)
                 }
             }
+            @if names.len() > MOST_BUTTONS { span { "and " (names.len() - MOST_BUTTONS) " more" } }
             button type="button" data-all="on" { "all" }
             button type="button" data-all="off" { "none" }
         }
-        p.hint { "Point at a dot, or touch it, to see its image, and where it lies in the other space." }
+        p.hint { "Point at a dot, touch it, or go to a plot with Tab and from dot to dot with the arrow keys, to see its image, and where it \
+            lies in the other space." }
     }
 }
 
 /// What the script needs to show an image at a dot.
 fn hover(run: &ReportInput<'_>, sample: &Sample) -> Result<Markup, FileError> {
-    let Shape { h, w, .. } = run.data.shape();
     let labels: Vec<u32> = sample.indices.iter().map(|&i| run.data.test.labels[i]).collect();
+    hover_facts(run.data.shape(), &labels, &run.data.classes, || {
+        sprite(&run.data.test.images, &sample.indices, SPRITE_COLUMNS)
+    })
+}
+
+pub(super) fn hover_facts(
+    Shape { h, w, .. }: Shape,
+    labels: &[u32],
+    classes: &[String],
+    sprite: impl FnOnce() -> Result<String, FileError>,
+) -> Result<Markup, FileError> {
     let facts = serde_json::json!({
-        "w": w, "h": h, "columns": SPRITE_COLUMNS, "labels": labels, "classes": run.data.classes,
-        "sprite": sprite(&run.data.test.images, &sample.indices, SPRITE_COLUMNS)?,
+        "w": w, "h": h, "columns": SPRITE_COLUMNS, "labels": labels, "classes": classes, "sprite": sprite()?,
     });
     // In a script element text is not escaped, and a `<` could end it early.
     Ok(
         html! { script #facts type="application/json" { (PreEscaped(facts.to_string().replace('<', "\\u003c"))) } },
     )
-}
-
-/// Every headline number as text.
-fn numbers(run: &ReportInput<'_>, without: Option<&ReportInput<'_>>) -> Markup {
-    let exact = |v: f64| format!("{:.2} %", 100.0 * v);
-    html! {
-        section #numbers {
-            h2 { "The numbers" }
-            div.scroll {
-                table {
-                    thead { tr { th scope="col" { "accuracy" } th scope="col" { "image space" } th scope="col" { "feature space" } th scope="col" { "difference" } } }
-                    tbody {
-                        @for (c, (_, rule)) in run.judgement.comparison.iter().zip(run.judgement.spaces.feature.rules()) {
-                            tr { th scope="row" { (c.rule) } td { (exact(c.image)) } td { (exact(c.feature)) (rule.interval.map_or(String::new(), bracketed)) }
-                                td { (format!("{:+.2} points, {}", 100.0 * (c.feature - c.image), c.paired.verdict())) } }
-                        }
-                        @if let (Some(i), Some(f)) = (run.judgement.spaces.image.verification, run.judgement.spaces.feature.verification) {
-                            tr { th scope="row" { "equal error rate of all pairs" } td { (exact(i.eer)) } td { (exact(f.eer)) }
-                                td { (format!("{:+.2} points; less is better", 100.0 * (f.eer - i.eer))) } }
-                        }
-                    }
-                }
-            }
-            @if let Some((feature, image)) = run.retrieval { (retrieval(feature, image)) }
-            @if let Some(u) = &without.unwrap_or(run).judgement.unseen {
-                h3 { "Never seen in training: " (u.classes.join(", ")) }
-                div.scroll {
-                    table { tbody { @for (name, v) in u.headline() { tr { th scope="row" { (name) } td { (percent(v)) } } } } }
-                }
-            }
-        }
-    }
-}
-
-/// Between what a number lies, 95 %, in percent.
-fn bracketed([low, high]: [f64; 2]) -> String {
-    format!(" [{:.2}, {:.2}]", 100.0 * low, 100.0 * high)
-}
-
-/// Every measure of retrieval, over queries and over classes.
-fn retrieval(feature: &RetrievalReport, image: Option<&RetrievalReport>) -> Markup {
-    let exact = |v: f64| format!("{:.2} %", 100.0 * v);
-    let pixels: Option<Vec<(String, f64)>> = image.map(|i| i.micro.named(&i.ks));
-    let rows = feature.micro.named(&feature.ks).into_iter().zip(feature.per_class.named(&feature.ks));
-    html! {
-        h3 { "Retrieval" }
-        p.hint {
-            (thousands(feature.queries)) " queries"
-            @if feature.without_match > 0 { "; " (thousands(feature.without_match)) " more have no match in the gallery and are left out" }
-            ". In brackets 95 % intervals of the mean over "
-            @if feature.by_classes { "other classes" } @else { "other queries" } "."
-        }
-        div.scroll {
-            table {
-                thead { tr { th scope="col" { "measure" } @if pixels.is_some() { th scope="col" { "image space" } }
-                    th scope="col" { "feature space" } th scope="col" { "mean over classes" } } }
-                tbody {
-                    @for (k, ((name, value), (_, by_class))) in rows.enumerate() {
-                        tr {
-                            th scope="row" { (name) }
-                            @if let Some(pixels) = &pixels { td { (exact(pixels[k].1)) } }
-                            td { (exact(value)) (feature.intervals.get(name.as_str()).copied().map_or(String::new(), bracketed)) }
-                            td { (exact(by_class)) }
-                        }
-                    }
-                }
-            }
-        }
-        @if !feature.by_category.is_empty() {
-            h3 { "Retrieval by category" }
-            div.scroll {
-                table {
-                    thead { tr { th scope="col" { "category" } th scope="col" { "Recall@1" } th scope="col" { "R-Precision" } th scope="col" { "MAP@R" } } }
-                    tbody {
-                        @for (name, q) in &feature.by_category {
-                            tr { th scope="row" { (name) } td { (q.recall_at.first().map_or(String::new(), |v| exact(*v))) } td { (exact(q.r_precision)) } td { (exact(q.map_at_r)) } }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// How to make this page again.
-fn provenance(run: &ReportInput<'_>, without: Option<&ReportInput<'_>>) -> Markup {
-    let command = |t: &TrainingInput<'_>, out: &str| {
-        let s = t.settings;
-        let mut line = format!(
-            "alike train --data {} --recipe {} --seed {} --epochs {}",
-            shell_path(&s.data),
-            shell(&s.recipe),
-            s.seed,
-            s.epochs
-        );
-        if let Some(split) = &s.split {
-            line.push_str(&format!(" --split {}", shell(split)));
-        }
-        for (flag, on) in [("nested", s.nested), ("rotations", s.rotations)] {
-            if on {
-                line.push_str(&format!(" --{flag}"));
-            }
-        }
-        for class in &s.exclude_class {
-            line.push_str(&format!(" {}", shell_flag("exclude-class", class)));
-        }
-        format!("{line} --out {out}")
-    };
-    html! {
-        section #made {
-            h2 { "How this was made" }
-            p {
-                "By Alike " (env!("CARGO_PKG_VERSION")) ", with " (Tier::found().name()) " instructions."
-                @if run.training.is_some() { " The network:" }
-            }
-            @if let Some(t) = &run.training {
-                pre { (t.checkpoint.network.spec()) }
-                p { "Settings that differ from the recipe's stand in the run's " code { "config.toml" } "." }
-                pre {
-                    (command(t, "RUN")) "\n"
-                    @if let Some(t) = without.and_then(|w| w.training) { (command(&t, "RUN2")) "\n" }
-                    "alike report RUN " @if without.is_some() { "--unseen RUN2 " } "-o page.html\n"
-                    "alike map RUN -o map.html"
-                }
-            }
-        }
-    }
 }

@@ -35,6 +35,9 @@ pub enum TaskError {
     /// A space cannot be judged.
     #[error(transparent)]
     Eval(#[from] EvalError),
+    /// A protocol cannot be followed.
+    #[error(transparent)]
+    Protocol(#[from] crate::eval::ProtocolError),
     /// Normal images cannot be described.
     #[error(transparent)]
     Anomaly(#[from] AnomalyError),

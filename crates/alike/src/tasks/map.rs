@@ -2,6 +2,7 @@
 
 use super::{Model, TaskError};
 use crate::data::{Dataset, NO_CLASS, Split};
+use crate::eval::k_means;
 use crate::identity::{Identities, Shared};
 use crate::images::{Features, Images, Vectors};
 use crate::neighbours::{Exact, Exclude, Neighbour, nearest};
@@ -11,6 +12,14 @@ use serde::Serialize;
 
 /// Neighbours that UMAP looks at.
 const UMAP_NEIGHBOURS: usize = 15;
+/// Neighbours of an image that a map tells.
+const TOLD: usize = 8;
+/// More images are placed by t-SNE only where it is asked for.
+const TSNE_UNASKED: usize = 10_000;
+/// Clusters that images without classes are coloured by, at most.
+const CLUSTERS: f64 = 8.0;
+/// What t-SNE takes on two cores: seconds for an image, times the logarithm of their number, measured on MNIST.
+const TSNE_SECONDS: f64 = 2.4e-4;
 
 /// How images get into a plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -42,7 +51,7 @@ impl MapMethod {
 /// How a map is made.
 #[derive(Clone, Debug)]
 pub struct MapOptions {
-    /// The methods, a layout each.
+    /// The methods, a layout each; none for those that suit the number of images: all three, and of more than ten thousand PCA and UMAP.
     pub methods: Vec<MapMethod>,
     /// Images that are placed, at most; of more, some are drawn.
     pub most: usize,
@@ -56,6 +65,8 @@ pub struct MapOptions {
 pub struct MapAnswer<'a> {
     /// How many images are placed.
     pub images: usize,
+    /// Of how many.
+    pub of: usize,
     /// The methods.
     pub methods: Vec<MapMethod>,
     /// By method: its name, and where each image lies.
@@ -70,6 +81,14 @@ pub struct MapAnswer<'a> {
     /// What images may be coloured by.
     #[serde(skip)]
     pub colours: Vec<Colouring>,
+    /// By image: the nearest others that are placed, the nearest first.
+    #[serde(skip)]
+    pub neighbours: Vec<Vec<u32>>,
+}
+
+/// About how many seconds t-SNE takes for so many images on two cores.
+pub fn tsne_seconds(images: usize) -> f64 {
+    TSNE_SECONDS * images as f64 * (images.max(2) as f64).ln()
 }
 
 /// A property of every image of a map.
@@ -116,16 +135,16 @@ pub fn map<'a>(
     let v = Vectors::Features(&features);
     let plane: Vec<[f64; 2]> =
         Pca::fit(v, 2).project(v).iter().map(|p| [0, 1].map(|k| p.get(k).copied().unwrap_or(0.0))).collect();
-    let wants = |method| options.methods.contains(&method);
-    let deepest = if wants(MapMethod::Tsne) { TSNE_NEIGHBOURS } else { UMAP_NEIGHBOURS };
-    let lists: Vec<Vec<Neighbour>> = if wants(MapMethod::Tsne) || wants(MapMethod::Umap) {
-        let k = deepest.min(features.len().saturating_sub(1));
-        nearest(&Exact::new(v), v, k, Exclude::Itself, |_, l| l.to_vec())
-    } else {
-        Vec::new()
+    let methods = match &options.methods[..] {
+        [] if chosen.len() > TSNE_UNASKED => vec![MapMethod::Pca, MapMethod::Umap],
+        [] => vec![MapMethod::Pca, MapMethod::Tsne, MapMethod::Umap],
+        asked => asked.to_vec(),
     };
+    let deepest = if methods.contains(&MapMethod::Tsne) { TSNE_NEIGHBOURS } else { UMAP_NEIGHBOURS };
+    let k = deepest.min(features.len().saturating_sub(1));
+    let lists: Vec<Vec<Neighbour>> = nearest(&Exact::new(v), v, k, Exclude::Itself, |_, l| l.to_vec());
     let mut layouts = Vec::new();
-    for method in &options.methods {
+    for method in &methods {
         said(*method, chosen.len());
         let at = match method {
             MapMethod::Pca => plane.clone(),
@@ -144,11 +163,13 @@ pub fn map<'a>(
     };
     Ok(MapAnswer {
         images: chosen.len(),
-        methods: options.methods.clone(),
+        of: parts.iter().map(|p| p.split.len()).sum(),
+        methods,
         layouts,
         names: chosen.iter().map(name).collect(),
         pictures: chosen.iter().map(|(p, i)| (&parts[*p].split.images, *i)).collect(),
-        colours: colours(data, &parts, &chosen),
+        colours: colours(data, &parts, &chosen, &features, options.seed),
+        neighbours: lists.iter().map(|l| l.iter().take(TOLD).map(|n| n.index as u32).collect()).collect(),
     })
 }
 
@@ -166,13 +187,26 @@ fn choose(parts: &[Part<'_>], most: usize) -> Vec<Origin> {
 }
 
 /// Class, part, whether the nearest other is of another class, and how far the nearest one is of those that the run learned from.
-fn colours(data: &Dataset, parts: &[Part<'_>], chosen: &[Origin]) -> Vec<Colouring> {
+fn colours(
+    data: &Dataset,
+    parts: &[Part<'_>],
+    chosen: &[Origin],
+    features: &Features,
+    seed: u64,
+) -> Vec<Colouring> {
     let mut all = Vec::new();
     let label = |(p, i): &Origin| parts[*p].split.labels[*i];
     if data.labelled {
         let name = |c: &String| if c == NO_CLASS { "no class".to_owned() } else { c.clone() };
         let names = data.classes.iter().map(name).collect();
         all.push(Colouring::Kinds("class".into(), names, chosen.iter().map(label).collect()));
+    }
+    if !data.labelled {
+        // As many as there are colours, of few images fewer.
+        let k = (features.len() as f64 / 2.0).sqrt().clamp(1.0, CLUSTERS) as usize;
+        let found = k_means(features, k, 2, seed);
+        let names = (1..=k).map(|c| format!("cluster {c}")).collect();
+        all.push(Colouring::Kinds("cluster".into(), names, found.assignment));
     }
     if parts.len() > 1 {
         let names = parts.iter().map(|p| p.name.to_owned()).collect();

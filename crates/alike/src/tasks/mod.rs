@@ -18,6 +18,7 @@ mod map;
 mod model;
 mod search;
 mod subject;
+mod unjudged;
 mod verify;
 
 pub use anomaly::{AnomalyAnswer, AnomalyOptions, Scored, anomaly};
@@ -38,8 +39,9 @@ pub use health::{
 };
 pub use known::{GallerySummary, Known, Together, group_numbers, with_others};
 #[cfg(feature = "projection")]
-pub use map::{Colouring, MapAnswer, MapMethod, MapOptions, map};
+pub use map::{Colouring, MapAnswer, MapMethod, MapOptions, map, tsne_seconds};
 pub use model::{Model, ModelOptions, ModelSource};
 pub use search::{Found, Match, SearchAnswer, SearchOptions, search};
 pub use subject::{Judged, Opened, Subject, TrainingRecord, quick_pixel_retrieval};
+pub use unjudged::Unjudged;
 pub use verify::{VerifiedBy, VerifyAnswer, VerifyBy, verify};

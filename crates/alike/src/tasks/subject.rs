@@ -202,16 +202,26 @@ impl Opened {
         let embed = |encoder: &dyn Encoder| -> Result<[Features; 2], TaskError> {
             Ok([encoder.embed(&data.gallery().0.images)?, encoder.embed(&data.test.images)?])
         };
-        let ([gallery, queries], training) = match self.what {
-            What::Encoder(_, encoder) => (embed(&*encoder)?, None),
+        let ([gallery, queries], training) = self.with_encoder(embed)?;
+        let judgement = judge.judge(data, image, &gallery, &queries, &excluded)?;
+        Ok(Judged { judgement, training, gallery, queries })
+    }
+}
+
+impl Opened {
+    /// Does something with the encoder, and gives back how it was trained.
+    pub(super) fn with_encoder<T>(
+        self,
+        then: impl FnOnce(&dyn Encoder) -> Result<T, TaskError>,
+    ) -> Result<(T, Option<TrainingRecord>), TaskError> {
+        match self.what {
+            What::Encoder(_, encoder) => Ok((then(&*encoder)?, None)),
             What::Run(run) => {
                 let TrainedRun { record, base, .. } = *run;
                 let encoder = network_on(record.checkpoint.clone(), base)?;
-                (embed(&*encoder)?, Some(record))
+                Ok((then(&*encoder)?, Some(record)))
             }
-        };
-        let judgement = judge.judge(data, image, &gallery, &queries, &excluded)?;
-        Ok(Judged { judgement, training, gallery, queries })
+        }
     }
 }
 

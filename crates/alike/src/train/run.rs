@@ -127,6 +127,11 @@ impl Run {
         }
     }
 
+    /// Whether a process trains it.
+    pub fn is_training(&self) -> bool {
+        matches!(self.clone().claim(), Err(RunError::Busy(_)))
+    }
+
     /// Makes the folder of a new run, whose settings `config` states as TOML. What another run left there is removed if
     /// `force` says so; a folder that holds anything else is never touched.
     ///

@@ -5,7 +5,7 @@ use alike::encoder::{Encoder, EncoderError, EncoderFacts, Ensemble, Mirrored, Tr
 use alike::eval::{AccuracyOptions, accuracy_protocol};
 use alike::images::{Features, Images, Shape};
 use alike::model::{Checkpoint, Network, initial};
-use alike::report::{Report, ReportInput};
+use alike::report::{PageFacts, Report, ReportInput};
 use alike::tasks::{ClassifyOptions, ClusterMethod, Model, SearchOptions, classify, cluster, search};
 use std::path::PathBuf;
 
@@ -94,7 +94,7 @@ fn an_encoder_of_twenty_lines_searches_classifies_and_clusters() {
         judgement: &judged.judgement,
         retrieval: Some((&judged.retrieval.feature, Some(&judged.retrieval.image))),
     };
-    let report = Report::new(&input, None).unwrap();
+    let report = Report::new(&input, None, &PageFacts::default(), &mut Quiet).unwrap();
     let names: Vec<&str> = report.figures().iter().map(|f| f.name).collect();
     for name in ["spaces", "accuracy", "confusion", "neighbours", "verification", "clusters"] {
         assert!(names.contains(&name), "no {name} among {names:?}");

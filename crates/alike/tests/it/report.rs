@@ -1,10 +1,10 @@
 //! The page, from a run that takes a second.
 
-use alike::data::{Dataset, DigitCounts, Split, digits};
+use alike::data::{Dataset, DigitCounts, Quiet, Split, digits};
 use alike::engine::Engine;
 use alike::eval::Judge;
 use alike::images::{Images, Shape};
-use alike::report::{Report, ReportInput, TrainingInput, contact_sheet};
+use alike::report::{PageFacts, Report, ReportInput, TrainingInput, contact_sheet};
 use alike::train::{Settings, Training};
 use alike_kernels::Tier;
 use std::sync::atomic::AtomicBool;
@@ -23,7 +23,8 @@ fn page(data: &Dataset, settings: Settings, ks: &[usize]) -> Report {
     let (settings, checkpoint) = (training.settings(), &training.checkpoint());
     let (gallery, queries, judgement, metrics) = (&gallery, &queries, &judgement, &[][..]);
     let training = Some(TrainingInput { settings, checkpoint, metrics });
-    Report::new(&ReportInput { data, training, gallery, queries, judgement, retrieval: None }, None).unwrap()
+    let input = ReportInput { data, training, gallery, queries, judgement, retrieval: None };
+    Report::new(&input, None, &PageFacts::default(), &mut Quiet).unwrap()
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::{bracketed, percent};
 use crate::args::{Global, SubjectArgs};
 use crate::commands::{refuse_existing, write_table};
 use crate::models::{open_judged, other_data, subject};
-use crate::printer::{json, line, note};
+use crate::printer::{doing, json, line, note};
 use alike::data::find_class;
 use alike::eval::AnomalyMethod;
 use alike::eval::{
@@ -65,7 +65,9 @@ pub(super) fn run(args: &AnomalyProtocolArgs, global: &Global) -> anyhow::Result
         leave_group: args.leave_group,
         seed: global.seed.unwrap_or(0),
     };
-    let answer = anomaly_protocol(subject.encoder(), &subject.data, against.as_ref(), &options)?;
+    let answer = doing("scoring images", global, || {
+        anomaly_protocol(subject.encoder(), &subject.data, against.as_ref(), &options)
+    })?;
     if let Some(left_out) = &answer.left_out {
         note(global, left_out);
     }

@@ -9,8 +9,12 @@ mod verification;
 use super::report::{AT, KS};
 use super::{refuse_existing, write_table};
 use crate::models::{open_judged, subject};
-use crate::printer::{json, line, note};
-use alike::eval::{AccuracyOptions, Baseline, Judgement, RetrievalReport, Spaces, accuracy_protocol};
+use crate::printer::{doing, json, line, note};
+use alike::eval::{
+    AccuracyOptions, Baseline, ConsistencyAnswer, ConsistencyOptions, Judgement, RetrievalReport, Spaces,
+    accuracy_protocol, consistency_protocol,
+};
+use alike::tasks::Subject;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -78,6 +82,9 @@ fn judge(model: &Path, args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
         refuse_existing(&[path], args.force)?;
     }
     let subject = subject(open_judged(model, args.subject.last, global)?, &args.subject, global)?;
+    if !subject.data.labelled {
+        return without_classes(&subject, args, global);
+    }
     let mut options = AccuracyOptions {
         k: args.k.clone(),
         weighted: args.weighted,
@@ -95,7 +102,9 @@ fn judge(model: &Path, args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
     if options.at.is_empty() {
         options.at = as_many_as(&AT, there, global);
     }
-    let answer = accuracy_protocol(subject.encoder(), &subject.data, &options)?;
+    let answer = doing("judging pixels and embeddings", global, || {
+        accuracy_protocol(subject.encoder(), &subject.data, &options)
+    })?;
     let Spaces { image, feature } = &answer.retrieval;
     if let Some(path) = &args.csv {
         write_table(path, by_class(&[("image", image), ("feature", feature)])?.into_bytes(), global)?;
@@ -109,6 +118,41 @@ fn judge(model: &Path, args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
     };
     table(&answer.judgement, args.subject.data.is_none(), spaces)?;
     retrieval(image, feature, spaces)
+}
+
+/// What can be said of images without classes.
+fn without_classes(subject: &Subject, args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        args.csv.is_none() && args.k.is_empty() && args.at.is_empty() && !args.leave_group && !args.weighted,
+        "{} has no classes: --csv, --k, --at, --weighted and --leave-group ask for what only classes can answer; leave them out",
+        subject.data.name
+    );
+    let usual = ConsistencyOptions { seed: global.seed.unwrap_or(0), ..ConsistencyOptions::default() };
+    let options = match &subject.settings {
+        Some(s) if s.self_supervised => ConsistencyOptions { augment: s.augment, ..usual },
+        _ => usual,
+    };
+    let answer = doing("embedding images and their views", global, || {
+        consistency_protocol(subject.encoder(), &subject.data, &options)
+    })?;
+    if global.json {
+        return json(&answer);
+    }
+    consistency(&answer)
+}
+
+fn consistency(answer: &ConsistencyAnswer) -> anyhow::Result<()> {
+    line(format!(
+        "{}: {} images without classes, each asked to find what was made of itself",
+        answer.dataset, answer.images
+    ))?;
+    line(format!("views: {}", answer.views_by))?;
+    line(format!("{:22} {:>12} {:>14} [95 %]", "share that is found", "image space", "feature space"))?;
+    for (name, spaces) in [("two-view consistency", &answer.views), ("mirror images", &answer.mirror)] {
+        let (i, f) = (percent(spaces.image.share), percent(spaces.feature.share));
+        line(format!("{name:22} {i:>12} {f:>14} {}", bracketed(spaces.feature.interval)))?;
+    }
+    line("accuracy, retrieval and error rates need images with classes: name some with --data")
 }
 
 /// Those of the numbers of neighbours that nobody asked for which there are as many images for, and what is left out, said aloud. The

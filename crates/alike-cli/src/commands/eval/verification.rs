@@ -5,7 +5,7 @@ use crate::args::{Global, SubjectArgs, share};
 use crate::commands::report::draw;
 use crate::commands::{data_paths, refuse_existing, write_table};
 use crate::models::{open_judged, subject};
-use crate::printer::{json, line};
+use crate::printer::{doing, json, line};
 use alike::data::{Request, column};
 use alike::eval::{
     AtFar, Pairs, Spaces, VerificationAnswer, VerificationOptions, VerifiedSpace, read_pairs,
@@ -78,7 +78,8 @@ pub(super) fn run(args: &VerificationArgs, global: &Global) -> anyhow::Result<()
         leave_group: args.leave_group,
         seed: global.seed.unwrap_or(0),
     };
-    let answer = verification_protocol(subject.encoder(), &subject.data, &options)?;
+    let answer =
+        doing("judging pairs", global, || verification_protocol(subject.encoder(), &subject.data, &options))?;
     let Spaces { image, feature } = &answer.pairs;
     if let Some(out) = &args.out {
         let mut network = subject.pixel_gradients().filter(|_| !split.images.are_floats());
@@ -97,7 +98,7 @@ pub(super) fn run(args: &VerificationArgs, global: &Global) -> anyhow::Result<()
 fn table(answer: &VerificationAnswer) -> anyhow::Result<()> {
     let (name, unit, Spaces { image, feature }) = (&answer.data, answer.unit, &answer.spaces);
     line(format!(
-        "{name}: {} pairs of one class, {} of two; [95 % interval over other {unit}, by bootstrap]",
+        "{name}: {} same-class pairs, {} different-class pairs; [95 % interval over other {unit}, by bootstrap]",
         feature.eer.genuine, feature.eer.impostor
     ))?;
     line(format!("{:22} {:>36} {:>36}", "", "image space", "feature space"))?;
@@ -109,7 +110,7 @@ fn table(answer: &VerificationAnswer) -> anyhow::Result<()> {
     for (i, f) in image.at_far.iter().zip(&feature.at_far) {
         let show = |a: &AtFar| {
             let interval = a.interval.map_or(String::new(), bracketed);
-            format!("{} {interval} ({} wrong pairs)", percent(a.tar), a.support)
+            format!("{} {interval} ({} false matches)", percent(a.tar), a.support)
         };
         line(format!("{:22} {:>36} {:>36}", format!("TAR at FAR {}", f.far), show(i), show(f)))?;
     }
@@ -119,11 +120,11 @@ fn table(answer: &VerificationAnswer) -> anyhow::Result<()> {
     line(format!("{:22} {:>36} {:>36}", "accuracy, ten folds", folded(image), folded(feature)))?;
     line(format!("{:22} {:>36.4} {:>36.4}", "threshold at EER", image.eer.threshold, feature.eer.threshold))?;
     if feature.at_far.iter().any(|a| a.support < 10) {
-        line("where fewer than ten wrong pairs are accepted, the rate is not well known")?;
+        line("where there are fewer than ten false matches, the rate is not well known")?;
     }
     if feature.at_far.iter().any(|a| a.far < feature.least_far) {
         line(format!(
-            "{} pairs of two classes cannot tell a rate below {:.6} of false acceptances of others",
+            "{} different-class pairs cannot tell a false accept rate below {:.6}",
             feature.eer.impostor, feature.least_far
         ))?;
     }

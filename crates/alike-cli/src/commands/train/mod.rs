@@ -19,7 +19,7 @@ use alike::train::{
 };
 use clap::Args;
 use serde::Serialize;
-use settings::{given, resolve};
+use settings::{as_asked, given, resolve};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
@@ -217,6 +217,9 @@ fn begin(
         if number == 0 {
             describe(&data, &settings, global)?;
             tell(&choices, &given(args), global);
+            if let Some(said) = as_asked(args, &settings) {
+                note(global, said);
+            }
         }
         let plan = settings.resolve()?;
         if number == 0 {
@@ -259,7 +262,7 @@ fn finish(
     let seconds = began.elapsed().as_secs_f64();
     if args.seeds.is_empty() {
         let quoted = shell_path(run.folder());
-        let next = if data.test.is_empty() {
+        let next = if data.test.is_empty() && data.labelled {
             format!("embed {quoted} PATH -o out.npy")
         } else {
             format!("eval {quoted}")

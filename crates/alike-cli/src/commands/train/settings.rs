@@ -28,9 +28,29 @@ pub(crate) fn recipe(
 
 /// Says what was chosen, but for what was given instead.
 pub(crate) fn tell(choices: &[AutoChoice], given: &[&str], global: &Global) {
+    // What was overridden is told once, not as a choice.
     for choice in choices.iter().filter(|c| !c.about.iter().any(|setting| given.contains(setting))) {
         note(global, format!("auto: {choice}"));
     }
+}
+
+/// What flags say instead of the recipe, in a line.
+pub(super) fn as_asked(args: &TrainArgs, settings: &Settings) -> Option<String> {
+    let objective = &args.objective;
+    let epochs =
+        if settings.epochs == 1 { "1 epoch".to_owned() } else { format!("{} epochs", settings.epochs) };
+    let said = [
+        (args.network.network.is_some(), format!("network {}", settings.network)),
+        (objective.loss.is_some() || objective.margin.is_some(), format!("loss {}", settings.loss)),
+        (args.sampler.is_some(), format!("sampler {}", text::write(&settings.sampler))),
+        (args.batch_size.is_some(), format!("batches of {}", settings.batch_size)),
+        (args.augment.is_some(), format!("augmentation {}", text::write(&settings.augment))),
+        (args.schedule.optimizer.is_some(), format!("optimizer {}", text::write(&settings.optimizer))),
+        (args.schedule.learning_rate.is_some(), format!("learning rate {}", settings.learning_rate)),
+        (args.epochs.is_some(), epochs),
+    ];
+    let said: Vec<String> = said.into_iter().filter(|(given, _)| *given).map(|(_, text)| text).collect();
+    (!said.is_empty()).then(|| format!("{}, as asked", said.join(", ")))
 }
 
 /// The settings that flags name, among those that are chosen aloud. A start that is a model already leaves none of them.

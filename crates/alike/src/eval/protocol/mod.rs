@@ -4,6 +4,7 @@
 
 mod accuracy;
 mod anomaly;
+mod consistency;
 mod few_shot;
 mod one_shot;
 mod pairs;
@@ -13,6 +14,7 @@ pub use accuracy::{AccuracyAnswer, AccuracyOptions, Baseline, accuracy_protocol}
 pub use anomaly::{
     AnomalyMeans, AnomalyProtocolAnswer, AnomalyProtocolOptions, AnomalyRow, anomaly_protocol,
 };
+pub use consistency::{ConsistencyAnswer, ConsistencyOptions, FoundItself, consistency_protocol};
 pub use few_shot::{FewShotAnswer, FewShotOptions, Played, few_shot_protocol};
 pub use one_shot::{OneShotAnswer, OneShotRunError, one_shot_protocol};
 pub use pairs::{GivenPairs, read_pairs};
@@ -52,6 +54,9 @@ pub enum ProtocolError {
     /// A data set without classes.
     #[error("{0} has no classes")]
     NoClasses(String),
+    /// Features, of which no views can be made.
+    #[error("{0} has features, of which no views and no mirror images can be made")]
+    NoViews(String),
     /// A data set whose images make no pairs of one class, or none of two.
     #[error("there are no pairs of one class, or none of two")]
     NoPairs,

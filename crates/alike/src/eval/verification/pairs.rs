@@ -105,6 +105,20 @@ impl Pairs {
         Pairs::new(measured)
     }
 
+    /// The area under the receiver operating characteristic: the share of couples of a pair of one class and a pair of two in which the
+    /// first is nearer; where both are as far, half counts (Mann and Whitney 1947).
+    pub fn auc(&self) -> f64 {
+        let mut farther = self.impostor as f64;
+        let mut area = 0.0;
+        for level in self.sorted.chunk_by(|a, b| a.distance == b.distance) {
+            let genuine = level.iter().filter(|p| p.genuine).count() as f64;
+            let impostor = level.len() as f64 - genuine;
+            farther -= impostor;
+            area += genuine * (farther + 0.5 * impostor);
+        }
+        area / (self.genuine as f64 * self.impostor as f64)
+    }
+
     /// All, nearest first.
     pub fn sorted(&self) -> &[Pair] {
         &self.sorted

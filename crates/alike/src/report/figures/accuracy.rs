@@ -3,6 +3,8 @@
 use crate::eval::Comparison;
 use crate::report::figure::{Figure, N, Panel, WIDTH};
 use crate::report::input::{ReportInput, thousands};
+use crate::report::numbers::{Numbers, exact};
+use crate::report::text::{Anchor, SMALL, width, written};
 use maud::html;
 
 pub(in crate::report) fn accuracy(e: &ReportInput<'_>) -> Figure {
@@ -10,8 +12,7 @@ pub(in crate::report) fn accuracy(e: &ReportInput<'_>) -> Figure {
     let caption = format!(
         "{} test images classified by {}. Class means: the nearest of the classes' mean vectors, after \
          scaling means and queries to length 1. k-NN: the majority among the k nearest in Euclidean distance, ties to \
-         the nearest. Image space is raw pixels. Whether a difference is real is judged by {} on the \
-         same queries, at p < 0.01.",
+         the nearest. Image space is raw pixels. A difference is significant at p < 0.01, by {} on the same queries.",
         thousands(j.n_query),
         if j.leave_one_out {
             "each other, none of whose classes was trained on".to_owned()
@@ -35,10 +36,15 @@ pub(in crate::report) fn accuracy(e: &ReportInput<'_>) -> Figure {
         .map(|c| Row { name: &c.rule, image: 1.0 - c.image, feature: 1.0 - c.feature, verdict: None })
         .collect();
     let most = errors.iter().map(|r| r.image.max(r.feature)).fold(0.01, f64::max);
+    let mut numbers = Numbers::new(&["rule", "image_space", "feature_space", "p_value"]);
+    for c in &j.comparison {
+        numbers.push([c.rule.clone(), exact(c.image), exact(c.feature), exact(c.paired.p_value)]);
+    }
     Figure {
         name: "accuracy",
         title: "Does the learned space beat pixels?".to_owned(),
         caption,
+        numbers,
         panels: vec![chart("Accuracy", &bars, 1.0), chart("Errors, at a larger scale", &errors, most)],
         columns: 2,
     }
@@ -50,7 +56,7 @@ pub(in crate::report) fn sentence(c: &Comparison) -> String {
     let outcome = match (c.paired.is_real(), points > 0.0) {
         (true, true) => "the learned space is better",
         (true, false) => "pixels are better",
-        (false, _) => "no real difference",
+        (false, _) => "no significant difference",
     };
     format!(
         "{}: {:.2} % in image space, {:.2} % in feature space ({points:+.2} points): {outcome}, {}.",
@@ -61,39 +67,45 @@ pub(in crate::report) fn sentence(c: &Comparison) -> String {
     )
 }
 
-pub(super) struct Row<'a> {
-    pub(super) name: &'a str,
-    pub(super) image: f64,
-    pub(super) feature: f64,
-    pub(super) verdict: Option<String>,
+pub(in crate::report) struct Row<'a> {
+    pub(in crate::report) name: &'a str,
+    pub(in crate::report) image: f64,
+    pub(in crate::report) feature: f64,
+    pub(in crate::report) verdict: Option<String>,
 }
 
 /// Pairs of bars from zero to `most`.
-pub(super) fn chart(title: &str, rows: &[Row<'_>], most: f64) -> Panel {
-    const LEFT: f64 = 84.0;
+pub(in crate::report) fn chart(title: &str, rows: &[Row<'_>], most: f64) -> Panel {
+    const LEFT: f64 = 92.0;
     const EACH: f64 = 62.0;
-    let long = |v: f64| (WIDTH - LEFT - 62.0) * (v / most).clamp(0.0, 1.0);
+    let value = |v: f64| format!("{:.2} %", 100.0 * v);
+    // Beside the longest bar there is room for its number.
+    let room = width(&value(1.0), SMALL, true) + 8.0;
+    let long = |v: f64| (WIDTH - LEFT - room) * (v / most).clamp(0.0, 1.0);
     let body = html! {
         @for (i, row) in rows.iter().enumerate() {
             @let y = i as f64 * EACH;
-            text class="b f-ink" text-anchor="end" x=(N(LEFT - 8.0)) y=(N(y + 25.0)) { (row.name) }
+            (written("b f-ink", (LEFT - 8.0, y + 25.0), Anchor::End, row.name, LEFT - 8.0))
             @for (k, (colour, v, space)) in [("image", row.image, "pixels"), ("feature", row.feature, "learned")].into_iter().enumerate() {
                 @let top = y + 3.0 + k as f64 * 19.0;
+                @let inside = long(v) > width(space, SMALL, true) + 12.0;
                 rect class=(format!("f-{colour}")) x=(N(LEFT)) y=(N(top)) width=(N(long(v).max(0.5))) height="16" rx="2" {}
-                @let inside = long(v) > 60.0;
-                text class="s f-ink" x=(N(LEFT + long(v) + 4.0)) y=(N(top + 12.0)) {
-                    tspan class="b" { (format!("{:.2} %", 100.0 * v)) }
+                text class="s b f-ink" x=(N(LEFT + long(v) + 4.0)) y=(N(top + 12.0)) {
+                    (value(v))
                     @if !inside { " " (space) }
                 }
                 @if inside {
-                    text class="s b f-paper" x=(N(LEFT + 6.0)) y=(N(top + 11.5)) { (space) }
+                    text class="s b f-paper" x=(N(LEFT + 6.0)) y=(N(top + 12.0)) { (space) }
                 }
             }
             @if let Some(verdict) = &row.verdict {
-                text class="s f-faint" x=(N(LEFT + 6.0)) y=(N(y + 52.0)) { (verdict) }
+                (written("s f-faint", (LEFT, y + 53.0), Anchor::Start, verdict, WIDTH - LEFT))
             }
         }
-        line class="s-faint" x1=(N(LEFT)) x2=(N(LEFT)) y1="0" y2=(N(rows.len() as f64 * EACH - 8.0)) {}
+        line class="s-faint" x1=(N(LEFT)) x2=(N(LEFT)) y1="0" y2=(N(rows.len() as f64 * EACH - 20.0)) {}
     };
-    Panel { title: title.to_owned(), height: rows.len() as f64 * EACH, body }
+    let says =
+        rows.iter().map(|r| format!("{}: pixels {}, learned {}", r.name, value(r.image), value(r.feature)));
+    let says = says.collect::<Vec<_>>().join("; ") + ".";
+    Panel { title: title.to_owned(), says, height: rows.len() as f64 * EACH, body }
 }

@@ -1,7 +1,7 @@
 //! What is unlike all that was trained on.
 
 use super::histogram::histogram;
-use super::pictures::{PictureRow, Shown, Tone, panel as picture_panel};
+use super::pictures::{ACROSS, PictureRow, Shown, Tone, numbers, panel as picture_panel};
 use super::saliency::{network, reasons};
 use crate::data::find_class;
 use crate::eval::{AnomalyMethod, Detection, Detector, Reference, bootstrap_interval};
@@ -9,12 +9,14 @@ use crate::files::FileError;
 use crate::identity::Identities;
 use crate::images::{Features, Vectors};
 use crate::neighbours::{Exact, Exclude, Neighbour, nearest};
+use crate::report::axes::bins;
 use crate::report::figure::{Figure, Panel};
 use crate::report::input::{ReportInput, percent, thousands};
+use crate::report::text::short_names;
 use crate::text::Choice;
 
 const WORST: usize = 7;
-const BESIDE: usize = 6;
+const BESIDE: usize = ACROSS[0];
 const BINS: usize = 50;
 const EXPLAINED: usize = 3;
 
@@ -78,7 +80,8 @@ pub(in crate::report) fn anomalies(e: &ReportInput<'_>) -> Result<Option<Figure>
         own.as_ref().map_or(Exclude::None, Exclude::shared),
         |_, list| list.to_vec(),
     );
-    let name = |label: u32| e.data.classes[label as usize].clone();
+    let names = short_names(&e.data.classes);
+    let name = |label: u32| names[label as usize].clone();
     let beside = |n: &Neighbour| {
         let g = kept[n.index];
         Shown::new(&train.images, g, name(train.labels[g]), Tone::Plain).far(n.distance)
@@ -92,7 +95,9 @@ pub(in crate::report) fn anomalies(e: &ReportInput<'_>) -> Result<Option<Figure>
             others: near.iter().map(beside).collect(),
         })
         .collect();
-    panels.push(picture_panel("The most unlike, and what they are nearest to", &rows)?);
+    let title = "The most unlike, and what is nearest";
+    panels.push(picture_panel(title, &rows)?);
+    let numbers = numbers(&[(title, rows)]);
     let pairs = order.iter().zip(&near).take(EXPLAINED).filter_map(|(&q, near)| {
         let g = kept[near.first()?.index];
         Some([
@@ -105,6 +110,7 @@ pub(in crate::report) fn anomalies(e: &ReportInput<'_>) -> Result<Option<Figure>
         name: "anomalies",
         title: "What is unlike all that it knows".to_owned(),
         caption,
+        numbers,
         panels,
         columns: 2,
     }))
@@ -112,10 +118,12 @@ pub(in crate::report) fn anomalies(e: &ReportInput<'_>) -> Result<Option<Figure>
 
 fn known_and_unknown(scores: &[f64], anomaly: &[bool]) -> Panel {
     let most = scores.iter().copied().filter(|s| s.is_finite()).fold(f64::MIN_POSITIVE, f64::max);
-    let mut shares = vec![[0.0f64; 2]; BINS];
     let totals = [false, true].map(|kind| anomaly.iter().filter(|a| **a == kind).count().max(1) as f64);
+    let rarer = totals[0].min(totals[1]) as usize;
+    let mut shares = vec![[0.0f64; 2]; bins(rarer, BINS)];
+    let count = shares.len();
     for (s, a) in scores.iter().zip(anomaly) {
-        let bin = ((s / most * BINS as f64) as usize).min(BINS - 1);
+        let bin = ((s / most * count as f64) as usize).min(count - 1);
         shares[bin][usize::from(*a)] += 1.0 / totals[usize::from(*a)];
     }
     let names = ["of classes trained on", "of classes left out"];

@@ -4,6 +4,8 @@ use crate::images::Shape;
 use crate::model::{Layer, LayerInfo, Network, ParameterInfo};
 use crate::report::figure::{Figure, N, Panel, WIDTH};
 use crate::report::input::thousands;
+use crate::report::numbers::Numbers;
+use crate::report::text::{Anchor, written};
 use maud::{Markup, html};
 
 const ROW: f64 = 54.0;
@@ -41,7 +43,13 @@ pub(in crate::report) fn architecture(network: &Network) -> Figure {
         whole,
         network.embedding(),
     );
-    Figure { name: "architecture", title: "The network".to_owned(), caption, panels, columns: 3 }
+    let mut numbers = Numbers::new(&["layer", "height", "width", "channels", "parameters"]);
+    for l in network.layers() {
+        let parameters: usize = l.parameters.iter().map(ParameterInfo::len).sum();
+        let [h, w, c, parameters] = [l.output.h, l.output.w, l.output.c, parameters].map(|n| n.to_string());
+        numbers.push([l.layer.title(), h, w, c, parameters]);
+    }
+    Figure { name: "architecture", title: "The network".to_owned(), caption, numbers, panels, columns: 3 }
 }
 
 fn stage(number: usize, layers: &[&LayerInfo], whole: Shape) -> Panel {
@@ -72,18 +80,17 @@ fn stage(number: usize, layers: &[&LayerInfo], whole: Shape) -> Panel {
         line class="s-quiet" stroke-width="2" x1="70" x2="70" y1="20" y2=(N(y - 16.0)) {}
         (rows)
     };
-    Panel { title: format!("Stage {}", number + 1), height: y + 8.0, body }
+    let says =
+        layers.iter().map(|l| format!("{} to {}", l.layer.title(), l.output)).collect::<Vec<_>>().join(", ")
+            + ".";
+    Panel { title: format!("Stage {}", number + 1), says, height: y + 8.0, body }
 }
 
 /// A layer that changes no shape.
 fn thin(y: f64, name: &str, facts: &str) -> Markup {
     html! {
         rect class="f-quiet" x="34" y=(N(y + 3.0)) width="72" height="17" rx="8.5" {}
-        text class="s f-ink" text-anchor="middle" x="70" y=(N(y + 15.0)) { (name.split('(').next().unwrap_or(name)) }
-        text class="s f-faint" x="146" y=(N(y + 15.0)) {
-            @if name.contains('(') { (name) " " }
-            (facts)
-        }
+        (written("s f-ink", (122.0, y + 15.0), Anchor::Start, &format!("{name}  {facts}"), WIDTH - 126.0))
     }
 }
 
@@ -100,10 +107,10 @@ fn row(y: f64, s: Shape, name: &str, facts: String, whole: Shape) -> Markup {
         list.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect::<Vec<_>>().join(" ")
     };
     html! {
-        polygon class="f-c8" points=(points(&[(x0, y0), (x0 + dx, y0 - dy), (x0 + w + dx, y0 - dy), (x0 + w, y0)])) {}
+        polygon class="f-quiet" points=(points(&[(x0, y0), (x0 + dx, y0 - dy), (x0 + w + dx, y0 - dy), (x0 + w, y0)])) {}
         polygon class="f-faint" points=(points(&[(x0 + w, y0), (x0 + w + dx, y0 - dy), (x0 + w + dx, y0 + h - dy), (x0 + w, y0 + h)])) {}
-        rect class="f-c0" x=(N(x0)) y=(N(y0)) width=(N(w)) height=(N(h)) {}
-        text class="b f-ink" x="146" y=(N(y + ROW / 2.0 - 2.0)) { (name) }
-        text class="s f-faint" x="146" y=(N(y + ROW / 2.0 + 12.0)) { (facts) }
+        rect class="f-feature" x=(N(x0)) y=(N(y0)) width=(N(w)) height=(N(h)) {}
+        (written("b f-ink", (122.0, y + ROW / 2.0 - 2.0), Anchor::Start, name, WIDTH - 126.0))
+        (written("s f-faint", (122.0, y + ROW / 2.0 + 12.0), Anchor::Start, &facts, WIDTH - 126.0))
     }
 }

@@ -1,12 +1,13 @@
 //! What lies together, without a look at classes.
 
-use super::pictures::{PictureRow, Shown, Tone, panel as picture_panel};
+use super::pictures::{ACROSS, PictureRow, Shown, Tone, numbers, panel as picture_panel};
 use super::saliency::{network, reasons};
 use crate::eval::{KMeans, agreement, agreement_bootstrap, bootstrap_interval, k_means};
 use crate::files::FileError;
 use crate::neighbours::squared_distance;
 use crate::report::figure::{Figure, Panel};
 use crate::report::input::{ReportInput, percent, thousands};
+use crate::report::text::short_names;
 use crate::sample;
 use std::collections::BTreeMap;
 
@@ -14,13 +15,13 @@ use std::collections::BTreeMap;
 const MOST: usize = 5000;
 /// Clusters that are shown, the largest.
 const SHOWN: usize = 10;
-const EACH: usize = 8;
+const EACH: usize = ACROSS[1];
 /// Images of other classes than their cluster, those beside each, and those of them that are explained.
 const MISFITS: usize = 7;
-const BESIDE: usize = 6;
+const BESIDE: usize = ACROSS[0];
 const EXPLAINED: usize = 3;
 
-const MIDST: &str = " Below, images in the midst of a cluster whose commonest class is another, with those of that class that they \
+const MIDST: &str = " Then come images in the midst of a cluster whose commonest class is another, with those of that class that they \
                      are nearest to.";
 
 /// As many clusters as there are classes among the test images, by k-means.
@@ -47,13 +48,20 @@ pub(in crate::report) fn clusters(e: &ReportInput<'_>) -> Result<Option<Figure>,
     found.assignment.iter().zip(&rows).for_each(|(c, i)| members.entry(*c).or_default().push(*i));
     let mut clusters: Vec<Vec<usize>> = members.into_values().collect();
     clusters.sort_by_key(|m| std::cmp::Reverse(m.len()));
+    let names = short_names(&e.data.classes);
     let row = |members: &Vec<usize>| {
         let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
         members.iter().for_each(|i| *counts.entry(test.labels[*i]).or_default() += 1);
         let best = counts.into_iter().max_by_key(|c| c.1);
         let heading = best.map_or(String::new(), |(label, k)| {
-            let share = percent(k as f64 / members.len() as f64);
-            format!("{} images, {share} of them {}", thousands(members.len()), e.data.classes[label as usize])
+            let n = members.len();
+            let images = if n == 1 { "image" } else { "images" };
+            format!(
+                "{} {images}, {:.0} % {}",
+                thousands(n),
+                100.0 * k as f64 / n as f64,
+                names[label as usize]
+            )
         });
         let shown = members.len().min(EACH);
         let others = (0..shown)
@@ -65,6 +73,7 @@ pub(in crate::report) fn clusters(e: &ReportInput<'_>) -> Result<Option<Figure>,
     let shown: Vec<PictureRow<'_>> = clusters.iter().take(SHOWN).map(row).collect();
     let half = shown.len().div_ceil(2);
     let odd = misfits(e, &rows, &found)?;
+    let table = numbers(&[("clusters", shown.clone())]);
     let caption = format!(
         "{} test images in {} clusters by k-means in the learned space, which knows nothing of classes{}. Against the classes: NMI {:.3}{}, AMI {:.3}, \
          ARI {:.3}, V-measure {:.3}, purity {}.{}",
@@ -79,12 +88,19 @@ pub(in crate::report) fn clusters(e: &ReportInput<'_>) -> Result<Option<Figure>,
         percent(agrees.purity),
         if odd.is_empty() { "" } else { MIDST },
     );
-    let mut panels = vec![
-        picture_panel("Clusters, the largest first", &shown[..half])?,
-        picture_panel("", &shown[half..])?,
-    ];
+    let mut panels = vec![picture_panel("Clusters, the largest first", &shown[..half])?];
+    if half < shown.len() {
+        panels.push(picture_panel("Further clusters", &shown[half..])?);
+    }
     panels.extend(odd);
-    Ok(Some(Figure { name: "clusters", title: "What lies together".to_owned(), caption, panels, columns: 2 }))
+    Ok(Some(Figure {
+        name: "clusters",
+        title: "What lies together".to_owned(),
+        caption,
+        numbers: table,
+        panels,
+        columns: 2,
+    }))
 }
 
 /// Images that lie in the midst of a cluster of another class, each with those of that class that it is nearest to.
@@ -103,7 +119,8 @@ fn misfits(e: &ReportInput<'_>, rows: &[usize], found: &KMeans) -> Result<Vec<Pa
         .collect();
     odd.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     odd.truncate(MISFITS);
-    let name = |k: usize| e.data.classes[label(k) as usize].clone();
+    let names = short_names(&e.data.classes);
+    let name = |k: usize| names[label(k) as usize].clone();
     let beside: Vec<Vec<(f64, usize)>> = odd
         .iter()
         .map(|(_, k)| {

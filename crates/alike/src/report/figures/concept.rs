@@ -4,6 +4,7 @@ use crate::files::FileError;
 use crate::images::Features;
 use crate::report::figure::{Figure, N, Panel, WIDTH, picture};
 use crate::report::input::{ReportInput, Triplet, Triplets, percent, thousands};
+use crate::report::numbers::{Numbers, exact};
 use maud::{Markup, html};
 
 const HEIGHT: f64 = 250.0;
@@ -25,6 +26,10 @@ pub(in crate::report) fn concept(
     let Some(t) = solved.or_else(|| best(&mut triplets.all.iter())) else { return Ok(None) };
     let before = panel("Before training", e, &triplets.untrained, t)?;
     let after = panel("After training", e, e.queries, t)?;
+    let mut numbers = Numbers::new(&["panel", "anchor_positive", "anchor_negative"]);
+    for (name, (ap, an)) in [("before", t.before), ("after", t.after)] {
+        numbers.push([name.to_owned(), exact(ap), exact(an)]);
+    }
     let nearer = |ap: f64, an: f64| an <= ap;
     let caption = format!(
         "An anchor, a positive (another image of its class) and a negative (an image of another class), all from the \
@@ -41,6 +46,7 @@ pub(in crate::report) fn concept(
         name: "concept",
         title: "The idea: alike is near".to_owned(),
         caption,
+        numbers,
         panels: vec![before, after],
         columns: 2,
     }))
@@ -95,7 +101,11 @@ fn panel(title: &str, e: &ReportInput<'_>, f: &Features, t: Triplet) -> Result<P
             @if an > ap { "✓ the positive is nearer" } @else { "✗ the negative is nearer" }
         }
     };
-    Ok(Panel { title: title.to_owned(), height: HEIGHT, body })
+    let says = format!(
+        "The positive is at {ap:.3}, the negative at {an:.3}: the {} is nearer.",
+        if an > ap { "positive" } else { "negative" }
+    );
+    Ok(Panel { title: title.to_owned(), says, height: HEIGHT, body })
 }
 
 /// Where the thumbnails of three points stand: outwards of the points, off each other, inside the panel.

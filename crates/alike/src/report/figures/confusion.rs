@@ -3,12 +3,19 @@
 use crate::eval::{Classification, SpaceJudgement};
 use crate::report::figure::{Figure, N, Panel, WIDTH};
 use crate::report::input::{ReportInput, percent};
+use crate::report::numbers::Numbers;
+use crate::report::text::{Anchor, SMALL, short_names, shortened, width, written};
 use maud::{Markup, html};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Up to here every cell has its number; beyond [`MOST_CELLS`] only the commonest confusions are listed.
-const MOST_NUMBERS: usize = 12;
+/// Beyond so many classes only the commonest confusions are listed.
 const MOST_CELLS: usize = 40;
+/// What a class's name takes beside the cells, at most.
+const NAME: f64 = 84.0;
+/// Confusions of a list.
+const LISTED: usize = 14;
+/// The scale of the colour: parts of it, and where it begins.
+const PARTS: usize = 5;
 
 pub(in crate::report) fn confusion(e: &ReportInput<'_>) -> Option<Figure> {
     let spaces = &e.judgement.spaces;
@@ -17,49 +24,69 @@ pub(in crate::report) fn confusion(e: &ReportInput<'_>) -> Option<Figure> {
         Some((format!("{k}-NN"), c.clone()))
     };
     let ((name, image), (_, feature)) = (rule(&spaces.image)?, rule(&spaces.feature)?);
-    let panels = vec![
-        panel(&format!("Image space, {name}"), e, &image),
-        panel(&format!("Feature space, {name}"), e, &feature),
-    ];
+    let names = short_names(&e.data.classes);
+    let drawn = [("Image space", &image), ("Feature space", &feature)];
+    let panels = drawn.map(|(space, c)| panel(&format!("{space}, {name}"), e, c, &names)).into();
+    let mut numbers = Numbers::new(&["space", "true_class", "answer", "test_images"]);
+    for (space, c) in drawn {
+        for ((t, p), n) in c.confusion(&e.data.test.labels) {
+            let [t, p] = [t, p].map(|class| e.data.classes[class as usize].clone());
+            numbers.push([space.to_owned(), t, p, n.to_string()]);
+        }
+    }
     let caption = format!(
         "{name}. A row is a true class, a column the answer; numbers are test images. The diagonal (framed) is right. \
-         Off it, the darker a cell, the larger its share of the row. Right in all: {} in image space, {} in feature \
-         space.",
+         Off it, the stronger a cell's colour, the larger its share of the row, as the scale says. Right in all: {} in image space, \
+         {} in feature space.",
         percent(image.accuracy),
         percent(feature.accuracy),
     );
-    Some(Figure {
-        name: "confusion",
-        title: "What is taken for what".to_owned(),
-        caption,
-        panels,
-        columns: 2,
-    })
+    let title = "What is taken for what".to_owned();
+    Some(Figure { name: "confusion", title, caption, numbers, panels, columns: 2 })
 }
 
-fn panel(title: &str, e: &ReportInput<'_>, c: &Classification) -> Panel {
+fn panel(title: &str, e: &ReportInput<'_>, c: &Classification, names: &[String]) -> Panel {
     let counts = c.confusion(&e.data.test.labels);
     // Classes that neither ask nor answer say nothing, as those trained on where others are judged.
     let heard: BTreeSet<u32> = counts.keys().flat_map(|(t, p)| [*t, *p]).collect();
-    let name = |class: u32| e.data.classes[class as usize].as_str();
+    let name = |class: u32| names[class as usize].as_str();
+    let worst = commonest(&counts);
+    let says = match worst.first() {
+        None => "No class is taken for another.".to_owned(),
+        Some((n, t, p)) => {
+            format!("The commonest confusion: {} taken for {}, {n} times.", name(*t), name(*p))
+        }
+    };
     let (body, height) = if heard.len() <= MOST_CELLS {
         let row = |t: &u32| heard.iter().map(|p| counts.get(&(*t, *p)).copied().unwrap_or(0)).collect();
         let matrix: Vec<Vec<u32>> = heard.iter().map(row).collect();
         cells(&matrix, &heard.iter().map(|class| name(*class)).collect::<Vec<_>>())
     } else {
-        list(&counts, name)
+        list(&worst, name)
     };
-    Panel { title: title.to_owned(), height, body }
+    Panel { title: title.to_owned(), says, height, body }
+}
+
+/// The strength of a cell's colour, for a share of its row from 0 to the worst.
+fn strength(share: f64, worst: f64) -> f64 {
+    0.75 * (share / worst).clamp(0.0, 1.0).sqrt()
 }
 
 fn cells(matrix: &[Vec<u32>], classes: &[&str]) -> (Markup, f64) {
     let n = classes.len();
-    let longest = classes.iter().map(|c| c.chars().count()).max().unwrap_or(1).min(11) as f64;
-    let left = 10.0 + longest * 5.8;
+    let longest = classes.iter().map(|c| width(c, SMALL, false)).fold(0.0, f64::max);
+    let upright = longest > 24.0 || longest > (WIDTH - 14.0 - longest) / n as f64 - 2.0;
+    let room = longest.min(NAME);
+    let left = room + 8.0;
     let side = (WIDTH - left) / n as f64;
-    let top = if longest > 2.0 { left } else { 16.0 };
-    let short = |name: &str| -> String { name.chars().take(11).collect() };
-    // The worst confusion is the darkest, so that a good matrix is not blank.
+    let named = side >= SMALL;
+    let (left, side) = if named { (left, side) } else { (0.0, WIDTH / n as f64) };
+    let top = match (named, upright) {
+        (false, _) => 2.0,
+        (true, true) => room + 8.0,
+        (true, false) => 18.0,
+    };
+    // A cell without anything wrong is blank; the worst confusion has the strongest colour.
     let share = |row: &[u32], v: u32| f64::from(v) / f64::from(row.iter().sum::<u32>().max(1));
     let worst = matrix
         .iter()
@@ -68,13 +95,25 @@ fn cells(matrix: &[Vec<u32>], classes: &[&str]) -> (Markup, f64) {
             row.iter().enumerate().filter(move |(p, _)| *p != t).map(move |(_, v)| share(row, *v))
         })
         .fold(1e-9, f64::max);
+    // Numbers stand where the longest has room.
+    let widest = matrix.iter().flatten().map(|v| width(&v.to_string(), SMALL, false)).fold(0.0, f64::max);
+    let numbered = widest <= side - 3.0 && side >= SMALL + 2.0;
+    let scale = top + side * n as f64 + 14.0;
     let body = html! {
         @for (t, row) in matrix.iter().enumerate() {
             @let y = top + t as f64 * side;
-            @if side > 7.0 {
-                text class="s f-ink" text-anchor="end" x=(N(left - 4.0)) y=(N(y + side / 2.0 + 3.5)) { (short(classes[t])) }
-                text class="s f-ink" text-anchor=(if longest > 2.0 { "start" } else { "middle" })
-                    transform=(format!("translate({:.1} {:.1}) rotate({})", left + (t as f64 + 0.5) * side + if longest > 2.0 { 3.0 } else { 0.0 }, top - 4.0, if longest > 2.0 { -90 } else { 0 })) { (short(classes[t])) }
+            @if named {
+                (written("s f-ink", (left - 5.0, y + side / 2.0 + 4.0), Anchor::End, classes[t], room))
+                @if upright {
+                    @let short = shortened(classes[t], SMALL, false, room);
+                    text class="s f-ink" text-anchor="start"
+                        transform=(format!("translate({:.1} {:.1}) rotate(-90)", left + (t as f64 + 0.5) * side + 4.0, top - 5.0)) {
+                        (short)
+                        @if short != classes[t] { title { (classes[t]) } }
+                    }
+                } @else {
+                    (written("s f-ink", (left + (t as f64 + 0.5) * side, top - 5.0), Anchor::Middle, classes[t], side))
+                }
             }
             @for (p, v) in row.iter().enumerate() {
                 @let x = left + p as f64 * side;
@@ -82,28 +121,60 @@ fn cells(matrix: &[Vec<u32>], classes: &[&str]) -> (Markup, f64) {
                     rect class="s-right" stroke-width="1.5" x=(N(x + 1.0)) y=(N(y + 1.0)) width=(N(side - 2.0)) height=(N(side - 2.0)) {}
                 } @else {
                     rect class="f-card" x=(N(x + 0.5)) y=(N(y + 0.5)) width=(N(side - 1.0)) height=(N(side - 1.0)) {}
-                    rect class="f-wrong" fill-opacity=(N(0.75 * (share(row, *v) / worst).sqrt())) x=(N(x + 0.5)) y=(N(y + 0.5))
-                        width=(N(side - 1.0)) height=(N(side - 1.0)) {}
+                    @if *v > 0 {
+                        rect class="f-wrong" fill-opacity=(N(strength(share(row, *v), worst))) x=(N(x + 0.5)) y=(N(y + 0.5))
+                            width=(N(side - 1.0)) height=(N(side - 1.0)) {}
+                    }
                 }
-                @if n <= MOST_NUMBERS && (*v > 0 || p == t) {
-                    text class="s f-ink" text-anchor="middle" x=(N(x + side / 2.0)) y=(N(y + side / 2.0 + 3.5)) { (v) }
+                @if numbered && (*v > 0 || p == t) {
+                    text class="s f-ink" text-anchor="middle" x=(N(x + side / 2.0)) y=(N(y + side / 2.0 + 4.0)) { (v) }
                 }
             }
         }
+        (legend(scale, if worst > 1e-9 { worst } else { 0.0 }))
     };
-    (body, top + side * n as f64 + 2.0)
+    (body, scale + 30.0)
 }
 
-fn list<'a>(counts: &BTreeMap<(u32, u32), u32>, name: impl Fn(u32) -> &'a str) -> (Markup, f64) {
-    let wrong = counts.iter().filter(|((t, p), _)| t != p);
+/// The scale of the colour.
+fn legend(y: f64, worst: f64) -> Markup {
+    const EACH: f64 = 36.0;
+    let from = WIDTH - PARTS as f64 * EACH;
+    let at = |k: usize| worst * (k as f64 + 1.0) / PARTS as f64;
+    html! {
+        text class="s f-faint" x=(N(from - 8.0)) y=(N(y + 11.0)) text-anchor="end" { "share of the row" }
+        @if worst > 0.0 {
+            @for k in 0..PARTS {
+                rect class="f-card" x=(N(from + k as f64 * EACH)) y=(N(y)) width=(N(EACH - 1.0)) height="13" {}
+                rect class="f-wrong" fill-opacity=(N(strength(at(k), worst))) x=(N(from + k as f64 * EACH)) y=(N(y)) width=(N(EACH - 1.0)) height="13" {}
+                text class="s f-faint" x=(N(from + (k as f64 + 0.5) * EACH)) y=(N(y + 26.0)) text-anchor="middle" { (short_percent(at(k))) }
+            }
+        } @else {
+            text class="s f-faint" x=(N(from)) y=(N(y + 11.0)) { "nothing is wrong" }
+        }
+    }
+}
+
+fn short_percent(share: f64) -> String {
+    let v = 100.0 * share;
+    if v < 9.95 { format!("{v:.1} %") } else { format!("{v:.0} %") }
+}
+
+/// Confusions, the commonest first: how often, the true class and the answer.
+fn commonest(counts: &BTreeMap<(u32, u32), u32>) -> Vec<(u32, u32, u32)> {
+    let wrong = counts.iter().filter(|((t, p), n)| t != p && **n > 0);
     let mut pairs: Vec<(u32, u32, u32)> = wrong.map(|((t, p), v)| (*v, *t, *p)).collect();
     pairs.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
-    pairs.truncate(14);
-    let height = 20.0 + 18.0 * pairs.len() as f64;
+    pairs
+}
+
+fn list<'a>(worst: &[(u32, u32, u32)], name: impl Fn(u32) -> &'a str) -> (Markup, f64) {
+    let shown = &worst[..worst.len().min(LISTED)];
+    let height = 24.0 + 18.0 * shown.len() as f64;
     let body = html! {
         text class="s f-faint" x="0" y="12" { "the commonest confusions" }
-        @for (i, (v, t, p)) in pairs.iter().enumerate() {
-            text class="f-ink" x="0" y=(N(32.0 + 18.0 * i as f64)) { (v) " × " (name(*t)) " taken for " (name(*p)) }
+        @for (i, (v, t, p)) in shown.iter().enumerate() {
+            (written("f-ink", (0.0, 32.0 + 18.0 * i as f64), Anchor::Start, &format!("{v} × {} taken for {}", name(*t), name(*p)), WIDTH))
         }
     };
     (body, height)

@@ -1,7 +1,7 @@
 //! New classes from a handful of images.
 
 use super::accuracy::{Row, chart};
-use super::pictures::{PictureRow, Shown, Tone, panel as picture_panel};
+use super::pictures::{ACROSS, PictureRow, Shown, Tone, numbers, panel as picture_panel};
 use super::saliency::{Two, network, reasons};
 use crate::engine::PixelGradients;
 use crate::eval::{Episode, Episodes, FewShot, draw_episodes, few_shot as play};
@@ -9,6 +9,8 @@ use crate::files::FileError;
 use crate::images::{Features, Images, Vectors, with_pixels};
 use crate::report::figure::Figure;
 use crate::report::input::{ReportInput, percent, thousands};
+use crate::report::numbers::{Numbers, exact};
+use crate::report::text::short_names;
 use std::collections::BTreeSet;
 
 const EPISODES: usize = 300;
@@ -16,7 +18,7 @@ const EPISODES: usize = 300;
 const SHOWN: usize = 8;
 const EXPLAINED: usize = 4;
 /// Classes beside a mistake.
-const BESIDE: usize = 7;
+const BESIDE: usize = ACROSS[0];
 
 /// Episodes over the test classes; nothing where they were trained on, or are too few.
 pub(in crate::report) fn few_shot(e: &ReportInput<'_>) -> Result<Option<Figure>, FileError> {
@@ -58,8 +60,18 @@ pub(in crate::report) fn few_shot(e: &ReportInput<'_>) -> Result<Option<Figure>,
         "{EPISODES} episodes each: so many classes that were never trained on are told apart by so many images of each. Pixels by the nearest \
          image, the embedding by the nearest class mean, with its 95 % interval over episodes of these classes.",
     );
+    let mut table =
+        Numbers::new(&["ways", "shots", "episodes", "pixels_nearest", "prototypes", "low", "high"]);
+    for [image, feature] in &played {
+        let [ways, shots, episodes] = [feature.ways, feature.shots, feature.episodes].map(|n| n.to_string());
+        let [low, high] = feature.prototypes.interval.map(exact);
+        let means = [image.nearest.mean, feature.prototypes.mean].map(exact);
+        let [pixels, prototypes] = means;
+        table.push([ways, shots, episodes, pixels, prototypes, low, high]);
+    }
     let mut panels = vec![chart("Accuracy", &rows, 1.0)];
-    let name = |i: usize| e.data.classes[test.labels[i] as usize].clone();
+    let names_of = short_names(&e.data.classes);
+    let name = |i: usize| names_of[test.labels[i] as usize].clone();
     let wrong = match first {
         Some(episodes) if !test.images.are_floats() => {
             mistakes(&episodes, &test.images, e.queries, name, network(e).as_mut())?
@@ -75,6 +87,7 @@ pub(in crate::report) fn few_shot(e: &ReportInput<'_>) -> Result<Option<Figure>,
         name: "few-shot",
         title: "New classes from a handful of images".to_owned(),
         caption,
+        numbers: table,
         panels,
         columns: 2,
     }))
@@ -135,7 +148,9 @@ pub fn mistakes(
             }
         })
         .collect();
-    let mut panels = vec![picture_panel("Mistakes, the most misled first", &rows)?];
+    let title = "Mistakes, the most misled first";
+    let mut panels = vec![picture_panel(title, &rows)?];
+    let table = numbers(&[(title, rows)]);
     if let Some(network) = network {
         let pair = |(_, query, _, seen): &(f64, usize, usize, Vec<(usize, f64, usize)>)| -> Two<'_> {
             let image = seen[0].2;
@@ -148,11 +163,18 @@ pub fn mistakes(
         panels.extend(reasons("What they are taken for alike by", pairs, Some(network))?);
     }
     let caption = format!(
-        "{} of {} answers are wrong ({}). Left in each row an image that asks, then the classes of its episode, each by its image that is nearest \
+        "{} of {} answers are wrong ({}). Each row begins with an image that asks; then come the classes of its episode, each by its image that is nearest \
          and the distance of its mean: ✓ the right one, ✗ the others.",
         thousands(n),
         thousands(asked),
         percent(n as f64 / asked as f64),
     );
-    Ok(Some(Figure { name: "mistakes", title: "What is mistaken".to_owned(), caption, panels, columns: 2 }))
+    Ok(Some(Figure {
+        name: "mistakes",
+        title: "What is mistaken".to_owned(),
+        caption,
+        numbers: table,
+        panels,
+        columns: 2,
+    }))
 }

@@ -1,10 +1,11 @@
 //! Labels that neighbours contradict.
 
-use super::pictures::{PictureRow, Shown, Tone, panel as picture_panel};
+use super::pictures::{PictureRow, Shown, Tone, picture_rows};
 use crate::eval::{Verdict, health};
 use crate::files::FileError;
 use crate::report::figure::Figure;
 use crate::report::input::{ReportInput, thousands};
+use crate::report::text::short_names;
 use crate::sample;
 
 const K: usize = 10;
@@ -21,7 +22,8 @@ pub(in crate::report) fn label_doubts(e: &ReportInput<'_>) -> Result<Option<Figu
     let rows = sample::stratified(&split.labels, split.identities.keys(), MOST, K + 1, e.seed());
     let labels: Vec<u32> = rows.iter().map(|i| split.labels[*i]).collect();
     let found = health(&e.gallery.select(&rows), &labels, &[], K, |_, _| Ok(false))?;
-    let name = |label: u32| e.data.classes[label as usize].clone();
+    let names = short_names(&e.data.classes);
+    let name = |label: u32| names[label as usize].clone();
     let doubtful: Vec<_> = found.doubtful().into_iter().filter(|v| v.doubt > 0.0).collect();
     let shown = |v: &Verdict, tone| Shown::new(&split.images, rows[v.image], name(v.label), tone);
     let wrong: Vec<Shown<'_>> = doubtful
@@ -50,21 +52,18 @@ pub(in crate::report) fn label_doubts(e: &ReportInput<'_>) -> Result<Option<Figu
         format!(" Most often confused: {}.", confused.join(", "))
     };
     let caption = format!(
-        "{} images judged by their {K} nearest others in the learned space: the labels of {} are contradicted. Those \
-         contradicted most, their labels over what the neighbours say, and the most undecided.{most} All of them, and a cleaned table: alike health RUN -o DIR.",
+        "{} images judged by their {K} nearest others in the learned space: the labels of {} are contradicted. Shown are those \
+         contradicted most, each with its label and what the neighbours say, and the most undecided.{most} All of them, and a cleaned table: alike health RUN -o DIR.",
         thousands(rows.len()),
         thousands(doubtful.len()),
     );
     let row = |others| vec![PictureRow { lead: None, heading: String::new(), others }];
-    let panels = vec![
-        picture_panel("Labels in doubt", &row(wrong))?,
-        picture_panel("Between two classes", &row(between))?,
-    ];
-    Ok(Some(Figure {
-        name: "doubts",
-        title: "Are the labels right?".to_owned(),
-        caption,
-        panels,
-        columns: 2,
-    }))
+    // No heading stands over nothing.
+    let panels: Vec<(&str, Vec<PictureRow<'_>>)> =
+        [("Labels in doubt", wrong), ("Between two classes", between)]
+            .into_iter()
+            .filter(|(_, shown)| !shown.is_empty())
+            .map(|(title, shown)| (title, row(shown)))
+            .collect();
+    Ok(Some(picture_rows("doubts", "Are the labels right?", caption, &panels)?))
 }

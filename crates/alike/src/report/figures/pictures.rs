@@ -3,6 +3,8 @@
 use crate::files::FileError;
 use crate::images::Images;
 use crate::report::figure::{Figure, N, Panel, WIDTH, picture};
+use crate::report::numbers::Numbers;
+use crate::report::text::{Anchor, LINE, SMALL, width, wrapped, written};
 use maud::{Markup, html};
 
 /// What a picture's frame says.
@@ -16,15 +18,15 @@ pub enum Tone {
     Wrong,
 }
 
-/// Letters of a word below a picture.
-const WORD: usize = 7;
-
-/// A text of at most so many letters.
-fn shortened(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
+impl Tone {
+    /// As a table has it.
+    fn name(self) -> &'static str {
+        match self {
+            Tone::Plain => "",
+            Tone::Right => "right",
+            Tone::Wrong => "wrong",
+        }
     }
-    text.chars().take(most - 1).chain(['…']).collect()
 }
 
 /// A picture with its word.
@@ -34,7 +36,7 @@ pub struct Shown<'a> {
     pub images: &'a Images,
     /// Its number.
     pub i: usize,
-    /// What stands below it; cut off where it is long.
+    /// What stands below it, in two lines at most; shortened in its middle where it is long.
     pub text: String,
     /// What stands below that.
     pub note: String,
@@ -68,7 +70,7 @@ impl<'a> Shown<'a> {
 /// A picture, and those that follow it.
 #[derive(Clone, Debug)]
 pub struct PictureRow<'a> {
-    /// At the left, alone; none in a sheet.
+    /// First in the row, alone; none in a sheet.
     pub lead: Option<Shown<'a>>,
     /// What stands above the row, if anything.
     pub heading: String,
@@ -76,14 +78,17 @@ pub struct PictureRow<'a> {
     pub others: Vec<Shown<'a>>,
 }
 
-const SIDE: f64 = 34.0;
-const LINE: f64 = 58.0;
-const BARE: f64 = 42.0;
-/// What a note below the words takes.
-const NOTE: f64 = 11.0;
-const HEADING: f64 = 16.0;
+/// A picture's side.
+const SIDE: f64 = 44.0;
+/// Between a picture and its word, and between a line of pictures and the next.
+const SPACE: f64 = 8.0;
+const HEADING: f64 = 18.0;
 /// Pictures of a line, beside one that leads and without.
-const ACROSS: [usize; 2] = [7, 8];
+pub(super) const ACROSS: [usize; 2] = [5, 6];
+/// Pairs of a line.
+pub(super) const PAIRS_ACROSS: usize = 3;
+/// Lines of a word.
+const LINES: usize = 2;
 
 /// A figure of panels, each with a title and rows of pictures.
 ///
@@ -96,8 +101,57 @@ pub fn picture_rows(
     caption: impl Into<String>,
     panels: &[(&str, Vec<PictureRow<'_>>)],
 ) -> Result<Figure, FileError> {
+    let numbers = numbers(panels);
     let panels = panels.iter().map(|(title, rows)| panel(title, rows)).collect::<Result<_, _>>()?;
-    Ok(Figure { name, title: title.into(), caption: caption.into(), panels, columns: 2 })
+    Ok(Figure { name, title: title.into(), caption: caption.into(), numbers, panels, columns: 2 })
+}
+
+/// What rows of pictures say, as a table.
+pub(super) fn numbers(panels: &[(&str, Vec<PictureRow<'_>>)]) -> Numbers {
+    let mut table = Numbers::new(&["panel", "row", "heading", "asks", "place", "shown", "note", "mark"]);
+    for (title, rows) in panels {
+        for (k, row) in rows.iter().enumerate() {
+            let asks = row.lead.as_ref().map_or("", |lead| lead.text.as_str());
+            for (place, shown) in row.others.iter().enumerate() {
+                let counts = [k, place].map(|n| (n + 1).to_string());
+                let [row_number, place] = counts;
+                let texts = [*title, row.heading.as_str(), asks, shown.text.as_str(), shown.note.as_str()];
+                let [title, heading, asks, text, note] = texts.map(str::to_owned);
+                table.push([
+                    title,
+                    row_number,
+                    heading,
+                    asks,
+                    place,
+                    text,
+                    note,
+                    shown.tone.name().to_owned(),
+                ]);
+            }
+        }
+    }
+    table
+}
+
+/// The words below a picture, in lines; a mark goes before the first.
+fn words(shown: &Shown<'_>, room: f64) -> Vec<String> {
+    let mark = match shown.tone {
+        Tone::Plain => "",
+        Tone::Right => "✓ ",
+        Tone::Wrong => "✗ ",
+    };
+    if shown.text.is_empty() {
+        return Vec::new();
+    }
+    wrapped(&format!("{mark}{}", shown.text), SMALL, false, room, LINES)
+}
+
+/// What a row of pictures needs below them: lines of words, and whether there is a note.
+fn below<'s, 'a: 's>(shown: impl Iterator<Item = &'s Shown<'a>> + Clone, room: f64) -> (usize, f64) {
+    let lines = shown.clone().map(|s| words(s, room).len()).max().unwrap_or(0);
+    let notes = usize::from(shown.clone().any(|s| !s.note.is_empty()));
+    let text = (lines + notes) as f64 * LINE;
+    (lines, if text > 0.0 { text + SPACE } else { SPACE })
 }
 
 pub(super) fn panel(title: &str, rows: &[PictureRow<'_>]) -> Result<Panel, FileError> {
@@ -105,52 +159,117 @@ pub(super) fn panel(title: &str, rows: &[PictureRow<'_>]) -> Result<Panel, FileE
     let mut body = html! {};
     for row in rows {
         if !row.heading.is_empty() {
-            let heading = html! { text class="s b f-ink" x="4" y=(N(y + 11.0)) { (row.heading) } };
-            body.0.push_str(&heading.0);
+            body.0.push_str(&written("s b f-ink", (0.0, y + 12.0), Anchor::Start, &row.heading, WIDTH).0);
             y += HEADING;
         }
-        let (left, across) = if row.lead.is_some() { (SIDE + 22.0, ACROSS[0]) } else { (4.0, ACROSS[1]) };
+        let (left, across) = if row.lead.is_some() { (SIDE + 14.0, ACROSS[0]) } else { (0.0, ACROSS[1]) };
         let step = (WIDTH - left) / across as f64;
-        // Pictures without words need no room for them.
-        let any = |has: fn(&Shown<'_>) -> bool| row.others.iter().chain(&row.lead).any(has);
-        let height = match (any(|s| !s.text.is_empty()), any(|s| !s.note.is_empty())) {
-            (true, true) => LINE + NOTE,
-            (false, false) => BARE,
-            _ => LINE,
-        };
-        let centre = |line: usize| y + line as f64 * height + SIDE / 2.0 + 4.0;
+        let room = step - 4.0;
+        let (lines, text) = below(row.others.iter().chain(&row.lead), room);
+        let height = SIDE + 4.0 + text + 4.0;
+        let centre = |line: usize| y + line as f64 * height + SIDE / 2.0 + 2.0;
         if let Some(lead) = &row.lead {
-            body.0.push_str(&one(lead, 4.0 + SIDE / 2.0, centre(0))?.0);
+            body.0.push_str(&one(lead, SIDE / 2.0 + 4.0, centre(0), SIDE + 7.0, lines)?.0);
         }
         for (k, shown) in row.others.iter().enumerate() {
             let x = left + ((k % across) as f64 + 0.5) * step;
-            body.0.push_str(&one(shown, x, centre(k / across))?.0);
+            body.0.push_str(&one(shown, x, centre(k / across), room, lines)?.0);
         }
         y += height * row.others.len().div_ceil(across).max(1) as f64;
     }
-    Ok(Panel { title: title.to_owned(), height: y, body })
+    Ok(Panel { title: title.to_owned(), says: said(rows), height: y, body })
 }
 
-fn one(shown: &Shown<'_>, x: f64, y: f64) -> Result<Markup, FileError> {
-    let (colour, mark) = match shown.tone {
-        Tone::Plain => ("ink", ""),
-        Tone::Right => ("right", "✓ "),
-        Tone::Wrong => ("wrong", "✗ "),
+/// What rows of pictures show, in a sentence.
+fn said(rows: &[PictureRow<'_>]) -> String {
+    let shown: usize = rows.iter().map(|r| r.others.len()).sum();
+    let of = |tone: Tone| rows.iter().flat_map(|r| &r.others).filter(|s| s.tone == tone).count();
+    let (right, wrong) = (of(Tone::Right), of(Tone::Wrong));
+    let leads = rows.iter().filter(|r| r.lead.is_some()).count();
+    let what = match leads {
+        0 => format!("{shown} pictures"),
+        n => format!("{n} pictures, and {shown} that are beside them"),
     };
-    // A mark stands where there is room for it.
-    let short = shown.text.chars().count() <= WORD - 2;
-    let (before, below) = if short || shown.note.is_empty() { (mark, "") } else { ("", mark) };
-    let text = shortened(&shown.text, if before.is_empty() { WORD } else { WORD - 2 });
-    let noted = shortened(&shown.note, if below.is_empty() { WORD } else { WORD - 1 });
-    let word = y + SIDE / 2.0 + 13.0;
-    let note = if shown.text.is_empty() { word } else { word + NOTE };
+    match (right, wrong) {
+        (0, 0) => format!("{what}."),
+        _ => format!("{what}, {right} of them marked right and {wrong} marked wrong."),
+    }
+}
+
+/// Two pictures that are one answer.
+pub(in crate::report) struct PairShown<'a> {
+    pub(in crate::report) pair: [Shown<'a>; 2],
+    /// What stands below both.
+    pub(in crate::report) note: String,
+}
+
+/// Pairs under their headings: the two of a pair touch, and pairs stand apart.
+pub(in crate::report) fn pairs(
+    title: &str,
+    groups: &[(&str, Vec<PairShown<'_>>)],
+) -> Result<Panel, FileError> {
+    let step = WIDTH / PAIRS_ACROSS as f64;
+    let height = SIDE + LINE + 14.0;
+    let mut y = 0.0;
+    let mut body = html! {};
+    let mut says = Vec::new();
+    for (heading, pairs) in groups {
+        body.0.push_str(&written("s b f-ink", (0.0, y + 12.0), Anchor::Start, heading, WIDTH).0);
+        y += HEADING;
+        for (k, pair) in pairs.iter().enumerate() {
+            let (x, top) =
+                (((k % PAIRS_ACROSS) as f64 + 0.5) * step, y + (k / PAIRS_ACROSS) as f64 * height + 3.0);
+            let [a, b] = &pair.pair;
+            let drawn = html! {
+                rect class="f-card" x=(N(x - SIDE - 4.0)) y=(N(top - 3.0)) width=(N(2.0 * SIDE + 8.0)) height=(N(height - 4.0)) rx="5" {}
+                (framed(a, x - SIDE / 2.0 - 0.5, top + SIDE / 2.0)?)
+                (framed(b, x + SIDE / 2.0 + 0.5, top + SIDE / 2.0)?)
+                (written("s f-ink", (x, top + SIDE + LINE), Anchor::Middle, &pair.note, 2.0 * SIDE))
+            };
+            body.0.push_str(&drawn.0);
+        }
+        y += height * pairs.len().div_ceil(PAIRS_ACROSS).max(1) as f64 + 4.0;
+        says.push(format!("{heading}: {} pairs.", pairs.len()));
+    }
+    Ok(Panel { title: title.to_owned(), says: says.join(" "), height: y, body })
+}
+
+/// A picture in its frame.
+fn framed(shown: &Shown<'_>, x: f64, y: f64) -> Result<Markup, FileError> {
+    let colour = match shown.tone {
+        Tone::Plain => "ink",
+        Tone::Right => "right",
+        Tone::Wrong => "wrong",
+    };
     Ok(html! {
         (picture(shown.images, shown.i, x, y, SIDE)?)
         rect class=(format!("s-{colour}")) stroke-width="2" stroke-dasharray=(if shown.tone == Tone::Wrong { "4 3" } else { "none" })
             x=(N(x - SIDE / 2.0)) y=(N(y - SIDE / 2.0)) width=(N(SIDE)) height=(N(SIDE)) {}
-        text class=(format!("s f-{colour}")) text-anchor="middle" x=(N(x)) y=(N(word)) { (before) (text) }
+    })
+}
+
+/// A picture with its words, in so many lines that notes of a row stand level.
+fn one(shown: &Shown<'_>, x: f64, y: f64, room: f64, lines: usize) -> Result<Markup, FileError> {
+    let colour = match shown.tone {
+        Tone::Plain => "ink",
+        Tone::Right => "right",
+        Tone::Wrong => "wrong",
+    };
+    let first = y + SIDE / 2.0 + LINE;
+    let words = words(shown, room);
+    let cut = words.iter().any(|w| w.contains('…')) || width(&shown.text, SMALL, false) > room;
+    Ok(html! {
+        (framed(shown, x, y)?)
+        @if !words.is_empty() {
+            g {
+                @if cut { title { (shown.text) } }
+                @for (k, word) in words.iter().enumerate() {
+                    text class=(format!("s f-{colour}")) text-anchor="middle" x=(N(x)) y=(N(first + k as f64 * LINE)) { (word) }
+                }
+            }
+        }
         @if !shown.note.is_empty() {
-            text class="s f-faint" text-anchor="middle" x=(N(x)) y=(N(note)) { (below) (noted) }
+            (written("s f-faint", (x, first + lines as f64 * LINE), Anchor::Middle, &shown.note, room))
         }
     })
 }

@@ -6,6 +6,8 @@ use crate::files::FileError;
 use crate::images::{Images, Shape};
 use crate::report::figure::{Figure, N, Panel, WIDTH, picture};
 use crate::report::input::ReportInput;
+use crate::report::numbers::{Numbers, exact};
+use crate::report::text::{Anchor, short_names, written};
 use maud::{Markup, html};
 
 /// Two images with what explains their distance.
@@ -17,8 +19,8 @@ pub struct Explained<'a> {
     pub why: Saliency,
 }
 
-const SIDE: f64 = 78.0;
-const ROW: f64 = 112.0;
+const SIDE: f64 = 76.0;
+const ROW: f64 = 114.0;
 /// Errors that the page explains.
 const ERRORS: usize = 8;
 /// The colour of what matters most.
@@ -43,7 +45,8 @@ pub fn explained(pairs: &[Explained<'_>]) -> Result<Figure, FileError> {
     };
     let caption = format!(
         "Each image, and beside it in colour the pixels that the distance of the two hangs on: {how}. Painting over the tenth that is coloured most moves the distance by {salient:.3} in \
-         the mean, painting over a random tenth by {random:.3}.",
+         the mean, painting over a random tenth by {random:.3}{}.",
+        if salient < random { ": less than by chance, so these maps explain little" } else { "" },
     );
     let half = pairs.len().div_ceil(2).max(1);
     let panels = pairs
@@ -51,11 +54,18 @@ pub fn explained(pairs: &[Explained<'_>]) -> Result<Figure, FileError> {
         .enumerate()
         .map(|(i, some)| {
             let body = rows(some)?;
-            let title = if i == 0 { "What they are alike by" } else { "" };
-            Ok(Panel { title: title.to_owned(), height: ROW * some.len() as f64, body })
+            let title = if i == 0 { "What they are alike by" } else { "Further pairs" };
+            Ok(Panel { title: title.to_owned(), says: said(some), height: ROW * some.len() as f64, body })
         })
         .collect::<Result<_, FileError>>()?;
-    Ok(Figure { name: "why", title: "Why they are near".to_owned(), caption, panels, columns: 2 })
+    let mut numbers = Numbers::new(&["first", "second", "distance", "salient", "random"]);
+    for p in pairs {
+        let [a, b] = p.images.each_ref().map(|i| i.2.clone());
+        let [distance, salient, random] =
+            [p.why.distance, p.why.masking.salient, p.why.masking.random].map(exact);
+        numbers.push([a, b, distance, salient, random]);
+    }
+    Ok(Figure { name: "why", title: "Why they are near".to_owned(), caption, numbers, panels, columns: 2 })
 }
 
 fn rows(pairs: &[Explained<'_>]) -> Result<Markup, FileError> {
@@ -73,8 +83,18 @@ pub(super) fn reasons(
 ) -> Result<Option<Panel>, FileError> {
     let Some(network) = network else { return Ok(None) };
     let height = ROW * pairs.len() as f64;
-    let body = rows(&explain(pairs, network, 0)?)?;
-    Ok((height > 0.0).then(|| Panel { title: title.to_owned(), height, body }))
+    let explained = explain(pairs, network, 0)?;
+    let body = rows(&explained)?;
+    Ok((height > 0.0).then(|| Panel { title: title.to_owned(), says: said(&explained), height, body }))
+}
+
+/// What covering pixels does, in a sentence.
+fn said(pairs: &[Explained<'_>]) -> String {
+    let beats = pairs.iter().filter(|p| p.why.masking.salient > p.why.masking.random).count();
+    format!(
+        "In {beats} of {} pairs painting over the coloured pixels moves the distance more than over random ones.",
+        pairs.len()
+    )
 }
 
 fn explain<'a>(
@@ -103,9 +123,7 @@ fn drawn(pair: &Explained<'_>, top: f64) -> Result<Markup, FileError> {
             @let x = (2.0 * side as f64 + 0.5) * step;
             (picture(images, *i, x, y, SIDE)?)
             (picture(&heat(images, *i, &pair.why.maps[side])?, 0, x + step, y, SIDE)?)
-            text class="s b f-ink" text-anchor="middle" x=(N(x + step / 2.0)) y=(N(top + SIDE + 13.0)) {
-                (name.chars().take(24).collect::<String>())
-            }
+            (written("s b f-ink", (x + step / 2.0, top + SIDE + 13.0), Anchor::Middle, name, 2.0 * step - 8.0))
         }
         text class="s f-faint" text-anchor="middle" x=(N(WIDTH / 2.0)) y=(N(top + SIDE + 26.0)) { (format!("distance {:.3}", pair.why.distance)) }
     })
@@ -143,7 +161,8 @@ pub(in crate::report) fn explained_errors(e: &ReportInput<'_>) -> Result<Option<
     if n == 0 {
         return Ok(None);
     }
-    let name = |label: u32| e.data.classes[label as usize].clone();
+    let names = short_names(&e.data.classes);
+    let name = |label: u32| names[label as usize].clone();
     let pairs = (0..n)
         .map(|i| wrong[i * wrong.len() / n])
         .map(|(q, g)| {

@@ -4,10 +4,12 @@ use crate::data::Dataset;
 use crate::files::FileError;
 use crate::report::figure::{Figure, HEAD, N, Panel, WIDTH, fitted, sprite};
 use crate::report::input::thousands;
+use crate::report::numbers::Numbers;
+use crate::report::text::{Anchor, BODY, LINE, short_names, wrapped, written};
 use maud::html;
 
 const SIDE: f64 = 26.0;
-const LEFT: f64 = 78.0;
+const LEFT: f64 = 84.0;
 /// Classes that one sheet shows; a larger set shows its first.
 const MOST_CLASSES: usize = 200;
 
@@ -23,6 +25,7 @@ pub fn contact_sheet(data: &Dataset) -> Result<Figure, FileError> {
     let across = ((WIDTH - LEFT) / SIDE) as usize;
     let (w, h) = fitted(data.shape(), SIDE);
     let shown = data.classes.len().min(MOST_CLASSES);
+    let names = short_names(&data.classes);
     let rows = |class: usize| -> Result<ClassRows, FileError> {
         let of = |labels: &[u32]| -> Vec<usize> {
             (0..labels.len()).filter(|&i| labels[i] as usize == class).collect()
@@ -37,15 +40,21 @@ pub fn contact_sheet(data: &Dataset) -> Result<Figure, FileError> {
     let strip = |class: usize| {
         let (lines, train, test) = rows(class)?;
         let height = (lines.len().max(1) as f64) * h;
-        let name: String = data.classes[class].chars().take(12).collect();
+        let name = wrapped(&names[class], BODY, true, LEFT - 6.0, 2);
+        let below = 14.0 + name.len() as f64 * LINE;
         let body = html! {
-            text class="b f-ink" x="0" y="14" { (name) }
-            text class="s f-faint" x="0" y="27" { (thousands(train)) " + " (thousands(test)) }
+            g {
+                @if name.join(" ") != data.classes[class] { title { (data.classes[class]) } }
+                @for (i, line) in name.iter().enumerate() {
+                    text class="b f-ink" x="0" y=(N(14.0 + i as f64 * LINE)) { (line) }
+                }
+            }
+            (written("s f-faint", (0.0, below), Anchor::Start, &format!("{} + {}", thousands(train), thousands(test)), LEFT - 6.0))
             @for (i, (line, n)) in lines.iter().enumerate() {
                 image x=(N(LEFT)) y=(N(i as f64 * h)) width=(N(w * *n as f64)) height=(N(h)) image-rendering="optimizeSpeed" href=(line) {}
             }
         };
-        Ok((body, height.max(32.0) + 8.0))
+        Ok((body, height.max(below + 5.0) + 8.0))
     };
     // Classes are dealt to two panels, so that a sheet is not all too long.
     let half = shown.div_ceil(2).max(1);
@@ -62,7 +71,8 @@ pub fn contact_sheet(data: &Dataset) -> Result<Figure, FileError> {
                 y += height;
             }
             let title = if i == 0 { format!("{}: {}", data.name, data.shape()) } else { String::new() };
-            Ok(Panel { title, height: y.max(HEAD), body })
+            let says = format!("Images of {} classes.", classes.len());
+            Ok(Panel { title, says, height: y.max(HEAD), body })
         })
         .collect::<Result<_, FileError>>()?;
     let caption = format!(
@@ -74,5 +84,10 @@ pub fn contact_sheet(data: &Dataset) -> Result<Figure, FileError> {
         data.shape(),
         data.classes.len(),
     );
-    Ok(Figure { name: "sheet", title: data.name.clone(), caption, panels, columns: 2 })
+    let mut numbers = Numbers::new(&["class", "train", "test"]);
+    for (class, name) in data.classes.iter().enumerate() {
+        let count = |labels: &[u32]| labels.iter().filter(|l| **l as usize == class).count().to_string();
+        numbers.push([name.clone(), count(&data.train.labels), count(&data.test.labels)]);
+    }
+    Ok(Figure { name: "sheet", title: data.name.clone(), caption, numbers, panels, columns: 2 })
 }

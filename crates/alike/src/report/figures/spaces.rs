@@ -6,10 +6,13 @@ use crate::images::{Vectors, with_pixels};
 use crate::projection::Pca;
 use crate::report::figure::{Figure, N, Panel, WIDTH};
 use crate::report::input::{ReportInput, percent, thousands};
+use crate::report::marks::mark;
+use crate::report::numbers::{Numbers, exact};
+use crate::report::place::Placer;
+use crate::report::text::{Anchor, SMALL, short_names, shortened, width, written};
 use crate::report::theme::class_colour;
 use crate::sample;
 use maud::{Markup, PreEscaped, html};
-use std::fmt::Write;
 
 /// Test images that scatter plots show: the same in every plot, so that a reader can follow one from plot to plot.
 #[derive(Clone, Debug)]
@@ -32,24 +35,57 @@ pub(in crate::report) fn spaces(e: &ReportInput<'_>, sample: &Sample) -> Result<
     let feature = Plane::of(Vectors::Features(e.gallery), Vectors::Features(e.queries), sample);
     let planes = [("Image space: raw pixels", image), ("Feature space: learned", feature)];
     let shares = planes.each_ref().map(|(_, plane)| percent(plane.explained.iter().sum()));
-    let draw = |(title, plane): &(&str, Plane)| plane.scatter(title, e, sample, &class_colour, |_| true);
-    let panels = planes.iter().map(draw).collect();
+    let mut numbers = Numbers::new(&["space", "image", "class", "component_1", "component_2"]);
+    for (title, plane) in &planes {
+        for (point, &i) in plane.points.iter().zip(&sample.indices) {
+            let class = e.data.classes[e.data.test.labels[i] as usize].clone();
+            let name = e.data.test.names.get(i).cloned().unwrap_or_else(|| format!("test/{i}"));
+            numbers.push([(*title).to_owned(), name, class, exact(point.0), exact(point.1)]);
+        }
+    }
+    let drawn: Vec<(Panel, Names)> = planes
+        .iter()
+        .map(|(title, plane)| plane.scatter(title, e, sample, &class_colour, |_| true))
+        .collect();
+    let names = drawn.iter().fold(Names::default(), |sum, (_, n)| sum.and(*n));
+    let panels = drawn.into_iter().map(|(panel, _)| panel).collect();
     let caption = format!(
-        "The first two principal components, fitted on all {} images of the gallery, of {} test images drawn at random. They hold {} of the \
-         variance of pixels and {} of the variance of embeddings; what lies in other directions is not seen here. Both \
-         axes of a plot have the same scale. Names stand at their class's median.",
+        "The first two principal components, written on all {} images of the gallery, of {} test images drawn at random: a dot is a test \
+         image. They hold {} of the variance of pixels and {} of the variance of embeddings; what lies in other directions is not seen \
+         here. Both axes of a plot have the same scale.{}",
         thousands(e.data.gallery().0.len()),
         thousands(sample.indices.len()),
         shares[0],
         shares[1],
+        names.sentence(),
     );
-    Ok(Figure {
-        name: "spaces",
-        title: "What the network made of it".to_owned(),
-        caption,
-        panels,
-        columns: 2,
-    })
+    let title = "What the network made of it".to_owned();
+    Ok(Figure { name: "spaces", title, caption, numbers, panels, columns: 2 })
+}
+
+/// How many names there are, and how many have a place.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Names {
+    wanted: usize,
+    placed: usize,
+}
+
+impl Names {
+    fn and(self, other: Names) -> Names {
+        Names { wanted: self.wanted + other.wanted, placed: self.placed + other.placed }
+    }
+
+    /// What a caption says of them.
+    pub(super) fn sentence(self) -> String {
+        let rest = match self.wanted - self.placed {
+            0 => String::new(),
+            n => format!("; {n} of {} found no free place and are left out", self.wanted),
+        };
+        match self.placed {
+            0 => " Classes are told by colour and shape.".to_owned(),
+            _ => format!(" A line leads from a class's name to the median of its dots{rest}."),
+        }
+    }
 }
 
 /// Points of a sample in the plane of the first two components.
@@ -57,6 +93,18 @@ pub(super) struct Plane {
     points: Vec<(f64, f64)>,
     pub(super) explained: Vec<f64>,
 }
+
+const LEFT: f64 = 22.0;
+const SIDE: f64 = WIDTH - LEFT;
+/// Around the dots, where names find places.
+const MARGIN: f64 = 20.0;
+/// A name's longest side, and its lines' height.
+const LONGEST: f64 = 104.0;
+const HEIGHT: f64 = 13.0;
+/// More names than these would be a list.
+const MOST_NAMES: usize = 40;
+/// A dot's radius, with what a name keeps off it.
+const RADIUS: f64 = 2.6;
 
 impl Plane {
     pub(super) fn of(gallery: Vectors<'_>, queries: Vectors<'_>, sample: &Sample) -> Plane {
@@ -76,14 +124,13 @@ impl Plane {
         sample: &Sample,
         colour: &dyn Fn(usize) -> String,
         named: impl Fn(usize) -> bool,
-    ) -> Panel {
-        const SIDE: f64 = WIDTH - 22.0;
-        let range = |of: fn(&(f64, f64)) -> f64| crate::report::axes::range(self.points.iter().map(of), 0.03);
+    ) -> (Panel, Names) {
+        let range = |of: fn(&(f64, f64)) -> f64| crate::report::axes::range(self.points.iter().map(of), 0.0);
         let ((x0, x1), (y0, y1)) = (range(|p| p.0), range(|p| p.1));
-        let unit = SIDE / (x1 - x0).max(y1 - y0);
-        let height = ((y1 - y0) * unit).max(SIDE * 0.5);
+        let unit = (SIDE - 2.0 * MARGIN) / (x1 - x0).max(y1 - y0).max(f64::MIN_POSITIVE);
+        let height = ((y1 - y0) * unit + 2.0 * MARGIN).max(SIDE * 0.6);
         let place = |(x, y): (f64, f64)| {
-            (22.0 + SIDE / 2.0 + (x - (x0 + x1) / 2.0) * unit, height / 2.0 - (y - (y0 + y1) / 2.0) * unit)
+            (LEFT + SIDE / 2.0 + (x - (x0 + x1) / 2.0) * unit, height / 2.0 - (y - (y0 + y1) / 2.0) * unit)
         };
         let label = |i: usize| e.data.test.labels[sample.indices[i]] as usize;
         let mut marks = String::new();
@@ -93,46 +140,80 @@ impl Plane {
             let (class, (x, y)) = (label(i), place(self.points[i]));
             mark(&mut marks, i, class, &colour(class), x, y);
         }
-        let names = (0..e.data.classes.len()).filter(|c| named(*c)).filter_map(|class| {
-            let mut members: Vec<(f64, f64)> =
-                (0..self.points.len()).filter(|&i| label(i) == class).map(|i| self.points[i]).collect();
-            let middle = members.len() / 2;
-            members.sort_by(|a, b| a.0.total_cmp(&b.0));
-            let x = members.get(middle)?.0;
-            members.sort_by(|a, b| a.1.total_cmp(&b.1));
-            Some((class, place((x, members[middle].1))))
-        });
-        let name = |component: usize| {
-            let share = self.explained.get(component).copied().unwrap_or(0.0);
-            format!("component {} ({} of the variance)", component + 1, percent(share))
+        let bounds = [LEFT, 0.0, SIDE, height];
+        let mut placer = Placer::new(bounds, self.points.iter().map(|p| place(*p)).collect());
+        let short = short_names(&e.data.classes);
+        let middles: Vec<(usize, (f64, f64))> = (0..e.data.classes.len())
+            .filter(|c| named(*c) && e.data.labelled)
+            .filter_map(|class| Some((class, place(self.median(|i| label(i) == class)?))))
+            .collect();
+        let mut names = Names { wanted: middles.len(), placed: 0 };
+        let mut texts = html! {};
+        if middles.len() <= MOST_NAMES {
+            for (class, at) in middles {
+                let text = shortened(&short[class], SMALL, true, LONGEST);
+                let size = (width(&text, SMALL, true) + 2.0, HEIGHT);
+                if let Some(centre) = placer.place(at, size, RADIUS) {
+                    names.placed += 1;
+                    texts.0.push_str(&class_name(&e.data.classes[class], &text, class, at, centre, size).0);
+                }
+            }
+        }
+        let component = |k: usize| {
+            let share = self.explained.get(k).copied().unwrap_or(0.0);
+            format!("component {} ({} of the variance)", k + 1, percent(share))
         };
         let body = html! {
-            rect class="f-card" x="22" width=(N(SIDE)) height=(N(height)) rx="8" {}
+            rect class="f-card" x=(N(LEFT)) width=(N(SIDE)) height=(N(height)) rx="8" {}
             (PreEscaped(marks))
-            @for (class, (x, y)) in names { (class_name(&e.data.classes[class], class, x, y)) }
-            text class="s f-ink" text-anchor="middle" x=(N(22.0 + SIDE / 2.0)) y=(N(height + 14.0)) { (name(0)) }
-            text class="s f-ink" text-anchor="middle" transform=(format!("translate(13 {:.1}) rotate(-90)", height / 2.0)) { (name(1)) }
+            (texts)
+            (written("s f-ink", (LEFT + SIDE / 2.0, height + 15.0), Anchor::Middle, &component(0), SIDE))
+            text class="s f-ink" text-anchor="middle" transform=(format!("translate(13 {:.1}) rotate(-90)", height / 2.0)) { (shortened(&component(1), SMALL, false, height)) }
         };
-        Panel { title: title.to_owned(), height: height + 20.0, body }
+        let says = format!(
+            "{} test images of {} classes as dots by two principal components, which hold {} of the variance.",
+            thousands(self.points.len()),
+            names.wanted,
+            percent(self.explained.iter().sum())
+        );
+        (Panel { title: title.to_owned(), says, height: height + 22.0, body }, names)
+    }
+
+    /// The median of some points, by each coordinate.
+    fn median(&self, member: impl Fn(usize) -> bool) -> Option<(f64, f64)> {
+        let mut of: Vec<(f64, f64)> =
+            (0..self.points.len()).filter(|&i| member(i)).map(|i| self.points[i]).collect();
+        let middle = of.len() / 2;
+        of.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let x = of.get(middle)?.0;
+        of.sort_by(|a, b| a.1.total_cmp(&b.1));
+        Some((x, of[middle].1))
     }
 }
 
-/// Beyond ten classes colours repeat, and the shape tells them apart.
-fn mark(out: &mut String, i: usize, class: usize, colour: &str, x: f64, y: f64) {
-    let head = format!("class=\"k{class} f-{colour}\" data-i=\"{i}\" data-x=\"{x:.1}\" data-y=\"{y:.1}\"");
-    let _ = match class / 10 % 3 {
-        0 => write!(out, "<circle {head} cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"2.2\"/>"),
-        1 => write!(out, "<rect {head} x=\"{:.1}\" y=\"{:.1}\" width=\"4\" height=\"4\"/>", x - 2.0, y - 2.0),
-        _ => write!(out, "<path {head} d=\"M{:.1} {:.1}l5 0l-2.5 -4.4z\"/>", x - 2.5, y + 2.0),
-    };
-}
-
-fn class_name(name: &str, class: usize, x: f64, y: f64) -> Markup {
-    // The halo is a second text below the first: not every viewer knows `paint-order`.
+/// A class's name at its place, with a line to what it names.
+fn class_name(
+    name: &str,
+    text: &str,
+    class: usize,
+    at: (f64, f64),
+    centre: (f64, f64),
+    size: (f64, f64),
+) -> Markup {
+    // The line ends at the name's box.
+    let (dx, dy) = (at.0 - centre.0, at.1 - centre.1);
+    let inside = (dx.abs() / (size.0 / 2.0)).max(dy.abs() / (size.1 / 2.0));
+    let from = (centre.0 + dx / inside.max(1e-9), centre.1 + dy / inside.max(1e-9));
     html! {
-        g class=(format!("k{class}")) pointer-events="none" text-anchor="middle" {
-            text class="t s-paper" stroke-width="4" stroke-linejoin="round" x=(N(x)) y=(N(y + 4.0)) { (name) }
-            text class="t f-ink" x=(N(x)) y=(N(y + 4.0)) { (name) }
+        g class=(format!("k{class}")) pointer-events="none" {
+            @if inside > 1.2 {
+                line class="s-ink" stroke-width="0.8" x1=(N(from.0)) y1=(N(from.1)) x2=(N(at.0)) y2=(N(at.1)) {}
+                circle class="s-ink" stroke-width="0.8" cx=(N(at.0)) cy=(N(at.1)) r="2.6" {}
+            }
+            text class="s b f-ink" text-anchor="middle" x=(N(centre.0)) y=(N(centre.1 + 4.0)) {
+                (text)
+                @if text != name { title { (name) } }
+            }
         }
     }
 }

@@ -1,14 +1,15 @@
 //! Queries and their nearest neighbours, in both spaces.
 
-use super::pictures::{PictureRow, Shown, Tone, picture_rows};
+use super::pictures::{ACROSS, PictureRow, Shown, Tone, picture_rows};
 use crate::eval::SpaceJudgement;
 use crate::files::FileError;
 use crate::images::{Vectors, with_pixels};
 use crate::neighbours::squared_distance;
 use crate::report::figure::Figure;
 use crate::report::input::{ReportInput, thousands};
+use crate::report::text::short_names;
 
-const NEIGHBOURS: usize = 7;
+const NEIGHBOURS: usize = ACROSS[0];
 
 pub(in crate::report) fn strips(e: &ReportInput<'_>) -> Result<Figure, FileError> {
     let spaces = &e.judgement.spaces;
@@ -37,8 +38,8 @@ pub(in crate::report) fn strips(e: &ReportInput<'_>) -> Result<Figure, FileError
     ];
     let count = |i: usize| thousands(counts[i]);
     let caption = format!(
-        "Left in each row a test image, then its {} nearest images of the gallery with their distances, nearest first: ✓ of its class, ✗ \
-         not (dashed frame). The first rows were chosen because their nearest neighbour is right in one space only; of all \
+        "Each row begins with a test image; then come its {} nearest images of the gallery with their distances, nearest first: ✓ of its \
+         class, ✗ not (dashed frame). Where there are such, the first rows were chosen because their nearest neighbour is right in one space only; of all \
          {} test images, {} have a right nearest neighbour in feature space alone, {} in image space alone, {} in \
          neither, {} in both.",
         NEIGHBOURS,
@@ -59,7 +60,8 @@ fn rows<'a>(
     queries: &[usize],
 ) -> Vec<PictureRow<'a>> {
     let (train, test) = (e.data.gallery().0, &e.data.test);
-    let name = |label: u32| e.data.classes[label as usize].clone();
+    let names = short_names(&e.data.classes);
+    let name = |label: u32| names[label as usize].clone();
     let row = |&q: &usize| {
         let own = asking.row(q);
         let neighbour = |&g: &usize| {

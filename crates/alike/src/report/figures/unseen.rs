@@ -6,30 +6,28 @@ use crate::eval::{Classification, Unseen};
 use crate::images::Vectors;
 use crate::report::figure::Figure;
 use crate::report::input::{ReportInput, percent, thousands};
+use crate::report::numbers::{Numbers, exact};
 use crate::report::theme::class_colour;
 
 pub(in crate::report) fn unseen(e: &ReportInput<'_>, unseen: &Unseen, sample: &Sample) -> Figure {
     let is_unseen = |class: usize| unseen.classes.contains(&e.data.classes[class]);
     let colour = |class: usize| {
         let place = unseen.classes.iter().position(|c| *c == e.data.classes[class]);
-        place.map_or("quiet".to_owned(), |i| class_colour(2 + i))
+        place.map_or("bar".to_owned(), |i| class_colour(2 + i))
     };
     let plane = Plane::of(Vectors::Features(e.gallery), Vectors::Features(e.queries), sample);
-    let scatter = plane.scatter("Feature space", e, sample, &colour, is_unseen);
+    let (scatter, placed) = plane.scatter("Feature space", e, sample, &colour, is_unseen);
 
-    // The same queries by pixels, for which no class is unseen.
-    let asked: Vec<usize> =
-        (0..e.data.test.len()).filter(|&i| is_unseen(e.data.test.labels[i] as usize)).collect();
-    let recall = |c: &Classification| {
-        let right = asked.iter().filter(|&&i| c.predicted[i] == e.data.test.labels[i]).count();
-        right as f64 / asked.len().max(1) as f64
-    };
-    let (image, feature) = (e.judgement.spaces.image.rules(), e.judgement.spaces.feature.rules());
-    let rows: Vec<Row> = image
+    let asked = asked(e, unseen);
+    let recalls = unseen_recalls(e, unseen);
+    let rows: Vec<Row> = recalls
         .iter()
-        .zip(&feature)
-        .map(|((name, i), (_, f))| Row { name, image: recall(i), feature: recall(f), verdict: None })
+        .map(|(name, image, feature)| Row { name, image: *image, feature: *feature, verdict: None })
         .collect();
+    let mut numbers = Numbers::new(&["rule", "pixels", "learned"]);
+    for r in &rows {
+        numbers.push([r.name.to_owned(), exact(r.image), exact(r.feature)]);
+    }
     let names = unseen.classes.join(", ");
     let quality: Vec<String> = unseen
         .classes
@@ -51,12 +49,13 @@ pub(in crate::report) fn unseen(e: &ReportInput<'_>, unseen: &Unseen, sample: &S
         })
         .collect();
     let caption = format!(
-        "A network trained without a single image of {names}; gallery and queries hold all classes. Left, {} test \
-         images by the first two principal components of the gallery's embeddings: grey ones are of classes that were \
-         trained on. Right, the recall of the {} test images of {names}. Precision@1 {}, R-Precision {}, MAP@R {}. \
+        "A network trained without a single image of {names}; gallery and queries hold all classes. A dot is one of {} test \
+         images, by the first two principal components of the gallery's embeddings: grey ones are of classes that were \
+         trained on.{} The bars are the recall of the {} test images of {names}. Precision@1 {}, R-Precision {}, MAP@R {}. \
          {}. Purity: of the test images nearest to the class's mean, as many as it has members, the share that belongs \
          to it. Silhouette: from -1 to 1, above 0 where a class is nearer to itself than to the next. {}",
         thousands(sample.indices.len()),
+        placed.sentence(),
         thousands(asked.len()),
         percent(unseen.precision_at_1),
         percent(unseen.r_precision),
@@ -69,7 +68,25 @@ pub(in crate::report) fn unseen(e: &ReportInput<'_>, unseen: &Unseen, sample: &S
         name: "unseen",
         title: format!("{title}: {names}"),
         caption,
+        numbers,
         panels: vec![scatter, chart("Recall of the unseen", &rows, 1.0)],
         columns: 2,
     }
+}
+
+/// Test images of classes that training never saw.
+fn asked(e: &ReportInput<'_>, unseen: &Unseen) -> Vec<usize> {
+    let test = &e.data.test;
+    (0..test.len()).filter(|&i| unseen.classes.contains(&e.data.classes[test.labels[i] as usize])).collect()
+}
+
+/// By rule: the share of images of unseen classes that it recognises by pixels, for which no class is unseen, and by the embedding.
+pub(in crate::report) fn unseen_recalls(e: &ReportInput<'_>, unseen: &Unseen) -> Vec<(String, f64, f64)> {
+    let asked = asked(e, unseen);
+    let recall = |c: &Classification| {
+        let right = asked.iter().filter(|&&i| c.predicted[i] == e.data.test.labels[i]).count();
+        right as f64 / asked.len().max(1) as f64
+    };
+    let (image, feature) = (e.judgement.spaces.image.rules(), e.judgement.spaces.feature.rules());
+    image.iter().zip(&feature).map(|((name, i), (_, f))| (name.clone(), recall(i), recall(f))).collect()
 }

@@ -1,0 +1,96 @@
+//! Where names stand beside what they name: off each other, off dots, inside the panel, or nowhere.
+
+use super::text::LINE;
+
+/// A box: left, top, width and height.
+pub(super) type Rect = [f64; 4];
+
+/// Directions that are tried at each distance.
+const DIRECTIONS: usize = 16;
+/// Distances that are tried, in steps of a line.
+const STEPS: usize = 26;
+/// What stays free between a name and whatever is beside it.
+const CLEAR: f64 = 2.0;
+
+/// Dots by squares of a grid, and the names that have a place.
+pub(super) struct Placer {
+    bounds: Rect,
+    dots: Vec<(f64, f64)>,
+    taken: Vec<Rect>,
+}
+
+fn overlap(a: Rect, b: Rect) -> bool {
+    a[0] < b[0] + b[2] && b[0] < a[0] + a[2] && a[1] < b[1] + b[3] && b[1] < a[1] + a[3]
+}
+
+impl Placer {
+    /// For names within `bounds` that hide none of `dots`.
+    pub(super) fn new(bounds: Rect, dots: Vec<(f64, f64)>) -> Placer {
+        Placer { bounds, dots, taken: Vec::new() }
+    }
+
+    fn is_free(&self, [x, y, w, h]: Rect, radius: f64) -> bool {
+        let [left, top, width, height] = self.bounds;
+        let inside = x >= left + CLEAR
+            && y >= top + CLEAR
+            && x + w <= left + width - CLEAR
+            && y + h <= top + height - CLEAR;
+        let wide = [x - CLEAR, y - CLEAR, w + 2.0 * CLEAR, h + 2.0 * CLEAR];
+        inside
+            && !self.taken.iter().any(|t| overlap(wide, *t))
+            && !self.dots.iter().any(|(px, py)| {
+                *px > x - radius && *px < x + w + radius && *py > y - radius && *py < y + h + radius
+            })
+    }
+
+    /// The centre of a free box of this size that is near `at`: 16 directions at each of 26 distances are tried, the nearest first.
+    /// Nothing where none is free.
+    pub(super) fn place(&mut self, at: (f64, f64), size: (f64, f64), radius: f64) -> Option<(f64, f64)> {
+        let candidates = (0..STEPS).flat_map(|step| {
+            let far = step as f64 * LINE * 0.75;
+            let directions = if step == 0 { 1 } else { DIRECTIONS };
+            (0..directions).map(move |d| {
+                let turn = std::f64::consts::TAU * d as f64 / DIRECTIONS as f64 - std::f64::consts::FRAC_PI_2;
+                // A wide name stands farther to the sides than above.
+                let (dx, dy) = (turn.cos(), turn.sin());
+                let aside = if step == 0 { 0.0 } else { size.0 / 2.0 };
+                (at.0 + dx * (far + aside), at.1 + dy * far)
+            })
+        });
+        for (x, y) in candidates {
+            let rect = [x - size.0 / 2.0, y - size.1 / 2.0, size.0, size.1];
+            if self.is_free(rect, radius) {
+                self.taken.push(rect);
+                return Some((x, y));
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_find_places_off_each_other_and_off_dots_and_say_where_there_is_none() {
+        let bounds = [0.0, 0.0, 200.0, 200.0];
+        let dots: Vec<(f64, f64)> =
+            (0..400).map(|i| (60.0 + (i % 20) as f64 * 4.0, 60.0 + (i / 20) as f64 * 4.0)).collect();
+        let mut placer = Placer::new(bounds, dots.clone());
+        let size = (30.0, 12.0);
+        let places: Vec<_> =
+            (0..8).map(|_| placer.place((100.0, 100.0), size, 2.0).expect("there is room")).collect();
+        for (i, a) in places.iter().enumerate() {
+            for b in &places[..i] {
+                assert!((a.0 - b.0).abs() >= size.0 || (a.1 - b.1).abs() >= size.1, "{a:?} {b:?}");
+            }
+            let hidden = dots.iter().filter(|d| (d.0 - a.0).abs() < 15.0 && (d.1 - a.1).abs() < 6.0).count();
+            assert_eq!(hidden, 0, "{a:?}");
+            assert!(a.0 >= 15.0 && a.0 <= 185.0 && a.1 >= 6.0 && a.1 <= 194.0);
+        }
+        let full: Vec<(f64, f64)> =
+            (0..10_000).map(|i| ((i % 100) as f64 * 2.0, (i / 100) as f64 * 2.0)).collect();
+        assert_eq!(Placer::new(bounds, full).place((100.0, 100.0), size, 2.0), None);
+    }
+}

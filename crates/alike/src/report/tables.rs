@@ -1,0 +1,152 @@
+//! What a page says in tables and text: every number, and how it was made.
+
+use super::input::{ReportInput, TrainingInput, percent, thousands};
+use super::page::PageFacts;
+use crate::engine::Tier;
+use crate::eval::RetrievalReport;
+use crate::names::{shell, shell_flag, shell_path};
+use maud::{Markup, html};
+
+/// Every headline number as text.
+pub(super) fn numbers(run: &ReportInput<'_>, without: Option<&ReportInput<'_>>) -> Markup {
+    let exact = |v: f64| format!("{:.2} %", 100.0 * v);
+    html! {
+        section #numbers aria-labelledby="numbers-title" {
+            h2 #numbers-title { "The numbers" }
+            div.scroll tabindex="0" role="region" aria-label="Table" {
+                table {
+                    thead { tr { th scope="col" { "accuracy" } th scope="col" { "image space" } th scope="col" { "feature space" } th scope="col" { "difference" } } }
+                    tbody {
+                        @for (c, (_, rule)) in run.judgement.comparison.iter().zip(run.judgement.spaces.feature.rules()) {
+                            tr { th scope="row" { (c.rule) } td { (exact(c.image)) } td { (exact(c.feature)) (rule.interval.map_or(String::new(), bracketed)) }
+                                td { (format!("{:+.2} points, {}", 100.0 * (c.feature - c.image), c.paired.verdict())) } }
+                        }
+                        @if let (Some(i), Some(f)) = (run.judgement.spaces.image.verification, run.judgement.spaces.feature.verification) {
+                            tr { th scope="row" { "equal error rate of all pairs" } td { (exact(i.eer)) } td { (exact(f.eer)) }
+                                td { (format!("{:+.2} points; less is better", 100.0 * (f.eer - i.eer))) } }
+                        }
+                    }
+                }
+            }
+            @if let Some((feature, image)) = run.retrieval { (retrieval(feature, image)) }
+            @if let Some(u) = &without.unwrap_or(run).judgement.unseen {
+                h3 #numbers-unseen { "Never seen in training: " (u.classes.join(", ")) }
+                div.scroll tabindex="0" role="region" aria-label="Table" {
+                    table { tbody { @for (name, v) in u.headline() { tr { th scope="row" { (name) } td { (percent(v)) } } } } }
+                }
+            }
+        }
+    }
+}
+
+/// Between what a number lies, 95 %, in percent.
+fn bracketed([low, high]: [f64; 2]) -> String {
+    format!(" [{:.2}, {:.2}]", 100.0 * low, 100.0 * high)
+}
+
+/// Every measure of retrieval, over queries and over classes.
+fn retrieval(feature: &RetrievalReport, image: Option<&RetrievalReport>) -> Markup {
+    let exact = |v: f64| format!("{:.2} %", 100.0 * v);
+    let pixels: Option<Vec<(String, f64)>> = image.map(|i| i.micro.named(&i.ks));
+    let rows = feature.micro.named(&feature.ks).into_iter().zip(feature.per_class.named(&feature.ks));
+    html! {
+        h3 #retrieval { "Retrieval" }
+        p.hint {
+            (thousands(feature.queries)) " queries"
+            @if feature.without_match > 0 { "; " (thousands(feature.without_match)) " more have no match in the gallery and are left out" }
+            ". In brackets 95 % intervals of the mean over "
+            @if feature.by_classes { "other classes" } @else { "other queries" } "."
+        }
+        div.scroll tabindex="0" role="region" aria-label="Table" {
+            table {
+                thead { tr { th scope="col" { "measure" } @if pixels.is_some() { th scope="col" { "image space" } }
+                    th scope="col" { "feature space" } th scope="col" { "mean over classes" } } }
+                tbody {
+                    @for (k, ((name, value), (_, by_class))) in rows.enumerate() {
+                        tr {
+                            th scope="row" { (name) }
+                            @if let Some(pixels) = &pixels { td { (exact(pixels[k].1)) } }
+                            td { (exact(value)) (feature.intervals.get(name.as_str()).copied().map_or(String::new(), bracketed)) }
+                            td { (exact(by_class)) }
+                        }
+                    }
+                }
+            }
+        }
+        @if !feature.by_category.is_empty() {
+            h3 #retrieval-by-category { "Retrieval by category" }
+            div.scroll tabindex="0" role="region" aria-label="Table" {
+                table {
+                    thead { tr { th scope="col" { "category" } th scope="col" { "Recall@1" } th scope="col" { "R-Precision" } th scope="col" { "MAP@R" } } }
+                    tbody {
+                        @for (name, q) in &feature.by_category {
+                            tr { th scope="row" { (name) } td { (q.recall_at.first().map_or(String::new(), |v| exact(*v))) } td { (exact(q.r_precision)) } td { (exact(q.map_at_r)) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// How to make this page again.
+pub(super) fn provenance(
+    run: Option<&TrainingInput<'_>>,
+    without: Option<&TrainingInput<'_>>,
+    facts: &PageFacts,
+) -> Markup {
+    let command = |t: &TrainingInput<'_>, out: &str| {
+        let s = t.settings;
+        let mut line = format!(
+            "alike train --data {} --recipe {} --seed {} --epochs {}",
+            shell_path(&s.data),
+            shell(&s.recipe),
+            s.seed,
+            s.epochs
+        );
+        if let Some(split) = &s.split {
+            line.push_str(&format!(" --split {}", shell(split)));
+        }
+        for (flag, on) in [("nested", s.nested), ("rotations", s.rotations)] {
+            if on {
+                line.push_str(&format!(" --{flag}"));
+            }
+        }
+        for class in &s.exclude_class {
+            line.push_str(&format!(" {}", shell_flag("exclude-class", class)));
+        }
+        format!("{line} --out {out}")
+    };
+    let [out, other] = [&facts.run, &facts.unseen].map(|path| path.as_deref());
+    let unseen = without.zip(other);
+    let page = facts.page.as_deref().unwrap_or("page.html");
+    html! {
+        section #made aria-labelledby="made-title" {
+            h2 #made-title { "How this was made" }
+            p {
+                "By Alike " (env!("CARGO_PKG_VERSION")) ", with " (Tier::found().name()) " instructions"
+                @if let Some(date) = &facts.date { ", from a model of " (date) }
+                "."
+                @if run.is_some() { " The network:" }
+            }
+            @if let Some(t) = run {
+                pre tabindex="0" { (t.checkpoint.network.spec()) }
+                p { "Settings that differ from the recipe's stand in the run's " code { "config.toml" } "." }
+            }
+            p { "These commands make it again:" }
+            pre tabindex="0" {
+                @if let Some(t) = run { (command(t, out.unwrap_or("RUN"))) "\n" }
+                @if let Some((t, other)) = unseen { (command(t, other)) "\n" }
+                @match &facts.command {
+                    Some(line) => (line),
+                    None => {
+                        "alike report " (out.unwrap_or("RUN"))
+                        @if without.is_some() { " --unseen " (other.unwrap_or("RUN2")) }
+                        " -o " (page)
+                    },
+                }
+                "\nalike map " (out.unwrap_or("MODEL")) " -o map.html"
+            }
+        }
+    }
+}
