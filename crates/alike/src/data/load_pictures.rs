@@ -8,19 +8,12 @@ use super::{DataError, DataPaths, Dataset, Keep, OnError, Preparation, Progress,
 use crate::names::shown;
 use std::path::PathBuf;
 
-/// Pictures, and folders or files of them, all as one part and prepared as given: what a model embeds. `nested` is as in a [`Request`](super::Request).
+/// Every picture of these paths: files, folders, archives, tables or arrays, before any is decoded. `nested` is as in a [`Request`](super::Request).
 ///
 /// # Errors
 ///
-/// If something cannot be read, or the model takes features and these are pictures, or the other way round.
-pub fn load_pictures(
-    pictures: &[PathBuf],
-    preparation: &Preparation,
-    nested: bool,
-    on_error: OnError,
-    paths: &DataPaths,
-    progress: &mut dyn Progress,
-) -> Result<Dataset, DataError> {
+/// If something cannot be listed.
+pub fn list_pictures(pictures: &[PathBuf], nested: bool) -> Result<Listing, DataError> {
     let mut all = Listing::default();
     for path in pictures {
         let name = shown(path);
@@ -60,6 +53,23 @@ pub fn load_pictures(
         all.ignored += more.ignored;
         all.unread.merge(more.unread);
     }
+    Ok(all)
+}
+
+/// Pictures, and folders or files of them, all as one part and prepared as given: what a model embeds. `nested` is as in a [`Request`](super::Request).
+///
+/// # Errors
+///
+/// If something cannot be read, or the model takes features and these are pictures, or the other way round.
+pub fn load_pictures(
+    pictures: &[PathBuf],
+    preparation: &Preparation,
+    nested: bool,
+    on_error: OnError,
+    paths: &DataPaths,
+    progress: &mut dyn Progress,
+) -> Result<Dataset, DataError> {
+    let mut all = list_pictures(pictures, nested)?;
     all.entries.iter_mut().for_each(|e| e.part = Some(Part::Train));
     if let Some(rows) = all.rows.as_ref().filter(|r| r.are_floats() && r.shape() != preparation.shape) {
         let why =
