@@ -237,6 +237,12 @@ impl Collection {
         &self.path
     }
 
+    /// Lets the file have no more than so many pages, as a full disk would: for tests.
+    #[doc(hidden)]
+    pub fn limit_pages(&self, pages: i64) {
+        let _ = self.db.pragma_update(None, "max_page_count", pages);
+    }
+
     /// What it says of itself.
     pub fn about(&self) -> &About {
         &self.about
@@ -294,7 +300,7 @@ impl Collection {
     }
 
     /// Tells what SQLite says of this file.
-    pub(crate) fn told(&self) -> impl Fn(rusqlite::Error) -> StoreError + use<'_> {
+    pub(crate) fn told(&self) -> impl Fn(rusqlite::Error) -> StoreError + use<> {
         told(&self.path)
     }
 

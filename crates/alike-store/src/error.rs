@@ -167,9 +167,10 @@ pub enum StoreError {
 }
 
 /// Tells what SQLite says in our words.
-pub(crate) fn told(path: &Path) -> impl Fn(rusqlite::Error) -> StoreError {
+pub(crate) fn told(path: &Path) -> impl Fn(rusqlite::Error) -> StoreError + use<> {
+    let path = path.to_owned();
     move |why| {
-        let path = path.to_owned();
+        let path = path.clone();
         let code = why.sqlite_error_code();
         match code {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {

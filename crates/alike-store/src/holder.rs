@@ -33,10 +33,12 @@ pub(crate) fn of(database: &Path) -> Option<String> {
     }
 }
 
-/// The last part of a path.
+/// The last part of a path, as a line may have it.
 #[cfg(target_os = "linux")]
 fn base(word: &str) -> String {
-    word.rsplit('/').next().unwrap_or(word).to_owned()
+    const MOST: usize = 30;
+    let name = word.rsplit('/').next().unwrap_or(word);
+    name.chars().take(MOST).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Processes with a lock for writing on a file, as `/proc/locks` lists them: `1: POSIX ADVISORY WRITE 4711 08:01:1234 120 120`.

@@ -5,21 +5,33 @@
 
 #![forbid(unsafe_code)]
 
+mod calibrate;
+mod codes;
 mod collection;
 mod error;
 pub mod filter;
+mod gallery;
 mod holder;
 pub mod index;
 mod item;
 mod items;
 mod maintenance;
+mod pairs;
+mod reembed;
 pub mod schema;
+mod search;
+mod sync;
 mod time;
 pub mod user;
 
+pub use calibrate::{NearEnough, calibrate};
 pub use collection::{About, Access, Address, Collection, ENDING, METRIC, PATIENCE, is_collection};
 pub use error::StoreError;
 pub use filter::{Filter, FilterError};
 pub use item::{Added, Item, NewItem, Occasion, Stamp, Taken};
 pub use items::Change;
 pub use maintenance::{BackupAnswer, CheckAnswer, CompactAnswer, Summary};
+pub use pairs::{Pair, Said};
+pub use reembed::{ReembedAnswer, reembed};
+pub use search::{BestOf, CollectionIndex, Hit, Wanted, search};
+pub use sync::{Embedder, SyncAnswer, SyncOptions, add, sync};

@@ -52,6 +52,7 @@ CREATE TABLE items (
   facts TEXT,
   occasion INTEGER NOT NULL REFERENCES occasions(id)
 );
+CREATE INDEX items_by_hash ON items(hash) WHERE hash IS NOT NULL;
 CREATE INDEX items_by_class ON items(class) WHERE class IS NOT NULL;
 CREATE TABLE vectors (
   id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -46,10 +46,11 @@ pub fn new_path(what: &Path) -> Result<PathBuf, StoreError> {
     Ok(user_folder()?.join(format!("{text}.{ENDING}")))
 }
 
-/// The collection that a user means by a path or a name, if there is one. A file that is there goes before a name.
+/// The collection that a user means by a path or a name, if there is one. A collection's file goes before a name, and a name before whatever
+/// else is called so: a folder of pictures, say, that the collection follows.
 pub fn find(what: &Path) -> Option<PathBuf> {
-    if what.exists() {
-        return crate::collection::is_collection(what).then(|| what.to_owned());
+    if crate::collection::is_collection(what) {
+        return Some(what.to_owned());
     }
     let named = what.to_str().filter(|text| is_name(text))?;
     let path = user_folder().ok()?.join(format!("{named}.{ENDING}"));

@@ -69,23 +69,40 @@ pub fn load_pictures(
     paths: &DataPaths,
     progress: &mut dyn Progress,
 ) -> Result<Dataset, DataError> {
-    let mut all = list_pictures(pictures, nested)?;
+    let all = list_pictures(pictures, nested)?;
+    let origin = pictures.iter().map(shown).collect::<Vec<_>>().join(", ");
+    load_listing(all, &origin, preparation, on_error, paths, progress)
+}
+
+/// The pictures of a listing, all as one part and prepared as given. `origin` is what a user calls them.
+///
+/// # Errors
+///
+/// As [`load_pictures`].
+pub fn load_listing(
+    mut all: Listing,
+    origin: &str,
+    preparation: &Preparation,
+    on_error: OnError,
+    paths: &DataPaths,
+    progress: &mut dyn Progress,
+) -> Result<Dataset, DataError> {
+    let from = || PathBuf::from(origin);
     all.entries.iter_mut().for_each(|e| e.part = Some(Part::Train));
     if let Some(rows) = all.rows.as_ref().filter(|r| r.are_floats() && r.shape() != preparation.shape) {
         let why =
             format!("it holds {} numbers a row, but the network takes {}", rows.shape().c, preparation.shape);
-        return Err(DataError::Source { path: pictures[0].clone(), why });
+        return Err(DataError::Source { path: from(), why });
     }
     if let Some(why) = no_features(&all, preparation) {
-        return Err(DataError::Source { path: pictures[0].clone(), why });
+        return Err(DataError::Source { path: from(), why });
     }
     let mut notes = std::mem::take(&mut all.notes);
     notes.extend(all.left_out());
     // What is embedded once need not be kept, if there is room for it.
     let small = all.entries.len() * preparation.shape.len() <= SMALL;
     let paths = if small { &DataPaths { keep: Keep::Memory, ..paths.clone() } } else { paths };
-    let origin = pictures.iter().map(shown).collect::<Vec<_>>().join(", ");
-    finish(&all, *preparation, Named { name: &origin, origin: &origin, notes, on_error }, paths, progress)
+    finish(&all, *preparation, Named { name: origin, origin, notes, on_error }, paths, progress)
 }
 
 /// Why pictures cannot be given to a model that takes features, if that is what they are given to.

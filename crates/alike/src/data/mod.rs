@@ -42,7 +42,7 @@ pub use inspect::{Inspection, inspect, leaks, look_alike};
 pub use kept::{FileStamp, PreparedPictures, list_places, prepare_pictures};
 pub use listing::{Entry, LeftOut, Listing, Part, Role, Why};
 pub use load::{OnError, Request, column, list, load};
-pub use load_pictures::{list_pictures, load_pictures};
+pub use load_pictures::{list_pictures, load_listing, load_pictures};
 pub use one_shot::{OneShotRun, OneShotRuns, load_one_shot_runs};
 pub use picture::{Picture, is_picture};
 pub use prepare::{Filter, Preparation, PreparationWish, Resize};
