@@ -1,6 +1,7 @@
 //! The binary `alike`: arguments, then settings, then one of [`commands`].
 
 mod args;
+mod collections;
 mod commands;
 mod config;
 mod encoders;

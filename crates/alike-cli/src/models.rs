@@ -1,10 +1,13 @@
 //! A model as the command line opens it: what it reads is told to the user.
 
 use crate::args::{EncoderArgs, Global, OnErrorArg, SubjectArgs};
+use crate::collections::{self, Kept};
 use crate::commands::{data_paths, remark};
 use crate::encoders;
 use crate::printer::{Bars, note};
 use alike::data::{Dataset, Request};
+#[cfg(feature = "collections")]
+use alike::data::{list_places, load_listing};
 use alike::encoder::Encoder;
 use alike::eval::Bursts;
 use alike::tasks::{Known, Model, ModelOptions, ModelSource, Opened, Subject, TaskError};
@@ -69,6 +72,8 @@ fn sources(with: &[PathBuf], global: &Global) -> anyhow::Result<Vec<ModelSource>
 /// A model, and the user who is told what it reads.
 pub(crate) struct OpenModel<'a> {
     model: Model,
+    /// The collection that was named as the model, whose encoder it is.
+    kept: Option<Kept>,
     global: &'a Global,
 }
 
@@ -85,14 +90,55 @@ const NAMED: usize = 3;
 
 impl<'a> OpenModel<'a> {
     pub(crate) fn new(args: &EncoderArgs, global: &'a Global) -> anyhow::Result<OpenModel<'a>> {
+        let kept = collections::find(&args.model)?;
+        if kept.is_none() && args.encoder.is_some() {
+            anyhow::bail!(
+                "{} is no collection, so --encoder says nothing of it; leave it out",
+                args.model.display()
+            );
+        }
+        let of_kept = kept.as_ref().map(|kept| collections::encoder_of(kept, args)).transpose()?;
+        let args = of_kept.as_ref().unwrap_or(args);
+        let (first, with) = (source(&args.model, global)?, sources(&args.with, global)?);
         let options = ModelOptions {
             with: Vec::new(),
             flip: args.flip,
             prepare: args.prepare.unwrap_or_default(),
             on_error: OnErrorArg::or_fail(args.on_error),
         };
-        let (first, with) = (source(&args.model, global)?, sources(&args.with, global)?);
-        Ok(OpenModel { model: Model::assemble(first, with, &options, data_paths(global))?, global })
+        let model = Model::assemble(first, with, &options, data_paths(global))?;
+        #[cfg(feature = "collections")]
+        if let Some(kept) = &kept {
+            kept.collection.check_encoder(model.encoder().facts())?;
+            collections::check_preparation(kept, model.preparation())?;
+        }
+        Ok(OpenModel { model, kept, global })
+    }
+
+    /// Whether a collection was named as the model.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    /// The pictures of the collection that was named as the model, as tasks take them; nothing where none was.
+    pub(crate) fn kept_known(&self) -> anyhow::Result<Option<Known>> {
+        let Some(kept) = &self.kept else { return Ok(None) };
+        #[cfg(feature = "collections")]
+        let path = kept.path.clone();
+        #[cfg(not(feature = "collections"))]
+        let path = kept.path().to_owned();
+        self.read_known(&[path]).map(Some)
+    }
+
+    /// What makes vectors for a collection.
+    #[cfg(feature = "collections")]
+    pub(crate) fn embedder(&self) -> alike_store::Embedder<'_> {
+        alike_store::Embedder {
+            encoder: self.model.encoder(),
+            preparation: *self.model.preparation(),
+            on_error: self.model.on_error(),
+            nested: self.model.is_nested(),
+        }
     }
 
     /// Pictures that are asked about or kept, and their classes as the run has them.
@@ -111,7 +157,42 @@ impl<'a> OpenModel<'a> {
 
     /// The data that the run was made from. A model that is no run has none; `instead` says which flag names images then.
     pub(crate) fn read_own(&self, instead: &str) -> anyhow::Result<Dataset> {
+        #[cfg(feature = "collections")]
+        if let Some(kept) = &self.kept {
+            return self.read_kept(kept);
+        }
         told(self.own_data(&mut Bars::new(self.global)), instead)
+    }
+
+    /// The pictures of the collection as a data set, with the classes and groups that it has of them.
+    #[cfg(feature = "collections")]
+    fn read_kept(&self, kept: &Kept) -> anyhow::Result<Dataset> {
+        let items = kept.collection.items(None, None, usize::MAX)?;
+        let places: Vec<String> = items.iter().map(|item| item.path.clone()).collect();
+        let (mut listing, numbers) = list_places(&places)?;
+        for (entry, i) in listing.entries.iter_mut().zip(numbers) {
+            entry.class.clone_from(&items[i].class);
+            entry.group.clone_from(&items[i].group);
+            entry.name.clone_from(&items[i].path);
+        }
+        anyhow::ensure!(
+            !listing.is_empty(),
+            "no picture of {} is where it was; alike collection sync follows moved folders",
+            kept.path.display()
+        );
+        let missing = items.len() - listing.len();
+        if missing > 0 {
+            note(
+                self.global,
+                format!("{missing} pictures of the collection are not where they were, and are left out"),
+            );
+        }
+        let (name, paths) = (kept.path.display().to_string(), data_paths(self.global));
+        let (preparation, on_error) = (*self.preparation(), self.on_error());
+        let bars = &mut Bars::new(self.global);
+        let data = load_listing(listing, &name, &preparation, on_error, &paths, bars)?;
+        remark(&data, self.global);
+        Ok(data)
     }
 
     /// A data set that the user names.
@@ -122,9 +203,10 @@ impl<'a> OpenModel<'a> {
     }
 
     /// Images that others are compared with.
-    pub(crate) fn read_known(&self, paths: &[PathBuf]) -> Result<Known, TaskError> {
+    pub(crate) fn read_known(&self, paths: &[PathBuf]) -> anyhow::Result<Known> {
         let (mut bars, global) = (Bars::new(self.global), self.global);
-        self.known(paths, &mut bars, |data| remark(data, global))
+        let kept = |path: &Path| Ok(collections::gallery(path, self.model.encoder().facts())?);
+        self.known_or::<anyhow::Error>(paths, &mut bars, |data| remark(data, global), kept)
     }
 
     /// Says which images that are asked about the run learned from: their distances say little.

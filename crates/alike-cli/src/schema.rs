@@ -1,10 +1,24 @@
 //! The JSON Schemas of what verbs print with `--json`: files in `schemas/`, written from the types by this file's test.
 
 /// A verb's words, and its schema.
-pub(crate) const SCHEMAS: [(&str, &str); 34] = [
+pub(crate) const SCHEMAS: [(&str, &str); 48] = [
     ("anomaly", include_str!("../schemas/anomaly.json")),
     ("classify", include_str!("../schemas/classify.json")),
     ("cluster", include_str!("../schemas/cluster.json")),
+    ("collection add", include_str!("../schemas/collection-add.json")),
+    ("collection backup", include_str!("../schemas/collection-backup.json")),
+    ("collection check", include_str!("../schemas/collection-check.json")),
+    ("collection compact", include_str!("../schemas/collection-compact.json")),
+    ("collection create", include_str!("../schemas/collection-create.json")),
+    ("collection export", include_str!("../schemas/collection-export.json")),
+    ("collection import", include_str!("../schemas/collection-import.json")),
+    ("collection list", include_str!("../schemas/collection-list.json")),
+    ("collection reembed", include_str!("../schemas/collection-reembed.json")),
+    ("collection remove", include_str!("../schemas/collection-remove.json")),
+    ("collection say", include_str!("../schemas/collection-say.json")),
+    ("collection set", include_str!("../schemas/collection-set.json")),
+    ("collection show", include_str!("../schemas/collection-show.json")),
+    ("collection sync", include_str!("../schemas/collection-sync.json")),
     ("compare", include_str!("../schemas/compare.json")),
     ("data cache", include_str!("../schemas/data-cache.json")),
     ("data fetch", include_str!("../schemas/data-fetch.json")),
@@ -38,11 +52,12 @@ pub(crate) const SCHEMAS: [(&str, &str); 34] = [
     ("verify", include_str!("../schemas/verify.json")),
 ];
 
-#[cfg(all(test, feature = "onnx"))]
+#[cfg(all(test, feature = "collections", feature = "onnx"))]
 mod tests {
     use super::*;
     use crate::commands::{
-        data, demo, duplicates, encoders, explain, export, losses, map, model, report, train, tune,
+        collection, data, demo, duplicates, encoders, explain, export, losses, map, model, report, train,
+        tune,
     };
     use alike::eval::{
         AccuracyAnswer, AnomalyProtocolAnswer, ConsistencyAnswer, FewShotAnswer, OneShotAnswer,
@@ -81,6 +96,20 @@ mod tests {
             ("anomaly", of::<tasks::AnomalyAnswer>()),
             ("classify", of::<tasks::ClassifyAnswer>()),
             ("cluster", of::<tasks::ClusterAnswer>()),
+            ("collection add", of::<alike_store::SyncAnswer>()),
+            ("collection backup", of::<alike_store::BackupAnswer>()),
+            ("collection check", of::<alike_store::CheckAnswer>()),
+            ("collection compact", of::<alike_store::CompactAnswer>()),
+            ("collection create", of::<alike_store::Summary>()),
+            ("collection export", of::<tasks::EmbedAnswer>()),
+            ("collection import", of::<collection::import::Imported>()),
+            ("collection list", of::<collection::list::Listed>()),
+            ("collection reembed", of::<alike_store::ReembedAnswer>()),
+            ("collection remove", of::<collection::remove::Removed>()),
+            ("collection say", of::<collection::say::SaidOfPictures>()),
+            ("collection set", of::<collection::set::Changed>()),
+            ("collection show", of::<collection::show::ShownCollection>()),
+            ("collection sync", of::<alike_store::SyncAnswer>()),
             ("compare", of::<tasks::CompareAnswer>()),
             ("data cache", of::<data::CacheContents>()),
             ("data fetch", of::<data::Fetched>()),

@@ -22,6 +22,7 @@ mod tier;
 #[macro_use]
 mod simd;
 mod bins;
+mod codes;
 mod convert;
 mod dots;
 mod exp;
@@ -39,6 +40,7 @@ mod winograd;
 
 pub use bins::Bins;
 pub use buffer::{AlignedBuffer, LANE_GROUP, padded};
+pub use codes::{CODE_MOST, CODE_ROWS, CODE_RUN, code_at};
 pub use norm::{GroupStats, ScaleShift, ScaleShiftGradient};
 pub use plane::{Plane, Sliding};
 pub use pool::PoolWindow;

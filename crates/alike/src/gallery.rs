@@ -267,37 +267,17 @@ impl Gallery {
             let why = "its embeddings are another model's, and cannot be compared with this one's; embed the images anew with alike embed";
             return Err(wrong(npy, why.to_owned()));
         }
-        let bytes = files::read(npy, Limit::Array)?;
-        let header = Header::read(&bytes).map_err(|why| wrong(npy, format!("it {why}")))?;
-        let expected = [of.n as u64, of.d as u64];
-        if header.dims != expected || of.d != d {
+        let features = read_vectors(npy)?;
+        let expected = [of.n, of.d];
+        if [features.len(), features.d()] != expected || of.d != d {
             return Err(wrong(
                 npy,
-                format!("it has shape {:?}, not {expected:?} as {} says", header.dims, facts.display()),
+                format!(
+                    "it has shape {:?}, not {expected:?} as {} says",
+                    [features.len(), features.d()],
+                    facts.display()
+                ),
             ));
-        }
-        let value: fn([u8; 4]) -> f32 = match header.code.as_deref() {
-            Some("<f4") => f32::from_le_bytes,
-            Some(">f4") => f32::from_be_bytes,
-            code => {
-                let code = code.unwrap_or("records");
-                return Err(wrong(npy, format!("it is damaged (it holds {code}, not floats of 32 bits)")));
-            }
-        };
-        if header.by_columns {
-            return Err(wrong(
-                npy,
-                "it is stored column by column; save it with numpy.ascontiguousarray".into(),
-            ));
-        }
-        let claimed = of.n.checked_mul(of.d).and_then(|n| n.checked_mul(4));
-        let values = claimed.and_then(|n| bytes[header.start..].get(..n));
-        let Some(values) = values else {
-            return Err(wrong(npy, "it is damaged (it ends before its own header says)".into()));
-        };
-        let data: Vec<f32> = values.as_chunks().0.iter().map(|v| value(*v)).collect();
-        if data.iter().any(|v| !v.is_finite()) {
-            return Err(wrong(npy, "it holds values that are no finite numbers".into()));
         }
         let text = files::read(&table, Limit::Array)?;
         let (mut names, mut labels, mut classes) = (Vec::new(), Vec::new(), Vec::<String>::new());
@@ -334,9 +314,44 @@ impl Gallery {
         }
         let keys = names.iter().map(|n| identity::key(n, ""));
         let identities = Identities::new(keys.zip(places.iter().map(String::as_str)));
-        let features = Features::new(of.d, data);
         Ok(Gallery { features, names, labels, classes, identities, groups, fingerprint: of.model })
     }
+}
+
+/// Reads vectors: a NumPy array of floats of 32 bits, a row each.
+///
+/// # Errors
+///
+/// If it is something else, or holds what is no finite number.
+pub fn read_vectors(npy: &Path) -> Result<Features, GalleryError> {
+    let wrong = |path: &Path, why: String| GalleryError::Content { path: path.to_owned(), why };
+    let bytes = files::read(npy, Limit::Array)?;
+    let header = Header::read(&bytes).map_err(|why| wrong(npy, format!("it {why}")))?;
+    let dims: Option<Vec<usize>> = header.dims.iter().map(|d| usize::try_from(*d).ok()).collect();
+    let Some([n, d]) = dims.and_then(|d| <[usize; 2]>::try_from(d).ok()).filter(|[_, d]| *d > 0) else {
+        return Err(wrong(npy, format!("it has shape {:?}, not a row for each vector", header.dims)));
+    };
+    let value: fn([u8; 4]) -> f32 = match header.code.as_deref() {
+        Some("<f4") => f32::from_le_bytes,
+        Some(">f4") => f32::from_be_bytes,
+        code => {
+            let code = code.unwrap_or("records");
+            return Err(wrong(npy, format!("it is damaged (it holds {code}, not floats of 32 bits)")));
+        }
+    };
+    if header.by_columns {
+        return Err(wrong(npy, "it is stored column by column; save it with numpy.ascontiguousarray".into()));
+    }
+    let claimed = n.checked_mul(d).and_then(|n| n.checked_mul(4));
+    let values = claimed.and_then(|n| bytes[header.start..].get(..n));
+    let Some(values) = values else {
+        return Err(wrong(npy, "it is damaged (it ends before its own header says)".into()));
+    };
+    let data: Vec<f32> = values.as_chunks().0.iter().map(|v| value(*v)).collect();
+    if data.iter().any(|v| !v.is_finite()) {
+        return Err(wrong(npy, "it holds values that are no finite numbers".into()));
+    }
+    Ok(Features::new(d, data))
 }
 
 #[cfg(test)]

@@ -8,8 +8,11 @@ use std::path::PathBuf;
 /// A model, and how it turns pictures into embeddings.
 #[derive(Debug, Default, Args)]
 pub(crate) struct EncoderArgs {
-    /// The model: a run's folder, an ONNX file with its manifest, or an encoder's name (alike encoders list)
+    /// The model: a run's folder, an ONNX file with its manifest, an encoder's name (alike encoders list) or a collection
     pub(crate) model: PathBuf,
+    /// Where a collection's encoder is found, if not where it was
+    #[arg(long, value_name = "MODEL", help_heading = "Images")]
+    pub(crate) encoder: Option<PathBuf>,
     /// Override the model's preparation of pictures, as in resize=squash or invert
     #[arg(long, value_name = "KEY=VALUE,...", value_parser = clap::value_parser!(PreparationWish), help_heading = "Images")]
     pub(crate) prepare: Option<PreparationWish>,

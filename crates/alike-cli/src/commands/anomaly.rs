@@ -25,8 +25,8 @@ pub(crate) struct AnomalyArgs {
     /// Images to score: files or folders
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<PathBuf>,
-    /// Images of what is normal: folders, archives, tables, or what alike embed wrote (.npy) [default: what the run was trained
-    /// on]
+    /// Images of what is normal: folders, archives, tables, or what alike embed wrote (.npy) [default: the collection, or what the run was
+    /// trained on]
     #[arg(long, value_name = "PATH")]
     pub(crate) gallery: Vec<PathBuf>,
     /// Anomaly score: knn:k=1, mahalanobis, mahalanobis-by-class, lof:k=20
@@ -59,8 +59,11 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
     refuse_existing(&files, args.force)?;
     let model = OpenModel::new(&args.encoder, global)?;
     let asked = model.read(&args.images)?;
-    let (known, held_out) =
-        if args.gallery.is_empty() { own_images(&model)? } else { (model.read_known(&args.gallery)?, None) };
+    let (known, held_out) = match (&args.gallery[..], model.kept_known()?) {
+        ([], Some(known)) => (known, None),
+        ([], None) => own_images(&model)?,
+        (gallery, _) => (model.read_known(gallery)?, None),
+    };
     let options = AnomalyOptions {
         method: args.method,
         false_alarms: args.false_alarms,

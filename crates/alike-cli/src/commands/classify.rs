@@ -32,7 +32,7 @@ pub(crate) struct ClassifyArgs {
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<PathBuf>,
     /// Images of known class: folders, archives, tables, or what alike embed wrote (.npy) [default: all
-    /// images of the run, trained on or held back]
+    /// images of the collection, or of the run, trained on or held back]
     #[arg(long, value_name = "PATH")]
     pub(crate) gallery: Vec<PathBuf>,
     /// Classification rule
@@ -64,8 +64,11 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
     }
     let model = OpenModel::new(&args.encoder, global)?;
     let asked = model.read(&args.images)?;
-    let own_images = args.gallery.is_empty();
-    let known = if own_images {
+    let own_images = args.gallery.is_empty() && !model.is_kept();
+    let kept = if args.gallery.is_empty() { model.kept_known()? } else { None };
+    let known = if let Some(known) = kept {
+        known
+    } else if own_images {
         let data = model.read_own("name images of known classes with --gallery")?;
         if !data.labelled {
             return Err(TaskError::NoClasses(data.name).into());

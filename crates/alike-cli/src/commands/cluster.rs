@@ -28,7 +28,7 @@ pub(crate) enum ClusterArg {
 pub(crate) struct ClusterArgs {
     #[command(flatten)]
     pub(crate) encoder: EncoderArgs,
-    /// Images: files, folders of them, or what alike embed wrote (.npy) [default: the run's test images]
+    /// Images: files, folders of them, or what alike embed wrote (.npy) [default: the collection's, or the run's test images]
     #[arg(value_name = "PATH")]
     pub(crate) images: Vec<PathBuf>,
     /// Clustering method
@@ -60,7 +60,10 @@ pub(crate) fn run(args: &ClusterArgs, global: &Global) -> anyhow::Result<()> {
     let files: Vec<_> = [&args.csv, &args.out].into_iter().flatten().map(|p| p.as_path()).collect();
     refuse_existing(&files, args.force)?;
     let model = OpenModel::new(&args.encoder, global)?;
-    let known = if args.images.is_empty() {
+    let kept = if args.images.is_empty() { model.kept_known()? } else { None };
+    let known = if let Some(known) = kept {
+        known
+    } else if args.images.is_empty() {
         let data = model.read_own("name the images after the model")?;
         let (split, part) =
             if data.test.is_empty() { (&data.train, "training") } else { (&data.test, "test") };

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
   alike health encoder.onnx --data photos/ -o health      a data set, as any encoder sees it")]
 #[command(mut_group("source", |group| group.requires("data")))]
 pub(crate) struct HealthArgs {
-    /// The model: a run's folder, an ONNX file with its manifest, or an encoder's name (alike encoders list)
+    /// The model: a run's folder, an ONNX file with its manifest, an encoder's name (alike encoders list) or a collection
     pub(crate) model: PathBuf,
     /// Judge other data than the run was trained on: a name, a folder or a file
     #[arg(long, value_name = "NAME|PATH")]

@@ -76,8 +76,13 @@ pub(crate) fn run(args: &MapArgs, global: &Global) -> anyhow::Result<()> {
     let own = args.images.is_empty();
     let data =
         if own { model.read_own("name the images after the model")? } else { model.read(&args.images)? };
-    let parts =
-        if own { vec![("train", &data.train), ("test", &data.test)] } else { vec![("given", &data.train)] };
+    let parts = if model.is_kept() && own {
+        vec![("kept", &data.train)]
+    } else if own {
+        vec![("train", &data.train), ("test", &data.test)]
+    } else {
+        vec![("given", &data.train)]
+    };
     let method = |m: &MapArg| match m {
         MapArg::Pca => MapMethod::Pca,
         MapArg::Tsne => MapMethod::Tsne,

@@ -5,6 +5,8 @@ use clap::Subcommand;
 pub(crate) mod anomaly;
 pub(crate) mod classify;
 pub(crate) mod cluster;
+#[cfg(feature = "collections")]
+pub(crate) mod collection;
 pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod data;
@@ -25,6 +27,8 @@ pub(crate) mod model;
 pub(crate) mod report;
 pub(crate) mod schema;
 pub(crate) mod search;
+#[cfg(feature = "collections")]
+mod search_collection;
 pub(crate) mod train;
 pub(crate) mod tune;
 pub(crate) mod verify;
@@ -60,6 +64,9 @@ pub(crate) enum Command {
     /// Write a run's network as an ONNX file, which other programs run and alike takes as an encoder
     #[cfg(feature = "onnx")]
     Export(export::ExportArgs),
+    /// Collections: embeddings in a file, kept equal to folders, searched, corrected and filtered
+    #[cfg(feature = "collections")]
+    Collection(collection::CollectionCommand),
     /// Find the images that are most similar to a query
     Search(search::SearchArgs),
     /// Classify images by their nearest known images, or say that the class is unknown
@@ -115,6 +122,8 @@ impl Command {
             Command::Embed(embed) => embed::run(embed, global),
             #[cfg(feature = "onnx")]
             Command::Encoders(encoders) => encoders::run(encoders, global),
+            #[cfg(feature = "collections")]
+            Command::Collection(collection) => collection::run(collection, global),
             Command::Search(search) => search::run(search, global),
             Command::Classify(classify) => classify::run(classify, global),
             #[cfg(feature = "onnx")]

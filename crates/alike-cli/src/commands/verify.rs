@@ -22,7 +22,7 @@ pub(crate) struct VerifyArgs {
     #[arg(value_name = "B")]
     pub(crate) b: PathBuf,
     /// Images of known classes, whose pairs calibrate the threshold: folders, tables, or what alike embed wrote (.npy) [default:
-    /// the run's images that were not trained on]
+    /// the collection, or the run's images that were not trained on]
     #[arg(long, value_name = "PATH")]
     pub(crate) gallery: Vec<PathBuf>,
     /// The share of pairs of two classes that may be taken for one [default: as large as the share of pairs of one that is
@@ -70,7 +70,10 @@ pub(crate) fn run(args: &VerifyArgs, global: &Global) -> anyhow::Result<()> {
 /// The images whose pairs tell how far apart two of one class are.
 fn known_images(model: &OpenModel<'_>, args: &VerifyArgs) -> anyhow::Result<Known> {
     if !args.gallery.is_empty() {
-        return Ok(model.read_known(&args.gallery)?);
+        return model.read_known(&args.gallery);
+    }
+    if let Some(known) = model.kept_known()? {
+        return Ok(known);
     }
     let data = model.read_own("name images of known classes with --gallery, or give a --threshold")?;
     if !data.labelled {

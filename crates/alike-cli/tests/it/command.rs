@@ -42,6 +42,16 @@ impl Scene {
         path
     }
 
+    /// As [`Scene::ok`], with words that may have spaces.
+    #[track_caller]
+    pub(crate) fn ok_words(&self, words: &[&str]) -> String {
+        let ended = self.alike_with("", |command| {
+            command.args(words);
+        });
+        assert_eq!(ended.code, 0, "alike {words:?}: {}", ended.stderr);
+        ended.stdout
+    }
+
     /// Runs `alike` in the folder, with nothing from the outside: no network, no cache, no data of the user's.
     pub(crate) fn alike(&self, arguments: &str) -> Ended {
         self.alike_with(arguments, |_| {})
@@ -55,6 +65,7 @@ impl Scene {
             .env_remove("ALIKE_DATA")
             .env("XDG_CACHE_HOME", self.path("cache"))
             .env("ALIKE_ENCODERS", self.path("encoders"))
+            .env("ALIKE_COLLECTIONS", self.path("collections"))
             .env("HOME", self.path("home"));
         change(&mut command);
         let Output { status, stdout, stderr } = command.output().unwrap();

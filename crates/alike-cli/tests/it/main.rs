@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cleaning;
+mod collections;
 mod command;
 mod demo;
 mod download;

@@ -207,7 +207,7 @@ pub fn prepare_chunks<E>(
 }
 
 /// Decodes and prepares as [`prepare_chunks`] does, and hands each chunk over with the digests of its entries' files.
-fn digested_chunks<E>(
+pub(super) fn digested_chunks<E>(
     listing: &Listing,
     preparation: &Preparation,
     progress: &mut dyn Progress,
@@ -406,7 +406,7 @@ fn is_same(listing: &Listing, states: &[State], known: &Footer) -> bool {
     let other: Vec<usize> = (0..states.len()).filter(|i| states[*i] != known.states[*i]).collect();
     let same = |reader: &mut super::reader::Reader<'_>, i: &usize| {
         let entry = &listing.entries[*i];
-        // Of archives, which may be large, no digest is kept.
+        // An archive is one file for all of its members.
         known.digests[*i] != 0
             && matches!(entry.place, Place::File(_))
             && reader.bytes(entry).map(drop).is_ok()

@@ -8,39 +8,12 @@ use super::{DataError, DataPaths, Dataset, Keep, OnError, Preparation, Progress,
 use crate::names::shown;
 use std::path::PathBuf;
 
-/// Pictures, and folders or files of them, all as one part and prepared as given: what a model embeds. `nested` is as in a [`Request`](super::Request).
+/// Every picture of these paths: files, folders, archives, tables or arrays, before any is decoded. `nested` is as in a [`Request`](super::Request).
 ///
 /// # Errors
 ///
-/// If something cannot be read, or the model takes features and these are pictures, or the other way round.
-pub fn load_pictures(
-    pictures: &[PathBuf],
-    preparation: &Preparation,
-    nested: bool,
-    on_error: OnError,
-    paths: &DataPaths,
-    progress: &mut dyn Progress,
-) -> Result<Dataset, DataError> {
-    let mut all = list_pictures(pictures, nested)?;
-    if let Some(rows) = all.rows.as_ref().filter(|r| r.are_floats() && r.shape() != preparation.shape) {
-        let why =
-            format!("it holds {} numbers a row, but the network takes {}", rows.shape().c, preparation.shape);
-        return Err(DataError::Source { path: pictures[0].clone(), why });
-    }
-    if let Some(why) = no_features(&all, preparation) {
-        return Err(DataError::Source { path: pictures[0].clone(), why });
-    }
-    let mut notes = std::mem::take(&mut all.notes);
-    notes.extend(all.left_out());
-    // What is embedded once need not be kept, if there is room for it.
-    let small = all.entries.len() * preparation.shape.len() <= SMALL;
-    let paths = if small { &DataPaths { keep: Keep::Memory, ..paths.clone() } } else { paths };
-    let origin = pictures.iter().map(shown).collect::<Vec<_>>().join(", ");
-    finish(&all, *preparation, Named { name: &origin, origin: &origin, notes, on_error }, paths, progress)
-}
-
-/// What files, folders of pictures and archives hold, all as one part.
-pub(super) fn list_pictures(pictures: &[PathBuf], nested: bool) -> Result<Listing, DataError> {
+/// If something cannot be listed.
+pub fn list_pictures(pictures: &[PathBuf], nested: bool) -> Result<Listing, DataError> {
     let mut all = Listing::default();
     for path in pictures {
         let name = shown(path);
@@ -80,8 +53,56 @@ pub(super) fn list_pictures(pictures: &[PathBuf], nested: bool) -> Result<Listin
         all.ignored += more.ignored;
         all.unread.merge(more.unread);
     }
-    all.entries.iter_mut().for_each(|e| e.part = Some(Part::Train));
     Ok(all)
+}
+
+/// Pictures, and folders or files of them, all as one part and prepared as given: what a model embeds. `nested` is as in a [`Request`](super::Request).
+///
+/// # Errors
+///
+/// If something cannot be read, or the model takes features and these are pictures, or the other way round.
+pub fn load_pictures(
+    pictures: &[PathBuf],
+    preparation: &Preparation,
+    nested: bool,
+    on_error: OnError,
+    paths: &DataPaths,
+    progress: &mut dyn Progress,
+) -> Result<Dataset, DataError> {
+    let all = list_pictures(pictures, nested)?;
+    let origin = pictures.iter().map(shown).collect::<Vec<_>>().join(", ");
+    load_listing(all, &origin, preparation, on_error, paths, progress)
+}
+
+/// The pictures of a listing, all as one part and prepared as given. `origin` is what a user calls them.
+///
+/// # Errors
+///
+/// As [`load_pictures`].
+pub fn load_listing(
+    mut all: Listing,
+    origin: &str,
+    preparation: &Preparation,
+    on_error: OnError,
+    paths: &DataPaths,
+    progress: &mut dyn Progress,
+) -> Result<Dataset, DataError> {
+    let from = || PathBuf::from(origin);
+    all.entries.iter_mut().for_each(|e| e.part = Some(Part::Train));
+    if let Some(rows) = all.rows.as_ref().filter(|r| r.are_floats() && r.shape() != preparation.shape) {
+        let why =
+            format!("it holds {} numbers a row, but the network takes {}", rows.shape().c, preparation.shape);
+        return Err(DataError::Source { path: from(), why });
+    }
+    if let Some(why) = no_features(&all, preparation) {
+        return Err(DataError::Source { path: from(), why });
+    }
+    let mut notes = std::mem::take(&mut all.notes);
+    notes.extend(all.left_out());
+    // What is embedded once need not be kept, if there is room for it.
+    let small = all.entries.len() * preparation.shape.len() <= SMALL;
+    let paths = if small { &DataPaths { keep: Keep::Memory, ..paths.clone() } } else { paths };
+    finish(&all, *preparation, Named { name: origin, origin, notes, on_error }, paths, progress)
 }
 
 /// Why pictures cannot be given to a model that takes features, if that is what they are given to.

@@ -93,7 +93,7 @@ impl<'a> Reader<'a> {
         self.read(entry, None)
     }
 
-    /// The digest of the file that was read last; 0 where that was a member of an archive, a part of a file or nothing.
+    /// The digest of the file or member that was read last; 0 where that was a part of it or nothing.
     pub(super) fn digest(&self) -> u128 {
         self.digest
     }
@@ -118,11 +118,7 @@ impl<'a> Reader<'a> {
                 if len > limits::alone() {
                     Limit::Memory.check(len, || "the file is too large".into()).map_err(|e| e.to_string())?;
                 }
-                let held = fill(&mut file, len, scratch, head.is_some())?;
-                if head.is_none() {
-                    self.digest = xxh3_128(scratch);
-                }
-                held
+                fill(&mut file, len, scratch, head.is_some())?
             }
             Place::Zip { archive, member: number } => {
                 let at = *archive as usize;
@@ -154,6 +150,9 @@ impl<'a> Reader<'a> {
             }
             Place::Row(_) => return Err("it is no file".into()),
         };
+        if head.is_none() {
+            self.digest = xxh3_128(scratch);
+        }
         Ok(Bytes { bytes: scratch, _held: held })
     }
 

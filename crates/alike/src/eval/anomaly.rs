@@ -10,7 +10,7 @@ pub use method::{AnomalyError, AnomalyMethod};
 use super::Reference;
 use crate::identity::Shared;
 use crate::images::Vectors;
-use crate::neighbours::{Exact, Exclude, Index, Neighbour, nearest};
+use crate::neighbours::{Exact, Exclude, Neighbour, SureIndex, nearest};
 use crate::sample;
 use gaussian::{Gaussian, gaussians};
 use nalgebra::DVector;
@@ -228,7 +228,7 @@ fn all(n: usize) -> Vec<usize> {
 
 /// The `k` nearest others of each reference that count for it: from those that are known, and by a search where those are too few.
 fn neighbours(
-    index: &dyn Index,
+    index: &SureIndex<'_>,
     reference: Reference<'_>,
     near: &[Vec<Neighbour>],
     k: usize,

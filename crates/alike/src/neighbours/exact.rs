@@ -12,6 +12,7 @@ use super::{Exclude, Index, Neighbour};
 use crate::images::Vectors;
 use alike_kernels::{AlignedBuffer, Tier};
 use rayon::prelude::*;
+use std::convert::Infallible;
 
 /// Queries that one task multiplies.
 const QUERY_BLOCK: usize = 64;
@@ -69,6 +70,8 @@ impl std::fmt::Debug for Exact<'_> {
 }
 
 impl Index for Exact<'_> {
+    type Error = Infallible;
+
     fn len(&self) -> usize {
         self.gallery.len()
     }
@@ -79,7 +82,7 @@ impl Index for Exact<'_> {
         k: usize,
         exclude: Exclude<'_>,
         take: &(dyn Fn(usize, &[Neighbour]) + Sync),
-    ) {
+    ) -> Result<(), Infallible> {
         assert_eq!(queries.d(), self.gallery.d(), "nearest: vectors of different lengths");
         // At least two blocks a thread, so that all have work; at most what memory is meant for.
         let at_once = (MOST_CANDIDATES / k.max(1)).clamp(QUERY_BLOCK * 4, 4096);
@@ -108,6 +111,7 @@ impl Index for Exact<'_> {
             }
             blocks.into_par_iter().for_each(|block| block.finish(queries, self.gallery, take));
         }
+        Ok(())
     }
 }
 
@@ -298,7 +302,10 @@ mod tests {
             let (q, g) = if one_out { (Vectors::Features(&q_subset), Vectors::Features(&q_subset)) } else { (q, g) };
             let group = |n: usize| (0..n).map(|i| value(i * 5) % groups).collect::<Vec<u32>>();
             let (of_queries, of_gallery) = (group(q.len()), group(g.len()));
-            for exclude in [Exclude::itself(one_out), Exclude::Group { queries: &of_queries, gallery: &of_gallery }] {
+            let out: Vec<bool> = of_gallery.iter().map(|g| g % 3 == 0).collect();
+            let group = Exclude::Group { queries: &of_queries, gallery: &of_gallery };
+            let of_both = Exclude::Either(&group, &Exclude::Members(&out));
+            for exclude in [Exclude::itself(one_out), group, Exclude::Members(&out), of_both] {
                 let expected = plain(q, g, k, exclude);
                 for tier in Tier::available() {
                     let found = nearest(&Exact::with_tier(tier, g), q, k, exclude, |_, list| list.to_vec());

@@ -8,6 +8,7 @@ pub(super) enum Excluded<'a> {
     Nobody,
     Itself,
     Groups { queries: &'a [u32], members: HashMap<u32, Vec<u32>> },
+    Members(Vec<u32>),
     Either(Box<[Excluded<'a>; 2]>),
 }
 
@@ -23,6 +24,9 @@ impl<'a> Excluded<'a> {
                 }
                 Excluded::Groups { queries, members }
             }
+            Exclude::Members(out) => {
+                Excluded::Members((0..out.len() as u32).filter(|i| out[*i as usize]).collect())
+            }
             Exclude::Either(one, other) => {
                 Excluded::Either(Box::new([Excluded::new(*one), Excluded::new(*other)]))
             }
@@ -31,15 +35,19 @@ impl<'a> Excluded<'a> {
 
     /// Appends those of a range of the gallery, in no order, some perhaps twice.
     fn within(&self, query: usize, range: std::ops::Range<u32>, into: &mut Vec<u32>) {
+        let of = |members: &[u32], into: &mut Vec<u32>| {
+            let from = members.partition_point(|m| *m < range.start);
+            into.extend(members[from..].iter().take_while(|m| **m < range.end));
+        };
         match self {
             Excluded::Nobody => {}
             Excluded::Itself => into.extend(Some(query as u32).filter(|q| range.contains(q))),
             Excluded::Groups { queries, members } => {
                 if let Some(members) = members.get(&queries[query]) {
-                    let from = members.partition_point(|m| *m < range.start);
-                    into.extend(members[from..].iter().take_while(|m| **m < range.end));
+                    of(members, into);
                 }
             }
+            Excluded::Members(members) => of(members, into),
             Excluded::Either(both) => both.iter().for_each(|one| one.within(query, range.clone(), into)),
         }
     }

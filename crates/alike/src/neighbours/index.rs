@@ -2,6 +2,7 @@
 
 use super::Exclude;
 use crate::images::Vectors;
+use std::convert::Infallible;
 use std::sync::OnceLock;
 
 /// A member of the gallery, and how far it is from the query.
@@ -15,6 +16,9 @@ pub struct Neighbour {
 
 /// Finds the nearest members of a gallery.
 pub trait Index: Send + Sync {
+    /// What keeps it from an answer: [`Infallible`] for what is in memory.
+    type Error: Send;
+
     /// How many members the gallery has.
     fn len(&self) -> usize;
 
@@ -27,6 +31,10 @@ pub trait Index: Send + Sync {
     /// and its list as soon as it is complete: each query once, in any order, by any thread. Lists are shorter where fewer members
     /// count.
     ///
+    /// # Errors
+    ///
+    /// If what it reads from cannot be read. Some queries may have been answered then.
+    ///
     /// # Panics
     ///
     /// If queries and gallery have vectors of different lengths.
@@ -36,8 +44,11 @@ pub trait Index: Send + Sync {
         k: usize,
         exclude: Exclude<'_>,
         take: &(dyn Fn(usize, &[Neighbour]) + Sync),
-    );
+    ) -> Result<(), Self::Error>;
 }
+
+/// An index that always has an answer.
+pub type SureIndex<'a> = dyn Index<Error = Infallible> + 'a;
 
 /// The `k` nearest members of the gallery of every query, each list turned into a `T` as soon as it is complete, in the queries'
 /// order.
@@ -46,18 +57,40 @@ pub trait Index: Send + Sync {
 ///
 /// As [`Index::search`], or if the index leaves a query out.
 pub fn nearest<T: Send + Sync>(
-    index: &dyn Index,
+    index: &SureIndex<'_>,
     queries: Vectors<'_>,
     k: usize,
     exclude: Exclude<'_>,
     read: impl Fn(usize, &[Neighbour]) -> T + Sync,
 ) -> Vec<T> {
+    match try_nearest(index, queries, k, exclude, read) {
+        Ok(results) => results,
+        Err(never) => match never {},
+    }
+}
+
+/// As [`nearest`], by an index that may fail.
+///
+/// # Errors
+///
+/// As [`Index::search`].
+///
+/// # Panics
+///
+/// As [`nearest`].
+pub fn try_nearest<T: Send + Sync, E: Send>(
+    index: &dyn Index<Error = E>,
+    queries: Vectors<'_>,
+    k: usize,
+    exclude: Exclude<'_>,
+    read: impl Fn(usize, &[Neighbour]) -> T + Sync,
+) -> Result<Vec<T>, E> {
     let results: Vec<OnceLock<T>> = (0..queries.len()).map(|_| OnceLock::new()).collect();
     index.search(queries, k, exclude, &|query, list| {
         // Each query comes once.
         let _ = results[query].set(read(query, list));
-    });
+    })?;
     let results: Vec<T> = results.into_iter().filter_map(OnceLock::into_inner).collect();
     assert_eq!(results.len(), queries.len(), "nearest: an index answers every query");
-    results
+    Ok(results)
 }

@@ -9,7 +9,7 @@ mod product;
 mod ranks;
 
 pub use exact::Exact;
-pub use index::{Index, Neighbour, nearest};
+pub use index::{Index, Neighbour, SureIndex, nearest, try_nearest};
 pub use product::squared_distance;
 pub use ranks::ranks_of_matches;
 
@@ -31,6 +31,8 @@ pub enum Exclude<'a> {
         /// By member of the gallery: its group.
         gallery: &'a [u32],
     },
+    /// Members that count for no query: those for which this holds, by member.
+    Members(&'a [bool]),
     /// What either leaves out.
     Either(&'a Exclude<'a>, &'a Exclude<'a>),
 }
@@ -48,11 +50,12 @@ impl<'a> Exclude<'a> {
 
     /// Whether a member does not count for a query.
     #[inline]
-    pub(crate) fn covers(&self, query: usize, member: usize) -> bool {
+    pub fn covers(&self, query: usize, member: usize) -> bool {
         match self {
             Exclude::None => false,
             Exclude::Itself => query == member,
             Exclude::Group { queries, gallery } => queries[query] == gallery[member],
+            Exclude::Members(out) => out[member],
             Exclude::Either(one, other) => one.covers(query, member) || other.covers(query, member),
         }
     }

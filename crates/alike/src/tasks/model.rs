@@ -188,6 +188,21 @@ impl Model {
         Ok(Model { encoder, run: None, preparation, on_error, paths })
     }
 
+    /// What is done to a picture before it is embedded.
+    pub fn preparation(&self) -> &Preparation {
+        &self.preparation
+    }
+
+    /// What is done about pictures that cannot be read.
+    pub fn on_error(&self) -> OnError {
+        self.on_error
+    }
+
+    /// Whether a class of its run is the whole path of a folder.
+    pub fn is_nested(&self) -> bool {
+        self.nested()
+    }
+
     /// What embeds.
     pub fn encoder(&self) -> &dyn Encoder {
         &*self.encoder
@@ -325,12 +340,29 @@ impl Model {
         &self,
         paths: &[PathBuf],
         progress: &mut dyn Progress,
-        mut seen: impl FnMut(&Dataset),
+        seen: impl FnMut(&Dataset),
     ) -> Result<Known, TaskError> {
+        self.known_or(paths, progress, seen, |_| Ok(None))
+    }
+
+    /// As [`Model::known`], where `kept` may know a path as embeddings that were kept in another way.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or one cannot be read.
+    pub fn known_or<E: From<TaskError>>(
+        &self,
+        paths: &[PathBuf],
+        progress: &mut dyn Progress,
+        mut seen: impl FnMut(&Dataset),
+        mut kept: impl FnMut(&Path) -> Result<Option<Gallery>, E>,
+    ) -> Result<Known, E> {
         let mut all: Option<Known> = None;
         for path in paths {
-            let more = if Gallery::is(path) {
-                Known::kept(self.kept(path)?)
+            let more = if let Some(gallery) = kept(path)? {
+                Known::kept(gallery)
+            } else if Gallery::is(path) {
+                Known::kept(self.kept(path).map_err(TaskError::from)?)
             } else {
                 let data = self.pictures(std::slice::from_ref(path), progress)?;
                 seen(&data);

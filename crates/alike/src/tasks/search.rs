@@ -22,6 +22,8 @@ pub struct SearchOptions {
 pub struct SearchAnswer {
     /// What was searched.
     pub gallery: GallerySummary,
+    /// The distance beyond which nothing counts as found, where there is one.
+    pub within: Option<f64>,
     /// By image that was asked about, in order.
     pub queries: Vec<Found>,
 }
@@ -44,8 +46,12 @@ pub struct Found {
 pub struct Match {
     /// Its name.
     pub path: String,
+    /// Its number, where it is of a collection.
+    pub id: Option<i64>,
     /// Its class, if it has one.
     pub class: Option<String>,
+    /// Its group, if it has one.
+    pub group: Option<String>,
     /// The Euclidean distance of the embeddings.
     pub distance: f64,
     /// Whether the run learned from it, where that is known.
@@ -83,14 +89,16 @@ pub fn search(
         trained_on,
         neighbours: list.into_iter().map(|n| Match::new(known, n)).collect(),
     });
-    Ok(SearchAnswer { gallery: known.summary(), queries: queries.collect() })
+    Ok(SearchAnswer { gallery: known.summary(), within: None, queries: queries.collect() })
 }
 
 impl Match {
     pub(super) fn new(known: &Known, n: Neighbour) -> Match {
         Match {
             path: known.gallery.names[n.index].clone(),
+            id: None,
             class: known.gallery.class(n.index).map(str::to_owned),
+            group: known.gallery.groups.get(n.index).filter(|g| !g.is_empty()).cloned(),
             distance: n.distance,
             trained_on: known.trained(n.index),
             index: n.index,

@@ -1,0 +1,63 @@
+//! `alike collection export`.
+
+use crate::args::Global;
+use crate::commands::refuse_existing;
+use crate::printer::{json, line, note};
+use alike::gallery::Gallery;
+use alike::tasks::EmbedAnswer;
+use alike_store::{Access, Filter};
+use anyhow::ensure;
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike collection export photos -o photos.npy          also photos.csv (paths, classes) and photos.json (the model)
+  alike collection export photos --where \"class = 'cup'\" -o cups.npy")]
+pub(crate) struct ExportArgs {
+    /// The collection
+    #[arg(value_name = "COLLECTION")]
+    pub(crate) collection: PathBuf,
+    /// Those of which a condition holds, as in "class = 'cup' and added > 2024-05-01"
+    #[arg(long = "where", value_name = "CONDITION", value_parser = clap::value_parser!(Filter))]
+    pub(crate) filter: Option<Filter>,
+    /// The .npy file to write; the table goes into a .csv beside it, the model's fingerprint into a .json
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Replace existing files
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+pub(super) fn run(args: &ExportArgs, global: &Global) -> anyhow::Result<()> {
+    ensure!(
+        args.out.extension().is_some_and(|e| e == "npy"),
+        "embeddings are written as a NumPy array; name a .npy file, not {}",
+        args.out.display()
+    );
+    let [table, facts] = Gallery::files(&args.out);
+    refuse_existing(&[&args.out, &table, &facts], args.force)?;
+    let gallery = super::open(&args.collection, Access::Read)?.gallery(args.filter.as_ref())?;
+    ensure!(!gallery.is_empty(), "there is no picture to export");
+    gallery.save(&args.out)?;
+    let answer = EmbedAnswer {
+        embeddings: args.out.clone(),
+        paths: table,
+        model: gallery.fingerprint.clone(),
+        n: gallery.len(),
+        d: gallery.features.d(),
+    };
+    note(
+        global,
+        format!(
+            "{} images, {} numbers each; their paths are in {}",
+            answer.n,
+            answer.d,
+            answer.paths.display()
+        ),
+    );
+    if global.json {
+        return json(&answer);
+    }
+    line(args.out.display().to_string())
+}

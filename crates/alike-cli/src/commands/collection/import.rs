@@ -1,0 +1,73 @@
+//! `alike collection import`.
+
+use crate::args::Global;
+use crate::printer::{json, line};
+use alike::gallery::Gallery;
+use alike_store::{Access, Occasion, Taken};
+use anyhow::ensure;
+use clap::Args;
+use serde::Serialize;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  alike collection import photos known.npy              what alike embed and alike enroll wrote: .npy, .csv and .json")]
+pub(crate) struct ImportArgs {
+    /// The collection
+    #[arg(value_name = "COLLECTION")]
+    pub(crate) collection: PathBuf,
+    /// Embeddings (.npy) with the table and the fingerprint beside them
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) galleries: Vec<PathBuf>,
+    /// Replace what is there already
+    #[arg(long)]
+    pub(crate) replace: bool,
+}
+
+/// What is printed with `--json`.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Imported {
+    /// The collection.
+    collection: PathBuf,
+    /// Pictures that were added.
+    added: usize,
+    /// Pictures that were there and are replaced.
+    replaced: usize,
+    /// Pictures that were there and stay.
+    kept: usize,
+    /// Pictures that there are now.
+    images: usize,
+}
+
+pub(super) fn run(args: &ImportArgs, global: &Global) -> anyhow::Result<()> {
+    let mut collection = super::open(&args.collection, Access::Write)?;
+    let about = collection.about().clone();
+    let read = |path: &PathBuf| -> anyhow::Result<(String, Gallery)> {
+        ensure!(
+            Gallery::is(path),
+            "{} was not written by alike embed: name a .npy file with a .csv and a .json beside it",
+            path.display()
+        );
+        Ok((path.display().to_string(), Gallery::read(path, &about.fingerprint, about.dimension)?))
+    };
+    // All are read before the first is added.
+    let galleries = args.galleries.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
+    let taken = if args.replace { Taken::Replace } else { Taken::Keep };
+    let (mut added, mut replaced, mut kept) = (0, 0, 0);
+    for (name, gallery) in &galleries {
+        let done = collection.add_gallery(gallery, &mut Occasion::new("import", name.as_str()), taken)?;
+        added += done.added;
+        replaced += done.replaced;
+        kept += done.kept;
+    }
+    let images = collection.len()?;
+    let path = collection.path().to_owned();
+    if global.json {
+        return json(&Imported { collection: path, added, replaced, kept, images });
+    }
+    line(format!(
+        "{}: {added} added, {replaced} replaced, {kept} as they were; {images} pictures now",
+        path.display()
+    ))
+}

@@ -1,0 +1,7 @@
+//! Collections, as the library offers them.
+
+mod changes;
+mod faults;
+mod index;
+mod scene;
+mod sync;
