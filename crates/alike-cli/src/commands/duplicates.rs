@@ -4,6 +4,7 @@ use super::{refuse_existing, write_table};
 use crate::args::{EncoderArgs, Global, OnErrorArg};
 use crate::models::OpenModel;
 use crate::printer::{Bars, json, line, note};
+use alike::gallery::Gallery;
 use alike::own_files::OwnTable;
 use alike::tasks::{
     CopyKind, Decisions, DuplicateGroup, DuplicateMember, DuplicatePicture, DuplicatePictures,
@@ -35,14 +36,14 @@ Examples:
   alike duplicates --different a.jpg b.jpg              remember that these two are different pictures"
 )]
 pub(crate) struct DuplicatesArgs {
-    /// Files, folders of pictures, or archives
+    /// Files, folders of pictures, archives, or a collection, whose vectors find look-alikes too
     #[arg(value_name = "PATH", required_unless_present_any = ["undo", "different"], conflicts_with_all = ["undo", "different"])]
     pictures: Vec<PathBuf>,
     /// Find look-alikes too, by this model: a run's folder, an ONNX file or an encoder's name
     #[arg(long, value_name = "MODEL")]
     model: Option<PathBuf>,
     /// Distance up to which pictures are look-alikes [default: below the gap between bursts and the rest, if there is one]
-    #[arg(long, value_name = "DISTANCE", requires = "model", value_parser = distance)]
+    #[arg(long, value_name = "DISTANCE", value_parser = distance)]
     within: Option<f64>,
     /// The kinds that are listed [default: all] and moved [default: bytes,encoded]
     #[arg(long, value_name = "KIND,...", value_delimiter = ',', value_parser = kind)]
@@ -127,15 +128,24 @@ pub(crate) fn run(args: &DuplicatesArgs, global: &Global) -> anyhow::Result<()> 
     if let Some(folder) = &args.undo {
         return undo(folder, global);
     }
-    let kept = args.decisions.clone().or_else(Decisions::usual_path);
-    let mut decisions = kept.as_deref().map_or(Ok(Decisions::default()), Decisions::read)?;
+    let remembered = args.decisions.clone().or_else(Decisions::usual_path);
+    let mut decisions = remembered.as_deref().map_or(Ok(Decisions::default()), Decisions::read)?;
     if let [a, b] = &args.different[..] {
-        let path = kept.context("this system names no folder for decisions; name a file with --decisions")?;
+        let path =
+            remembered.context("this system names no folder for decisions; name a file with --decisions")?;
         decisions.remember(a, b, &path)?;
         return decided(args, path, global);
     }
     refuse_existing(&args.csv.iter().map(PathBuf::as_path).collect::<Vec<_>>(), args.force)?;
-    let pictures = DuplicatePictures::open(&args.pictures)?;
+    let kept = kept(args)?;
+    anyhow::ensure!(
+        args.within.is_none() || args.model.is_some() || kept.is_some(),
+        "--within is about look-alikes: name a --model that finds them, or a collection"
+    );
+    let (pictures, gallery) = match kept {
+        Some((pictures, gallery)) => (pictures, Some(gallery)),
+        None => (DuplicatePictures::open(&args.pictures)?, None),
+    };
     // Before anything is compared: what cannot be done is said at once.
     let mut journal =
         args.move_to.as_ref().map(|folder| Journal::open(folder, &args.pictures)).transpose()?;
@@ -150,7 +160,9 @@ pub(crate) fn run(args: &DuplicatesArgs, global: &Global) -> anyhow::Result<()> 
         }
         None => None,
     };
-    let look_alikes = known.as_ref().map(|k| LookAlikes { gallery: &k.gallery, within: args.within });
+    // A collection's own vectors, unless another model is named.
+    let gallery = known.as_ref().map(|k| &k.gallery).or(gallery.as_ref());
+    let look_alikes = gallery.map(|gallery| LookAlikes { gallery, within: args.within });
     let mut options = DuplicatesOptions::default();
     (options.decisions, options.look_alikes) = (Some(&decisions), look_alikes);
     let mut answer = duplicates(&pictures, options, &mut Bars::new(global))?;
@@ -171,6 +183,23 @@ pub(crate) fn run(args: &DuplicatesArgs, global: &Global) -> anyhow::Result<()> 
     }
     answer.notes.iter().for_each(|text| note(global, text));
     print(&answer, args, &moved, &linked)
+}
+
+/// The pictures of the collection that is named, if one is, with their vectors.
+#[cfg(feature = "collections")]
+fn kept(args: &DuplicatesArgs) -> anyhow::Result<Option<(DuplicatePictures, Gallery)>> {
+    let [one] = &args.pictures[..] else { return Ok(None) };
+    // A folder is one of pictures, whatever its name.
+    let found = if one.is_dir() { None } else { crate::collections::find(one)? };
+    let Some(kept) = found else { return Ok(None) };
+    let places: Vec<String> =
+        kept.collection.items(None, None, usize::MAX)?.into_iter().map(|item| item.path).collect();
+    Ok(Some((DuplicatePictures::at(&places)?, kept.collection.gallery(None)?)))
+}
+
+#[cfg(not(feature = "collections"))]
+fn kept(_: &DuplicatesArgs) -> anyhow::Result<Option<(DuplicatePictures, Gallery)>> {
+    Ok(None)
 }
 
 fn undo(folder: &Path, global: &Global) -> anyhow::Result<()> {

@@ -191,7 +191,26 @@ fn what_cannot_be_compared_is_told() {
     scene.refused("duplicates nowhere", 1, &["nowhere"]);
     scene.refused("duplicates", 2, &["PATH"]);
     scene.refused("duplicates photos --kinds byte", 2, &["did you mean 'bytes'"]);
-    scene.refused("duplicates photos --within 0.5", 2, &["--model"]);
+    scene.refused("duplicates photos --within 0.5", 1, &["--model"]);
     std::fs::create_dir(scene.path("empty")).unwrap();
     scene.refused("duplicates empty", 1, &["empty"]);
+}
+
+#[test]
+#[cfg(all(feature = "onnx", feature = "collections"))]
+fn a_collection_is_searched_by_its_own_vectors_too() {
+    let scene = photos();
+    crate::encoders::bring(&scene, &["tiny.onnx"]);
+    scene.ok("encoders add tiny.onnx --preset imagenet -q");
+    scene.ok("collection create ./kept.alike tiny.onnx -q");
+    scene.ok("collection sync ./kept.alike photos -q");
+    std::fs::remove_file(scene.path("photos/more/bright.jpg")).unwrap();
+    let answer: Value =
+        serde_json::from_str(&scene.ok("duplicates ./kept.alike --within 100 --json -q")).unwrap();
+    assert_eq!(answer["pictures"], 10, "what is gone is left out: {answer:#}");
+    let kinds: Vec<&str> =
+        answer["groups"].as_array().unwrap().iter().map(|g| g["kind"].as_str().unwrap()).collect();
+    // Within so large a distance all are look-alikes, each standing for its copies.
+    assert_eq!(kinds, ["altered", "look-alike"], "{answer:#}");
+    assert_eq!(answer["groups"][1]["others"].as_array().unwrap().len(), 3);
 }

@@ -9,8 +9,7 @@ fn scene() -> Scene {
     for class in 0..6u32 {
         for i in 0..10u32 {
             let image = image::RgbImage::from_fn(40, 40, |x, y| {
-                let h =
-                    (x * 31 + y * 17 + i * 101 + class * 7) * 2_654_435_761u32.wrapping_mul(x ^ y ^ i) >> 24;
+                let h = (x * 31 + y * 17 + i * 101 + class * 7).wrapping_mul(2_654_435_761) >> 24;
                 let stripe = if (x + class * 5) % 30 < 6 { 90 } else { 0 };
                 image::Rgb([(h % 120) as u8 + stripe, (h % 90) as u8, (30 * class) as u8 / 2 + stripe / 2])
             });

@@ -19,7 +19,7 @@ pub(super) struct Graph {
     constants: Vec<Message>,
     next: usize,
     /// What names begin with, so that they are nobody else's.
-    prefix: &'static str,
+    prefix: String,
 }
 
 /// An attribute of a node.
@@ -29,8 +29,8 @@ enum Attribute<'a> {
 }
 
 impl Graph {
-    pub(super) fn new(opset: i64, prefix: &'static str) -> Graph {
-        Graph { opset, nodes: Vec::new(), constants: Vec::new(), next: 0, prefix }
+    pub(super) fn new(opset: i64, prefix: &str) -> Graph {
+        Graph { opset, nodes: Vec::new(), constants: Vec::new(), next: 0, prefix: prefix.to_owned() }
     }
 
     /// The graph's message: nodes and constants appended to what is there.

@@ -26,8 +26,6 @@ const IR_VERSION: i64 = 8;
 const INPUT: &str = "pixels";
 /// The output that is the embedding.
 const OUTPUT: &str = "embedding";
-/// That of a head, beside what the encoder below it calls its own.
-const HEAD_OUTPUT: &str = "alike/embedding";
 
 /// What is written: a model and its manifest.
 #[derive(Clone, Debug)]
@@ -114,7 +112,10 @@ pub fn export_head(
     let parts = fields(&file.bytes).ok_or_else(damaged)?;
     let (_, _, inner) = parts.iter().rev().find(|f| f.0 == 7).ok_or_else(damaged)?;
     let inner = file.bytes[inner.clone().ok_or_else(damaged)?].to_vec();
-    let mut graph = Graph::new(contents.opset, "alike/");
+    // The encoder below it may be one of ours, or a head on one.
+    let prefix = format!("head-{}/", &manifest.sha256[..manifest.sha256.len().min(8)]);
+    let own_output = format!("{prefix}embedding");
+    let mut graph = Graph::new(contents.opset, &prefix);
     let rank = contents.values.iter().find(|v| v.name == manifest.output).and_then(Tensor::rank);
     let below = &manifest.output;
     let x = match (manifest.pooling, rank) {
@@ -134,8 +135,8 @@ pub fn export_head(
     };
     let x = if manifest.normalize { graph.unit_length(&x) } else { x };
     let x = graph.features(&x, checkpoint.network.input().c);
-    graph.network(&checkpoint.network, &checkpoint.parameters, &x, HEAD_OUTPUT);
-    let output = value(HEAD_OUTPUT, &[None, Some(checkpoint.network.embedding())]);
+    graph.network(&checkpoint.network, &checkpoint.parameters, &x, &own_output);
+    let output = value(&own_output, &[None, Some(checkpoint.network.embedding())]);
     let graph = graph.append_to(Message::from_bytes(inner)).message(12, output);
     // All of the model but its graph, then the new one.
     let rest: Vec<u8> =
@@ -143,7 +144,7 @@ pub fn export_head(
     let model = Message::from_bytes(rest).message(7, graph).into_bytes();
     let manifest = Manifest {
         sha256: sha256_hex(&model),
-        output: HEAD_OUTPUT.to_owned(),
+        output: own_output,
         pooling: Pooling::None,
         normalize: false,
         source: source.to_owned(),

@@ -1,6 +1,8 @@
 //! Protocol buffers, as much of them as an ONNX file needs (<https://protobuf.dev/programming-guides/encoding/>; field numbers from
 //! <https://github.com/onnx/onnx/blob/main/onnx/onnx.proto>).
 
+use std::ops::Range;
+
 /// A message that is being written.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Message(Vec<u8>);
@@ -49,10 +51,11 @@ impl Message {
     }
 }
 
-/// The fields of a message, in order: each with its number and, where it has a length, its bytes. Nothing if it is damaged.
-pub(super) fn fields(
-    bytes: &[u8],
-) -> Option<Vec<(u32, std::ops::Range<usize>, Option<std::ops::Range<usize>>)>> {
+/// A field: its number, where it lies, and where its content does if it has a length.
+pub(super) type Field = (u32, Range<usize>, Option<Range<usize>>);
+
+/// The fields of a message, in order. Nothing if it is damaged.
+pub(super) fn fields(bytes: &[u8]) -> Option<Vec<Field>> {
     let mut found = Vec::new();
     let mut at = 0;
     let varint = |at: &mut usize| -> Option<u64> {

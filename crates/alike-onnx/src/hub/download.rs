@@ -26,7 +26,9 @@ pub(super) fn download(hub: &Hub, file: &HubFile, progress: &mut dyn Progress) -
     let said = ask(hub, file, &url)?;
     let what = || format!("{name} is too large");
     let len = said.len.unwrap_or(0);
-    Limit::Model.check(len, what).map_err(|error| HubError::Limit { file: file.clone(), error })?;
+    Limit::Model
+        .check(len, what)
+        .map_err(|error| HubError::Limit { file: file.clone(), error: Box::new(error) })?;
     let blob = hub.cache.blob(file, &said.sha256);
     if !blob.is_file() {
         let part = blob.with_extension("incomplete");

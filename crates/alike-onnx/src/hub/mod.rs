@@ -84,7 +84,7 @@ pub enum HubError {
         /// What was asked for.
         file: HubFile,
         /// What it asks for.
-        error: LimitError,
+        error: Box<LimitError>,
     },
     /// A file of the cache cannot be read or written.
     #[error(transparent)]

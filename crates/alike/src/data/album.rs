@@ -6,7 +6,7 @@ use super::inspect::{LOSSY, MOST_COMPARED};
 use super::listing::{Listing, Place};
 use super::load_pictures::list_pictures;
 use super::reader::{EntryError, Reader};
-use super::{DataError, Failure, Progress, Unit};
+use super::{DataError, Failure, Progress, Unit, list_places};
 use crate::images::Shape;
 use crate::limits::COMPARING;
 use rayon::prelude::*;
@@ -50,10 +50,22 @@ impl Album {
     ///
     /// If something cannot be listed, or holds no pictures but features.
     pub(crate) fn open(paths: &[PathBuf]) -> Result<Album, DataError> {
-        let mut listing = list_pictures(paths, false)?;
+        Album::of(list_pictures(paths, false)?, &paths[0])
+    }
+
+    /// Lists the pictures at places that are known: see [`list_places`]. Those that are not there any more are left out.
+    ///
+    /// # Errors
+    ///
+    /// As [`Album::open`].
+    pub(crate) fn at(places: &[String]) -> Result<Album, DataError> {
+        Album::of(list_places(places)?.0, Path::new("."))
+    }
+
+    fn of(mut listing: Listing, path: &Path) -> Result<Album, DataError> {
         if listing.is_features() {
             let why = "it holds features, and only pictures can be compared pixel by pixel".to_owned();
-            return Err(DataError::Source { path: paths[0].clone(), why });
+            return Err(DataError::Source { path: path.to_owned(), why });
         }
         // One picture may be named twice, by a link or because a folder was given twice.
         let all: Vec<usize> = (0..listing.entries.len()).collect();

@@ -63,7 +63,7 @@ impl Plane {
         let place = |t: f64, n: usize| {
             let t = ((t + 1.0) * n as f64 - 1.0) / 2.0;
             // Half a pixel beyond the middle of the last is still the last.
-            let t = if t < 0.0 && t >= -0.5 { 0.0 } else { t };
+            let t = if (-0.5..0.0).contains(&t) { 0.0 } else { t };
             let t = if t > (n - 1) as f64 && t <= n as f64 - 0.5 { (n - 1) as f64 } else { t };
             let i = (t.floor().max(0.0) as usize).min(n - 2);
             (t >= 0.0 && t <= (n - 1) as f64).then_some((i, t - i as f64))

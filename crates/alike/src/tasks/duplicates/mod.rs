@@ -169,6 +169,15 @@ impl DuplicatePictures {
         Ok(DuplicatePictures { album: Album::open(paths)? })
     }
 
+    /// Those at places that are known: canonical paths, or those of an archive and a member. What is not there any more is left out.
+    ///
+    /// # Errors
+    ///
+    /// If an archive cannot be listed.
+    pub fn at(places: &[String]) -> Result<DuplicatePictures, DataError> {
+        Ok(DuplicatePictures { album: Album::at(places)? })
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.album.len()
