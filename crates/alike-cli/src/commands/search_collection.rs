@@ -42,13 +42,16 @@ pub(super) fn run(args: &SearchArgs, global: &Global) -> anyhow::Result<()> {
         classes: collection.classes()?,
         trained_on: None,
     };
-    note(global, format!("among {}", summary.sentence()));
+    // Said once it is known that there will be an answer.
+    let among = || note(global, format!("among {}", summary.sentence()));
     let answer = |asked: &Asked| answer(&collection, &*index, asked, wanted, &summary);
     if let Some(asked) = without_pictures(args, &collection)? {
+        among();
         return tell(&answer(&asked)?, of.skip, global);
     }
     let model = OpenModel::new(&args.encoder, global)?;
     if args.images == [PathBuf::from("-")] {
+        among();
         return from_input(&model, &collection, global, answer);
     }
     let asked = if args.images.is_empty() {
@@ -59,6 +62,7 @@ pub(super) fn run(args: &SearchArgs, global: &Global) -> anyhow::Result<()> {
         model.note_trained(&data, &asked.trained);
         asked
     };
+    among();
     tell(&answer(&asked)?, of.skip, global)
 }
 

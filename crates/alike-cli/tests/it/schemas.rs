@@ -192,7 +192,7 @@ fn every_verb_prints_what_its_schema_says() {
         ("collection set", format!("collection set kept.alike {a} --class wasp --fact legs=6")),
         ("collection say", format!("collection say kept.alike different {a} {b}")),
         ("collection list", "collection list".to_owned()),
-        ("collection list", "collection list kept.alike --limit 5".to_owned()),
+        ("collection list", "collection list kept.alike --most 5".to_owned()),
         ("collection show", format!("collection show kept.alike {a} --vectors")),
         ("collection export", "collection export kept.alike -o exported.npy".to_owned()),
         ("collection import", "collection import kept.alike known.npy".to_owned()),

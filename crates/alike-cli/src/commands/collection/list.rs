@@ -11,7 +11,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   alike collection list                                 the collections that have names
-  alike collection list photos --where \"class is null\" --limit 20
+  alike collection list photos --where \"class is null\" --most 20
   alike collection list photos --after 20               the next page")]
 pub(crate) struct ListArgs {
     /// A collection, whose pictures are listed
@@ -22,7 +22,7 @@ pub(crate) struct ListArgs {
     pub(crate) filter: Option<Filter>,
     /// Number of pictures of a page
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) limit: u32,
+    pub(crate) most: u32,
     /// Begin after the picture of this number: the last of the page before
     #[arg(long, value_name = "NUMBER")]
     pub(crate) after: Option<i64>,
@@ -88,7 +88,7 @@ pub(super) fn run(args: &ListArgs, global: &Global) -> anyhow::Result<()> {
         return named(global);
     };
     let collection = super::open(what, Access::Read)?;
-    let most = args.limit as usize;
+    let most = args.most as usize;
     let mut pictures = collection.items(args.filter.as_ref(), args.after, most + 1)?;
     let more = pictures.len() > most;
     pictures.truncate(most);
