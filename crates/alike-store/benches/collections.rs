@@ -1,4 +1,4 @@
-//! What `bench/collections.py` times: a collection of many vectors, filled, searched and changed within one process. Prints a JSON object.
+//! What `bench/collection.py` times: a collection of many vectors, filled, searched and changed within one process. Prints a JSON object.
 //!
 //! `fill COLLECTION VECTORS.npy`, `search COLLECTION QUERIES.npy`, `change COLLECTION VECTORS.npy ROUNDS`
 
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         // Without arguments, as `cargo bench` calls it, nothing is timed.
         _ => {
-            println!("python bench/collections.py runs this");
+            println!("python bench/collection.py runs this");
             Ok(())
         }
     }

@@ -1,4 +1,4 @@
-"""Times collections of a million vectors beside faiss: python bench/collections.py [--n N] [--sets NAME...] [--work DIR]
+"""Times collections of a million vectors beside faiss: python bench/collection.py [--n N] [--sets NAME...] [--work DIR]
 
 Needs numpy and faiss-cpu, and a release build of the bench: cargo bench -p alike-store --no-run (or another that COLLECTIONS names). Sets: gaussian,
 classes (tight classes of full dimension), collapsed (every class a point), and views (embeddings of augmented views of MNIST, from the .npy files that
