@@ -35,8 +35,8 @@ pub(in crate::report) fn confusion(e: &ReportInput<'_>) -> Option<Figure> {
         }
     }
     let caption = format!(
-        "{name}. A row is a true class, a column the answer; numbers are test images. The diagonal (framed) is right. \
-         Off it, the stronger a cell's colour, the larger its share of the row, as the scale says. Right in all: {} in image space, \
+        "{name}. A row is a true class, a column the answer; numbers are test images. The diagonal (framed) is correct. \
+         Off it, the stronger a cell's colour, the larger its share of the row, as the scale says. Correct in all: {} in image space, \
          {} in feature space.",
         percent(image.accuracy),
         percent(feature.accuracy),

@@ -39,8 +39,8 @@ pub(in crate::report) fn strips(e: &ReportInput<'_>) -> Result<Figure, FileError
     let count = |i: usize| thousands(counts[i]);
     let caption = format!(
         "Each row begins with a test image; then come its {} nearest images of the gallery with their distances, nearest first: ✓ of its \
-         class, ✗ not (dashed frame). Where there are such, the first rows were chosen because their nearest neighbour is right in one space only; of all \
-         {} test images, {} have a right nearest neighbour in feature space alone, {} in image space alone, {} in \
+         class, ✗ not (dashed frame). Where there are such, the first rows were chosen because their nearest neighbour is of their class in one space only; of all \
+         {} test images, {} have a nearest neighbour of their class in feature space alone, {} in image space alone, {} in \
          neither, {} in both.",
         NEIGHBOURS,
         thousands(e.data.test.len()),
