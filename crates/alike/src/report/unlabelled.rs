@@ -164,14 +164,14 @@ fn draw(l: &Looked<'_>, wanted: Wanted<'_>, progress: &mut dyn Progress) -> Resu
 
 fn consistency(c: &ConsistencyAnswer) -> Figure {
     let interval = |[low, high]: [f64; 2]| format!("learned [{:.2}, {:.2}]", 100.0 * low, 100.0 * high);
-    let rows = [("two views", &c.views), ("mirror images", &c.mirror)].map(|(name, spaces)| Row {
+    let rows = [("two views", &c.views), ("mirrored", &c.mirror)].map(|(name, spaces)| Row {
         name,
         image: spaces.image.share,
         feature: spaces.feature.share,
         verdict: Some(interval(spaces.feature.interval)),
     });
     let mut numbers = Numbers::new(&["measure", "space", "share", "low", "high"]);
-    for (name, spaces) in [("two views", &c.views), ("mirror images", &c.mirror)] {
+    for (name, spaces) in [("two views", &c.views), ("mirrored", &c.mirror)] {
         for (space, found) in [("image", spaces.image), ("feature", spaces.feature)] {
             let [low, high] = found.interval.map(exact);
             numbers.push([name.to_owned(), space.to_owned(), exact(found.share), low, high]);

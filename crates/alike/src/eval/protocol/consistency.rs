@@ -69,6 +69,15 @@ fn asked(data: &Dataset) -> &Split {
     if data.test.is_empty() { &data.train } else { &data.test }
 }
 
+/// An augmentation's strengths without those that are zero.
+fn used(augment: &Augment) -> String {
+    let text = text::write(augment);
+    let Some((kind, values)) = text.split_once(':') else { return text };
+    let some: Vec<&str> =
+        values.split(',').filter(|v| !v.ends_with("=0.0") && !v.ends_with("=false")).collect();
+    format!("{kind}: {}", some.join(", "))
+}
+
 /// By query: whether the vector of the same number is the nearest.
 fn found(queries: Vectors<'_>, gallery: Vectors<'_>) -> FoundItself {
     let own = |i: usize, list: &[crate::neighbours::Neighbour]| list.first().is_some_and(|n| n.index == i);
@@ -109,7 +118,7 @@ pub fn consistency_protocol(
     Ok(ConsistencyAnswer {
         dataset: data.name.clone(),
         images: rows.len(),
-        views_by: text::write(&options.augment),
+        views_by: used(&options.augment),
         views: pair(&one, &other)?,
         mirror: pair(&images, &mirror)?,
     })
