@@ -51,7 +51,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 fn item(i: usize) -> NewItem {
     NewItem {
         place: format!("/home/somebody/photos/of/a/long/holiday/picture-{i:09}.jpg"),
-        hash: Some((i as u128 + 1) * 0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835),
+        hash: Some((i as u128 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)),
         class: Some(format!("c{}", i % 10)),
         ..NewItem::default()
     }
