@@ -72,6 +72,7 @@ pub(crate) fn run(args: &MapArgs, global: &Global) -> anyhow::Result<()> {
         "a map is a page; name a .html file, not {}",
         args.out.display()
     );
+    let assets = args.assets.as_deref().map(|folder| address(&args.out, folder)).transpose()?;
     let model = OpenModel::new(&args.encoder, global)?;
     let own = args.images.is_empty();
     let data =
@@ -120,7 +121,7 @@ pub(crate) fn run(args: &MapArgs, global: &Global) -> anyhow::Result<()> {
         colours: answer.colours.clone(),
         pictures: answer.pictures.clone(),
         neighbours: answer.neighbours.clone(),
-        assets: args.assets.as_ref().map(|folder| address(&args.out, folder)).transpose()?,
+        assets,
     };
     let page = doing("writing the page", global, || points.html())?;
     if let Some(folder) = &args.assets {

@@ -110,7 +110,7 @@ fn names_lie_in_one_folder_and_a_wrong_one_is_told() {
     assert_eq!(listed["collections"][0]["images"], 18);
     scene.refused("collection show photoz", 1, &["there is no collection photoz", "did you mean 'photos'"]);
     scene.refused("collection create photos run", 1, &["exists already"]);
-    scene.refused("collection create a/../b! run", 1, &[]);
+    scene.refused("collection create b! run", 1, &[]);
     scene.refused("collection show run", 1, &["is no collection", "folder"]);
     scene.refused("search run photos/c0/1.png --best class", 1, &["--best is for a collection"]);
     scene.refused("collection list photos --where size='3'", 2, &["size is a number"]);

@@ -83,8 +83,8 @@ fn a_trained_network_is_written_and_used_as_an_encoder() {
     let near = |model: &str| {
         let found =
             value(&scene.ok(&format!("search {model} pictures/c1/2.png --gallery pictures -k 5 --json -q")));
-        let matches = found["queries"][0]["matches"].as_array().unwrap().clone();
-        matches.iter().map(|m| (m["name"].clone(), m["distance"].as_f64().unwrap())).collect::<Vec<_>>()
+        let matches = found["queries"][0]["neighbours"].as_array().unwrap().clone();
+        matches.iter().map(|m| (m["path"].clone(), m["distance"].as_f64().unwrap())).collect::<Vec<_>>()
     };
     for ((a, d), (b, e)) in near("run").into_iter().zip(near("model.onnx")) {
         assert!(a == b && (d - e).abs() < 1e-3, "{a} {d} {b} {e}");

@@ -223,7 +223,7 @@ fn clusters_maps_and_explanations_of_pictures() {
     // A map of one image is a page too, with a colour to choose.
     scene.ok("map run pictures/ant/00.png -o one.html -q");
     let page = std::fs::read_to_string(scene.path("one.html")).unwrap();
-    assert!(page.contains(r#""colours":[{"name":"#), "{page}");
+    assert!(page.contains(r#""colours":[{"#), "{page}");
     scene.refused("map run -o map.png", 1, &["map.png", ".html"]);
 
     let told = json(&scene.ok("explain run pictures/ant/00.png pictures/bee/00.png -o why.svg --json -q"));

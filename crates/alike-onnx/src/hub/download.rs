@@ -12,6 +12,9 @@ use std::time::Duration;
 use ureq::Agent;
 use ureq::http::{Response, header};
 
+const ENDED: &str = "the connection ended before the file did";
+const GOES_ON: &str = "the same command goes on where it stopped";
+
 /// What the hub says of a file before it sends it.
 struct Said {
     commit: String,
@@ -143,7 +146,7 @@ fn receive(
     let mut body = answer.body_mut().with_config().limit(u64::MAX).reader();
     let mut buffer = vec![0; 64 << 10];
     loop {
-        let n = body.read(&mut buffer).map_err(text)?;
+        let n = body.read(&mut buffer).map_err(|e| format!("{ENDED} ({e}); {GOES_ON}"))?;
         if n == 0 {
             break;
         }
@@ -155,9 +158,7 @@ fn receive(
         progress.advance(n as u64);
     }
     if there < most && most != Limit::Model.most() {
-        return Err(
-            "the connection ended before the file did; the same command goes on where it stopped".to_owned()
-        );
+        return Err(format!("{ENDED}; {GOES_ON}"));
     }
     Ok(())
 }

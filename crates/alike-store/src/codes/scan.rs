@@ -134,7 +134,7 @@ impl Codes {
             rows.push((distance - error - rounding, number, row));
         }
         let bound = f64::from(nearest.bound());
-        rows.retain(|(least, ..)| !(*least > bound));
+        rows.retain(|(least, ..)| least.partial_cmp(&bound) != Some(std::cmp::Ordering::Greater));
         // What cannot be told comes first.
         rows.sort_by(|a, b| {
             let key = |v: f64| if v.is_nan() { f64::NEG_INFINITY } else { v };
@@ -178,7 +178,11 @@ impl Codes {
                         query.iter().zip(&vector).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
                     square = Some(sum);
                 }
-                let Some(distance) = square.filter(|s| !(*s > limit)) else { break };
+                let Some(distance) =
+                    square.filter(|s| s.partial_cmp(&limit) != Some(std::cmp::Ordering::Greater))
+                else {
+                    break;
+                };
                 near.push(Neighbour { index: member as usize, distance });
                 if near.len() >= 2 * k + 64 {
                     near.sort_unstable_by(order);

@@ -104,10 +104,14 @@ pub(super) struct Triplet {
 const DRAWN: usize = 2000;
 
 impl Triplets {
-    /// One triplet each of up to [`DRAWN`] anchors; nothing where nothing was trained, or the test split has no two classes of two images.
+    /// One triplet each of up to [`DRAWN`] anchors; nothing where nothing was trained, or a head that sees no pictures, or where the test split has
+    /// no two classes of two images.
     pub(super) fn draw(e: &ReportInput<'_>) -> Result<Option<Triplets>, FileError> {
         let Some(TrainingInput { settings, checkpoint, .. }) = e.training else { return Ok(None) };
         let Split { images, labels, .. } = &e.data.test;
+        if checkpoint.network.input() != images.shape() {
+            return Ok(None);
+        }
         let of_class = |l: u32| labels.iter().filter(|x| **x == l).count();
         let counts: Vec<usize> = (0..e.data.classes.len()).map(|c| of_class(c as u32)).collect();
         let members: Vec<usize> = (0..labels.len()).filter(|&i| counts[labels[i] as usize] > 1).collect();

@@ -217,10 +217,8 @@ fn begin(
         if number == 0 {
             describe(&data, &settings, global)?;
             tell(&choices, &given(args), global);
-            if let Some(said) = as_asked(args, &settings) {
-                note(global, said);
-            }
         }
+        let asked = as_asked(args, &settings);
         let plan = settings.resolve()?;
         if number == 0 {
             tell_start(plan.settings(), global);
@@ -230,6 +228,10 @@ fn begin(
         }
         let since = if number == 0 { began } else { Instant::now() };
         let (run, training) = create(plan, &data, folder, args.force)?;
+        // What cannot be is refused, and not repeated before.
+        if let Some(said) = asked.filter(|_| number == 0) {
+            note(global, said);
+        }
         runs.push(finish(&run, &data, training, since, args, global)?);
     }
     Ok(match runs.pop() {

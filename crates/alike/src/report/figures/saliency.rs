@@ -109,9 +109,12 @@ fn explain<'a>(
     pairs.into_iter().map(explain).collect()
 }
 
-/// What judgements are explained by; nothing for an encoder that was not trained here.
+/// What judgements are explained by; nothing for an encoder that was not trained here, or a head on one, which sees no pixels.
 pub(in crate::report) fn network(e: &ReportInput<'_>) -> Option<PixelGradients> {
     let checkpoint = e.training?.checkpoint;
+    if checkpoint.network.input() != e.data.shape() {
+        return None;
+    }
     Some(PixelGradients::new(&checkpoint.network, &checkpoint.parameters, Tier::found()))
 }
 
