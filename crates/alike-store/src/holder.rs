@@ -2,6 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+/// How often the list of locks is read.
+#[cfg(target_os = "linux")]
+const READS: usize = 5;
+
 /// The process that holds a lock of a database, as `alike collection sync (process 4711)`; nothing where nobody can tell.
 pub(crate) fn of(database: &Path) -> Option<String> {
     #[cfg(target_os = "linux")]
@@ -13,12 +17,21 @@ pub(crate) fn of(database: &Path) -> Option<String> {
         };
         // In write-ahead mode locks are held on the shared index.
         let files = [with("-shm"), database.to_owned()];
-        let locks = std::fs::read_to_string("/proc/locks").ok()?;
         let own = std::process::id();
-        let pid = files.iter().find_map(|file| {
-            use std::os::unix::fs::MetadataExt;
-            let inode = std::fs::metadata(file).ok()?.ino();
-            writers(&locks, inode).find(|pid| *pid != own)
+        let inodes: Vec<u64> = files
+            .iter()
+            .filter_map(|file| {
+                use std::os::unix::fs::MetadataExt;
+                Some(std::fs::metadata(file).ok()?.ino())
+            })
+            .collect();
+        // The system lists locks piece by piece: where others come and go meanwhile, one may be missing.
+        let pid = (0..READS).find_map(|read| {
+            if read > 0 {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            let locks = std::fs::read_to_string("/proc/locks").ok()?;
+            inodes.iter().find_map(|inode| writers(&locks, *inode).find(|pid| *pid != own))
         })?;
         let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let words: Vec<_> = words.split(|b| *b == 0).filter(|w| !w.is_empty()).take(3).collect();

@@ -197,7 +197,8 @@ fn figures_of_photos_with_long_names_are_sound() {
         spaces.contains("<title>Fruit/Coats, jackets and other outerwear</title>"),
         "the whole name is a title"
     );
-    assert!(!spaces.contains(">Fruit/"), "nested names are their last part");
+    let shown = spaces.replace("<title>Fruit/", "");
+    assert!(!shown.contains(">Fruit/"), "nested names are their last part");
 }
 
 #[test]

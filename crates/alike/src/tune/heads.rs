@@ -410,8 +410,9 @@ mod tests {
     fn a_head_wins_where_it_helps_and_none_where_it_cannot() {
         let noisy = choose(&set(12, 12, 1.0, 1.0), &[]);
         let best = noisy.scores.iter().find(|s| s.chosen).unwrap();
-        assert!(best.name != RAW && best.interval[0] > 0.0 && best.accuracy > 0.9, "{noisy:?}");
-        assert!(noisy.scores[0].accuracy < 0.9, "{noisy:?}");
+        let raw = &noisy.scores[0];
+        assert!(best.name != RAW && best.interval[0] > 0.0, "{noisy:?}");
+        assert!(best.accuracy > raw.accuracy + 0.1 && best.map_at_r > raw.map_at_r + 0.1, "{noisy:?}");
         assert_eq!((noisy.judged_by, noisy.images), (JudgeBy::Image, 144));
         // Nothing is left to be gained.
         let clean = choose(&set(12, 12, 1.0, 0.0), &[]);
