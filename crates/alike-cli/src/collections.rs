@@ -83,7 +83,7 @@ mod nothing {
     use alike::encoder::EncoderFacts;
     use alike::gallery::Gallery;
     use alike::tasks::TaskError;
-    use std::path::{Path, PathBuf};
+    use std::path::Path;
 
     /// Nothing is one.
     pub(crate) enum Kept {}
