@@ -156,33 +156,11 @@ impl Collection {
     ///
     /// If there is a file already, or none can be made.
     pub fn create(path: &Path, about: About) -> Result<Collection, StoreError> {
-        if path.symlink_metadata().is_ok() {
-            return Err(StoreError::Exists(path.to_owned()));
-        }
-        if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
-            files::create_dir(folder)?;
-        }
-        let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        // Under another name first: a collection is never half there.
-        let mut part = path.file_name().unwrap_or_default().to_owned();
-        part.push(format!(".{}.alike.part", std::process::id()));
-        let part = folder.join(part);
-        let made = Collection::fill_new(&part, about);
-        // A link refuses to replace, which a rename does not.
-        let named = made.and_then(|()| {
-            std::fs::hard_link(&part, path).map_err(|e| match e.kind() {
-                std::io::ErrorKind::AlreadyExists => StoreError::Exists(path.to_owned()),
-                _ => files::FileError::writing(path)(e).into(),
-            })
-        });
-        // Whatever happened, the other name goes.
-        let _ = std::fs::remove_file(&part);
-        named?;
+        appear(path, |part| Collection::fill_new(part, about))?;
         Collection::open(path, Access::Write)
     }
 
     fn fill_new(part: &Path, about: About) -> Result<(), StoreError> {
-        let _ = std::fs::remove_file(part);
         let attempt = || -> rusqlite::Result<()> {
             let mut db = Connection::open(part)?;
             db.pragma_update(None, "page_size", PAGE)?;
@@ -323,6 +301,32 @@ impl Collection {
         within.commit().map_err(told)?;
         Ok(result)
     }
+}
+
+/// Makes a new file: `fill` makes it under another name, so that it is never half there.
+pub(crate) fn appear<T>(
+    path: &Path,
+    fill: impl FnOnce(&Path) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let exists = || StoreError::Exists(path.to_owned());
+    if path.symlink_metadata().is_ok() {
+        return Err(exists());
+    }
+    let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    files::create_dir(folder)?;
+    let mut part = path.file_name().unwrap_or_default().to_owned();
+    part.push(format!(".{}.alike.part", std::process::id()));
+    let part = folder.join(part);
+    let _ = std::fs::remove_file(&part);
+    // A link refuses to replace, which a rename does not.
+    let named = fill(&part).and_then(|made| match std::fs::hard_link(&part, path) {
+        Ok(()) => Ok(made),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Err(exists()),
+        Err(e) => Err(files::FileError::writing(path)(e).into()),
+    });
+    // Whatever happened, the other name goes.
+    let _ = std::fs::remove_file(&part);
+    named
 }
 
 /// Refuses what is no file of SQLite's before SQLite sees it: what it says of those is of no help.

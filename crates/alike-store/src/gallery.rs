@@ -3,7 +3,7 @@
 use crate::collection::Collection;
 use crate::error::StoreError;
 use crate::filter::{Bound, Filter};
-use crate::item::{Added, NewItem, Occasion, Stamp, Taken};
+use crate::item::{Added, NewItem, Occasion, Taken};
 use crate::items::{FROM, bound, read_vector};
 use alike::data::FileStamp;
 use alike::gallery::Gallery;
@@ -15,13 +15,6 @@ use std::path::Path;
 
 /// Pictures that are added in one transaction.
 const AT_ONCE: usize = 4096;
-
-impl Stamp {
-    /// What the library says of a file.
-    pub fn of(stamp: FileStamp) -> Stamp {
-        Stamp { size: stamp.size, modified: stamp.modified, changed: stamp.changed }
-    }
-}
 
 impl Collection {
     /// The pictures of which a condition holds, as tasks take them, by rising number.
@@ -93,7 +86,7 @@ impl Collection {
         let new = |i: usize| {
             let place = gallery.identities.place(i).unwrap_or(&gallery.names[i]).to_owned();
             let path = Path::new(&place);
-            let stamp = if path.is_file() { Stamp::of(FileStamp::of(path)) } else { Stamp::default() };
+            let stamp = if path.is_file() { FileStamp::of(path) } else { FileStamp::default() };
             let group = gallery.groups.get(i).filter(|g| !g.is_empty()).cloned();
             NewItem { stamp, class: gallery.class(i).map(str::to_owned), group, place, ..NewItem::default() }
         };

@@ -1,5 +1,6 @@
 //! A picture of a collection.
 
+use alike::data::FileStamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -9,7 +10,7 @@ pub struct NewItem {
     /// Its canonical path, or that of its archive and its member; see [`alike::identity`].
     pub place: String,
     /// Its file.
-    pub stamp: Stamp,
+    pub stamp: FileStamp,
     /// The hash of its content, where that is known.
     pub hash: Option<u128>,
     /// Its class.
@@ -18,17 +19,6 @@ pub struct NewItem {
     pub group: Option<String>,
     /// What else is known of it.
     pub facts: Map<String, Value>,
-}
-
-/// What tells without reading that a file is as it was.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stamp {
-    /// Bytes.
-    pub size: Option<i64>,
-    /// When its content changed, in nanoseconds since 1970.
-    pub modified: Option<i64>,
-    /// When anything of it changed, in nanoseconds since 1970.
-    pub changed: Option<i64>,
 }
 
 /// A picture of a collection.

@@ -3,8 +3,9 @@
 use crate::collection::Collection;
 use crate::error::{StoreError, told};
 use crate::filter::{Bound, Filter};
-use crate::item::{Added, Item, NewItem, Occasion, Stamp, Taken};
+use crate::item::{Added, Item, NewItem, Occasion, Taken};
 use crate::time;
+use alike::data::FileStamp;
 use alike::images::Features;
 use alike::suggest::did_you_mean;
 use rusqlite::types::Value as Sql;
@@ -287,7 +288,7 @@ fn update(db: &Connection, id: i64, new: &NewItem) -> rusqlite::Result<()> {
     let sql = "UPDATE items SET place = ?2, size = ?3, modified = ?4, changed = ?5, hash = coalesce(?6, hash), \
                class = CASE WHEN by_hand THEN class ELSE ?7 END, \"group\" = coalesce(?8, \"group\"), \
                facts = CASE WHEN ?9 IS NULL THEN facts ELSE json_patch(coalesce(facts, '{}'), ?9) END WHERE id = ?1";
-    let Stamp { size, modified, changed } = new.stamp;
+    let FileStamp { size, modified, changed } = new.stamp;
     let hash = new.hash.map(|h| h.to_le_bytes());
     let facts = text_of(&new.facts);
     db.prepare_cached(sql)?
@@ -354,7 +355,7 @@ impl Adding<'_> {
         };
         let sql = "INSERT INTO items(place, size, modified, changed, hash, class, \"group\", facts, occasion) \
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-        let Stamp { size, modified, changed } = new.stamp;
+        let FileStamp { size, modified, changed } = new.stamp;
         let hash = new.hash.map(|h| h.to_le_bytes());
         let facts = text_of(&new.facts);
         db.prepare_cached(sql)?.execute(params![

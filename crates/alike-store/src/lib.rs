@@ -28,7 +28,7 @@ pub use calibrate::{NearEnough, calibrate};
 pub use collection::{About, Access, Address, Collection, ENDING, METRIC, PATIENCE, is_collection};
 pub use error::StoreError;
 pub use filter::{Filter, FilterError};
-pub use item::{Added, Item, NewItem, Occasion, Stamp, Taken};
+pub use item::{Added, Item, NewItem, Occasion, Taken};
 pub use items::Change;
 pub use maintenance::{BackupAnswer, CheckAnswer, CompactAnswer, Summary};
 pub use pairs::{Pair, Said};

@@ -1,6 +1,6 @@
 //! A collection looked after: checked, compacted, copied, purged.
 
-use crate::collection::{Collection, METRIC};
+use crate::collection::{Collection, METRIC, appear};
 use crate::error::{StoreError, told};
 use crate::items::read_vector;
 use crate::schema;
@@ -180,27 +180,12 @@ impl Collection {
     ///
     /// If there is a file of that name already, or it cannot be written.
     pub fn backup(&self, to: &Path) -> Result<BackupAnswer, StoreError> {
-        if to.symlink_metadata().is_ok() {
-            return Err(StoreError::Exists(to.to_owned()));
-        }
-        let folder = to.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        files::create_dir(folder)?;
-        let mut part = to.file_name().unwrap_or_default().to_owned();
-        part.push(format!(".{}.alike.part", std::process::id()));
-        let part = folder.join(part);
-        let copied = self.copy_to(&part).map_err(told(to));
-        let named = copied.and_then(|n| {
-            std::fs::hard_link(&part, to).map_err(files::FileError::writing(to))?;
-            Ok(n)
-        });
-        let _ = std::fs::remove_file(&part);
-        let images = named?;
+        let images = appear(to, |part| self.copy_to(part).map_err(told(to)))?;
         let bytes = std::fs::metadata(to).map_or(0, |m| m.len());
         Ok(BackupAnswer { collection: self.path().to_owned(), backup: to.to_owned(), images, bytes })
     }
 
     fn copy_to(&self, part: &Path) -> rusqlite::Result<usize> {
-        let _ = std::fs::remove_file(part);
         let mut copy = Connection::open(part)?;
         {
             // All pages in one step: those of one moment.

@@ -6,8 +6,8 @@
 
 use crate::collection::Collection;
 use crate::error::{StoreError, told};
-use crate::item::{NewItem, Occasion, Stamp, Taken};
-use alike::data::{Failure, Listing, OnError, Preparation, Progress, Unit, list_pictures, prepare_pictures};
+use crate::item::{NewItem, Occasion, Taken};
+use alike::data::{Failure, FileStamp, Listing, OnError, Preparation, Progress, Unit, list_pictures, prepare_pictures};
 use alike::encoder::Encoder;
 use alike::images::Features;
 use alike::names::shown;
@@ -74,7 +74,7 @@ pub struct SyncAnswer {
 /// What is known of a picture that is there.
 struct There {
     id: i64,
-    stamp: Stamp,
+    stamp: FileStamp,
     hash: Option<u128>,
     class: Option<String>,
     by_hand: bool,
@@ -191,7 +191,7 @@ pub fn sync(
 struct Followed<'a> {
     listing: &'a Listing,
     places: &'a [String],
-    stamps: &'a [alike::data::FileStamp],
+    stamps: &'a [FileStamp],
     /// The class of all, where one was given.
     class: Option<&'a str>,
 }
@@ -203,7 +203,7 @@ impl Followed<'_> {
             self.listing.facts(i).map(|(key, value)| (key.to_owned(), fact(value))).collect();
         NewItem {
             place: self.places[i].clone(),
-            stamp: Stamp::of(self.stamps[i]),
+            stamp: self.stamps[i],
             hash,
             class: self.class.map(str::to_owned).or_else(|| entry.class.clone()),
             group: entry.group.clone(),
@@ -256,7 +256,7 @@ fn compare(
             new.push(i);
             continue;
         };
-        let stamp = Stamp::of(source.stamps[i]);
+        let stamp = source.stamps[i];
         // What has no stamp, as a row of an array, is looked at by its content alone, which it has none.
         let same_stamp = known.stamp == stamp;
         // A file that was written again, or that merely looks older, tells by its content.
@@ -285,7 +285,7 @@ fn compare(
         }
     }
     for i in new {
-        let stamp = Stamp::of(source.stamps[i]);
+        let stamp = source.stamps[i];
         let candidates = lost.get(&stamp.size).filter(|_| stamp.size.is_some());
         let hash = candidates.and_then(|_| source.listing.hash(i));
         let old = candidates
@@ -391,7 +391,7 @@ impl Collection {
                 let hash = row.get_ref(5)?.as_blob_or_null()?;
                 let there = There {
                     id: row.get(1)?,
-                    stamp: Stamp { size: row.get(2)?, modified: row.get(3)?, changed: row.get(4)? },
+                    stamp: FileStamp { size: row.get(2)?, modified: row.get(3)?, changed: row.get(4)? },
                     hash: hash.and_then(|h| <[u8; 16]>::try_from(h).ok()).map(u128::from_le_bytes),
                     class: row.get(6)?,
                     by_hand: row.get(7)?,

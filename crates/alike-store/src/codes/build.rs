@@ -1,6 +1,7 @@
 //! Codes made of vectors that come one after another.
 
 use super::{Codes, centres};
+use crate::items::bytes_of;
 use alike::images::Features;
 use std::collections::HashMap;
 use xxhash_rust::xxh3::xxh3_64;
@@ -31,8 +32,7 @@ impl Building {
     ) -> Result<(), E> {
         let near = centres::nearest_centres(&self.codes.centres, vectors);
         for (vector, centre) in vectors.rows().zip(near) {
-            let bytes: Vec<u8> = vector.iter().flat_map(|v| v.to_le_bytes()).collect();
-            let hash = xxh3_64(&bytes);
+            let hash = xxh3_64(&bytes_of(vector));
             match self.rows.get(&hash) {
                 Some((list, row, member)) if *list as usize == centre && same(*member, vector)? => {
                     self.codes.push_same(centre, *row);
