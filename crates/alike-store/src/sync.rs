@@ -7,7 +7,9 @@
 use crate::collection::Collection;
 use crate::error::{StoreError, told};
 use crate::item::{NewItem, Occasion, Taken};
-use alike::data::{Failure, FileStamp, Listing, OnError, Preparation, Progress, Unit, list_pictures, prepare_pictures};
+use alike::data::{
+    Failure, FileStamp, Listing, OnError, Preparation, Progress, Unit, list_pictures, prepare_pictures,
+};
 use alike::encoder::Encoder;
 use alike::images::Features;
 use alike::names::shown;

@@ -5,10 +5,10 @@ use crate::args::{EncoderArgs, Global};
 use crate::models::OpenModel;
 use crate::printer::{json, line, note};
 use alike::gallery::Gallery;
-use alike::tasks::embed;
+use alike::tasks::{EmbedAnswer, embed};
 use anyhow::ensure;
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -28,17 +28,18 @@ pub(crate) struct EmbedArgs {
     pub(crate) force: bool,
 }
 
-pub(crate) fn run(args: &EmbedArgs, global: &Global) -> anyhow::Result<()> {
+/// Refuses a file that embeddings cannot be written to.
+pub(super) fn check_out(out: &Path, force: bool) -> anyhow::Result<()> {
     ensure!(
-        args.out.extension().is_some_and(|e| e == "npy"),
+        out.extension().is_some_and(|e| e == "npy"),
         "embeddings are written as a NumPy array; name a .npy file, not {}",
-        args.out.display()
+        out.display()
     );
-    let [table, facts] = Gallery::files(&args.out);
-    refuse_existing(&[&args.out, &table, &facts], args.force)?;
-    let model = OpenModel::new(&args.encoder, global)?;
-    let data = model.read(&args.paths)?;
-    let answer = embed(&model, &data, &args.out)?;
+    let [table, facts] = Gallery::files(out);
+    refuse_existing(&[out, &table, &facts], force)
+}
+
+pub(super) fn print(answer: &EmbedAnswer, global: &Global) -> anyhow::Result<()> {
     note(
         global,
         format!(
@@ -49,7 +50,14 @@ pub(crate) fn run(args: &EmbedArgs, global: &Global) -> anyhow::Result<()> {
         ),
     );
     if global.json {
-        return json(&answer);
+        return json(answer);
     }
-    line(args.out.display().to_string())
+    line(answer.embeddings.display().to_string())
+}
+
+pub(crate) fn run(args: &EmbedArgs, global: &Global) -> anyhow::Result<()> {
+    check_out(&args.out, args.force)?;
+    let model = OpenModel::new(&args.encoder, global)?;
+    let data = model.read(&args.paths)?;
+    print(&embed(&model, &data, &args.out)?, global)
 }

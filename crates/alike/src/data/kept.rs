@@ -36,14 +36,15 @@ impl FileStamp {
     }
 }
 
+/// When anything of a file changed, in nanoseconds since 1970.
 #[cfg(unix)]
-fn changed(facts: &std::fs::Metadata) -> Option<i64> {
+pub(super) fn changed(facts: &std::fs::Metadata) -> Option<i64> {
     use std::os::unix::fs::MetadataExt;
     Some(facts.ctime().wrapping_mul(1_000_000_000).wrapping_add(facts.ctime_nsec()))
 }
 
 #[cfg(not(unix))]
-fn changed(_: &std::fs::Metadata) -> Option<i64> {
+pub(super) fn changed(_: &std::fs::Metadata) -> Option<i64> {
     None
 }
 

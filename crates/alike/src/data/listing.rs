@@ -380,15 +380,9 @@ pub(super) struct State {
 impl State {
     fn of(facts: &std::fs::Metadata) -> State {
         #[cfg(unix)]
-        {
-            use std::os::unix::fs::MetadataExt;
-            let changed = facts.ctime().wrapping_mul(1_000_000_000).wrapping_add(facts.ctime_nsec());
-            State { inode: facts.ino(), changed }
-        }
+        let inode = std::os::unix::fs::MetadataExt::ino(facts);
         #[cfg(not(unix))]
-        {
-            let _ = facts;
-            State::default()
-        }
+        let inode = 0;
+        State { inode, changed: super::kept::changed(facts).unwrap_or(0) }
     }
 }

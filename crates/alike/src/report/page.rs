@@ -129,9 +129,8 @@ fn draw(
 ) -> Result<Vec<Figure>, FileError> {
     let source = without.unwrap_or(run);
     let triplets = if wanted.has("concept") || wanted.has("loss") { Triplets::draw(run)? } else { None };
-    type Draw<'d> = Box<dyn FnOnce() -> Result<Option<Figure>, FileError> + 'd>;
     let triplets = triplets.as_ref();
-    let all: Vec<(&str, Draw<'_>)> = vec![
+    let all: Vec<Drawing<'_>> = vec![
         ("concept", Box::new(|| triplets.map_or(Ok(None), |t| concept(run, t)))),
         // Other losses have no hinge to show.
         ("loss", Box::new(|| Ok(run.margin().and(triplets).map(|t| loss(run, t))))),
@@ -149,6 +148,18 @@ fn draw(
         ("clusters", Box::new(|| clusters(run))),
         ("doubts", Box::new(|| label_doubts(run))),
     ];
+    drawn(all, wanted, progress)
+}
+
+/// A figure's name, and what draws it.
+pub(super) type Drawing<'d> = (&'static str, Box<dyn FnOnce() -> Result<Option<Figure>, FileError> + 'd>);
+
+/// Draws those figures that are wanted, in their order.
+pub(super) fn drawn(
+    all: Vec<Drawing<'_>>,
+    wanted: Wanted<'_>,
+    progress: &mut dyn Progress,
+) -> Result<Vec<Figure>, FileError> {
     let all: Vec<_> = all.into_iter().filter(|(name, _)| wanted.has(name)).collect();
     progress.begin("drawing figures", Some(all.len() as u64), Unit::Figures);
     let mut figures = Vec::new();

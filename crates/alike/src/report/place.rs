@@ -12,7 +12,7 @@ const STEPS: usize = 26;
 /// What stays free between a name and whatever is beside it.
 const CLEAR: f64 = 2.0;
 
-/// Dots by squares of a grid, and the names that have a place.
+/// Dots, and the names that have a place.
 pub(super) struct Placer {
     bounds: Rect,
     dots: Vec<(f64, f64)>,

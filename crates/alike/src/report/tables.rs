@@ -104,6 +104,9 @@ pub(super) fn provenance(
             s.seed,
             s.epochs
         );
+        if let Some(encoder) = &s.encoder {
+            line.push_str(&format!(" --encoder {}", shell(encoder)));
+        }
         if let Some(split) = &s.split {
             line.push_str(&format!(" --split {}", shell(split)));
         }

@@ -7,11 +7,11 @@ use super::figures::{
 use super::input::{TrainingInput, percent, thousands};
 use super::marks::mark;
 use super::numbers::{Numbers, exact};
-use super::page::{PageFacts, Report, SPRITE_COLUMNS, Shell, Wanted, hover_facts};
+use super::page::{Drawing, PageFacts, Report, SPRITE_COLUMNS, Shell, Wanted, drawn, hover_facts};
 use super::tables::provenance;
 use super::text::{Anchor, written};
 use super::theme::{CLASS_COLOURS, class_colour};
-use crate::data::{Dataset, Progress, Split, Unit, look_alike};
+use crate::data::{Dataset, Progress, Split, look_alike};
 use crate::eval::{ConsistencyAnswer, KMeans, k_means};
 use crate::files::FileError;
 use crate::images::{Features, Vectors, with_pixels};
@@ -141,8 +141,7 @@ impl Report {
 }
 
 fn draw(l: &Looked<'_>, wanted: Wanted<'_>, progress: &mut dyn Progress) -> Result<Vec<Figure>, FileError> {
-    type Draw<'d> = Box<dyn FnOnce() -> Result<Option<Figure>, FileError> + 'd>;
-    let all: Vec<(&str, Draw<'_>)> = vec![
+    let all: Vec<Drawing<'_>> = vec![
         ("consistency", Box::new(|| Ok(Some(consistency(l.input.consistency))))),
         ("map", Box::new(|| Ok(Some(map(l))))),
         ("clusters", Box::new(|| clusters(l))),
@@ -151,15 +150,7 @@ fn draw(l: &Looked<'_>, wanted: Wanted<'_>, progress: &mut dyn Progress) -> Resu
         ("training", Box::new(|| Ok(l.input.training.as_ref().and_then(curves)))),
         ("architecture", Box::new(|| Ok(l.input.training.map(|t| architecture(&t.checkpoint.network))))),
     ];
-    let all: Vec<_> = all.into_iter().filter(|(name, _)| wanted.has(name)).collect();
-    progress.begin("drawing figures", Some(all.len() as u64), Unit::Figures);
-    let mut figures = Vec::new();
-    for (_, draw) in all {
-        figures.extend(draw()?);
-        progress.advance(1);
-    }
-    progress.end();
-    Ok(figures)
+    drawn(all, wanted, progress)
 }
 
 fn consistency(c: &ConsistencyAnswer) -> Figure {

@@ -163,11 +163,11 @@ impl Candidate {
 ///
 /// # Errors
 ///
-/// If the images are no features, or a candidate cannot be trained.
+/// If a class to be left out is not there, or a candidate cannot be trained.
 ///
 /// # Panics
 ///
-/// If the images are pictures.
+/// If the images are pictures rather than features.
 pub fn choose_head(
     data: &Dataset,
     excluded: &[String],
@@ -210,13 +210,12 @@ pub fn choose_head(
         judged.push(scores);
     }
     progress.end();
-    let Some(raw) = judged[0].take() else { return Ok(Some(chosen(0, Vec::new(), 0))) };
+    let Some(raw) = judged[0].clone() else { return Ok(Some(chosen(0, Vec::new(), 0))) };
     let groups = folds.groups(data);
     let both = |s: &[f64; 2]| (s[0] + s[1]) / 2.0;
     let mean = |of: &dyn Fn(&[f64; 2]) -> f64, scores: &[[f64; 2]]| {
         scores.iter().map(of).sum::<f64>() / scores.len().max(1) as f64
     };
-    judged[0] = Some(raw.clone());
     let mut scores: Vec<(usize, HeadScore)> = Vec::new();
     for (at, judged) in judged.iter().enumerate() {
         let Some(judged) = judged else { continue };

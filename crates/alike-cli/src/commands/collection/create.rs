@@ -1,13 +1,12 @@
 //! `alike collection create`.
 
+use super::address_of;
 use crate::args::{EncoderArgs, Global};
-use crate::collections::meant;
 use crate::models::OpenModel;
 use crate::printer::{json, line};
-use alike_store::{About, Address, Collection, user};
-use anyhow::ensure;
+use alike_store::{About, Collection, user};
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -23,19 +22,8 @@ pub(crate) struct CreateArgs {
 
 pub(super) fn run(args: &CreateArgs, global: &Global) -> anyhow::Result<()> {
     let path = user::new_path(&args.collection)?;
-    ensure!(
-        meant(&args.encoder.model).is_none(),
-        "{} is a collection; name the model that embeds pictures",
-        args.encoder.model.display()
-    );
+    let address = address_of(&args.encoder)?;
     let model = OpenModel::new(&args.encoder, global)?;
-    // A path is found again from whatever folder; a name stays a name.
-    let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let address = Address {
-        model: whole(&args.encoder.model),
-        with: crate::models::runs(&args.encoder.with).iter().map(|p| whole(p)).collect(),
-        flip: args.encoder.flip,
-    };
     let about = About {
         preparation: model.preparation().to_string(),
         ..About::new(model.encoder().facts(), address)

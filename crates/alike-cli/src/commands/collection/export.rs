@@ -1,8 +1,7 @@
 //! `alike collection export`.
 
 use crate::args::Global;
-use crate::commands::refuse_existing;
-use crate::printer::{json, line, note};
+use crate::commands::embed::{check_out, print};
 use alike::gallery::Gallery;
 use alike::tasks::EmbedAnswer;
 use alike_store::{Access, Filter};
@@ -30,34 +29,17 @@ pub(crate) struct ExportArgs {
 }
 
 pub(super) fn run(args: &ExportArgs, global: &Global) -> anyhow::Result<()> {
-    ensure!(
-        args.out.extension().is_some_and(|e| e == "npy"),
-        "embeddings are written as a NumPy array; name a .npy file, not {}",
-        args.out.display()
-    );
-    let [table, facts] = Gallery::files(&args.out);
-    refuse_existing(&[&args.out, &table, &facts], args.force)?;
+    check_out(&args.out, args.force)?;
     let gallery = super::open(&args.collection, Access::Read)?.gallery(args.filter.as_ref())?;
     ensure!(!gallery.is_empty(), "there is no picture to export");
     gallery.save(&args.out)?;
+    let [paths, _] = Gallery::files(&args.out);
     let answer = EmbedAnswer {
         embeddings: args.out.clone(),
-        paths: table,
+        paths,
         model: gallery.fingerprint.clone(),
         n: gallery.len(),
         d: gallery.features.d(),
     };
-    note(
-        global,
-        format!(
-            "{} images, {} numbers each; their paths are in {}",
-            answer.n,
-            answer.d,
-            answer.paths.display()
-        ),
-    );
-    if global.json {
-        return json(&answer);
-    }
-    line(args.out.display().to_string())
+    print(&answer, global)
 }

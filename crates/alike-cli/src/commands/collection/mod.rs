@@ -18,7 +18,7 @@ pub(crate) mod sync;
 use crate::args::{EncoderArgs, Global, OnErrorArg};
 use crate::models::OpenModel;
 use crate::printer::{line, note, say};
-use alike_store::{Access, Collection, Filter, StoreError, SyncAnswer, user};
+use alike_store::{Access, Address, Collection, Filter, StoreError, SyncAnswer, user};
 use anyhow::ensure;
 use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
@@ -59,6 +59,18 @@ pub(crate) enum CollectionVerb {
     Backup(backup::BackupArgs),
     /// Embed all pictures anew, by another model
     Reembed(reembed::ReembedArgs),
+}
+
+/// Where the model lies that will embed a collection's pictures. A path is found again from whatever folder; a name stays a name.
+fn address_of(encoder: &EncoderArgs) -> anyhow::Result<Address> {
+    ensure!(
+        crate::collections::meant(&encoder.model).is_none(),
+        "{} is a collection; name the model that embeds the pictures",
+        encoder.model.display()
+    );
+    let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let with = crate::models::runs(&encoder.with).iter().map(|p| whole(p)).collect();
+    Ok(Address { model: whole(&encoder.model), with, flip: encoder.flip })
 }
 
 pub(crate) fn run(args: &CollectionCommand, global: &Global) -> anyhow::Result<()> {

@@ -1,12 +1,12 @@
 //! `alike collection reembed`.
 
+use super::address_of;
 use crate::args::{EncoderArgs, Global};
 use crate::models::OpenModel;
 use crate::printer::{Bars, json, line, say};
-use alike_store::{Access, Address};
-use anyhow::ensure;
+use alike_store::Access;
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -21,19 +21,9 @@ pub(crate) struct ReembedArgs {
 }
 
 pub(super) fn run(args: &ReembedArgs, global: &Global) -> anyhow::Result<()> {
-    ensure!(
-        crate::collections::meant(&args.encoder.model).is_none(),
-        "{} is a collection; name the model that embeds the pictures anew",
-        args.encoder.model.display()
-    );
+    let address = address_of(&args.encoder)?;
     let mut collection = super::open(&args.collection, Access::Write)?;
     let model = OpenModel::new(&args.encoder, global)?;
-    let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let address = Address {
-        model: whole(&args.encoder.model),
-        with: crate::models::runs(&args.encoder.with).iter().map(|p| whole(p)).collect(),
-        flip: args.encoder.flip,
-    };
     let bars = &mut Bars::new(global);
     let answer = alike_store::reembed(&mut collection, &model.embedder(), address, bars)?;
     for failure in answer.removed.iter().take(super::TOLD) {
