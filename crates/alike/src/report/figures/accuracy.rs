@@ -56,7 +56,7 @@ pub(in crate::report) fn sentence(c: &Comparison) -> String {
     let outcome = match (c.paired.is_real(), points > 0.0) {
         (true, true) => "the learned space is better",
         (true, false) => "pixels are better",
-        (false, _) => "no significant difference",
+        (false, _) => "neither is clearly better",
     };
     format!(
         "{}: {:.2} % in image space, {:.2} % in feature space ({points:+.2} points): {outcome}, {}.",
