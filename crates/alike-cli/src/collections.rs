@@ -96,7 +96,7 @@ mod nothing {
 
     pub(crate) fn find(what: &Path) -> anyhow::Result<Option<Kept>> {
         anyhow::ensure!(
-            !what.extension().is_some_and(|e| e == "alike"),
+            what.extension().is_none_or(|e| e != "alike"),
             "{} cannot be read: this build of alike was made without the feature 'collections'",
             what.display()
         );
