@@ -26,7 +26,7 @@ SECONDS = 600
 def build():
     environment = os.environ | {"RUSTC_BOOTSTRAP": "1"}
     subprocess.run(["cargo", "fuzz", "build", "--release"], cwd=ROOT, env=environment, check=True)
-    subprocess.run(["cargo", "run", "-q", "-p", "alike-fuzz", "--features", "parquet", "--bin", "corpus"], cwd=ROOT, check=True)
+    subprocess.run(["cargo", "run", "-q", "-p", "alike-fuzz", "--bin", "corpus"], cwd=ROOT, check=True)
 
 
 def binary(target):

@@ -6,12 +6,17 @@ pub(crate) use store::*;
 #[cfg(feature = "collections")]
 mod store {
     use crate::args::EncoderArgs;
-    use alike::data::Preparation;
+    use alike::data::{Catalogues, Preparation};
     use alike::encoder::EncoderFacts;
-    use alike::gallery::Gallery;
+    use alike::tasks::Known;
     use alike::train::Run;
     use alike_store::{Access, Address, Collection, StoreError, user};
     use std::path::{Path, PathBuf};
+
+    /// Collections as data.
+    pub(crate) fn catalogues() -> Option<&'static dyn Catalogues> {
+        Some(&user::Collections)
+    }
 
     /// A collection that stands where a model is named.
     pub(crate) struct Kept {
@@ -64,12 +69,12 @@ mod store {
         Ok(())
     }
 
-    /// The embeddings in a collection that is named as a gallery; nothing where none is meant.
-    pub(crate) fn gallery(what: &Path, of: &EncoderFacts) -> Result<Option<Gallery>, StoreError> {
+    /// The embeddings in a collection that is named as a gallery, with what people said of its pictures; nothing where none is meant.
+    pub(crate) fn known(what: &Path, of: &EncoderFacts) -> Result<Option<Known>, StoreError> {
         let Some(path) = user::find(what) else { return Ok(None) };
         let collection = Collection::open(&path, Access::Read)?;
         collection.check_encoder(of)?;
-        collection.gallery(None).map(Some)
+        Ok(Some(Known::kept(collection.gallery(None)?).corrected(collection.corrections()?)))
     }
 }
 
@@ -80,10 +85,14 @@ pub(crate) use nothing::*;
 #[cfg(not(feature = "collections"))]
 mod nothing {
     use crate::args::EncoderArgs;
+    use alike::data::Catalogues;
     use alike::encoder::EncoderFacts;
-    use alike::gallery::Gallery;
-    use alike::tasks::TaskError;
+    use alike::tasks::{Known, TaskError};
     use std::path::Path;
+
+    pub(crate) fn catalogues() -> Option<&'static dyn Catalogues> {
+        None
+    }
 
     /// Nothing is one.
     pub(crate) enum Kept {}
@@ -107,7 +116,7 @@ mod nothing {
         match *kept {}
     }
 
-    pub(crate) fn gallery(_: &Path, _: &EncoderFacts) -> Result<Option<Gallery>, TaskError> {
+    pub(crate) fn known(_: &Path, _: &EncoderFacts) -> Result<Option<Known>, TaskError> {
         Ok(None)
     }
 }

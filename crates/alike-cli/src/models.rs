@@ -5,9 +5,9 @@ use crate::collections::{self, Kept};
 use crate::commands::{data_paths, remark};
 use crate::encoders;
 use crate::printer::{Bars, note};
-use alike::data::{Dataset, Request};
 #[cfg(feature = "collections")]
-use alike::data::{list_places, load_listing};
+use alike::data::{Catalogue, list_catalogue, load_listing};
+use alike::data::{Dataset, Request};
 use alike::encoder::Encoder;
 use alike::eval::Bursts;
 use alike::tasks::{Known, Model, ModelOptions, ModelSource, Opened, Subject, TaskError};
@@ -167,20 +167,14 @@ impl<'a> OpenModel<'a> {
     /// The pictures of the collection as a data set, with the classes and groups that it has of them.
     #[cfg(feature = "collections")]
     fn read_kept(&self, kept: &Kept) -> anyhow::Result<Dataset> {
-        let items = kept.collection.items(None, None, usize::MAX)?;
-        let places: Vec<String> = items.iter().map(|item| item.path.clone()).collect();
-        let (mut listing, numbers) = list_places(&places)?;
-        for (entry, i) in listing.entries.iter_mut().zip(numbers) {
-            entry.class.clone_from(&items[i].class);
-            entry.group.clone_from(&items[i].group);
-            entry.name.clone_from(&items[i].path);
-        }
+        let Catalogue { pictures, notes } = kept.collection.catalogue()?;
+        notes.iter().for_each(|text| note(self.global, text));
+        let (listing, missing) = list_catalogue(&pictures)?;
         anyhow::ensure!(
             !listing.is_empty(),
             "no picture of {} is where it was; alike collection sync follows moved folders",
             kept.path.display()
         );
-        let missing = items.len() - listing.len();
         if missing > 0 {
             note(
                 self.global,
@@ -205,7 +199,7 @@ impl<'a> OpenModel<'a> {
     /// Images that others are compared with.
     pub(crate) fn read_known(&self, paths: &[PathBuf]) -> anyhow::Result<Known> {
         let (mut bars, global) = (Bars::new(self.global), self.global);
-        let kept = |path: &Path| Ok(collections::gallery(path, self.model.encoder().facts())?);
+        let kept = |path: &Path| Ok(collections::known(path, self.model.encoder().facts())?);
         self.known_or::<anyhow::Error>(paths, &mut bars, |data| remark(data, global), kept)
     }
 

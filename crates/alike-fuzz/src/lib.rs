@@ -13,6 +13,7 @@ mod repair;
 mod scratch;
 mod seeds;
 mod sources;
+mod stores;
 mod texts;
 
 pub use mutate::Mutator;
@@ -49,13 +50,15 @@ pub fn targets() -> Vec<Target> {
         target("zip", sources::zip, seeds::sources::zip),
         target("tar", sources::tar, seeds::sources::tar),
         target("cifar", sources::cifar, seeds::sources::cifar),
-        #[cfg(feature = "parquet")]
         target("parquet", sources::parquet, seeds::parquet::parquet),
         target("picture", sources::picture, seeds::pictures::all),
         target("checkpoint", models::checkpoint, seeds::models::checkpoint),
         target("gallery", models::gallery, seeds::models::gallery),
         target("cache", models::cache, seeds::models::cache),
         target("run", models::run, seeds::models::run),
+        target("filter", stores::filter, seeds::stores::filter),
+        target("codes", stores::codes, seeds::stores::codes),
+        target("encoder", stores::encoder, seeds::stores::encoder),
     ]
 }
 

@@ -35,6 +35,12 @@ pub(crate) fn cache(head: &[u8], footer: &[u8]) -> Vec<u8> {
     [footer, &sum.to_le_bytes(), b"alike-im"].concat()
 }
 
+/// A file of codes with the sum that it should have.
+pub(crate) fn codes(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (content, _) = bytes.split_at_checked(bytes.len().checked_sub(8)?)?;
+    Some([content, &xxhash_rust::xxh3::xxh3_64(content).to_ne_bytes()].concat())
+}
+
 /// A checkpoint whose header is as long as it says: up to the last bracket before what is no text.
 pub(crate) fn checkpoint(bytes: &[u8]) -> Option<Vec<u8>> {
     let text = bytes.get(8..)?;

@@ -132,7 +132,6 @@ pub(crate) fn cifar(bytes: &[u8]) {
     all(&scratch, &scratch.at("hundred"));
 }
 
-#[cfg(feature = "parquet")]
 pub(crate) fn parquet(bytes: &[u8]) {
     let scratch = Scratch::new();
     scratch.write("1.png", &pictures::png());

@@ -126,11 +126,13 @@ smoke! {
     zip 1500,
     tar 1000,
     cifar 300,
-    #[cfg(feature = "parquet")]
     parquet 2000,
     picture 4000,
     checkpoint 4000,
     gallery 6000,
     cache 600,
     run 2000,
+    filter 6000,
+    codes 1500,
+    encoder 4000,
 }

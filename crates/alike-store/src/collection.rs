@@ -63,6 +63,8 @@ pub struct About {
     pub dimension: usize,
     /// Seconds since 1970.
     pub created: i64,
+    /// The longer side of the thumbnails that it keeps, in pixels; 0 if it keeps none.
+    pub thumbnails: usize,
     /// Rises whenever indexes that were made before are worthless.
     pub generation: i64,
 }
@@ -77,11 +79,12 @@ impl About {
             preparation: facts.preparation.to_string(),
             dimension: facts.dimension,
             created: crate::time::now(),
+            thumbnails: 0,
             generation: 1,
         }
     }
 
-    pub(crate) fn rows(&self) -> [(&'static str, String); 8] {
+    pub(crate) fn rows(&self) -> [(&'static str, String); 9] {
         let address = serde_json::to_string(&self.address).unwrap_or_default();
         [
             ("uuid", self.uuid.clone()),
@@ -91,6 +94,7 @@ impl About {
             ("dimension", self.dimension.to_string()),
             ("metric", METRIC.to_owned()),
             ("created", self.created.to_string()),
+            ("thumbnails", self.thumbnails.to_string()),
             ("generation", self.generation.to_string()),
         ]
     }
@@ -438,6 +442,8 @@ fn read_about(db: &Connection, path: &Path) -> Result<About, StoreError> {
         preparation: value("preparation")?,
         dimension,
         created: number("created")?,
+        // Collections that were made before have no word of it.
+        thumbnails: number("thumbnails").ok().and_then(|side| usize::try_from(side).ok()).unwrap_or(0),
         generation: number("generation")?,
     })
 }

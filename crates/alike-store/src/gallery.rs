@@ -62,7 +62,10 @@ impl Collection {
         if groups.iter().all(String::is_empty) {
             groups.clear();
         }
-        let identities = Identities::new(names.iter().map(|name| (identity::key(name, ""), name.as_str())));
+        // What is drawn by keys is the same wherever the pictures lie.
+        let folder = identity::common_folder(names.iter().map(String::as_str));
+        let key = |name: &str| identity::key(&name[folder..], "");
+        let identities = Identities::new(names.iter().map(|name| (key(name), name.as_str())));
         let fingerprint = self.about().fingerprint.clone();
         let features = Features::new(d, data);
         Ok(Gallery { features, names, labels, classes, identities, groups, fingerprint })

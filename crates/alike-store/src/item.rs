@@ -19,6 +19,8 @@ pub struct NewItem {
     pub group: Option<String>,
     /// What else is known of it.
     pub facts: Map<String, Value>,
+    /// A small picture to show (JPEG), where the collection keeps them.
+    pub thumbnail: Option<Vec<u8>>,
 }
 
 /// A picture of a collection.

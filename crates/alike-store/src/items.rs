@@ -195,6 +195,16 @@ impl Collection {
         })
     }
 
+    /// The thumbnail of a picture (JPEG), where there is one.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub fn thumbnail(&self, id: i64) -> Result<Option<Vec<u8>>, StoreError> {
+        let sql = "SELECT jpeg FROM thumbnails WHERE item = ?1";
+        self.db.query_row(sql, [id], |row| row.get(0)).optional().map_err(self.told())
+    }
+
     /// Pictures of which a condition holds, by rising number, from the one after `after` on and at most so many.
     ///
     /// # Errors
@@ -339,7 +349,11 @@ impl Adding<'_> {
             }
         };
         let sql = "INSERT INTO vectors(item, vector) VALUES (?1, ?2)";
-        db.prepare_cached(sql).and_then(|mut s| s.execute(params![id, bytes_of(vector)])).map_err(told)?;
+        db.prepare_cached(sql).and_then(|mut s| s.execute(params![id, bytes_of(vector)])).map_err(&told)?;
+        if let Some(jpeg) = &new.thumbnail {
+            let sql = "INSERT OR REPLACE INTO thumbnails(item, jpeg) VALUES (?1, ?2)";
+            db.prepare_cached(sql).and_then(|mut s| s.execute(params![id, jpeg])).map_err(told)?;
+        }
         Ok(())
     }
 

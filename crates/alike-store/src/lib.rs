@@ -6,9 +6,11 @@
 #![forbid(unsafe_code)]
 
 mod calibrate;
+mod catalogue;
 mod codes;
 mod collection;
 mod error;
+mod extras;
 pub mod filter;
 mod gallery;
 mod holder;
@@ -17,6 +19,8 @@ mod item;
 mod items;
 mod maintenance;
 mod pairs;
+#[cfg(feature = "parquet")]
+pub mod parquet;
 mod reembed;
 pub mod schema;
 mod search;

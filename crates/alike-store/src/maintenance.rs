@@ -237,6 +237,7 @@ impl Collection {
             groups: self.count("SELECT count(DISTINCT \"group\") FROM items")?,
             by_hand: self.count("SELECT count(*) FROM items WHERE by_hand")?,
             pairs: self.count("SELECT count(*) FROM pairs")?,
+            thumbnails: self.count("SELECT count(*) FROM thumbnails")?,
             encoder: about.address.to_string(),
             fingerprint: about.fingerprint.clone(),
             preparation: about.preparation.clone(),
@@ -266,6 +267,8 @@ pub struct Summary {
     pub by_hand: usize,
     /// What was said of pairs of pictures.
     pub pairs: usize,
+    /// Pictures that have a thumbnail.
+    pub thumbnails: usize,
     /// Where its encoder is found.
     pub encoder: String,
     /// The encoder's fingerprint.

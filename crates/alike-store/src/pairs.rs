@@ -4,6 +4,7 @@
 use crate::collection::Collection;
 use crate::error::{StoreError, told};
 use crate::time;
+use alike::tasks::Corrections;
 use rusqlite::params;
 use serde::Serialize;
 
@@ -87,6 +88,49 @@ impl Collection {
         let path = self.path().to_owned();
         let (a, b) = (one.min(two), one.max(two));
         self.within(|db| db.execute("DELETE FROM pairs WHERE a = ?1 AND b = ?2", [a, b]).map_err(told(&path)))
+    }
+
+    /// What people said of pictures, as tasks obey it: pairs, and classes that were set by hand.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub fn corrections(&self) -> Result<Corrections, StoreError> {
+        let mut corrections = Corrections::default();
+        for Pair { paths, said, .. } in self.pairs(None)? {
+            match said {
+                Said::Same => corrections.same.push(paths),
+                Said::Different => corrections.different.push(paths),
+                Said::NoDuplicate => {}
+            }
+        }
+        let mut attempt = || -> rusqlite::Result<()> {
+            let mut statement = self.db.prepare("SELECT place, class FROM items WHERE by_hand")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                corrections.classes.insert(row.get(0)?, row.get(1)?);
+            }
+            Ok(())
+        };
+        attempt().map_err(self.told())?;
+        Ok(corrections)
+    }
+
+    /// The contents (XXH3, 128 bits) of pictures that are no duplicates of each other, as far as they are known.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub fn no_duplicates(&self) -> Result<Vec<[u128; 2]>, StoreError> {
+        let sql = "SELECT x.hash, y.hash FROM pairs p JOIN items x ON x.id = p.a JOIN items y ON y.id = p.b \
+                   WHERE p.said <> 'same' AND x.hash IS NOT NULL AND y.hash IS NOT NULL";
+        let attempt = || -> rusqlite::Result<Vec<[u128; 2]>> {
+            let mut statement = self.db.prepare(sql)?;
+            let rows =
+                statement.query_map([], |row| Ok([row.get(0)?, row.get(1)?].map(u128::from_le_bytes)))?;
+            rows.collect()
+        };
+        attempt().map_err(self.told())
     }
 
     /// All that was said of pairs; of those of one picture, where its number is given.

@@ -195,7 +195,7 @@ fn swap(collection: &mut Collection, next: &About, lost: &[i64]) -> Result<(), S
             })?;
         let about = About { generation: now.max(generation) + 1, ..next.clone() };
         for (key, value) in about.rows() {
-            if key != "uuid" && key != "created" {
+            if !["uuid", "created", "thumbnails"].contains(&key) {
                 db.execute("UPDATE about SET value = ?2 WHERE key = ?1", [key, &value])?;
             }
         }

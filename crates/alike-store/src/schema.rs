@@ -5,7 +5,7 @@
 //!
 //! | table | content |
 //! |---|---|
-//! | `about` | `key`, `value`: `uuid`, `fingerprint`, `address` (the encoder's), `preparation`, `dimension`, `metric`, `created` (seconds since 1970), `generation` |
+//! | `about` | `key`, `value`: `uuid`, `fingerprint`, `address` (the encoder's), `preparation`, `dimension`, `metric`, `created` (seconds since 1970), `thumbnails` (their longer side in pixels, or 0), `generation` |
 //! | `occasions` | when and why pictures were added: `id`, `at` (seconds since 1970), `how` (`add`, `enroll`, `sync`, `import`), `what` (a folder, a file) |
 //! | `items` | a picture a row: `id`, never given twice; `place` (canonical path; of a member, its archive's and its number; what of the picture it is, if not all); `size` in bytes, `modified` and `changed` in nanoseconds since 1970, `hash` (XXH3, 128 bits, of the bytes); `class` and whether that was set `by_hand`; `group`; `facts` (a JSON object); `occasion` |
 //! | `vectors` | `id`, never given twice and never changed; `item`; `vector`: little-endian `f32` |

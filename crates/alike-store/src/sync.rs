@@ -6,13 +6,16 @@
 
 use crate::collection::Collection;
 use crate::error::{StoreError, told};
+use crate::extras::{exif_facts, thumbnail};
 use crate::item::{NewItem, Occasion, Taken};
 use alike::data::{
-    Failure, FileStamp, Listing, OnError, Preparation, Progress, Unit, list_pictures, prepare_pictures,
+    Failure, FileStamp, Listing, OnError, Preparation, Progress, Unit, list_pictures, list_places,
+    prepare_pictures,
 };
 use alike::encoder::Encoder;
 use alike::images::Features;
 use alike::names::shown;
+use rayon::prelude::*;
 use rusqlite::params;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -210,6 +213,7 @@ impl Followed<'_> {
             class: self.class.map(str::to_owned).or_else(|| entry.class.clone()),
             group: entry.group.clone(),
             facts,
+            thumbnail: None,
         }
     }
 }
@@ -238,6 +242,11 @@ fn within(place: &str, roots: &[String]) -> bool {
         let rest = place.strip_prefix(root.trim_end_matches('/'));
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '#', '@']))
     })
+}
+
+/// Whether nothing is at a place any more.
+fn is_gone(place: &str) -> bool {
+    list_places(&[place.to_owned()]).is_ok_and(|(listing, _)| listing.is_empty())
 }
 
 /// What is to be done. Only files that seem to have changed or moved are read.
@@ -277,25 +286,31 @@ fn compare(
         }
         answer.unchanged += usize::from(!other_class);
     }
-    // Pictures that were below the folders and are not any more, by size: what moved has the size that it had.
-    let mut lost: HashMap<Option<i64>, Vec<&There>> = HashMap::new();
+    // Pictures that were below the folders and are not any more, and those elsewhere, by size: what moved has the size that it had.
+    let mut lost: HashMap<Option<i64>, Vec<(&String, &There)>> = HashMap::new();
     let mut gone: HashSet<i64> = HashSet::new();
-    for (place, known) in there {
-        if !found.contains(place.as_str()) && within(place, roots) {
+    for (place, known) in there.iter().filter(|(place, _)| !found.contains(place.as_str())) {
+        if within(place, roots) {
             gone.insert(known.id);
-            lost.entry(known.stamp.size).or_default().push(known);
         }
+        lost.entry(known.stamp.size).or_default().push((place, known));
     }
+    lost.values_mut().for_each(|some| some.sort_by_key(|(_, known)| known.id));
+    let mut taken: HashSet<i64> = HashSet::new();
     for i in new {
         let stamp = source.stamps[i];
         let candidates = lost.get(&stamp.size).filter(|_| stamp.size.is_some());
         let hash = candidates.and_then(|_| source.listing.hash(i));
-        let old = candidates
-            .into_iter()
-            .flatten()
-            .find(|known| hash.is_some() && known.hash == hash && gone.contains(&known.id));
+        // One that lies elsewhere moved only if it is there no more: the folder itself may have got another name.
+        let old = candidates.into_iter().flatten().find(|(place, known)| {
+            hash.is_some()
+                && known.hash == hash
+                && !taken.contains(&known.id)
+                && (gone.contains(&known.id) || is_gone(place))
+        });
         match old {
-            Some(known) => {
+            Some((_, known)) => {
+                taken.insert(known.id);
                 gone.remove(&known.id);
                 let mut item = source.new_item(i, hash);
                 item.class = item.class.or_else(|| known.class.clone());
@@ -372,7 +387,18 @@ fn embed_all(
             }
         }
         let data: Vec<f32> = vectors.into_iter().flatten().flatten().collect();
-        let items: Vec<NewItem> = kept.iter().map(|k| source.new_item(chunk[*k], hash(*k))).collect();
+        let side = collection.about().thumbnails;
+        let item = |k: &usize| {
+            let i = chunk[*k];
+            let mut item = source.new_item(i, hash(*k));
+            // A table knows better than a camera.
+            let mut facts = exif_facts(source.listing, i);
+            facts.append(&mut item.facts);
+            item.facts = facts;
+            item.thumbnail = if side > 0 { thumbnail(source.listing, i, side) } else { None };
+            item
+        };
+        let items: Vec<NewItem> = kept.par_iter().map(item).collect();
         let features = Features::new(collection.about().dimension, data);
         let added = collection.add(&items, &features, why, Taken::Replace)?;
         answer.added += added.added;

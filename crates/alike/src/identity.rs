@@ -132,6 +132,17 @@ pub fn left_out(each: &[(&[u32], &[u32])], queries: usize) -> Vec<Vec<usize>> {
     out
 }
 
+/// How many bytes of all places are the folder that they share, its last slash included: the rest is the same wherever that folder lies.
+pub fn common_folder<'a>(mut places: impl Iterator<Item = &'a str>) -> usize {
+    let Some(first) = places.next() else { return 0 };
+    let shared = places.fold(first, |shared, place| {
+        let same = shared.bytes().zip(place.bytes()).take_while(|(a, b)| a == b).count();
+        // A byte that differs may stand within a character.
+        &shared[..(0..=same).rev().find(|at| shared.is_char_boundary(*at)).unwrap_or(0)]
+    });
+    shared.rfind('/').map_or(0, |slash| slash + 1)
+}
+
 /// The key of an image by its name within its source; `part` tells apart what was cut out of one picture.
 pub fn key(name: &str, part: &str) -> u64 {
     // FNV-1a (Fowler, Noll and Vo), then mixed: names that differ in one letter have keys that differ everywhere.
@@ -158,6 +169,15 @@ mod tests {
         assert_eq!(Identities::shared(&Identities::numbered(2), &Identities::numbered(2)), None);
         assert_eq!(gallery.repeated().unwrap().queries, [0, 1, 0, 3]);
         assert_eq!(placed(&["/a", "/b"]).repeated(), None);
+    }
+
+    #[test]
+    fn what_places_share_is_a_whole_folder() {
+        let of = |places: &[&str]| common_folder(places.iter().copied());
+        assert_eq!(of(&["/a/photos/cat/1.png", "/a/photos/car/2.png"]), "/a/photos/".len());
+        assert_eq!(of(&["/a/photos/cat/1.png"]), "/a/photos/cat/".len());
+        assert_eq!(of(&["/ä/1", "/å/1"]), 1);
+        assert_eq!((of(&[]), of(&["a", "b"]), of(&["/a/b", "/a/b"])), (0, 0, 3));
     }
 
     #[test]

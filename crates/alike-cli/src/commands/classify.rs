@@ -172,6 +172,9 @@ fn table(answer: &ClassifyAnswer) -> anyhow::Result<Vec<u8>> {
 }
 
 fn sentence(a: &Classified, unknown_is_a_class: bool) -> String {
+    if let (true, Some(class)) = (a.by_hand, &a.class) {
+        return format!("{class}  a person said so");
+    }
     let (Some(nearest), Some(distance)) = (&a.nearest_class, a.distance) else {
         return "no answer: the gallery holds no other image".to_owned();
     };

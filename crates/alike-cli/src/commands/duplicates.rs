@@ -137,7 +137,7 @@ pub(crate) fn run(args: &DuplicatesArgs, global: &Global) -> anyhow::Result<()> 
         return decided(args, path, global);
     }
     refuse_existing(&args.csv.iter().map(PathBuf::as_path).collect::<Vec<_>>(), args.force)?;
-    let kept = kept(args)?;
+    let kept = kept(args, &mut decisions)?;
     anyhow::ensure!(
         args.within.is_none() || args.model.is_some() || kept.is_some(),
         "--within is about look-alikes: name a --model that finds them, or a collection"
@@ -185,20 +185,24 @@ pub(crate) fn run(args: &DuplicatesArgs, global: &Global) -> anyhow::Result<()> 
     print(&answer, args, &moved, &linked)
 }
 
-/// The pictures of the collection that is named, if one is, with their vectors.
+/// The pictures of the collection that is named, if one is, with their vectors. What it says of pairs is added to the decisions.
 #[cfg(feature = "collections")]
-fn kept(args: &DuplicatesArgs) -> anyhow::Result<Option<(DuplicatePictures, Gallery)>> {
+fn kept(
+    args: &DuplicatesArgs,
+    decisions: &mut Decisions,
+) -> anyhow::Result<Option<(DuplicatePictures, Gallery)>> {
     let [one] = &args.pictures[..] else { return Ok(None) };
     // A folder is one of pictures, whatever its name.
     let found = if one.is_dir() { None } else { crate::collections::find(one)? };
     let Some(kept) = found else { return Ok(None) };
     let places: Vec<String> =
         kept.collection.items(None, None, usize::MAX)?.into_iter().map(|item| item.path).collect();
+    kept.collection.no_duplicates()?.into_iter().for_each(|[a, b]| decisions.add(a, b));
     Ok(Some((DuplicatePictures::at(&places)?, kept.collection.gallery(None)?)))
 }
 
 #[cfg(not(feature = "collections"))]
-fn kept(_: &DuplicatesArgs) -> anyhow::Result<Option<(DuplicatePictures, Gallery)>> {
+fn kept(_: &DuplicatesArgs, _: &mut Decisions) -> anyhow::Result<Option<(DuplicatePictures, Gallery)>> {
     Ok(None)
 }
 

@@ -155,6 +155,7 @@ pub(crate) fn data_paths(global: &Global) -> DataPaths {
         } else {
             Keep::Disk { limit: global.cache_limit.saturating_mul(1 << 30) }
         },
+        catalogues: crate::collections::catalogues(),
     }
 }
 

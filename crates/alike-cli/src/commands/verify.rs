@@ -55,7 +55,8 @@ pub(crate) fn run(args: &VerifyArgs, global: &Global) -> anyhow::Result<()> {
     }
     let how = answer.by.as_ref().map_or(String::new(), |by| format!(" ({})", why(by, args.far)));
     let word = if answer.same { "same" } else { "different" };
-    line(format!("{word}: distance {:.4}, threshold {:.4}{how}", answer.distance, answer.threshold))?;
+    let said = if answer.said.is_some() { "a person said so; " } else { "" };
+    line(format!("{word}: {said}distance {:.4}, threshold {:.4}{how}", answer.distance, answer.threshold))?;
     match &answer.by {
         None => Ok(()),
         Some(by) => line(format!(

@@ -158,3 +158,113 @@ fn twelve_processes_enroll_at_once_and_each_picture_is_there_once() {
     assert!(scene.ok(&format!("collection check {name}")).contains("nothing wrong"));
     scene.refused(&format!("enroll {name} --class new new/0.png"), 1, &["is in", "already"]);
 }
+
+#[test]
+fn what_a_person_said_is_obeyed_and_trains() {
+    let scene = kept();
+    // One picture of c0 and one of c1 are said to show the same, and two of c2 are said to differ.
+    scene.ok("collection say photos same photos/c0/0.png photos/c1/0.png");
+    scene.ok("collection say photos different photos/c2/0.png photos/c2/1.png");
+    let verified = |a: &str, b: &str| {
+        let told = json(&scene.ok(&format!("verify photos photos/{a}.png photos/{b}.png --json -q")));
+        (told["same"].as_bool(), told["said"].as_bool())
+    };
+    assert_eq!(verified("c1/0", "c0/0"), (Some(true), Some(true)));
+    assert_eq!(verified("c2/0", "c2/1"), (Some(false), Some(false)));
+    assert_eq!(verified("c2/0", "c2/2").1, None);
+    let words = scene.ok("verify photos photos/c0/0.png photos/c1/0.png -q");
+    assert!(words.contains("same: a person said so"), "{words}");
+
+    scene.ok("cluster photos -k 3 --csv clusters.csv -q");
+    let table = std::fs::read_to_string(scene.path("clusters.csv")).unwrap();
+    let cluster = |name: &str| {
+        let line = table.lines().find(|line| line.contains(name)).unwrap();
+        line.split(',').nth(1).unwrap().to_owned()
+    };
+    assert_eq!(cluster("c0/0.png"), cluster("c1/0.png"));
+    assert_ne!(cluster("c2/0.png"), cluster("c2/1.png"));
+
+    scene.ok("collection set photos photos/c1/0.png --class odd");
+    let classified = |name: &str| {
+        let told = json(&scene.ok(&format!("classify photos photos/{name}.png --json -q")));
+        let answer = &told["answers"][0];
+        (answer["class"].as_str().map(str::to_owned), answer["by_hand"].as_bool())
+    };
+    assert_eq!(classified("c1/0"), (Some("odd".into()), Some(true)));
+    assert_eq!(classified("c0/0"), (Some("odd".into()), Some(true)), "it shows the same as one that is odd");
+    assert_eq!(classified("c2/3").1, Some(false));
+
+    // One of the two that differ is left out, and the class of the pair is what was set by hand.
+    std::fs::rename(scene.path("photos"), scene.path("pictures")).unwrap();
+    scene.ok("collection sync photos pictures -q");
+    assert_eq!(
+        json(&scene.ok("collection show photos --json"))["by_hand"],
+        1,
+        "a moved picture keeps its class"
+    );
+    let trained = scene.alike("train --data photos --recipe seed --batch-size 6 --epochs 1 --out again");
+    assert_eq!(trained.code, 0, "{trained:?}");
+    assert!(trained.stderr.contains("1 pictures are left out: each is said to be different"), "{trained:?}");
+    let of_classes = json(&scene.ok("data stats photos --json"));
+    assert_eq!((&of_classes["images"], &of_classes["classes"]["odd"]), (&17.into(), &2.into()));
+    scene.ok("eval again --json -q");
+
+    scene.ok("collection say photos same pictures/c0/0.png pictures/c2/0.png");
+    scene.ok("collection say photos different pictures/c1/0.png pictures/c2/0.png");
+    scene.refused("cluster photos", 1, &["are said to be different", "alike collection say"]);
+}
+
+#[test]
+fn pictures_that_are_no_duplicates_are_not_told() {
+    let scene = kept();
+    std::fs::copy(scene.path("photos/c0/0.png"), scene.path("photos/c0/copy.png")).unwrap();
+    let bytes = std::fs::read(scene.path("photos/c1/0.png")).unwrap();
+    let again = image::load_from_memory(&bytes).unwrap();
+    again.save(scene.path("photos/c1/again.bmp")).unwrap();
+    scene.ok("collection sync photos photos -q");
+    // The folder would go before the collection's name.
+    scene.ok("collection backup photos kept.alike");
+    let found =
+        || scene.ok("duplicates kept.alike --kinds bytes,encoded --json -q").matches("again.bmp").count() > 0;
+    assert!(found());
+    scene.ok("collection say kept.alike no-duplicate photos/c1/0.png photos/c1/again.bmp");
+    assert!(!found());
+    scene.ok("collection say kept.alike nothing photos/c1/0.png photos/c1/again.bmp");
+    scene.ok("collection say kept.alike different photos/c1/0.png photos/c1/again.bmp");
+    assert!(!found());
+}
+
+#[test]
+fn a_watched_folder_is_followed_until_it_is_ended() {
+    let scene = kept();
+    let mut watching = scene.start("collection sync photos photos --watch 1 --json -q");
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(watching.stdout.take().unwrap()));
+    let mut next = || json(&lines.next().unwrap().unwrap());
+    assert_eq!(next()["unchanged"], 18);
+    picture(1, 77).save(scene.write("photos/c1/new.png", b"")).unwrap();
+    assert_eq!(next()["added"], 1);
+    std::fs::rename(scene.path("photos/c1/new.png"), scene.path("photos/c2/new.png")).unwrap();
+    let moved = next();
+    assert_eq!((&moved["moved"], &moved["images"]), (&1.into(), &19.into()));
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+    assert!(scene.ok("collection check photos").contains("nothing wrong"));
+}
+
+#[test]
+fn thumbnails_are_kept_where_they_are_asked_for() {
+    let scene = kept();
+    scene.ok("collection create small run --thumbnails 16");
+    scene.ok("collection sync small photos -q");
+    scene.ok("collection show small photos/c1/2.png --thumbnail out.jpg");
+    let shown = image::open(scene.path("out.jpg")).unwrap();
+    assert_eq!(shown.width().max(shown.height()), 16);
+    assert_eq!(json(&scene.ok("collection show small --json"))["thumbnails"], 18);
+    scene.refused(
+        "collection show small photos/c1/2.png --thumbnail out.jpg",
+        1,
+        &["exists already", "--force"],
+    );
+    scene.refused("collection show photos photos/c1/2.png --thumbnail no.jpg", 1, &["has no thumbnail"]);
+    assert!(!scene.path("no.jpg").exists());
+}

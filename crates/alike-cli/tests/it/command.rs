@@ -1,7 +1,7 @@
 //! Running the binary, and small sets to run it on.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 /// A folder of its own for one test, with a small set in `data/` and room for whatever a test makes.
 pub(crate) struct Scene {
@@ -58,6 +58,19 @@ impl Scene {
     }
 
     pub(crate) fn alike_with(&self, arguments: &str, change: impl FnOnce(&mut Command)) -> Ended {
+        let mut command = self.command(arguments);
+        change(&mut command);
+        let Output { status, stdout, stderr } = command.output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Ended { code: status.code().unwrap_or(-1), stdout: text(stdout), stderr: text(stderr) }
+    }
+
+    /// Starts a command that goes on; what it prints is read from its standard output.
+    pub(crate) fn start(&self, arguments: &str) -> Child {
+        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_alike"));
         command
             .args(arguments.split_whitespace())
@@ -67,10 +80,7 @@ impl Scene {
             .env("ALIKE_ENCODERS", self.path("encoders"))
             .env("ALIKE_COLLECTIONS", self.path("collections"))
             .env("HOME", self.path("home"));
-        change(&mut command);
-        let Output { status, stdout, stderr } = command.output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Ended { code: status.code().unwrap_or(-1), stdout: text(stdout), stderr: text(stderr) }
+        command
     }
 
     /// The command must succeed; returns what it printed.

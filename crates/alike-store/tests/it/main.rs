@@ -3,5 +3,6 @@
 mod changes;
 mod faults;
 mod index;
+mod said;
 mod scene;
 mod sync;

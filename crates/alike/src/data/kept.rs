@@ -1,11 +1,12 @@
 //! Pictures that somebody keeps account of: where they lie, whether their files changed, and the pictures at places that are known.
 
 use super::cache::digested_chunks;
+use super::decode::{Decoded, Decoding};
 use super::listing::{Entry, Listing, Place};
 use super::progress::Quiet;
 use super::reader::Reader;
 use super::source::{self, Wish};
-use super::{DataError, Failure, Preparation};
+use super::{DataError, Failure, Picture, Preparation};
 use crate::images::Images;
 use crate::names::{shown, unescaped};
 use rayon::prelude::*;
@@ -135,6 +136,18 @@ impl Listing {
         let mut reader = Reader::new(self);
         reader.bytes(&self.entries[i]).ok().map(drop)?;
         Some(reader.digest())
+    }
+
+    /// The first bytes of an entry's file, at most so many; nothing if it cannot be read.
+    pub fn head(&self, i: usize, most: usize) -> Option<Vec<u8>> {
+        Reader::new(self).head(&self.entries[i], most).ok().map(|bytes| bytes.to_vec())
+    }
+
+    /// The picture of an entry; nothing if it cannot be read. A far larger one than `at_least` (height and width) may be decoded at a reduced
+    /// scale.
+    pub fn picture(&self, i: usize, at_least: Option<[usize; 2]>) -> Option<Picture> {
+        let how = Decoding { at_least, fit: true, ..Decoding::default() };
+        Reader::new(self).picture(&self.entries[i], how).ok().map(Decoded::into_picture)
     }
 
     /// What the source's table says of an entry in columns that mean nothing to Alike: columns and values, without empty ones.

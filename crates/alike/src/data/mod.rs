@@ -53,8 +53,8 @@ pub use prepare::{Filter, Preparation, PreparationWish, Resize};
 pub use progress::{Progress, Quiet, Unit};
 pub use rewrite::{Of, Removed, Rows, Source};
 pub use source::{
-    DIGITS, DataPaths, DigitCounts, IDX_FILES, Idx, KNOWN_FOLDERS, NAMED, NamedSet, digits, named, read_idx,
-    read_idx_folder,
+    Catalogue, CataloguedPicture, Catalogues, DIGITS, DataPaths, DigitCounts, IDX_FILES, Idx, KNOWN_FOLDERS,
+    NAMED, NamedSet, digits, list_catalogue, named, read_idx, read_idx_folder,
 };
 pub use splits::{Apart, Share, SplitBy, hold_out};
 pub use survey::{Survey, drawn};

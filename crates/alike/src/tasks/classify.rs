@@ -2,8 +2,12 @@
 
 use super::{GallerySummary, Known, Model, TaskError, Together, with_others};
 use crate::data::Dataset;
-use crate::eval::{Bursts, CALIBRATED, Calibration, Classifier, Reference, Rule, Siblings, known_or_found};
-use crate::images::Vectors;
+use crate::eval::{
+    Answer, Bursts, CALIBRATED, Calibration, Classifier, Reference, Rule, Siblings, known_or_found,
+};
+use crate::identity::Shared;
+use crate::images::{Features, Vectors};
+use crate::neighbours::squared_distance;
 use crate::sample;
 use serde::Serialize;
 
@@ -99,13 +103,17 @@ pub struct Classified {
     pub nearest: Option<String>,
     /// Whether the run learned from it.
     pub trained_on: bool,
+    /// Whether a person said the class: of this image, or of one of which a person said that it shows the same.
+    pub by_hand: bool,
 }
 
-/// Classifies images by known ones.
+/// Classifies images by known ones. What people said goes before: a class that was set by hand, that an image shows the same as one of a
+/// class, or that it does not show the same as an image, which then does not answer for it.
 ///
 /// # Errors
 ///
-/// If the known images have no classes, nothing tells how far apart images of a class are, or an image cannot be embedded.
+/// If the known images have no classes, nothing tells how far apart images of a class are, an image cannot be embedded, or what people said
+/// cannot all be true.
 pub fn classify(
     model: &Model,
     asked: &Dataset,
@@ -142,29 +150,104 @@ pub fn classify(
         (true, false) => CalibratedOn::NotTrained,
         (false, false) => CalibratedOn::Gallery,
     };
-    let answers = classifier.answer(&model.embed(&asked.train.images)?, Some(&own), &by);
-    let answers =
-        asked.train.names.iter().zip(answers.iter().zip(trained)).map(|(path, (answer, trained_on))| {
-            let path = path.clone();
-            let Some(a) = answer else { return Classified { path, trained_on, ..Classified::default() } };
-            let class = &gallery.classes[a.class as usize];
-            Classified {
+    let embedded = model.embed(&asked.train.images)?;
+    let mut answers = classifier.answer(&embedded, Some(&own), &by);
+    let said = known.corrections().settled()?;
+    let mut by_hand = vec![None; answers.len()];
+    for (i, (answer, by_hand)) in answers.iter_mut().zip(&mut by_hand).enumerate() {
+        let Some(place) = asked.train.identities.place(i) else { continue };
+        let [same, different] = said.rows(place, &gallery.identities);
+        if !different.is_empty() {
+            let query = embedded.select(&[i]);
+            *answer = answer_without(&different, reference, &own, i, &query, options.rule, &by);
+        }
+        *by_hand = class_said(&known, &labels, place, &same);
+    }
+    let each = asked.train.names.iter().zip(&answers).zip(trained.iter().zip(by_hand)).enumerate();
+    let answers = each.map(|(i, ((path, answer), (trained_on, by_hand)))| {
+        let (path, trained_on) = (path.clone(), *trained_on);
+        if let Some((class, row)) = by_hand {
+            let class = Some(gallery.classes[class as usize].clone());
+            let far = |row: usize| squared_distance(embedded.row(i), gallery.features.row(row)).sqrt();
+            let (distance, nearest) = (row.map(far), row.map(|row| names[row].clone()));
+            let (nearest_class, confidence) = (class.clone(), None);
+            return Classified {
                 path,
-                class: a.known.then(|| class.clone()),
-                nearest_class: Some(class.clone()),
-                known: a.known,
-                distance: Some(a.distance),
-                confidence: a.confidence,
-                nearest: a.nearest.map(|i| names[i].clone()),
+                class,
+                nearest_class,
+                known: true,
+                distance,
+                confidence,
+                nearest,
                 trained_on,
-            }
-        });
+                by_hand: true,
+            };
+        }
+        let Some(a) = answer else {
+            return Classified { path, trained_on, ..Classified::default() };
+        };
+        let class = &gallery.classes[a.class as usize];
+        Classified {
+            path,
+            class: a.known.then(|| class.clone()),
+            nearest_class: Some(class.clone()),
+            known: a.known,
+            distance: Some(a.distance),
+            confidence: a.confidence,
+            nearest: a.nearest.map(|i| names[i].clone()),
+            trained_on,
+            by_hand: false,
+        }
+    });
     Ok(ClassifyAnswer {
         answers: answers.collect(),
         gallery: known.summary(),
         calibration: CalibratedBy { by, on, leaving_out: together },
         bursts,
     })
+}
+
+/// The class that a person said of the picture at a place, and the image of which it was said that both show the same: its own class, if
+/// that was set by hand, else that of one of `same`, those first whose class was.
+fn class_said(known: &Known, labels: &[u32], place: &str, same: &[usize]) -> Option<(u32, Option<usize>)> {
+    let (gallery, set) = (&known.gallery, &known.corrections().classes);
+    if let Some(class) = set.get(place).and_then(Option::as_ref) {
+        let number = gallery.classes.iter().position(|c| c == class)?;
+        return Some((number as u32, None));
+    }
+    let others = same.iter().copied().filter(|row| gallery.identities.place(*row) != Some(place));
+    let is_set = |row: &usize| gallery.identities.place(*row).is_some_and(|place| set.contains_key(place));
+    others.min_by_key(|row| !is_set(row)).map(|row| (labels[row], Some(row)))
+}
+
+/// What the known images but some say of query `i`, whose embedding is `query`.
+fn answer_without(
+    left_out: &[usize],
+    known: Reference<'_>,
+    own: &Shared,
+    i: usize,
+    query: &Features,
+    rule: Rule,
+    by: &Calibration,
+) -> Option<Answer> {
+    let rows: Vec<usize> = (0..known.len()).filter(|row| left_out.binary_search(row).is_err()).collect();
+    if rows.is_empty() {
+        return None;
+    }
+    let at =
+        |numbers: &[u32]| -> Vec<u32> { rows.iter().filter_map(|row| numbers.get(*row).copied()).collect() };
+    let (features, labels, groups) = (known.vectors.select(&rows), at(known.labels), at(known.groups));
+    let identities = known.identities.select(&rows);
+    let rest = Reference::new(Vectors::Features(&features), &labels, &identities);
+    let classes = known.labels.iter().max().map_or(0, |most| *most as usize + 1);
+    let own = Shared {
+        queries: vec![own.queries[i]],
+        gallery: at(&own.gallery),
+        groups: own.groups.get(i).copied().into_iter().collect(),
+    };
+    let classifier = Classifier::new(Reference { groups: &groups, ..rest }, classes, rule);
+    let found = classifier.answer(query, Some(&own), by).into_iter().next().flatten();
+    found.map(|a| Answer { nearest: a.nearest.map(|row| rows[row]), ..a })
 }
 
 /// The known images that calibrate, and whether the run learned from them. Images that were trained on lie nearer to each other than new

@@ -84,11 +84,12 @@ pub const CLUSTER_MEASURES: [(&str, Measure); 7] = [
     ("purity", |a| a.purity),
 ];
 
-/// Puts images into clusters.
+/// Puts images into clusters. Two of which people said that they show the same lie in one, and two that do not in two.
 ///
 /// # Errors
 ///
-/// If there are fewer images than clusters, no classes to count, or fewer images than a cluster takes.
+/// If there are fewer images than clusters, no classes to count, or fewer images than a cluster takes; or if what people said cannot all be
+/// true.
 pub fn cluster(known: &Known, method: ClusterMethod, seed: u64) -> Result<ClusterAnswer, TaskError> {
     let gallery = &known.gallery;
     let n = gallery.len();
@@ -107,6 +108,8 @@ pub fn cluster(known: &Known, method: ClusterMethod, seed: u64) -> Result<Cluste
             (found, format!("density, clusters of {least} or more"))
         }
     };
+    let said = known.corrections().settled()?;
+    let assignment = said.clusters(&gallery.features, &gallery.identities, &assignment);
     let mut members: BTreeMap<Option<u32>, Vec<usize>> = BTreeMap::new();
     assignment.iter().enumerate().for_each(|(i, c)| members.entry(*c).or_default().push(i));
     let in_none = members.remove(&None).map_or(0, |m| m.len());

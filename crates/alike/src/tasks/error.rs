@@ -97,6 +97,13 @@ pub enum TaskError {
     /// The encoder is no run, so there are no images that it was trained on.
     #[error("the model was not trained here, so it has no images of its own")]
     NoImages,
+    /// What people said of pictures cannot all be true.
+    #[error(
+        "{} and {} are said to be different, and follow from other pairs to show the same; take one of these back with alike collection say \
+         COLLECTION nothing A B",
+        .0[0], .0[1]
+    )]
+    Contradiction([String; 2]),
     /// A gallery of nothing.
     #[error("there is nothing to compare with")]
     NoGallery,

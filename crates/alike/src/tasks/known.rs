@@ -1,6 +1,6 @@
 //! Embedded images that others are compared with, and where to find their pictures again.
 
-use super::TaskError;
+use super::{Corrections, TaskError};
 use crate::data::Dataset;
 use crate::eval::Bursts;
 use crate::gallery::Gallery;
@@ -23,6 +23,8 @@ pub struct Known {
     /// By image: which of `sources` it is in, and where; nothing where only its name is known.
     places: Vec<Option<(usize, usize)>>,
     sources: Vec<Images>,
+    /// What people said of them.
+    corrections: Corrections,
 }
 
 /// What an answer goes by: every answer names it.
@@ -72,7 +74,26 @@ impl Known {
     pub fn kept(gallery: Gallery) -> Known {
         let n = gallery.len();
         let (places, trained) = (vec![None; n], vec![None; n]);
-        Known { places, trained, sources: Vec::new(), name: String::new(), is_own: false, gallery }
+        let corrections = Corrections::default();
+        Known {
+            places,
+            trained,
+            sources: Vec::new(),
+            name: String::new(),
+            is_own: false,
+            corrections,
+            gallery,
+        }
+    }
+
+    /// The same with what people said of the images, which tasks obey.
+    pub fn corrected(self, corrections: Corrections) -> Known {
+        Known { corrections, ..self }
+    }
+
+    /// What people said of the images.
+    pub fn corrections(&self) -> &Corrections {
+        &self.corrections
     }
 
     /// The same, as images of the run itself.
@@ -135,6 +156,7 @@ impl Known {
         self.places.extend(more.places.iter().map(|p| p.map(|(source, i)| (source + before, i))));
         self.sources.extend(more.sources);
         self.trained.extend(more.trained);
+        self.corrections.append(more.corrections);
         self.gallery.append(&more.gallery);
     }
 
@@ -147,6 +169,7 @@ impl Known {
             trained: rows.iter().map(|i| self.trained[*i]).collect(),
             places: rows.iter().map(|i| self.places[*i]).collect(),
             sources: self.sources.clone(),
+            corrections: self.corrections.clone(),
         }
     }
 

@@ -7,6 +7,7 @@ mod anomaly;
 mod classify;
 mod cluster;
 mod compare;
+mod corrections;
 mod duplicates;
 mod enroll;
 mod error;
@@ -25,6 +26,7 @@ pub use anomaly::{AnomalyAnswer, AnomalyOptions, Scored, anomaly};
 pub use classify::{CalibratedBy, CalibratedOn, Classified, ClassifyAnswer, ClassifyOptions, classify};
 pub use cluster::{CLUSTER_MEASURES, Cluster, ClusterAnswer, ClusterMethod, cluster};
 pub use compare::{COMPARED_MEASURES, CompareAnswer, CompareOptions, ComparedRun, SeedGroup, compare};
+pub use corrections::Corrections;
 pub use duplicates::{
     CopyKind, Decisions, DuplicateGroup, DuplicateMember, DuplicatePicture, DuplicatePictures,
     DuplicatesAnswer, DuplicatesOptions, Journal, JournalError, LookAlikes, Moved, Undone, duplicates, link,

@@ -355,12 +355,12 @@ impl Model {
         paths: &[PathBuf],
         progress: &mut dyn Progress,
         mut seen: impl FnMut(&Dataset),
-        mut kept: impl FnMut(&Path) -> Result<Option<Gallery>, E>,
+        mut kept: impl FnMut(&Path) -> Result<Option<Known>, E>,
     ) -> Result<Known, E> {
         let mut all: Option<Known> = None;
         for path in paths {
-            let more = if let Some(gallery) = kept(path)? {
-                Known::kept(gallery)
+            let more = if let Some(known) = kept(path)? {
+                known
             } else if Gallery::is(path) {
                 Known::kept(self.kept(path).map_err(TaskError::from)?)
             } else {

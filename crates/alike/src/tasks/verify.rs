@@ -2,10 +2,12 @@
 
 use super::{GallerySummary, Known, Model, TaskError};
 use crate::data::Dataset;
-use crate::eval::Pairs;
+use crate::eval::{Pair, Pairs};
 use crate::images::Vectors;
 use crate::neighbours::squared_distance;
+use crate::rng::mix;
 use serde::Serialize;
+use std::collections::HashMap;
 
 /// By what two pictures are judged.
 #[derive(Clone, Debug)]
@@ -28,8 +30,10 @@ pub enum VerifyBy<'a> {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VerifyAnswer {
-    /// Whether they are nearer than the threshold.
+    /// Whether they are nearer than the threshold; what a person said of them goes before.
     pub same: bool,
+    /// Whether a person said that they show the same, or that they do not; nothing where neither follows from what was said of known images.
+    pub said: Option<bool>,
     /// The Euclidean distance of their embeddings.
     pub distance: f64,
     /// Pairs that are no farther are taken for the same.
@@ -69,7 +73,7 @@ pub struct VerifiedBy {
 ///
 /// # Errors
 ///
-/// If a picture cannot be embedded, or known images make no pairs of both kinds.
+/// If a picture cannot be embedded, known images make no pairs of both kinds, or what people said of them cannot all be true.
 pub fn verify(model: &Model, two: &Dataset, by: &VerifyBy<'_>) -> Result<VerifyAnswer, TaskError> {
     let trained_on = model.asked_of_trained(two, None);
     let features = model.embed(&two.train.images)?;
@@ -78,6 +82,7 @@ pub fn verify(model: &Model, two: &Dataset, by: &VerifyBy<'_>) -> Result<VerifyA
         VerifyBy::Threshold(threshold) => {
             return Ok(VerifyAnswer {
                 same: distance <= threshold,
+                said: None,
                 distance,
                 threshold,
                 by: None,
@@ -86,12 +91,25 @@ pub fn verify(model: &Model, two: &Dataset, by: &VerifyBy<'_>) -> Result<VerifyA
         }
         VerifyBy::Known { known, far, leave_group } => (known, far, leave_group),
     };
+    let corrections = known.corrections();
+    let said = corrections.settled()?;
+    let place = |i: usize| two.train.identities.place(i);
+    let of_two = place(0).zip(place(1)).and_then(|(a, b)| said.said(a, b));
+    let pairs_said = pairs_said(known);
     let (known, labels) = known.labelled();
     let gallery = known.summary();
     let groups = if leave_group { known.groups(true)?.0 } else { Vec::new() };
     let (vectors, identities) = (Vectors::Features(&known.gallery.features), &known.gallery.identities);
-    let pairs = Pairs::leaving_groups(vectors, &labels, identities, &groups, 0)
-        .ok_or_else(|| TaskError::NoPairs(gallery.sentence()))?;
+    // What people said of a pair goes before what its classes say.
+    let is_said = |pair: &Pair| {
+        let [a, b] = pair.images.map(|i| identities.place(i as usize));
+        a.zip(b).is_some_and(|(a, b)| said.said(a, b).is_some())
+    };
+    let pairs = Pairs::leaving_groups(vectors, &labels, identities, &groups, 0);
+    let by_class = pairs.map_or(Vec::new(), Pairs::into_vec);
+    let kept = by_class.into_iter().filter(|pair| corrections.is_empty() || !is_said(pair));
+    let pairs =
+        Pairs::new(kept.chain(pairs_said).collect()).ok_or_else(|| TaskError::NoPairs(gallery.sentence()))?;
     let eer = pairs.equal_error_rate();
     let (genuine_pairs, impostor_pairs) = pairs.counts();
     let at = far.map(|far| pairs.promising(far));
@@ -108,5 +126,29 @@ pub fn verify(model: &Model, two: &Dataset, by: &VerifyBy<'_>) -> Result<VerifyA
         impostor_nearer,
         gallery,
     };
-    Ok(VerifyAnswer { same: distance <= threshold, distance, threshold, by: Some(by), trained_on })
+    let same = of_two.unwrap_or(distance <= threshold);
+    Ok(VerifyAnswer { same, said: of_two, distance, threshold, by: Some(by), trained_on })
+}
+
+/// The pairs that people said something of, as far as both images are among the known ones.
+fn pairs_said(known: &Known) -> Vec<Pair> {
+    let gallery = &known.gallery;
+    let place = |i: usize| gallery.identities.place(i).map(|place| (place, i));
+    let row: HashMap<&str, usize> = (0..gallery.len()).filter_map(place).collect();
+    let corrections = known.corrections();
+    let all = [(true, &corrections.same), (false, &corrections.different)];
+    let all = all.into_iter().flat_map(|(genuine, pairs)| pairs.iter().map(move |pair| (genuine, pair)));
+    let measured = |(n, (genuine, [a, b])): (u32, (bool, &[String; 2]))| {
+        let (i, j) = (*row.get(a.as_str())?, *row.get(b.as_str())?);
+        let keys = gallery.identities.keys();
+        Some(Pair {
+            distance: squared_distance(gallery.features.row(i), gallery.features.row(j)).sqrt(),
+            genuine,
+            // Each stands by itself, and beside all classes.
+            of: [u32::MAX - n; 2],
+            images: [i as u32, j as u32],
+            key: mix(keys[i] ^ keys[j]),
+        })
+    };
+    (0..).zip(all).filter_map(measured).collect()
 }

@@ -110,6 +110,17 @@ fn model_of<'a>(
     OpenModel::new(&args, global)
 }
 
+fn is_parquet(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("parquet"))
+}
+
+#[cfg(not(feature = "parquet"))]
+fn no_parquet() -> anyhow::Error {
+    anyhow::anyhow!(
+        "this program was built without Parquet; build it with --features parquet, or name a .npy file"
+    )
+}
+
 /// Which pictures of a collection are meant.
 #[derive(Debug, Args)]
 pub(crate) struct WhichArgs {

@@ -1,8 +1,10 @@
 //! `alike collection show`.
 
 use crate::args::Global;
+use crate::commands::refuse_existing;
 use crate::printer::{json, line};
 use alike_store::{Access, Item, Pair, Summary};
+use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -21,6 +23,12 @@ pub(crate) struct ShowArgs {
     /// Their vectors, too
     #[arg(long, requires = "pictures")]
     pub(crate) vectors: bool,
+    /// Write the thumbnail of the one picture into a .jpg file
+    #[arg(long, requires = "pictures", value_name = "FILE")]
+    pub(crate) thumbnail: Option<PathBuf>,
+    /// Replace an existing file
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// What is printed with `--json`.
@@ -47,6 +55,13 @@ struct ShownPicture {
 
 pub(super) fn run(args: &ShowArgs, global: &Global) -> anyhow::Result<()> {
     let collection = super::open(&args.collection, Access::Read)?;
+    if let Some(out) = &args.thumbnail {
+        let [one] = &args.pictures[..] else { bail!("--thumbnail writes that of one picture; name one") };
+        refuse_existing(&[out], args.force)?;
+        let found = collection.thumbnail(collection.find(one)?.id)?;
+        let why = "has no thumbnail: alike collection create --thumbnails keeps them";
+        alike::files::write(out, &found.with_context(|| format!("{one} {why}"))?)?;
+    }
     let shown = |what: &String| -> anyhow::Result<ShownPicture> {
         let item = collection.find(what)?;
         let vector = if args.vectors { Some(collection.vector(item.id)?) } else { None };

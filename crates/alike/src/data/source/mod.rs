@@ -5,6 +5,7 @@
 mod archive;
 mod arrange;
 mod arrays;
+mod catalogue;
 mod checksum;
 mod cifar;
 mod digits;
@@ -24,6 +25,7 @@ mod samples;
 mod tables;
 mod walk;
 
+pub use catalogue::{Catalogue, CataloguedPicture, Catalogues, list_catalogue};
 pub use digits::{DIGITS, DigitCounts, digits};
 pub use idx::{IDX_FILES, Idx, read as read_idx, read_folder as read_idx_folder};
 pub use named::{DataPaths, KNOWN_FOLDERS, NAMED, NamedSet, named};
@@ -64,7 +66,7 @@ trait Kind: Sync {
 }
 
 /// Every kind of source; the first that recognises what is asked for lists it.
-static KINDS: [&dyn Kind; 12] = [
+static KINDS: [&dyn Kind; 13] = [
     &digits::Digits,
     &named::NamedSets,
     &idx::IdxFolder,
@@ -77,6 +79,7 @@ static KINDS: [&dyn Kind; 12] = [
     &archive::Zip,
     &archive::Tar,
     &arrays::Arrays,
+    &catalogue::Catalogued,
 ];
 
 /// What is asked for.

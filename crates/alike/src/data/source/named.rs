@@ -4,7 +4,7 @@ use super::checksum::{Sum, content_sum};
 #[cfg(feature = "download")]
 use super::download::fetch;
 use super::idx::{IDX_FILES, idx_file, read as read_idx, read_folder as read_idx_folder};
-use super::{Asked, Found, Kind, Wish};
+use super::{Asked, Catalogues, Found, Kind, Wish};
 use crate::data::cache::Keep;
 use crate::data::{DataError, Dataset, Progress};
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
@@ -23,6 +23,8 @@ pub struct DataPaths {
     pub offline: bool,
     /// Where prepared images are kept.
     pub keep: Keep,
+    /// What else keeps account of pictures, and is looked at last.
+    pub catalogues: Option<&'static dyn Catalogues>,
 }
 
 /// Sets that cannot be downloaded here, but are known by the name of their folder.

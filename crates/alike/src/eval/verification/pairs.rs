@@ -119,6 +119,11 @@ impl Pairs {
         area / (self.genuine as f64 * self.impostor as f64)
     }
 
+    /// All, nearest first, to be sorted anew with others.
+    pub(crate) fn into_vec(self) -> Vec<Pair> {
+        self.sorted
+    }
+
     /// All, nearest first.
     pub fn sorted(&self) -> &[Pair] {
         &self.sorted

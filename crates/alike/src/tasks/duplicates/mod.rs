@@ -272,7 +272,8 @@ impl Decisions {
         Some(user.data_dir().join("alike").join("different.jsonl"))
     }
 
-    fn add(&mut self, a: u128, b: u128) {
+    /// Adds two contents (XXH3, 128 bits) that are different pictures, without writing anything.
+    pub fn add(&mut self, a: u128, b: u128) {
         self.different.insert([a.min(b), a.max(b)]);
     }
 
