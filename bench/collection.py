@@ -118,7 +118,8 @@ def main():
         bad += wrongs
         if name == options.sets[0] and options.rounds:
             changed = run("change", collection, files[0], options.rounds)
-            print(f"{name}: one added in {changed['add_one_ms']:.1f} ms, a round of 1,000 in {changed['round_ms']:.0f} ms ({changed['rounds']} rounds)", flush=True)
+            print(f"{name}: one added in {changed['add_one_ms']:.1f} ms, a round of 1,000 in {changed['round_ms']:.0f} ms ({changed['rounds']} rounds, {changed['wrong_rounds']} with a wrong answer)", flush=True)
+            bad += changed["wrong_rounds"]
     sys.exit(bad > 0)
 
 

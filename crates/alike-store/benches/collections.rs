@@ -8,8 +8,10 @@ use alike::gallery::read_vectors;
 use alike::images::{Features, Shape, Vectors};
 use alike::limits::Limits;
 use alike::neighbours::{Exclude, Index, Neighbour, try_nearest};
-use alike_store::index::{Coded, file_of};
-use alike_store::{About, Access, Address, Collection, NewItem, Occasion, StoreError, Taken};
+use alike_store::index::{Coded, InMemory, file_of};
+use alike_store::{
+    About, Access, Address, Collection, CollectionIndex, NewItem, Occasion, StoreError, Taken,
+};
 use serde_json::json;
 use std::error::Error;
 use std::path::Path;
@@ -95,6 +97,19 @@ fn fill(path: &Path, vectors: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Whether codes find what all vectors in memory do.
+fn is_exact(collection: &Collection, index: &Coded, queries: &Features) -> Result<bool, StoreError> {
+    let plain = InMemory::read(collection)?;
+    let found = |index: &dyn CollectionIndex| -> Result<Vec<Vec<(Option<i64>, f64)>>, StoreError> {
+        let index_of = |n: &Neighbour| (index.item(n.index), n.distance);
+        let as_index: &dyn Index<Error = StoreError> = index;
+        try_nearest(as_index, Vectors::Features(queries), K, Exclude::None, |_, list| {
+            list.iter().map(index_of).collect()
+        })
+    };
+    Ok(found(index)? == found(&plain)?)
+}
+
 /// Kilobytes of memory that the process has in use, where the system tells.
 fn memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
@@ -147,7 +162,7 @@ fn change(path: &Path, vectors: &Path, rounds: usize) -> Result<(), Box<dyn Erro
     let vectors = read_vectors(vectors)?;
     let mut collection = Collection::open(path, Access::Write)?;
     let mut index = Coded::open(&collection)?;
-    let (mut ones, mut times) = (Vec::new(), Vec::new());
+    let (mut ones, mut times, mut wrong) = (Vec::new(), Vec::new(), 0);
     let mut next = 10_000_000;
     for i in 0..20 {
         let began = Instant::now();
@@ -165,7 +180,12 @@ fn change(path: &Path, vectors: &Path, rounds: usize) -> Result<(), Box<dyn Erro
         index.refresh()?;
         times.push(ms(began));
         next += 1000;
+        wrong +=
+            usize::from(!is_exact(&collection, &index, &vectors.select(&[round, 7 * round, 31 * round]))?);
     }
-    println!("{}", json!({ "add_one_ms": median(ones), "round_ms": median(times), "rounds": rounds }));
+    println!(
+        "{}",
+        json!({ "add_one_ms": median(ones), "round_ms": median(times), "rounds": rounds, "wrong_rounds": wrong })
+    );
     Ok(())
 }

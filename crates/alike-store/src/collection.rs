@@ -255,7 +255,8 @@ impl Collection {
     ///
     /// If the file cannot be read.
     pub fn len(&self) -> Result<usize, StoreError> {
-        self.count("SELECT count(*) FROM items")
+        // Each picture has one, and the index of these is the smallest.
+        self.count("SELECT count(*) FROM vectors")
     }
 
     /// Whether there is no picture.
@@ -273,7 +274,12 @@ impl Collection {
     ///
     /// If the file cannot be read.
     pub fn classes(&self) -> Result<usize, StoreError> {
-        self.count("SELECT count(DISTINCT class) FROM items WHERE class IS NOT NULL")
+        // From each class to the next by the index, rather than past all pictures.
+        self.count(
+            "WITH RECURSIVE each(class) AS (SELECT (SELECT min(class) FROM items WHERE class IS NOT NULL) UNION ALL \
+             SELECT (SELECT min(class) FROM items WHERE class > each.class) FROM each WHERE each.class IS NOT NULL) \
+             SELECT count(class) FROM each",
+        )
     }
 
     pub(crate) fn count(&self, sql: &str) -> Result<usize, StoreError> {

@@ -117,7 +117,8 @@ pub fn add(
     let mut why = Occasion::new(if class.is_some() { "enroll" } else { "add" }, what.clone());
     let places = listing.places(&what);
     let stamps = listing.file_stamps();
-    let there = collection.there()?;
+    // Looked up one by one: of a million pictures, most are of no interest.
+    let there = collection.ids_at(places.iter().map(|place| Some(place.as_str())))?;
     let mut answer = SyncAnswer { collection: collection.path().to_owned(), ..SyncAnswer::default() };
     let mut embed = Vec::new();
     let mut seen = HashSet::new();
@@ -125,7 +126,7 @@ pub fn add(
         if !seen.insert(place.as_str()) {
             continue;
         }
-        match (there.get(place), taken) {
+        match (there[i], taken) {
             (None, _) | (Some(_), Taken::Replace) => embed.push(i),
             (Some(_), Taken::Keep) => answer.unchanged += 1,
             (Some(_), Taken::Refuse) => {

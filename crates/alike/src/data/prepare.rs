@@ -6,8 +6,7 @@ use super::decode::Decoding;
 use super::picture::{Picture, fitted};
 use crate::images::Shape;
 use crate::suggest::did_you_mean;
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use alike_resize::{Kernel, Pixels};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -397,24 +396,18 @@ fn border(picture: &Picture) -> [u8; 3] {
 /// Scales a part, `[left, top, width, height]`, to a size: every pixel the weighted mean of what it covers.
 fn scale(
     picture: &Picture,
-    [x, y, pw, ph]: [f64; 4],
-    [h, w]: [usize; 2],
+    part: [f64; 4],
+    size: [usize; 2],
     filter: Filter,
     out: &mut [u8],
 ) -> Result<(), String> {
-    let Shape { h: from_h, w: from_w, c } = picture.shape;
-    let kind = if c == 3 { PixelType::U8x3 } else { PixelType::U8 };
-    let failed = |e: &dyn fmt::Display| format!("it cannot be scaled: {e}");
-    let from = ImageRef::new(from_w as u32, from_h as u32, &picture.pixels, kind).map_err(|e| failed(&e))?;
-    let mut to = Image::from_slice_u8(w as u32, h as u32, out, kind).map_err(|e| failed(&e))?;
-    let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(match filter {
-            Filter::Bilinear => FilterType::Bilinear,
-            Filter::Bicubic => FilterType::CatmullRom,
-        }))
-        .use_alpha(false)
-        .crop(x, y, pw, ph);
-    Resizer::new().resize(&from, &mut to, &options).map_err(|e| failed(&e))
+    let Shape { h, w, c } = picture.shape;
+    let pixels = Pixels { size: [h, w], channels: c, bytes: &picture.pixels };
+    let kernel = match filter {
+        Filter::Bilinear => Kernel::Bilinear,
+        Filter::Bicubic => Kernel::CatmullRom,
+    };
+    alike_resize::scale(pixels, part, size, kernel, out).map_err(|e| format!("it cannot be scaled: {e}"))
 }
 
 #[cfg(test)]
