@@ -324,6 +324,12 @@ pub(crate) fn appear<T>(
     }
     let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
     files::create_dir(folder)?;
+    // What SQLite left beside a file that somebody deleted would be read as the new one's.
+    for ending in ["-wal", "-shm"] {
+        let mut left = path.as_os_str().to_owned();
+        left.push(ending);
+        let _ = std::fs::remove_file(left);
+    }
     let mut part = path.file_name().unwrap_or_default().to_owned();
     part.push(format!(".{}.alike.part", std::process::id()));
     let part = folder.join(part);

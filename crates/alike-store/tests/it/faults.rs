@@ -129,3 +129,20 @@ fn a_read_only_folder_answers_and_refuses_changes() {
     assert_eq!(read.unwrap(), 1);
     says(write.unwrap_err(), &["cannot be written", "read-only"]);
 }
+
+#[test]
+fn what_a_deleted_collection_left_is_not_read_as_a_new_ones() {
+    let scene = Scene::new();
+    let path = scene.path("a.alike");
+    let mut first = scene.create("a.alike");
+    put(&mut first, &[("/a", [1.0, 2.0, 3.0])]);
+    // Its log lies beside it as long as it is open.
+    assert!(scene.path("a.alike-wal").exists());
+    std::fs::copy(scene.path("a.alike-wal"), scene.path("kept")).unwrap();
+    drop(first);
+    std::fs::remove_file(&path).unwrap();
+    std::fs::rename(scene.path("kept"), scene.path("a.alike-wal")).unwrap();
+    let mut second = scene.create("a.alike");
+    assert!(second.is_empty().unwrap() && second.check().unwrap().faults.is_empty());
+    put(&mut second, &[("/b", [1.0, 2.0, 3.0])]);
+}
