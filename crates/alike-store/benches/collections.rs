@@ -97,10 +97,13 @@ fn fill(path: &Path, vectors: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// By query: pictures and distances.
+type Found = Vec<Vec<(Option<i64>, f64)>>;
+
 /// Whether codes find what all vectors in memory do.
 fn is_exact(collection: &Collection, index: &Coded, queries: &Features) -> Result<bool, StoreError> {
     let plain = InMemory::read(collection)?;
-    let found = |index: &dyn CollectionIndex| -> Result<Vec<Vec<(Option<i64>, f64)>>, StoreError> {
+    let found = |index: &dyn CollectionIndex| -> Result<Found, StoreError> {
         let index_of = |n: &Neighbour| (index.item(n.index), n.distance);
         let as_index: &dyn Index<Error = StoreError> = index;
         try_nearest(as_index, Vectors::Features(queries), K, Exclude::None, |_, list| {

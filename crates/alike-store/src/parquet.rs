@@ -52,12 +52,12 @@ pub fn export(collection: &Collection, filter: Option<&Filter>, out: &Path) -> R
     let mut written = 0;
     let mut failed = None;
     let done = files::write_with(out, |w| {
-        written = fill(collection, filter, w).or_else(|e| match e {
+        written = fill(collection, filter, w).map_err(|e| match e {
             Ended::Store(e) => {
                 failed = Some(*e);
-                Err(io::Error::other("the collection cannot be read"))
+                io::Error::other("the collection cannot be read")
             }
-            Ended::Parquet(e) => Err(io::Error::other(e)),
+            Ended::Parquet(e) => io::Error::other(e),
         })?;
         Ok(())
     });

@@ -25,7 +25,7 @@ pub(crate) fn kept() -> (Scratch, Collection) {
         Collection::create(&scratch.at("x.alike"), about).unwrap_or_else(|e| panic!("no collection: {e}"));
     let item = |i: usize| NewItem {
         place: format!("/pictures/{i}.png"),
-        class: (i % 4 != 0).then(|| format!("class {}", i % 4)),
+        class: (!i.is_multiple_of(4)).then(|| format!("class {}", i % 4)),
         facts: [("shelf".to_owned(), i.into()), ("seen".to_owned(), "2024-05-01".into())]
             .into_iter()
             .collect(),

@@ -2,7 +2,7 @@
 //!
 //! `b(x, y) = gain * a(zoom_x * x + shift_x, zoom_y * y + shift_y) + offset` is fitted by Gauss-Newton steps, from small pictures to larger ones
 //! (Lucas and Kanade, 1981; Baker and Matthews, "Lucas-Kanade 20 years on", 2004). Pixels that are black or white in either do not count, since what was
-//! brightened beyond white is lost.
+//! brightened beyond white is lost; nor do, at first, those of which one channel is.
 //!
 //! Two frames of a burst fit nearly as well. What tells them apart is the frame: who cuts edges off takes a part of a picture in its own
 //! proportions, and a hand that moves shows on one side what was not there before.
@@ -17,6 +17,8 @@ const SIDES: [usize; 3] = [32, 64, 128];
 const STEPS: usize = 12;
 /// What is darker or lighter counts as black or white.
 const RANGE: std::ops::RangeInclusive<f64> = 6.0..=249.0;
+/// The share of a pixel, of 255, that may be white in one channel, where such pixels are left out.
+const CLIPPED: u8 = 6;
 /// The share of pixels that must count.
 const COUNTED: f64 = 0.12;
 /// How far sides may be zoomed, or shifted as a share of the half side.
@@ -52,10 +54,24 @@ impl Plane {
     }
 
     fn of(picture: &Picture, h: usize, w: usize) -> Option<Plane> {
-        let to = Preparation { resize: Resize::Squash, ..Preparation::exact(Shape { h, w, c: 1 }) };
-        let mut out = vec![0; h * w];
-        to.apply(picture, &mut out).ok()?;
-        Some(Plane::new(h, w, out))
+        Some(Plane::new(h, w, squashed(picture, Shape { h, w, c: 1 })?))
+    }
+
+    /// The same without the pixels a part of which is white in one channel: these are no numbers then.
+    fn unclipped(&self, picture: &Picture) -> Option<Plane> {
+        let Shape { h, w, c } = picture.shape;
+        let is_white = |pixel: &[u8]| u8::from(pixel.iter().any(|v| f64::from(*v) > *RANGE.end())) * 255;
+        let white = picture.pixels.chunks_exact(c).map(is_white).collect();
+        let white = Picture { shape: Shape { h, w, c: 1 }, pixels: white };
+        let white = squashed(&white, Shape { h: self.h, w: self.w, c: 1 })?;
+        let mut plane = self.clone();
+        plane
+            .pixels
+            .iter_mut()
+            .zip(white)
+            .filter(|(_, white)| *white > CLIPPED)
+            .for_each(|(v, _)| *v = f64::NAN);
+        Some(plane)
     }
 
     /// The value, and its slope along both sides, at a place whose sides run from -1 to 1; nothing outside.
@@ -103,12 +119,30 @@ pub(crate) fn fit(a: &Picture, b: &Picture) -> Option<Fit> {
     if sides.is_empty() {
         sides.push(most.max(2));
     }
-    let planes: Option<Vec<_>> =
-        sides.into_iter().map(|s| Plane::of(a, s, s).zip(Plane::of(b, s, s))).collect();
-    let fit = Fit::of(&planes?)?;
-    let [zoom_x, _, zoom_y, ..] = fit.how;
-    let stretched = ((zoom_x * aw) / (zoom_y * ah) * (bh / bw)).ln().abs();
-    Some(Fit { is_part: fit.is_part && stretched <= PROPORTIONS + 0.5 / most as f64, ..fit })
+    let planes: Vec<(Plane, Plane)> =
+        sides.into_iter().map(|s| Plane::of(a, s, s).zip(Plane::of(b, s, s))).collect::<Option<_>>()?;
+    let unclipped =
+        || planes.iter().map(|(x, y)| x.unclipped(a).zip(y.unclipped(b))).collect::<Option<Vec<_>>>();
+    let in_proportion = |fit: Fit| {
+        let [zoom_x, _, zoom_y, ..] = fit.how;
+        let stretched = ((zoom_x * aw) / (zoom_y * ah) * (bh / bw)).ln().abs();
+        Fit { is_part: fit.is_part && stretched <= PROPORTIONS + 0.5 / most as f64, ..fit }
+    };
+    let plain = Fit::of(&planes).map(in_proportion);
+    if plain.is_some_and(|fit| fit.relation() == Some(Relation::Altered)) {
+        return plain;
+    }
+    // A colour of which one channel was brightened beyond white is another one now.
+    let without = unclipped().and_then(|planes| Fit::of(&planes)).map(in_proportion);
+    without.filter(|fit| fit.relation().is_some()).or(plain)
+}
+
+/// A picture of another shape, all of it.
+fn squashed(picture: &Picture, shape: Shape) -> Option<Vec<u8>> {
+    let to = Preparation { resize: Resize::Squash, ..Preparation::exact(shape) };
+    let mut out = vec![0; shape.len()];
+    to.apply(picture, &mut out).ok()?;
+    Some(out)
 }
 
 impl Fit {
@@ -312,5 +346,27 @@ mod tests {
             assert_eq!(relation(&a, &resize(&photo(scene + 1, 0), 120, 90, FilterType::Triangle)), None);
             assert_eq!(fit(&picture(&a), &picture(&changed(&a, |_| 90.0))), None, "flat");
         }
+    }
+
+    #[test]
+    fn a_colour_of_which_one_channel_was_brightened_beyond_white_does_not_count() {
+        // Half of it is so red that a quarter more light makes another colour of it.
+        let red = |x: u32, grey: u8| {
+            if x < 120 { [1.6, 0.5, 0.4] } else { [0.8; 3] }
+                .map(|c: f32| (f32::from(grey) * c).min(255.0) as u8)
+        };
+        let plain = photo(1, 0);
+        let original = RgbImage::from_fn(240, 180, |x, y| Rgb(red(x, plain.get_pixel(x, y)[0])));
+        let brighter = RgbImage::from_fn(240, 180, |x, y| {
+            Rgb(original.get_pixel(x, y).0.map(|c| (f32::from(c) * 1.25).min(255.0) as u8))
+        });
+        let (a, b) = (picture(&original), picture(&brighter));
+        let grey = SIDES.map(|s| (Plane::of(&a, s, s).unwrap(), Plane::of(&b, s, s).unwrap()));
+        assert_ne!(
+            Fit::of(&grey).and_then(|fit| fit.relation()),
+            Some(Relation::Altered),
+            "by brightness alone"
+        );
+        assert_eq!(fit(&a, &b).and_then(|fit| fit.relation()), Some(Relation::Altered));
     }
 }
