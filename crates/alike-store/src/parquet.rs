@@ -318,8 +318,8 @@ mod tests {
         let mut filled = collection(path, "one");
         let item = |i: usize| NewItem {
             place: format!("/p/{i}.png"),
-            class: (i % 3 != 0).then(|| format!("class {}", i % 3)),
-            group: (i % 2 == 0).then(|| "ä, \"b\"".to_owned()),
+            class: (!i.is_multiple_of(3)).then(|| format!("class {}", i % 3)),
+            group: i.is_multiple_of(2).then(|| "ä, \"b\"".to_owned()),
             facts: if i == 1 {
                 [("shelf".to_owned(), 3.into())].into_iter().collect()
             } else {
