@@ -1,9 +1,12 @@
 //! Search in a large collection, by its index and without.
 
 use crate::scene::Scene;
-use alike::images::Features;
+use alike::images::{Features, Vectors};
+use alike::neighbours::{Exclude, Index, Neighbour};
 use alike_store::index::{Coded, InMemory, file_of};
-use alike_store::{BestOf, Collection, CollectionIndex, NewItem, Occasion, Taken, Wanted, search};
+use alike_store::{
+    BestOf, Collection, CollectionIndex, NewItem, Occasion, StoreError, Taken, Wanted, search,
+};
 
 /// Classes on a plane, far from the origin, some of their pictures the same.
 fn fill(collection: &mut Collection, from: usize, n: usize) {
@@ -20,6 +23,49 @@ fn fill(collection: &mut Collection, from: usize, n: usize) {
     collection.add(&items, &Features::new(3, data), &mut Occasion::new("add", ""), Taken::Refuse).unwrap();
 }
 
+/// The shortest index: all distances, sorted.
+struct Brute {
+    ids: Vec<i64>,
+    rows: Vec<Vec<f32>>,
+}
+
+impl Index for Brute {
+    type Error = StoreError;
+
+    fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    fn search(
+        &self,
+        queries: Vectors<'_>,
+        k: usize,
+        exclude: Exclude<'_>,
+        take: &(dyn Fn(usize, &[Neighbour]) + Sync),
+    ) -> Result<(), StoreError> {
+        for q in 0..queries.len() {
+            let mut query = vec![0.0; queries.d()];
+            queries.read(q, &mut query);
+            let far = |row: &Vec<f32>| -> f64 {
+                row.iter().zip(&query).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum()
+            };
+            let mut all: Vec<(f64, usize)> = self.rows.iter().map(far).zip(0..).collect();
+            all.retain(|(_, i)| !exclude.covers(q, *i));
+            all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            let found =
+                all.iter().take(k).map(|(far, index)| Neighbour { index: *index, distance: far.sqrt() });
+            take(q, &found.collect::<Vec<_>>());
+        }
+        Ok(())
+    }
+}
+
+impl CollectionIndex for Brute {
+    fn item(&self, member: usize) -> Option<i64> {
+        self.ids.get(member).copied()
+    }
+}
+
 fn queries() -> Features {
     Features::new(3, vec![301.0, 1000.5, 3.0, 250.0, 1000.0, 2.0, -1e5, 0.0, 7.0, 500.0, 1e3, 5.0])
 }
@@ -30,6 +76,9 @@ fn agree(collection: &Collection, coded: &Coded, wanted: Wanted<'_>) {
     let own = [None, Some(3), None, None];
     let ask = |index: &dyn CollectionIndex| search(collection, index, &queries(), &own, wanted).unwrap();
     let (found, expected) = (ask(coded), ask(&whole));
+    let ids = collection.ids(None).unwrap();
+    let rows = ids.iter().map(|id| collection.vector(*id).unwrap()).collect();
+    assert_eq!(ask(&Brute { ids, rows }), expected, "{wanted:?}");
     assert!(expected.iter().any(|hits| !hits.is_empty()) || wanted.k == 0);
     assert_eq!(found, expected, "{wanted:?}");
 }

@@ -119,9 +119,11 @@ impl Known {
         self.is_own.then(|| (0..self.gallery.len()).filter(learned).filter_map(place).collect())
     }
 
-    /// The picture of an image that is in memory.
+    /// The picture of an image that is in memory. Features are none.
     pub(super) fn picture(&self, i: usize) -> Option<(Images, usize)> {
-        self.places[i].map(|(source, at)| (self.sources[source].clone(), at))
+        let (source, at) = self.places[i]?;
+        let images = &self.sources[source];
+        (!images.are_floats()).then(|| (images.clone(), at))
     }
 
     /// In an order of its own, each picture once: a picture that several paths lead to is one.

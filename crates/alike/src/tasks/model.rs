@@ -2,13 +2,13 @@
 
 use super::{Known, TaskError};
 use crate::data::{
-    DataPaths, Dataset, OnError, Preparation, PreparationWish, Progress, Quiet, Request, Source, Split,
-    find_class, load, load_pictures,
+    DataPaths, Dataset, OnError, Preparation, PreparationWish, Progress, Quiet, Request, Resize, Source,
+    Split, find_class, load, load_pictures,
 };
 use crate::encoder::{Encoder, Ensemble, Headed, Mirrored, TrainedNetwork};
 use crate::gallery::{Gallery, GalleryError};
 use crate::identity::Identities;
-use crate::images::{Features, Images};
+use crate::images::{Features, Images, Shape};
 use crate::model::Checkpoint;
 use crate::train::{Run, Settings, divide};
 use alike_kernels::Tier;
@@ -459,15 +459,26 @@ impl Model {
         if !path.is_file() {
             return None;
         }
-        let paths = std::slice::from_ref(&path);
-        let nested = self.nested();
-        let data = load_pictures(paths, &self.preparation, nested, OnError::Fail, &self.paths, &mut Quiet);
+        let (paths, shown) = (std::slice::from_ref(&path), self.shown());
+        let data = load_pictures(paths, &shown, self.nested(), OnError::Fail, &self.paths, &mut Quiet);
         data.ok().map(|d| (d.train.images, 0))
+    }
+
+    /// How pictures are prepared to be shown: as for the network, or so that they can be seen where that takes features.
+    fn shown(&self) -> Preparation {
+        if self.preparation.shape.is_features() {
+            Preparation { resize: Resize::Fit, ..Preparation::exact(SHOWN) }
+        } else {
+            self.preparation
+        }
     }
 
     /// A black picture, for what cannot be shown.
     pub fn blank(&self) -> Images {
-        let shape = self.preparation.shape;
+        let shape = self.shown().shape;
         Images::new(shape, vec![0; shape.len()])
     }
 }
+
+/// The size at which pictures of features are shown.
+const SHOWN: Shape = Shape { h: 96, w: 96, c: 3 };

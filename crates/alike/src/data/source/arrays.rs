@@ -3,8 +3,10 @@
 //! An `.npz` holds `x` and `y`, or `x_train`, `y_train`, `x_test` and `y_test` (`train_images`, `train_labels`...). An `.npy`
 //! holds images or features, and its labels lie beside it in `NAME.labels.npy` or in a `labels.npy`, if there are any. Bytes
 //! of `n x h x w`, `n x h x w x c` or `n x c x h x w` are images, and so are truths; `n x d` floats of any size are features.
-//! Labels are whole numbers, floats that are whole, truths or text, one a row.
+//! Labels are whole numbers, floats that are whole, truths or text, one a row. An `.npz` may also hold `paths` and `groups` (`paths_train`...), one a row;
+//! other arrays are named as not used. A table beside the file says more of its rows: see [`super::described`].
 
+use super::described::described;
 use super::npy::Array;
 use super::{Asked, Found, Kind, Wish, wrong};
 use crate::data::listing::{Content, Entry, Listing, Part, Place};
@@ -17,6 +19,8 @@ use std::path::Path;
 
 const IMAGES: [&str; 7] = ["x", "images", "features", "embeddings", "data", "imgs", "arr_0"];
 const LABELS: [&str; 5] = ["y", "labels", "targets", "label", "arr_1"];
+const PATHS: [&str; 4] = ["paths", "path", "files", "names"];
+const GROUPS: [&str; 2] = ["groups", "group"];
 /// The most numbers of a feature.
 const LONGEST: usize = 1 << 14;
 
@@ -28,8 +32,8 @@ impl Kind for Arrays {
         &[".npy", ".npz"]
     }
 
-    fn list(&self, asked: &Asked<'_>, _: Wish<'_>, _: &mut dyn Progress) -> Result<Found, DataError> {
-        open(asked.path).map(Found::from)
+    fn list(&self, asked: &Asked<'_>, wish: Wish<'_>, _: &mut dyn Progress) -> Result<Found, DataError> {
+        described(asked.path, open(asked.path)?, &wish).map(Found::from)
     }
 }
 
@@ -40,6 +44,8 @@ struct Rows {
     name: String,
     array: Array,
     labels: Option<Vec<String>>,
+    paths: Option<Vec<String>>,
+    groups: Option<Vec<String>>,
 }
 
 fn parse(path: &Path, name: &str, bytes: Vec<u8>) -> Result<Array, DataError> {
@@ -60,7 +66,7 @@ fn open(path: &Path) -> Result<Listing, DataError> {
     let given = [own, beside].into_iter().find(|p| p.is_file() && p != path);
     let labels =
         given.map(|p| labels(&p, "it", &parse(&p, "it", files::read(&p, Limit::Array)?)?)).transpose()?;
-    gather(path, vec![Rows { part: None, name: String::new(), array, labels }])
+    gather(path, vec![Rows { part: None, name: String::new(), array, labels, paths: None, groups: None }])
 }
 
 /// The name of an array without its part, in small letters: `X_train` and `train_x` are `x` of the training part.
@@ -103,10 +109,11 @@ fn archive(path: &Path) -> Result<Listing, DataError> {
             break;
         }
         if let Some(x) = find(&IMAGES, part) {
-            let y = find(&LABELS, part);
-            used.extend([Some(x), y].into_iter().flatten());
-            let labels = y.map(|y| labels(path, y, &get(y)?)).transpose()?;
-            parts.push(Rows { part, name: x.to_owned(), array: get(x)?, labels });
+            let texts = [&LABELS[..], &PATHS, &GROUPS].map(|names| find(names, part));
+            used.extend([Some(x)].into_iter().chain(texts).flatten());
+            let mut read = |at: Option<&str>| at.map(|name| labels(path, name, &get(name)?)).transpose();
+            let [labels, paths, groups] = [read(texts[0])?, read(texts[1])?, read(texts[2])?];
+            parts.push(Rows { part, name: x.to_owned(), array: get(x)?, labels, paths, groups });
         }
     }
     if parts.is_empty() {
@@ -131,7 +138,7 @@ fn gather(path: &Path, parts: Vec<Rows>) -> Result<Listing, DataError> {
     let mut listing = Listing::default();
     let (mut bytes, mut floats) = (Vec::new(), Vec::new());
     let mut found: Option<(Shape, bool)> = None;
-    for Rows { part, name, array, labels } in parts {
+    for Rows { part, name, array, labels, paths, groups } in parts {
         let called = if name.is_empty() { "it" } else { &name };
         let refuse = |why: String| wrong(path, format!("{called} {why}"));
         let (shape, float, n) = match array.pixels() {
@@ -157,18 +164,20 @@ fn gather(path: &Path, parts: Vec<Rows>) -> Result<Listing, DataError> {
             }
             _ => found = Some((shape, float)),
         }
-        if let Some(labels) = labels.as_ref().filter(|c| c.len() != n) {
-            return Err(wrong(path, format!("{called} has {n} images, but {} labels", labels.len())));
+        for (what, list) in [("labels", &labels), ("paths", &paths), ("groups", &groups)] {
+            if let Some(list) = list.as_ref().filter(|list| list.len() != n) {
+                return Err(wrong(path, format!("{called} has {n} images, but {} {what}", list.len())));
+            }
         }
         for i in 0..n {
             let row = listing.entries.len() as u32;
-            let entry = Entry::new(
-                if name.is_empty() { i.to_string() } else { format!("{name}/{i}") },
-                Place::Row(row),
-            );
-            listing.entries.push(Entry { class: labels.as_ref().map(|c| c[i].clone()), part, ..entry });
+            let numbered = || if name.is_empty() { i.to_string() } else { format!("{name}/{i}") };
+            let of = |list: &Option<Vec<String>>| list.as_ref().map(|list| list[i].clone());
+            let entry = Entry::new(of(&paths).unwrap_or_else(numbered), Place::Row(row));
+            listing.entries.push(Entry { class: of(&labels), group: of(&groups), part, ..entry });
         }
     }
+    listing.number_repeated();
     listing.rows =
         found.map(
             |(shape, float)| {
@@ -312,6 +321,24 @@ mod tests {
         let listing = fixture("parts-first").unwrap();
         assert_eq!(parts(&listing), [train, train, train, val, test, test]);
         assert_eq!(classes(&listing), "010101");
+    }
+
+    #[test]
+    fn rows_have_paths_and_groups_where_they_are_given() {
+        let texts = |each: &[&str; 2]| npy("|S3", "2,", each.concat().as_bytes());
+        let numbers = npy("<f4", "2, 2", &[0; 16]);
+        let path = npz(&[
+            ("x.npy", numbers.clone()),
+            ("paths.npy", texts(&["a/1", "a/2"])),
+            ("groups.npy", texts(&["one", "two"])),
+        ]);
+        let listing = open(&path).unwrap();
+        let told: Vec<(&str, Option<&str>)> =
+            listing.entries.iter().map(|e| (e.name.as_str(), e.group.as_deref())).collect();
+        assert_eq!(told, [("a/1", Some("one")), ("a/2", Some("two"))]);
+        assert!(listing.notes.is_empty(), "{:?}", listing.notes);
+        let short = npz(&[("x.npy", numbers), ("paths.npy", npy("|S3", "1,", b"a/1"))]);
+        assert!(open(&short).unwrap_err().to_string().contains("has 2 images, but 1 paths"));
     }
 
     #[test]

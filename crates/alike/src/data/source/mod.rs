@@ -8,6 +8,7 @@ mod arrays;
 mod catalogue;
 mod checksum;
 mod cifar;
+mod described;
 mod digits;
 #[cfg(feature = "download")]
 mod download;
