@@ -39,6 +39,7 @@ fn texts(group: &usvg::Group, out: &mut Vec<Text>) {
 /// What is wrong with the texts of a figure.
 fn faults(figure: &Figure) -> Vec<String> {
     let mut faults = Vec::new();
+    let mut has_numbers = false;
     for panel in &figure.panels {
         let height = panel.height + HEAD;
         // Room around the panel, so that what leaves it is measured and not cut.
@@ -50,6 +51,7 @@ fn faults(figure: &Figure) -> Vec<String> {
         let tree = usvg::Tree::from_str(&svg, &super::figure::OPTIONS).unwrap();
         let mut all = Vec::new();
         texts(tree.root(), &mut all);
+        has_numbers |= all.iter().any(|t| t.words.bytes().all(|b| b.is_ascii_digit()));
         for (i, t) in all.iter().enumerate() {
             let place = format!("{}, '{}': '{}'", figure.name, panel.title, t.words);
             if t.size < SMALL {
@@ -71,6 +73,12 @@ fn faults(figure: &Figure) -> Vec<String> {
         if panel.says.is_empty() {
             faults.push(format!("{}, '{}' says nothing", figure.name, panel.title));
         }
+    }
+    if figure.name == "confusion" && figure.caption.contains("numbers are") != has_numbers {
+        faults.push(format!(
+            "{}: numbers {has_numbers}, but the caption says: {}",
+            figure.name, figure.caption
+        ));
     }
     // What wraps on a phone is nowhere beside, and what is dark in light is light in dark.
     for word in ["left", "right", "below", "above", "darker", "lighter", "darkest"] {

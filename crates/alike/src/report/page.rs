@@ -15,6 +15,7 @@ use crate::eval::Pairs;
 use crate::files::FileError;
 use crate::images::{Shape, Vectors, with_pixels};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use std::collections::BTreeSet;
 
 /// What a page says of itself, beside what it shows. Paths and commands are words for a shell.
 #[derive(Clone, Debug, Default)]
@@ -218,7 +219,7 @@ impl Shell<'_> {
                     header {
                         p.brand { "Alike" }
                         button #theme type="button" aria-label="Switch between light and dark" { "◐" }
-                        h1 #top { (self.title) }
+                        h1 #top { (headline(&self.title)) }
                         (self.lead)
                         @if !facts.siblings.is_empty() {
                             p.siblings { "Pages beside this one: "
@@ -277,6 +278,16 @@ pub(super) fn title(run: &ReportInput<'_>, facts: &PageFacts) -> String {
     title
 }
 
+/// A title whose last part, the day, is not broken at its hyphens.
+fn headline(title: &str) -> Markup {
+    let (rest, last) = title.rsplit_once(", ").map_or(("", title), |(rest, last)| (rest, last));
+    html! {
+        (rest)
+        @if !rest.is_empty() { ", " }
+        span.whole { (last) }
+    }
+}
+
 fn page(
     run: &ReportInput<'_>,
     without: Option<&ReportInput<'_>>,
@@ -289,7 +300,7 @@ fn page(
         title: title(run, facts),
         lead: lead(run, without),
         figures,
-        classes: classes(run),
+        classes: classes(run, sample),
         rest: vec![
             ("numbers", "The numbers", numbers(run, without)),
             ("made", "How this was made", provenance(of_run.as_ref(), of_other.as_ref(), facts)),
@@ -344,18 +355,20 @@ fn never_seen(source: &ReportInput<'_>, other: bool) -> Markup {
 /// Classes that have a button; with more there would be no page.
 const MOST_BUTTONS: usize = 100;
 
-/// Buttons that show and hide classes.
-fn classes(run: &ReportInput<'_>) -> Markup {
+/// Buttons that show and hide the classes that have dots: where others are judged than were trained on, those.
+fn classes(run: &ReportInput<'_>, sample: &Sample) -> Markup {
     let names = short_names(&run.data.classes);
+    let drawn: BTreeSet<usize> = sample.indices.iter().map(|i| run.data.test.labels[*i] as usize).collect();
     html! {
         div.classes role="group" aria-label="Classes shown" {
-            @for (i, name) in names.iter().enumerate().take(MOST_BUTTONS) {
-                button type="button" data-k=(i) aria-pressed="true" title=[(*name != run.data.classes[i]).then_some(&run.data.classes[i])] {
+            @for i in drawn.iter().copied().take(MOST_BUTTONS) {
+                @let (short, whole) = (&names[i], &run.data.classes[i]);
+                button type="button" data-k=(i) aria-pressed="true" title=[(short != whole).then_some(whole)] {
                     (marks::sample(i))
-                    (name)
+                    (short)
                 }
             }
-            @if names.len() > MOST_BUTTONS { span { "and " (names.len() - MOST_BUTTONS) " more" } }
+            @if drawn.len() > MOST_BUTTONS { span { "and " (drawn.len() - MOST_BUTTONS) " more" } }
             button type="button" data-all="on" { "all" }
             button type="button" data-all="off" { "none" }
         }

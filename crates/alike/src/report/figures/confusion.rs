@@ -26,7 +26,8 @@ pub(in crate::report) fn confusion(e: &ReportInput<'_>) -> Option<Figure> {
     let ((name, image), (_, feature)) = (rule(&spaces.image)?, rule(&spaces.feature)?);
     let names = short_names(&e.data.classes);
     let drawn = [("Image space", &image), ("Feature space", &feature)];
-    let panels = drawn.map(|(space, c)| panel(&format!("{space}, {name}"), e, c, &names)).into();
+    let (panels, shown): (Vec<Panel>, Vec<Shown>) =
+        drawn.iter().map(|(space, c)| panel(&format!("{space}, {name}"), e, c, &names)).unzip();
     let mut numbers = Numbers::new(&["space", "true_class", "answer", "test_images"]);
     for (space, c) in drawn {
         for ((t, p), n) in c.confusion(&e.data.test.labels) {
@@ -34,10 +35,18 @@ pub(in crate::report) fn confusion(e: &ReportInput<'_>) -> Option<Figure> {
             numbers.push([space.to_owned(), t, p, n.to_string()]);
         }
     }
+    // What is drawn, and nothing else.
+    let is = |what: Shown| shown.contains(&what);
+    let counted = if is(Shown::Numbers) { "; numbers are test images" } else { "" };
+    let cells = format!(
+        "A row is a true class, a column the answer{counted}. The diagonal (framed) is correct. Off it, the stronger a cell's colour, the larger \
+         its share of the row, as the scale says. "
+    );
+    let cells = if is(Shown::Numbers) || is(Shown::Colours) { &cells } else { "" };
+    let list = "The commonest confusions, each with how many test images it takes for another class. ";
+    let list = if is(Shown::List) { list } else { "" };
     let caption = format!(
-        "{name}. A row is a true class, a column the answer; numbers are test images. The diagonal (framed) is correct. \
-         Off it, the stronger a cell's colour, the larger its share of the row, as the scale says. Correct in all: {} in image space, \
-         {} in feature space.",
+        "{name}. {cells}{list}Correct in all: {} in image space, {} in feature space.",
         percent(image.accuracy),
         percent(feature.accuracy),
     );
@@ -45,7 +54,18 @@ pub(in crate::report) fn confusion(e: &ReportInput<'_>) -> Option<Figure> {
     Some(Figure { name: "confusion", title, caption, numbers, panels, columns: 2 })
 }
 
-fn panel(title: &str, e: &ReportInput<'_>, c: &Classification, names: &[String]) -> Panel {
+/// What a panel shows.
+#[derive(Clone, Copy, PartialEq)]
+enum Shown {
+    /// Cells with numbers.
+    Numbers,
+    /// Cells that are too small for numbers.
+    Colours,
+    /// The commonest confusions.
+    List,
+}
+
+fn panel(title: &str, e: &ReportInput<'_>, c: &Classification, names: &[String]) -> (Panel, Shown) {
     let counts = c.confusion(&e.data.test.labels);
     // Classes that neither ask nor answer say nothing, as those trained on where others are judged.
     let heard: BTreeSet<u32> = counts.keys().flat_map(|(t, p)| [*t, *p]).collect();
@@ -57,14 +77,15 @@ fn panel(title: &str, e: &ReportInput<'_>, c: &Classification, names: &[String])
             format!("The commonest confusion: {} taken for {}, {n} times.", name(*t), name(*p))
         }
     };
-    let (body, height) = if heard.len() <= MOST_CELLS {
+    let (body, height, shown) = if heard.len() <= MOST_CELLS {
         let row = |t: &u32| heard.iter().map(|p| counts.get(&(*t, *p)).copied().unwrap_or(0)).collect();
         let matrix: Vec<Vec<u32>> = heard.iter().map(row).collect();
         cells(&matrix, &heard.iter().map(|class| name(*class)).collect::<Vec<_>>())
     } else {
-        list(&worst, name)
+        let (body, height) = list(&worst, name);
+        (body, height, Shown::List)
     };
-    Panel { title: title.to_owned(), says, height, body }
+    (Panel { title: title.to_owned(), says, height, body }, shown)
 }
 
 /// The strength of a cell's colour, for a share of its row from 0 to the worst.
@@ -72,7 +93,7 @@ fn strength(share: f64, worst: f64) -> f64 {
     0.75 * (share / worst).clamp(0.0, 1.0).sqrt()
 }
 
-fn cells(matrix: &[Vec<u32>], classes: &[&str]) -> (Markup, f64) {
+fn cells(matrix: &[Vec<u32>], classes: &[&str]) -> (Markup, f64, Shown) {
     let n = classes.len();
     let longest = classes.iter().map(|c| width(c, SMALL, false)).fold(0.0, f64::max);
     let upright = longest > 24.0 || longest > (WIDTH - 14.0 - longest) / n as f64 - 2.0;
@@ -133,7 +154,7 @@ fn cells(matrix: &[Vec<u32>], classes: &[&str]) -> (Markup, f64) {
         }
         (legend(scale, if worst > 1e-9 { worst } else { 0.0 }))
     };
-    (body, scale + 30.0)
+    (body, scale + 30.0, if numbered { Shown::Numbers } else { Shown::Colours })
 }
 
 /// The scale of the colour.
