@@ -212,6 +212,10 @@ fn what_a_person_said_is_obeyed_and_trains() {
     scene.ok("collection say photos same pictures/c0/0.png pictures/c2/0.png");
     scene.ok("collection say photos different pictures/c1/0.png pictures/c2/0.png");
     scene.refused("cluster photos", 1, &["are said to be different", "alike collection say"]);
+    let bytes = std::fs::read(scene.path("collections/photos.alike")).unwrap();
+    std::fs::write(scene.path("cut.alike"), &bytes[..3000]).unwrap();
+    let cut = scene.alike("data stats cut.alike").stderr;
+    assert_eq!(cut.matches("cut.alike").count(), 1, "{cut}");
 }
 
 #[test]

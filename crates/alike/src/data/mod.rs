@@ -71,6 +71,9 @@ pub enum DataError {
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// What keeps account of pictures ([`Catalogues`]) cannot be read.
+    #[error("{0}")]
+    Catalogue(String),
     /// A file is not an IDX file, or a damaged one.
     #[error("{} is not a usable IDX file: {why}", path.display())]
     Idx {

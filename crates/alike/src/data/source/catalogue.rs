@@ -17,7 +17,7 @@ pub trait Catalogues: fmt::Debug + Sync {
     ///
     /// # Errors
     ///
-    /// A sentence, if it cannot be read.
+    /// A sentence that names the file, if it cannot be read.
     fn pictures(&self, file: &Path) -> Result<Catalogue, String>;
 }
 
@@ -84,7 +84,7 @@ impl Kind for Catalogued {
         let (Some(catalogues), Some(file)) = (asked.paths.catalogues, file(asked)) else {
             return Err(wrong(asked.path, "it is not there"));
         };
-        let Catalogue { pictures, notes } = catalogues.pictures(&file).map_err(|why| wrong(&file, why))?;
+        let Catalogue { pictures, notes } = catalogues.pictures(&file).map_err(DataError::Catalogue)?;
         let (mut listing, missing) = list_catalogue(&pictures)?;
         if listing.is_empty() && missing > 0 {
             return Err(wrong(
