@@ -10,12 +10,12 @@ mod store {
     use alike::encoder::EncoderFacts;
     use alike::tasks::Known;
     use alike::train::Run;
-    use alike_store::{Access, Address, Collection, StoreError, user};
+    use alike_store::{Access, Address, Collection, Collections, StoreError, user};
     use std::path::{Path, PathBuf};
 
     /// Collections as data.
     pub(crate) fn catalogues() -> Option<&'static dyn Catalogues> {
-        Some(&user::Collections)
+        Some(&Collections)
     }
 
     /// A collection that stands where a model is named.

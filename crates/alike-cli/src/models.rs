@@ -5,9 +5,9 @@ use crate::collections::{self, Kept};
 use crate::commands::{data_paths, remark};
 use crate::encoders;
 use crate::printer::{Bars, note};
-#[cfg(feature = "collections")]
-use alike::data::{Catalogue, list_catalogue, load_listing};
 use alike::data::{Dataset, Request};
+#[cfg(feature = "collections")]
+use alike::data::{list_catalogue, load_listing};
 use alike::encoder::Encoder;
 use alike::eval::Bursts;
 use alike::tasks::{Known, Model, ModelOptions, ModelSource, Opened, Subject, TaskError};
@@ -167,20 +167,7 @@ impl<'a> OpenModel<'a> {
     /// The pictures of the collection as a data set, with the classes and groups that it has of them.
     #[cfg(feature = "collections")]
     fn read_kept(&self, kept: &Kept) -> anyhow::Result<Dataset> {
-        let Catalogue { pictures, notes } = kept.collection.catalogue()?;
-        notes.iter().for_each(|text| note(self.global, text));
-        let (listing, missing) = list_catalogue(&pictures)?;
-        anyhow::ensure!(
-            !listing.is_empty(),
-            "no picture of {} is where it was; alike collection sync follows moved folders",
-            kept.path.display()
-        );
-        if missing > 0 {
-            note(
-                self.global,
-                format!("{missing} pictures of the collection are not where they were, and are left out"),
-            );
-        }
+        let listing = list_catalogue(&kept.path, kept.collection.catalogue()?)?;
         let (name, paths) = (kept.path.display().to_string(), data_paths(self.global));
         let (preparation, on_error) = (*self.preparation(), self.on_error());
         let bars = &mut Bars::new(self.global);

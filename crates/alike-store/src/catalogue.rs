@@ -4,13 +4,31 @@
 //! that are said to be different and would be of one class, one is left out, for nobody says what it is instead: the one whose class was not
 //! set by hand, or that was added later.
 
-use crate::collection::Collection;
+use crate::collection::{Access, Collection};
 use crate::error::StoreError;
 use crate::item::Item;
 use crate::pairs::{Pair, Said};
-use alike::data::{Catalogue, CataloguedPicture};
+use crate::user;
+use alike::data::{Catalogue, CataloguedPicture, Catalogues};
+use alike::tasks::Corrections;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+/// Collections as data to train on and to judge by: `alike train --data COLLECTION`.
+#[derive(Clone, Copy, Debug)]
+pub struct Collections;
+
+impl Catalogues for Collections {
+    fn find(&self, what: &Path) -> Option<PathBuf> {
+        user::find(what)
+    }
+
+    fn read(&self, file: &Path) -> Result<Catalogue, String> {
+        let read = || Collection::open(file, Access::Read)?.catalogue();
+        read().map_err(|e| e.to_string())
+    }
+}
 
 impl Collection {
     /// The pictures, as data to train on and to judge by.
@@ -21,7 +39,7 @@ impl Collection {
     pub fn catalogue(&self) -> Result<Catalogue, StoreError> {
         let items = self.items(None, None, usize::MAX)?;
         let pairs = self.pairs(None)?;
-        let classes = classes(&items, &pairs);
+        let classes = classes(&items, &self.corrections()?);
         let without = left_out(&items, &classes, &pairs);
         let mut notes = Vec::new();
         if !without.is_empty() {
@@ -40,29 +58,15 @@ impl Collection {
 }
 
 /// By number of a picture: the class that follows for it, where it is said to show the same as another.
-fn classes(items: &[Item], pairs: &[Pair]) -> HashMap<i64, String> {
-    let mut root: HashMap<i64, i64> = HashMap::new();
-    fn top(root: &HashMap<i64, i64>, mut id: i64) -> i64 {
-        while let Some(next) = root.get(&id).filter(|next| **next != id) {
-            id = *next;
-        }
-        id
-    }
-    for pair in pairs.iter().filter(|pair| pair.said == Said::Same) {
-        pair.ids.iter().for_each(|id| {
-            root.entry(*id).or_insert(*id);
-        });
-        let [a, b] = pair.ids.map(|id| top(&root, id));
-        root.insert(a.max(b), a.min(b));
-    }
-    let mut alike: BTreeMap<i64, Vec<&Item>> = BTreeMap::new();
-    for item in items.iter().filter(|item| root.contains_key(&item.id)) {
-        alike.entry(top(&root, item.id)).or_default().push(item);
-    }
+fn classes(items: &[Item], said: &Corrections) -> HashMap<i64, String> {
+    let at: HashMap<&str, &Item> = items.iter().map(|item| (item.path.as_str(), item)).collect();
     let mut classes = HashMap::new();
-    for (first, members) in alike {
-        let by_hand = members.iter().filter(|m| m.by_hand).find_map(|m| m.class.clone());
-        let class = by_hand.or_else(|| commonest(&members)).unwrap_or_else(|| format!("#{first}"));
+    for group in said.same_groups() {
+        let members: Vec<&Item> = group.iter().filter_map(|place| at.get(place).copied()).collect();
+        let by_hand: Vec<&Item> = members.iter().copied().filter(|m| m.by_hand).collect();
+        let first = members.iter().map(|m| m.id).min().unwrap_or(0);
+        let class =
+            commonest(&by_hand).or_else(|| commonest(&members)).unwrap_or_else(|| format!("#{first}"));
         classes.extend(members.into_iter().map(|m| (m.id, class.clone())));
     }
     classes

@@ -29,6 +29,7 @@ mod time;
 pub mod user;
 
 pub use calibrate::{NearEnough, calibrate};
+pub use catalogue::Collections;
 pub use collection::{About, Access, Address, Collection, ENDING, METRIC, PATIENCE, is_collection};
 pub use error::StoreError;
 pub use filter::{Filter, FilterError};

@@ -1,8 +1,7 @@
 //! Collections that have names: files of one folder of the user.
 
-use crate::collection::{Access, Collection, ENDING};
+use crate::collection::ENDING;
 use crate::error::StoreError;
-use alike::data::{Catalogue, Catalogues};
 use alike::files::FileError;
 use alike::suggest::did_you_mean;
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
@@ -77,21 +76,6 @@ pub fn get(what: &Path) -> Result<PathBuf, StoreError> {
     let names: Vec<String> = named().unwrap_or_default().into_iter().map(|(name, _)| name).collect();
     let hint = did_you_mean(&what.to_string_lossy(), names.iter().map(String::as_str));
     Err(StoreError::Missing { path: what.to_owned(), hint })
-}
-
-/// Collections as data to train on and to judge by: `alike train --data COLLECTION`.
-#[derive(Clone, Copy, Debug)]
-pub struct Collections;
-
-impl Catalogues for Collections {
-    fn find(&self, what: &Path) -> Option<PathBuf> {
-        find(what)
-    }
-
-    fn pictures(&self, file: &Path) -> Result<Catalogue, String> {
-        let read = || Collection::open(file, Access::Read)?.catalogue();
-        read().map_err(|e| e.to_string())
-    }
 }
 
 /// All collections of the user's folder, by name.

@@ -1,8 +1,8 @@
 //! What people said of pictures, and what their files say: obeyed, trained on, kept.
 
 use crate::scene::{Scene, put};
-use alike::data::{Catalogues, list_catalogue};
-use alike_store::{Access, Change, Collection, Said, user::Collections};
+use alike::data::{CataloguedPicture, Catalogues, list_catalogue};
+use alike_store::{Access, Change, Collection, Collections, Said};
 use serde_json::Map;
 
 #[test]
@@ -58,14 +58,20 @@ fn a_collection_is_data_wherever_it_lies() {
     let path = scene.path("a.alike");
     assert_eq!(Collections.find(&path), Some(path.clone()));
     assert_eq!(Collections.find(&scene.path("pictures")), None);
-    let catalogue = Collections.pictures(&path).unwrap();
-    let (listing, missing) = list_catalogue(&catalogue.pictures).unwrap();
-    assert_eq!((listing.len(), missing), (4, 0));
+    let catalogue = Collections.read(&path).unwrap();
+    let listing = list_catalogue(&path, catalogue.clone()).unwrap();
+    assert_eq!((listing.len(), listing.notes.len()), (4, 0));
+    let mut one_more = catalogue.clone();
+    one_more
+        .pictures
+        .push(CataloguedPicture { place: "/nowhere.png".into(), ..CataloguedPicture::default() });
+    let notes = list_catalogue(&path, one_more).unwrap().notes;
+    assert!(notes[0].starts_with("1 pictures of"), "{notes:?}");
     let keys = || collection.gallery(None).unwrap().identities.keys().to_vec();
     let before = keys();
     std::fs::rename(scene.path("pictures"), scene.path("elsewhere")).unwrap();
-    let (listing, missing) = list_catalogue(&catalogue.pictures).unwrap();
-    assert_eq!((listing.len(), missing), (0, 4));
+    let gone = list_catalogue(&path, catalogue).unwrap_err().to_string();
+    assert!(gone.contains("none of its pictures is where it was"), "{gone}");
     // The folder has another name: its pictures are known again, and what is drawn by keys is what it was.
     let mut moved = Collection::open(&path, Access::Write).unwrap();
     let folders = [scene.path("elsewhere")];

@@ -71,7 +71,7 @@ pub enum DataError {
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// What keeps account of pictures ([`Catalogues`]) cannot be read.
+    /// A catalogue ([`Catalogues`]) cannot be read.
     #[error("{0}")]
     Catalogue(String),
     /// A file is not an IDX file, or a damaged one.

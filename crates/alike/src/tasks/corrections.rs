@@ -32,12 +32,8 @@ impl Corrections {
         self.classes.extend(more.classes);
     }
 
-    /// What follows from all that was said.
-    ///
-    /// # Errors
-    ///
-    /// If two pictures are said to be different, and follow to be the same.
-    pub(super) fn settled(&self) -> Result<Settled<'_>, TaskError> {
+    /// The components that pairs of the same join: a number for each place that something was said of.
+    fn joined(&self) -> Settled<'_> {
         let mut settled = Settled::default();
         let mut root: Vec<usize> = Vec::new();
         for [a, b] in &self.same {
@@ -45,12 +41,32 @@ impl Corrections {
             let (a, b) = (top(&mut root, a), top(&mut root, b));
             root[a.max(b)] = a.min(b);
         }
-        for pair in &self.different {
-            for place in pair {
-                settled.number(place, &mut root);
-            }
+        for place in self.different.iter().flatten() {
+            settled.number(place, &mut root);
         }
         settled.component = (0..root.len()).map(|i| top(&mut root, i)).collect();
+        settled
+    }
+
+    /// Groups of pictures that show the same, two or more in each; by their places, in the order in which they were named.
+    pub fn same_groups(&self) -> Vec<Vec<&str>> {
+        let joined = self.joined();
+        let mut places: Vec<(&str, usize)> = joined.numbers.iter().map(|(place, n)| (*place, *n)).collect();
+        places.sort_by_key(|(_, number)| *number);
+        let mut groups: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+        for (place, number) in places {
+            groups.entry(joined.component[number]).or_default().push(place);
+        }
+        groups.into_values().filter(|group| group.len() > 1).collect()
+    }
+
+    /// What follows from all that was said.
+    ///
+    /// # Errors
+    ///
+    /// If two pictures are said to be different, and follow to be the same.
+    pub(super) fn settled(&self) -> Result<Settled<'_>, TaskError> {
+        let mut settled = self.joined();
         for [a, b] in &self.different {
             let (one, two) = (settled.of(a), settled.of(b));
             if one == two {
@@ -218,6 +234,7 @@ mod tests {
         assert_eq!((settled.said("a", "y"), settled.said("y", "z")), (None, None));
         let among = identities(&["y", "d", "x", "a"]);
         assert_eq!(settled.rows("b", &among), [vec![1, 3], vec![2]]);
+        assert_eq!(said.same_groups(), [["a", "b", "c", "d"]]);
     }
 
     #[test]

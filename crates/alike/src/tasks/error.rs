@@ -99,8 +99,8 @@ pub enum TaskError {
     NoImages,
     /// What people said of pictures cannot all be true.
     #[error(
-        "{} and {} are said to be different, and follow from other pairs to show the same; take one of these back with alike collection say \
-         COLLECTION nothing A B",
+        "{} and {} are said to be different, but other pairs say that they show the same; take one back: alike collection say COLLECTION \
+         nothing A B",
         .0[0], .0[1]
     )]
     Contradiction([String; 2]),

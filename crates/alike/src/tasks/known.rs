@@ -8,6 +8,7 @@ use crate::identity::{Identities, NO_GROUP, Shared};
 use crate::images::Images;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 /// Embedded images, and where to find them again for a figure.
 #[derive(Clone, Debug)]
@@ -24,7 +25,7 @@ pub struct Known {
     places: Vec<Option<(usize, usize)>>,
     sources: Vec<Images>,
     /// What people said of them.
-    corrections: Corrections,
+    corrections: Arc<Corrections>,
 }
 
 /// What an answer goes by: every answer names it.
@@ -74,7 +75,7 @@ impl Known {
     pub fn kept(gallery: Gallery) -> Known {
         let n = gallery.len();
         let (places, trained) = (vec![None; n], vec![None; n]);
-        let corrections = Corrections::default();
+        let corrections = Arc::default();
         Known {
             places,
             trained,
@@ -88,7 +89,7 @@ impl Known {
 
     /// The same with what people said of the images, which tasks obey.
     pub fn corrected(self, corrections: Corrections) -> Known {
-        Known { corrections, ..self }
+        Known { corrections: Arc::new(corrections), ..self }
     }
 
     /// What people said of the images.
@@ -158,7 +159,7 @@ impl Known {
         self.places.extend(more.places.iter().map(|p| p.map(|(source, i)| (source + before, i))));
         self.sources.extend(more.sources);
         self.trained.extend(more.trained);
-        self.corrections.append(more.corrections);
+        Arc::make_mut(&mut self.corrections).append(Arc::unwrap_or_clone(more.corrections));
         self.gallery.append(&more.gallery);
     }
 

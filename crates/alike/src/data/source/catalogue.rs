@@ -1,4 +1,4 @@
-//! Pictures that another program part keeps account of, as a collection does: where they lie, and what is known of them.
+//! Catalogues: lists of pictures that lie elsewhere, with their classes and groups, as a collection has them.
 
 use super::{Asked, Found, Kind, Wish, wrong};
 use crate::data::kept::list_places;
@@ -8,29 +8,30 @@ use crate::identity;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// What keeps account of pictures. A user names one wherever data are named; see [`DataPaths::catalogues`](super::DataPaths::catalogues).
+/// Finds and reads catalogues of one kind, so that a user can name one wherever data are named; see
+/// [`DataPaths::catalogues`](super::DataPaths::catalogues).
 pub trait Catalogues: fmt::Debug + Sync {
-    /// The file that a user means by a name or a path; nothing where none is meant.
+    /// The file of the catalogue that a user means by a name or a path; nothing if none is meant.
     fn find(&self, what: &Path) -> Option<PathBuf>;
 
-    /// The pictures of such a file.
+    /// Reads the catalogue of such a file.
     ///
     /// # Errors
     ///
     /// A sentence that names the file, if it cannot be read.
-    fn pictures(&self, file: &Path) -> Result<Catalogue, String>;
+    fn read(&self, file: &Path) -> Result<Catalogue, String>;
 }
 
-/// Pictures that somebody keeps account of.
+/// A list of pictures that lie elsewhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalogue {
-    /// They, each once.
+    /// The pictures, each once.
     pub pictures: Vec<CataloguedPicture>,
     /// What a user should know of them.
     pub notes: Vec<String>,
 }
 
-/// A picture that somebody keeps account of.
+/// A picture of a catalogue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CataloguedPicture {
     /// Where it lies, as [`Listing::places`] has it.
@@ -41,12 +42,13 @@ pub struct CataloguedPicture {
     pub group: Option<String>,
 }
 
-/// The pictures of a catalogue that are where they were, and how many are not.
+/// The pictures of a catalogue that are where they were; `file` is what a user calls it.
 ///
 /// # Errors
 ///
-/// As [`list_places`].
-pub fn list_catalogue(pictures: &[CataloguedPicture]) -> Result<(Listing, usize), DataError> {
+/// If none is where it was, or as [`list_places`].
+pub fn list_catalogue(file: &Path, catalogue: Catalogue) -> Result<Listing, DataError> {
+    let Catalogue { pictures, notes } = catalogue;
     let places: Vec<String> = pictures.iter().map(|p| p.place.clone()).collect();
     let (mut listing, numbers) = list_places(&places)?;
     // What is drawn by keys is the same wherever the pictures lie.
@@ -59,7 +61,19 @@ pub fn list_catalogue(pictures: &[CataloguedPicture]) -> Result<(Listing, usize)
         entry.key = identity::key(&place[folder..], "");
     }
     let missing = pictures.len() - listing.len();
-    Ok((listing, missing))
+    if listing.is_empty() && missing > 0 {
+        return Err(wrong(
+            file,
+            "none of its pictures is where it was; alike collection sync follows moved folders",
+        ));
+    }
+    listing.notes.extend(notes);
+    if missing > 0 {
+        let note =
+            format!("{missing} pictures of {} are not where they were, and are left out", file.display());
+        listing.notes.push(note);
+    }
+    Ok(listing)
 }
 
 /// A catalogue as a source.
@@ -84,21 +98,7 @@ impl Kind for Catalogued {
         let (Some(catalogues), Some(file)) = (asked.paths.catalogues, file(asked)) else {
             return Err(wrong(asked.path, "it is not there"));
         };
-        let Catalogue { pictures, notes } = catalogues.pictures(&file).map_err(DataError::Catalogue)?;
-        let (mut listing, missing) = list_catalogue(&pictures)?;
-        if listing.is_empty() && missing > 0 {
-            return Err(wrong(
-                &file,
-                "none of its pictures is where it was; alike collection sync follows moved folders",
-            ));
-        }
-        listing.notes.extend(notes);
-        if missing > 0 {
-            listing.notes.push(format!(
-                "{missing} pictures of {} are not where they were, and are left out",
-                file.display()
-            ));
-        }
-        Ok(listing.into())
+        let catalogue = catalogues.read(&file).map_err(DataError::Catalogue)?;
+        list_catalogue(&file, catalogue).map(Found::from)
     }
 }

@@ -23,7 +23,7 @@ pub struct DataPaths {
     pub offline: bool,
     /// Where prepared images are kept.
     pub keep: Keep,
-    /// What else keeps account of pictures, and is looked at last.
+    /// Catalogues of pictures, such as collections; other sources of the same name go before.
     pub catalogues: Option<&'static dyn Catalogues>,
 }
 
