@@ -4,7 +4,7 @@ use alike_resize::{Kernel, Pixels, scale};
 
 #[test]
 fn halves_are_means_and_a_short_picture_is_refused() {
-    // Four columns, of which two of 8 and 16 become two of about that: a triangle of two pixels' width reaches beyond.
+    // The triangle of the left pixel weighs the columns 3/4, 3/4, 1/4 and 0: 200 * (1/4) / (7/4) = 28.6.
     let bytes = [0, 0, 200, 200, 0, 0, 200, 200];
     let picture = Pixels { size: [2, 4], channels: 1, bytes: &bytes };
     let mut out = [0; 2];

@@ -97,10 +97,7 @@ impl Collection {
         let mut all = Added::default();
         for chunk in rows.chunks(AT_ONCE) {
             let items: Vec<NewItem> = chunk.iter().map(|i| new(*i)).collect();
-            let added = self.add(&items, &gallery.features.select(chunk), why, taken)?;
-            all.added += added.added;
-            all.replaced += added.replaced;
-            all.kept += added.kept;
+            all += self.add(&items, &gallery.features.select(chunk), why, taken)?;
         }
         Ok(all)
     }

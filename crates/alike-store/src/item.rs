@@ -87,3 +87,11 @@ pub struct Added {
     /// Those that were there and stay.
     pub kept: usize,
 }
+
+impl std::ops::AddAssign for Added {
+    fn add_assign(&mut self, more: Added) {
+        self.added += more.added;
+        self.replaced += more.replaced;
+        self.kept += more.kept;
+    }
+}

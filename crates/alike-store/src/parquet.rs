@@ -212,10 +212,7 @@ pub fn import(
             let (class, group) = (at(&classes), at(&groups));
             items.push(NewItem { place, stamp, class, group, facts: known, ..NewItem::default() });
         }
-        let added = collection.add(&items, &Features::new(d, vectors), &mut why, taken)?;
-        all.added += added.added;
-        all.replaced += added.replaced;
-        all.kept += added.kept;
+        all += collection.add(&items, &Features::new(d, vectors), &mut why, taken)?;
     }
     Ok(all)
 }

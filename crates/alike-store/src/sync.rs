@@ -287,14 +287,17 @@ fn compare(
         }
         answer.unchanged += usize::from(!other_class);
     }
-    // Pictures that were below the folders and are not any more, and those elsewhere, by size: what moved has the size that it had.
+    // Pictures that were below the folders and are not any more; and, where others are new, those elsewhere too, by size: what moved has the
+    // size that it had.
     let mut lost: HashMap<Option<i64>, Vec<(&String, &There)>> = HashMap::new();
     let mut gone: HashSet<i64> = HashSet::new();
     for (place, known) in there.iter().filter(|(place, _)| !found.contains(place.as_str())) {
         if within(place, roots) {
             gone.insert(known.id);
         }
-        lost.entry(known.stamp.size).or_default().push((place, known));
+        if !new.is_empty() {
+            lost.entry(known.stamp.size).or_default().push((place, known));
+        }
     }
     lost.values_mut().for_each(|some| some.sort_by_key(|(_, known)| known.id));
     let mut taken: HashSet<i64> = HashSet::new();

@@ -103,7 +103,7 @@ pub struct Classified {
     pub nearest: Option<String>,
     /// Whether the run learned from it.
     pub trained_on: bool,
-    /// Whether a person said the class: of this image, or of one of which a person said that it shows the same.
+    /// Whether a person set the class, of this image or of one that was said to show the same.
     pub by_hand: bool,
 }
 

@@ -32,7 +32,7 @@ pub enum VerifyBy<'a> {
 pub struct VerifyAnswer {
     /// Whether they are nearer than the threshold; what a person said of them goes before.
     pub same: bool,
-    /// Whether a person said that they show the same, or that they do not; nothing where neither follows from what was said of known images.
+    /// True if a person said that the two show the same, false if a person said that they do not, nothing if nobody said either.
     pub said: Option<bool>,
     /// The Euclidean distance of their embeddings.
     pub distance: f64,
@@ -105,11 +105,12 @@ pub fn verify(model: &Model, two: &Dataset, by: &VerifyBy<'_>) -> Result<VerifyA
         let [a, b] = pair.images.map(|i| identities.place(i as usize));
         a.zip(b).is_some_and(|(a, b)| said.said(a, b).is_some())
     };
-    let pairs = Pairs::leaving_groups(vectors, &labels, identities, &groups, 0);
-    let by_class = pairs.map_or(Vec::new(), Pairs::into_vec);
-    let kept = by_class.into_iter().filter(|pair| corrections.is_empty() || !is_said(pair));
-    let pairs =
-        Pairs::new(kept.chain(pairs_said).collect()).ok_or_else(|| TaskError::NoPairs(gallery.sentence()))?;
+    let mut pairs = Pairs::by_class(vectors, &labels, identities, &groups, 0);
+    if !corrections.is_empty() {
+        pairs.retain(|pair| !is_said(pair));
+        pairs.extend(pairs_said);
+    }
+    let pairs = Pairs::new(pairs).ok_or_else(|| TaskError::NoPairs(gallery.sentence()))?;
     let eer = pairs.equal_error_rate();
     let (genuine_pairs, impostor_pairs) = pairs.counts();
     let at = far.map(|far| pairs.promising(far));

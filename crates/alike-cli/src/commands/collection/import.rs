@@ -60,19 +60,14 @@ pub(super) fn run(args: &ImportArgs, global: &Global) -> anyhow::Result<()> {
     let (tables, arrays): (Vec<&PathBuf>, Vec<&PathBuf>) = args.galleries.iter().partition(|p| is_parquet(p));
     let galleries = arrays.into_iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
     let taken = if args.replace { Taken::Replace } else { Taken::Keep };
-    let (mut added, mut replaced, mut kept) = (0, 0, 0);
+    let mut all = Added::default();
     for (name, gallery) in &galleries {
-        let done = collection.add_gallery(gallery, &mut Occasion::new("import", name.as_str()), taken)?;
-        added += done.added;
-        replaced += done.replaced;
-        kept += done.kept;
+        all += collection.add_gallery(gallery, &mut Occasion::new("import", name.as_str()), taken)?;
     }
     for path in tables {
-        let done = table(&mut collection, path, args.same_model, taken)?;
-        added += done.added;
-        replaced += done.replaced;
-        kept += done.kept;
+        all += table(&mut collection, path, args.same_model, taken)?;
     }
+    let Added { added, replaced, kept } = all;
     let images = collection.len()?;
     let path = collection.path().to_owned();
     if global.json {

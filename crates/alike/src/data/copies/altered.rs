@@ -121,8 +121,6 @@ pub(crate) fn fit(a: &Picture, b: &Picture) -> Option<Fit> {
     }
     let planes: Vec<(Plane, Plane)> =
         sides.into_iter().map(|s| Plane::of(a, s, s).zip(Plane::of(b, s, s))).collect::<Option<_>>()?;
-    let unclipped =
-        || planes.iter().map(|(x, y)| x.unclipped(a).zip(y.unclipped(b))).collect::<Option<Vec<_>>>();
     let in_proportion = |fit: Fit| {
         let [zoom_x, _, zoom_y, ..] = fit.how;
         let stretched = ((zoom_x * aw) / (zoom_y * ah) * (bh / bw)).ln().abs();
@@ -133,7 +131,13 @@ pub(crate) fn fit(a: &Picture, b: &Picture) -> Option<Fit> {
         return plain;
     }
     // A colour of which one channel was brightened beyond white is another one now.
-    let without = unclipped().and_then(|planes| Fit::of(&planes)).map(in_proportion);
+    let unclipped: Vec<(Plane, Plane)> =
+        planes.iter().map(|(x, y)| x.unclipped(a).zip(y.unclipped(b))).collect::<Option<_>>()?;
+    let is_clipped = |plane: &Plane| plane.pixels.iter().any(|v| v.is_nan());
+    if !unclipped.iter().any(|(x, y)| is_clipped(x) || is_clipped(y)) {
+        return plain;
+    }
+    let without = Fit::of(&unclipped).map(in_proportion);
     without.filter(|fit| fit.relation().is_some()).or(plain)
 }
 

@@ -138,6 +138,7 @@ fn gather(path: &Path, parts: Vec<Rows>) -> Result<Listing, DataError> {
     let mut listing = Listing::default();
     let (mut bytes, mut floats) = (Vec::new(), Vec::new());
     let mut found: Option<(Shape, bool)> = None;
+    let named = parts.iter().any(|rows| rows.paths.is_some());
     for Rows { part, name, array, labels, paths, groups } in parts {
         let called = if name.is_empty() { "it" } else { &name };
         let refuse = |why: String| wrong(path, format!("{called} {why}"));
@@ -177,7 +178,9 @@ fn gather(path: &Path, parts: Vec<Rows>) -> Result<Listing, DataError> {
             listing.entries.push(Entry { class: of(&labels), group: of(&groups), part, ..entry });
         }
     }
-    listing.number_repeated();
+    if named {
+        listing.number_repeated();
+    }
     listing.rows =
         found.map(
             |(shape, float)| {

@@ -7,9 +7,10 @@ use super::{Wish, manifest, wrong};
 use crate::data::DataError;
 use crate::data::listing::Listing;
 use crate::data::table::Table;
+use crate::identity;
 use crate::names::shown;
 use crate::own_files::WRITTEN_BY;
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 /// Who writes tables beside arrays.
@@ -24,7 +25,7 @@ fn beside(array: &Path) -> Result<Option<(PathBuf, Table)>, DataError> {
     };
     let table = Table::read(&path)?;
     let by = table.columns.iter().position(|c| c == WRITTEN_BY);
-    let is_other = |at: usize| table.rows.first().is_some_and(|(_, row)| row[at] != EMBED);
+    let is_other = |at: usize| table.rows.first().is_none_or(|(_, row)| row[at] != EMBED);
     Ok((!by.is_some_and(is_other)).then_some((path, table)))
 }
 
@@ -44,18 +45,22 @@ pub(super) fn described(array: &Path, listing: Listing, wish: &Wish<'_>) -> Resu
         return Err(wrong(&path, why));
     }
     let mut told = Listing { rows: listing.rows, notes: listing.notes, ..Listing::default() };
-    let (next, folder) = (Cell::new(0), array.parent().unwrap_or(Path::new("")));
+    let (written, folder) = (RefCell::new(Vec::new()), array.parent().unwrap_or(Path::new("")));
     let find = |text: &str| {
-        let i = next.replace(next.get() + 1);
+        let mut written = written.borrow_mut();
+        let place = listing.entries[written.len()].place.clone();
+        written.push(manifest::tidy(text));
         // A path from the table's folder on, so that the picture can be shown.
         let file = folder.join(text);
         let name = if file.is_file() { shown(&file) } else { text.to_owned() };
-        (manifest::tidy(&name), listing.entries[i].place.clone())
+        (manifest::tidy(&name), place)
     };
     let name = shown(path.file_name().unwrap_or_default());
     manifest::add(&mut told, &path, &name, &table, None, &find, wish)?;
-    // What an array itself says stays where the table does not say it.
-    for (entry, own) in told.entries.iter_mut().zip(listing.entries) {
+    // What an array itself says stays where the table does not say it. Keys are those of what is written, wherever the pictures lie.
+    let written = written.into_inner();
+    for ((entry, own), written) in told.entries.iter_mut().zip(listing.entries).zip(&written) {
+        entry.key = identity::key(written, "");
         entry.class = entry.class.take().or(own.class);
         entry.group = entry.group.take().or(own.group);
         entry.part = entry.part.or(own.part);
@@ -72,7 +77,10 @@ mod tests {
     use crate::data::Part;
 
     fn listed(table: &str) -> Result<Listing, String> {
-        let folder = tempfile::tempdir().unwrap();
+        listed_in(&tempfile::tempdir().unwrap(), table)
+    }
+
+    fn listed_in(folder: &tempfile::TempDir, table: &str) -> Result<Listing, String> {
         let path = folder.path().join("f.npy");
         let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }\n";
         let values: Vec<u8> = (0..6u8).flat_map(|v| f32::from(v).to_le_bytes()).collect();
@@ -105,6 +113,17 @@ mod tests {
         let bytes = found.rows.as_ref().unwrap().image(2, &mut scratch).unwrap().to_vec();
         assert_eq!(bytes, [4f32.to_ne_bytes(), 5f32.to_ne_bytes()].concat(), "a row is that of its line");
         assert!(found.notes.iter().any(|n| n.contains("weight")), "{:?}", found.notes);
+    }
+
+    #[test]
+    fn keys_do_not_depend_on_whether_the_pictures_are_there() {
+        let table = "path,label\na.png,cat\nb.png,dog\nc.png,dog\n";
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("b.png"), b"a picture").unwrap();
+        let (here, nowhere) = (listed_in(&folder, table).unwrap(), listed(table).unwrap());
+        let keys = |of: &Listing| of.entries.iter().map(|e| e.key).collect::<Vec<_>>();
+        assert_eq!(keys(&here), keys(&nowhere));
+        assert!(std::path::Path::new(&here.entries[1].name).is_file() && nowhere.entries[1].name == "b.png");
     }
 
     #[test]

@@ -69,6 +69,17 @@ impl Pairs {
         groups: &[u32],
         seed: u64,
     ) -> Option<Pairs> {
+        Pairs::new(Pairs::by_class(vectors, labels, identities, groups, seed))
+    }
+
+    /// The same pairs, before they are sorted.
+    pub(crate) fn by_class(
+        vectors: Vectors<'_>,
+        labels: &[u32],
+        identities: &Identities,
+        groups: &[u32],
+        seed: u64,
+    ) -> Vec<Pair> {
         assert!(vectors.len() == labels.len() && labels.len() == identities.len(), "pairs: a label for each");
         assert!([0, labels.len()].contains(&groups.len()), "pairs: a group for each");
         let of = (vectors, labels, identities.keys());
@@ -80,7 +91,7 @@ impl Pairs {
         let mut pairs = measured(of, &of_two, |i, j| labels[i] != labels[j] && apart(i, j));
         let classes = enough_of_each(labels, of.2, seed);
         pairs.par_extend(classes.into_par_iter().flat_map_iter(|members| measured(of, &members, apart)));
-        Pairs::new(pairs)
+        pairs
     }
 
     /// The pairs that are given, by their images, and whether they are of one class.
@@ -117,11 +128,6 @@ impl Pairs {
             area += genuine * (farther + 0.5 * impostor);
         }
         area / (self.genuine as f64 * self.impostor as f64)
-    }
-
-    /// All, nearest first, to be sorted anew with others.
-    pub(crate) fn into_vec(self) -> Vec<Pair> {
-        self.sorted
     }
 
     /// All, nearest first.

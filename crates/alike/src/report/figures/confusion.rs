@@ -43,7 +43,7 @@ pub(in crate::report) fn confusion(e: &ReportInput<'_>) -> Option<Figure> {
          its share of the row, as the scale says. "
     );
     let cells = if is(Shown::Numbers) || is(Shown::Colours) { &cells } else { "" };
-    let list = "The commonest confusions, each with how many test images it takes for another class. ";
+    let list = "The commonest confusions, with the number of test images of each. ";
     let list = if is(Shown::List) { list } else { "" };
     let caption = format!(
         "{name}. {cells}{list}Correct in all: {} in image space, {} in feature space.",
