@@ -30,6 +30,14 @@ pub(crate) fn open(what: &Path, _: &Global) -> anyhow::Result<Option<Box<dyn Enc
     Ok(None)
 }
 
+/// What runs encoders, and its version.
+pub(crate) fn runtime() -> Option<&'static str> {
+    #[cfg(feature = "onnx")]
+    return Some(alike_onnx::runtime());
+    #[cfg(not(feature = "onnx"))]
+    None
+}
+
 #[cfg(feature = "onnx")]
 pub(crate) use onnx::{MOST_SECONDS, find, isolation, remember};
 
@@ -54,9 +62,20 @@ mod onnx {
     }
 
     /// How models are run that were never run before: by this program, in a process of its own.
-    pub(crate) fn isolation(seconds: u64) -> anyhow::Result<Isolation> {
+    pub(crate) fn isolation(seconds: u64, global: &Global) -> anyhow::Result<Isolation> {
+        choose_runtime(global)?;
         let program = std::env::current_exe()?;
         Ok(Isolation { program, arguments: ["encoders", "test-run"].map(Into::into).to_vec(), seconds })
+    }
+
+    /// Loads the ONNX Runtime that the user names, if any: none is looked for.
+    fn choose_runtime(global: &Global) -> anyhow::Result<()> {
+        let of_environment =
+            || std::env::var_os("ALIKE_ONNXRUNTIME").filter(|v| !v.is_empty()).map(PathBuf::from);
+        if let Some(library) = global.onnxruntime.clone().or_else(of_environment) {
+            alike_onnx::use_onnx_runtime(&library)?;
+        }
+        Ok(())
     }
 
     /// Opens an ONNX file, whose manifest lies beside it.
@@ -64,6 +83,7 @@ mod onnx {
         // That the file is missing is worth more than that its manifest is.
         alike::files::open(model)?;
         let manifest = Manifest::of(model)?;
+        choose_runtime(global)?;
         try_first(model, &manifest, global)?;
         Ok(OnnxEncoder::with_manifest(model, manifest)?)
     }
@@ -74,7 +94,7 @@ mod onnx {
             return Ok(());
         }
         note(global, format!("first, a test run of {} in a separate process", model.display()));
-        isolation(MOST_SECONDS)?.try_run(model, manifest)?;
+        isolation(MOST_SECONDS, global)?.try_run(model, manifest)?;
         remember(manifest);
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use crate::error::OnnxError;
 use crate::manifest::is_file_name;
+use crate::runtime::is_rten;
 use rten_onnx::onnx::{
     AttributeProto, DataLocation, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
 };
@@ -214,9 +215,10 @@ pub(crate) fn check(path: &Path, model: &ModelProto) -> Result<(), OnnxError> {
         matches!(n.op_type.as_deref(), Some("Resize" | "Upsample")) && n.attribute.iter().any(is_cubic)
     });
     match cubic {
-        Some(node) => {
+        // ONNX Runtime computes it as it is.
+        Some(node) if is_rten() => {
             Err(OnnxError::CubicResize { path: path(), node: node.name.clone().unwrap_or_default() })
         }
-        None => Ok(()),
+        _ => Ok(()),
     }
 }

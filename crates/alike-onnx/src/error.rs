@@ -153,7 +153,7 @@ pub enum OnnxError {
         picture: String,
     },
     /// An operator that the runtime does not have.
-    #[error("{} needs the operator {operator} (opset {opset}, node '{node}'), which {} does not have{why}; export the model with other operators", path.display(), crate::RUNTIME)]
+    #[error("{} needs the operator {operator} (opset {opset}, node '{node}'), which {} does not have{why}; export the model with other operators", path.display(), crate::runtime())]
     Operator {
         /// The model.
         path: PathBuf,
@@ -167,7 +167,7 @@ pub enum OnnxError {
         why: String,
     },
     /// Cubic interpolation, which the runtime silently makes linear.
-    #[error("{} resizes by cubic interpolation (node '{node}'), which {} would replace by linear interpolation; export the model for one fixed input size, so that the resize of position embeddings is computed at export, or with linear interpolation", path.display(), crate::RUNTIME)]
+    #[error("{} resizes by cubic interpolation (node '{node}'), which {} would replace by linear interpolation; export the model for one fixed input size, so that the resize of position embeddings is computed at export, or with linear interpolation", path.display(), crate::runtime())]
     CubicResize {
         /// The model.
         path: PathBuf,
@@ -191,6 +191,14 @@ pub enum OnnxError {
         path: PathBuf,
         /// The name in the model.
         file: String,
+    },
+    /// A library that is no ONNX Runtime of a version that can be used.
+    #[error("{} cannot be used as ONNX Runtime ({why}); name a libonnxruntime of version 1.22 or newer, as `pip install onnxruntime` brings it", path.display())]
+    Library {
+        /// The library.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
     },
     /// The runtime refuses the model.
     #[error("{} cannot be loaded: {why}", path.display())]

@@ -57,7 +57,9 @@ impl Isolation {
     fn ask(&self, model: &Path, what: What) -> Result<Answer, OnnxError> {
         let no_process = |why| OnnxError::NoProcess { path: model.to_owned(), why };
         let file = Limit::Model.most();
-        let request = Request { model: model.to_owned(), memory: file.saturating_add(BASE), file, what };
+        let library = crate::runtime::library();
+        let memory = file.saturating_add(BASE);
+        let request = Request { model: model.to_owned(), memory, file, library, what };
         let request = serde_json::to_vec(&request).map_err(|e| no_process(e.into()))?;
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

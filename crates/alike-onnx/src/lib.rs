@@ -22,6 +22,9 @@
 //! The runtime, [`rten`], is safe code as far as memory goes, but promises nothing about the time and memory that a model takes, and a damaged
 //! model can make it panic or run without end. So a model that was never run is first tried in a process of its own ([`Isolation`]), with a
 //! limit for time and one for memory. After that it is known by its SHA-256, and run in this process; the [`EncoderStore`] remembers it.
+//!
+//! With the feature `ort`, [`use_onnx_runtime`] runs networks by a library of ONNX Runtime that the user names. It is native code, as trusted
+//! as the program; none is looked for.
 
 #![forbid(unsafe_code)]
 
@@ -39,6 +42,7 @@ mod network;
 mod pooling;
 mod preset;
 mod reference;
+mod runtime;
 mod store;
 mod trial;
 
@@ -55,8 +59,8 @@ pub use manifest::{Channels, InputPreparation, Layout, MANIFEST_FORMAT, Manifest
 pub use pooling::Pooling;
 pub use preset::Preset;
 pub use reference::{Agreement, Reference, ReferencePicture};
+pub use runtime::runtime;
+#[cfg(feature = "ort")]
+pub use runtime::use_onnx_runtime;
 pub use store::{EncoderStore, StoredEncoder};
 pub use trial::{Tried, serve};
-
-/// The runtime that networks are run by, and its version.
-pub const RUNTIME: &str = "rten 0.27";

@@ -1,28 +1,39 @@
-//! A network in the runtime: loaded once, run an image at a time.
+//! A network in a runtime: loaded once, run an image at a time.
 
-use crate::contents::{Contents, check, operator, opset, parse};
+use crate::contents::{Contents, check, parse};
 use crate::error::OnnxError;
 use crate::file::ModelFile;
 use crate::manifest::Manifest;
 use crate::pooling::Pooling;
+use crate::runtime::{self, Runtime};
 use alike::guard::guarded;
-use rten::{LoadErrorKind, Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value};
+use rten::ThreadPool;
 use rten_onnx::onnx::{ModelProto, ValueInfoProto};
-use rten_tensor::prelude::*;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A loaded network.
 pub(crate) struct Network {
     path: PathBuf,
-    model: Model,
-    input: NodeId,
-    output: NodeId,
+    runtime: Box<dyn Runtime>,
+    /// The output's name.
     name: String,
     shape: [usize; 4],
     pooling: Pooling,
     layout: crate::manifest::Layout,
+}
+
+/// What a runtime loads: a model with one input and the wanted output among its outputs.
+pub(crate) struct Loading<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) proto: ModelProto,
+    /// The whole file, as `proto` says it.
+    pub(crate) bytes: Vec<u8>,
+    /// Files beside it, by name.
+    pub(crate) external: BTreeMap<String, Vec<u8>>,
+    pub(crate) input: &'a str,
+    pub(crate) output: &'a str,
 }
 
 /// A thread of its own, in which a network computes: what it computes does not depend on how many there are.
@@ -77,7 +88,6 @@ impl Network {
                 makes,
             });
         }
-        let Operators { of_nodes, own } = Operators::of(&proto);
         let name = manifest.output.clone();
         let bytes = if contents.outputs.iter().any(|o| o.name == name) {
             bytes
@@ -90,39 +100,10 @@ impl Network {
         } else {
             return Err(OnnxError::no_output(&path, &contents, &name));
         };
-        drop(proto);
-        let mut options = ModelOptions::with_all_ops();
-        options.prepack_weights(true);
-        for (name, bytes) in external {
-            options.external_data(&name, bytes);
-        }
-        let model = options.load(bytes).map_err(|e| {
-            let why = e.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-            let node = e.node().unwrap_or_default();
-            match of_nodes.get(node) {
-                Some((operator, opset)) if e.kind() == LoadErrorKind::OperatorInvalid => {
-                    let unknown = why.contains("operator not");
-                    let said = why.rsplit_once("\": ").map_or(why.as_str(), |(_, said)| said);
-                    OnnxError::Operator {
-                        path: path.clone(),
-                        operator: operator.clone(),
-                        opset: *opset,
-                        node: node.to_owned(),
-                        why: if unknown { String::new() } else { format!(" in this form ({said})") },
-                    }
-                }
-                _ => OnnxError::Load { path: path.clone(), why: format!("{why} (opset {own})") },
-            }
-        })?;
-        let found = |name: &str| {
-            model.find_node(name).ok_or_else(|| OnnxError::Load {
-                path: path.clone(),
-                why: format!("'{name}' is not among what it computes"),
-            })
-        };
-        let (input, output) = (found(&input.name)?, found(&name)?);
+        let loading = Loading { path: &path, proto, bytes, external, input: &input.name, output: &name };
+        let runtime = runtime::load(loading)?;
         let (pooling, layout) = (manifest.pooling, manifest.preparation.layout);
-        Ok(Network { path, model, input, output, name, shape, pooling, layout })
+        Ok(Network { path, runtime, name, shape, pooling, layout })
     }
 
     /// An error of running it.
@@ -138,46 +119,25 @@ impl Network {
         picture: impl FnOnce() -> String,
     ) -> Result<Vec<f32>, OnnxError> {
         let path = || self.path.clone();
-        let options = RunOptions::default().with_thread_pool(Some(thread.0.clone()));
-        let ran = guarded(|| {
-            let input = Value::from_shape(self.shape, input).map_err(|e| e.to_string())?;
-            let inputs = vec![(self.input, input.into())];
-            let [value] =
-                self.model.run_n(inputs, [self.output], Some(options)).map_err(|e| e.to_string())?;
-            Ok(value)
-        });
-        let value = ran.ok_or_else(|| OnnxError::Panicked(path()))?.map_err(|why| self.failed(why))?;
-        let output = || self.name.clone();
-        let Some(tensor) = value.into_tensor::<f32>() else {
-            return Err(OnnxError::OutputType { path: path(), output: output() });
+        let ran = guarded(|| self.runtime.run(&thread.0, self.shape, input));
+        let output = ran.ok_or_else(|| OnnxError::Panicked(path()))?.map_err(|why| self.failed(why))?;
+        let Some((shape, values)) = output else {
+            return Err(OnnxError::OutputType { path: path(), output: self.name.clone() });
         };
-        let (shape, values) = (tensor.shape().to_vec(), tensor.to_vec());
         let Some(vector) = self.pooling.apply(&shape, &values, self.layout) else {
             let (pooling, fits) = (self.pooling.name(), Pooling::fits(&shape));
-            return Err(OnnxError::OutputRank { path: path(), output: output(), shape, pooling, fits });
+            return Err(OnnxError::OutputRank {
+                path: path(),
+                output: self.name.clone(),
+                shape,
+                pooling,
+                fits,
+            });
         };
         if vector.iter().all(|v| v.is_finite()) {
             Ok(vector)
         } else {
-            Err(OnnxError::NotFinite { path: path(), output: output(), picture: picture() })
+            Err(OnnxError::NotFinite { path: path(), output: self.name.clone(), picture: picture() })
         }
-    }
-}
-
-/// What nodes compute by, for errors.
-struct Operators {
-    /// By node: its operator, and the version of the operator's set.
-    of_nodes: BTreeMap<String, (String, i64)>,
-    /// The version of ONNX's own set.
-    own: i64,
-}
-
-impl Operators {
-    fn of(model: &ModelProto) -> Operators {
-        let named = |n: &rten_onnx::onnx::NodeProto| {
-            Some((n.name.clone()?, (operator(n), opset(model, n.domain.as_deref()))))
-        };
-        let nodes = model.graph.iter().flat_map(|g| &g.node);
-        Operators { of_nodes: nodes.filter_map(named).collect(), own: opset(model, None) }
     }
 }

@@ -1,9 +1,9 @@
 //! Encoders that have names: a user's folder, with a folder for each.
 
-use crate::RUNTIME;
 use crate::error::OnnxError;
 use crate::file::{ModelFile, sha256_hex};
 use crate::manifest::Manifest;
+use crate::runtime::runtime;
 use alike::files::{self, FileError, StagedFiles};
 use alike::suggest::did_you_mean;
 use etcetera::base_strategy::{BaseStrategy, choose_native_strategy};
@@ -178,7 +178,7 @@ impl EncoderStore {
     }
 
     fn mark(&self, manifest: &Manifest) -> PathBuf {
-        let key = format!("{RUNTIME} {}", manifest.fingerprint());
+        let key = format!("{} {}", runtime(), manifest.fingerprint());
         self.folder.join(TRIED).join(sha256_hex(key.as_bytes()))
     }
 }

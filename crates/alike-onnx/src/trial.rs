@@ -21,6 +21,8 @@ pub(crate) struct Request {
     pub(crate) memory: u64,
     /// Bytes that the model's file may have.
     pub(crate) file: u64,
+    /// The library of ONNX Runtime, where the caller uses one.
+    pub(crate) library: Option<PathBuf>,
     pub(crate) what: What,
 }
 
@@ -64,10 +66,26 @@ pub fn serve() -> io::Result<()> {
     if let Ok(limits) = format!("model={}", request.file).parse::<Limits>() {
         limits.install();
     }
-    let answer = answer(&request).unwrap_or_else(|e| Answer::Refused(e.to_string()));
+    let answer = with_library(&request)
+        .and_then(|()| answer(&request))
+        .unwrap_or_else(|e| Answer::Refused(e.to_string()));
     let mut out = io::stdout().lock();
     out.write_all(&serde_json::to_vec(&answer)?)?;
     out.flush()
+}
+
+/// Runs the model by what the caller runs models by.
+fn with_library(request: &Request) -> Result<(), OnnxError> {
+    match &request.library {
+        #[cfg(feature = "ort")]
+        Some(library) => crate::use_onnx_runtime(library),
+        #[cfg(not(feature = "ort"))]
+        Some(library) => Err(OnnxError::Library {
+            path: library.clone(),
+            why: "this build was made without the feature 'ort'".to_owned(),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Where a system has such limits, allocations beyond this many bytes end the process.

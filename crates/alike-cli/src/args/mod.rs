@@ -78,6 +78,10 @@ pub(crate) struct Global {
     /// table (2M)
     #[arg(long, global = true, value_name = "NAME=SIZE,...", value_parser = clap::value_parser!(Limits), help_heading = "Global options")]
     pub(crate) limit: Option<Limits>,
+    /// A library of ONNX Runtime (libonnxruntime, 1.22 or newer) that runs encoders in the place of rten [default: $ALIKE_ONNXRUNTIME]
+    #[cfg(feature = "onnx")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub(crate) onnxruntime: Option<PathBuf>,
     /// A mirror to download data sets from before the public ones
     #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
     pub(crate) mirror: Option<String>,

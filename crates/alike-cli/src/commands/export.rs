@@ -69,7 +69,7 @@ pub(crate) fn run(args: &ExportArgs, global: &Global) -> anyhow::Result<()> {
     let exported = exported.with_context(|| args.model.display().to_string())?;
     exported.write(&args.onnx)?;
     // What was written is used as any encoder is, so it is tried as any is.
-    let tried = isolation(MOST_SECONDS)?.try_run(&args.onnx, &exported.manifest)?;
+    let tried = isolation(MOST_SECONDS, global)?.try_run(&args.onnx, &exported.manifest)?;
     crate::encoders::remember(&exported.manifest);
     let bytes = exported.model.len();
     if global.json {

@@ -76,6 +76,7 @@ impl Scene {
             .args(arguments.split_whitespace())
             .current_dir(self.folder.path())
             .env_remove("ALIKE_DATA")
+            .env_remove("ALIKE_ONNXRUNTIME")
             .env("XDG_CACHE_HOME", self.path("cache"))
             .env("ALIKE_ENCODERS", self.path("encoders"))
             .env("ALIKE_COLLECTIONS", self.path("collections"))

@@ -270,3 +270,60 @@ fn a_model_that_nobody_tried_is_tried_first_and_a_changed_one_is_refused() {
         &["tiny.onnx.toml is not a valid manifest", "sha256"],
     );
 }
+
+/// With a library that `ALIKE_ONNXRUNTIME` names, as `.ci/run` installs one.
+#[test]
+fn an_onnx_runtime_gives_what_rten_gives_and_runs_what_that_cannot() {
+    let scene = scene();
+    scene.refused(
+        "embed tiny.onnx pictures -o x.npy -q --onnxruntime none.so",
+        1,
+        &["none.so cannot be used as ONNX Runtime"],
+    );
+    scene.write("text.so", b"no library");
+    scene.refused(
+        "encoders check tiny.onnx -q --onnxruntime text.so",
+        1,
+        &["text.so cannot be used as ONNX Runtime", "pip install"],
+    );
+    let Some(library) = std::env::var("ALIKE_ONNXRUNTIME").ok().filter(|v| !v.is_empty()) else {
+        eprintln!("skipped: ONNX Runtime beside rten, since ALIKE_ONNXRUNTIME names no libonnxruntime");
+        return;
+    };
+    let by = ["--onnxruntime", &library, "--no-cache", "-q"];
+    let ok = |words: &str| scene.ok_words(&[&words.split(' ').collect::<Vec<_>>()[..], &by[..]].concat());
+    scene.ok("embed tiny.onnx pictures -o rten.npy --no-cache -q");
+    ok("embed tiny.onnx pictures -o ort.npy");
+    ok("embed tiny.onnx pictures -o one.npy --threads 1");
+    let [rten, ort, one] =
+        ["rten", "ort", "one"].map(|n| std::fs::read(scene.path(&format!("{n}.npy"))).unwrap());
+    assert_eq!(ort, one, "the number of threads changes nothing");
+    assert_eq!(rten.len(), ort.len());
+    // After a header of 128 bytes: vectors of unit length.
+    let floats = |b: &[u8]| -> Vec<f64> {
+        b[128..].chunks_exact(4).map(|b| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]]))).collect()
+    };
+    let (a, b) = (floats(&rten), floats(&ort));
+    let d =
+        json(&scene.ok("encoders add tiny.onnx --preset imagenet --force --json -q"))["tried"]["dimension"]
+            .as_u64()
+            .unwrap();
+    for (a, b) in a.chunks_exact(d as usize).zip(b.chunks_exact(d as usize)) {
+        let cosine: f64 = a.iter().zip(b).map(|(a, b)| a * b).sum();
+        assert!(cosine > 0.9999, "{cosine}");
+    }
+    let checked = json(&ok("encoders check tiny.onnx --json"));
+    assert!(checked["runtime"].as_str().unwrap().starts_with("ONNX Runtime"), "{checked}");
+    ok("train --data pictures --encoder tiny.onnx --out head");
+    assert!(
+        std::fs::read_to_string(scene.path("head/config.toml"))
+            .unwrap()
+            .contains("encoder-runtime = \"ONNX Runtime")
+    );
+    // What rten refuses, or would compute in another way.
+    bring(&scene, &["cubic-resize.onnx", "group-normalization.onnx", "external.onnx", "external.onnx_data"]);
+    for model in ["cubic-resize.onnx", "group-normalization.onnx", "external.onnx"] {
+        ok(&format!("encoders add {model} --preset imagenet"));
+        ok(&format!("embed {model} pictures -o {model}.npy"));
+    }
+}

@@ -2,6 +2,7 @@
 
 mod auto;
 mod batches;
+mod budget;
 mod health;
 mod identity;
 mod muon;
@@ -18,6 +19,7 @@ mod whiten;
 
 pub use auto::{AutoChoice, AutoConfig, DatasetProfile};
 pub use batches::{FixedTriplets, Hierarchical, Pk, Sampler, TuplesToWeights};
+pub use budget::Pace;
 pub use health::{EmbeddingHealth, verdict};
 pub use identity::{IdentityError, identity};
 pub use observer::{EpochReport, Observer, StepReport, View};

@@ -53,6 +53,9 @@ pub struct Settings {
     /// The fingerprint of that encoder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoder_fingerprint: Option<String>,
+    /// The runtime that ran it, and its version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoder_runtime: Option<String>,
     /// How pictures are prepared, as in [`Preparation`](crate::data::Preparation).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prepare: Option<String>,
@@ -81,6 +84,12 @@ pub struct Settings {
     pub start: Start,
     /// Passes over the training images; none if the start is all there is to it.
     pub epochs: u64,
+    /// The minutes that the epochs were made from, where a budget was stated or reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget_minutes: Option<f64>,
+    /// Floating-point operations a second that the machine was measured at for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget_rate: Option<f64>,
     /// Batch size, in triplets or images; a sampler of classes and images overrides it. Called `batch` in version 0.1.
     #[serde(alias = "batch")]
     pub batch_size: usize,

@@ -1,5 +1,6 @@
 //! `alike encoders add`.
 
+use super::ask::ask;
 use super::model;
 use crate::args::Global;
 use crate::commands::refuse_existing;
@@ -15,6 +16,8 @@ use alike_onnx::{
 use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -103,7 +106,7 @@ impl SetupArgs {
     }
 }
 
-fn size(text: &str) -> Result<[usize; 2], String> {
+pub(super) fn size(text: &str) -> Result<[usize; 2], String> {
     let wish: alike::data::PreparationWish = format!("size={text}").parse()?;
     wish.size.ok_or_else(|| "give a height and a width, as in 224x224".to_owned())
 }
@@ -117,7 +120,7 @@ fn channels(text: &str) -> Result<Channels, String> {
     }
 }
 
-fn layout(text: &str) -> Result<Layout, String> {
+pub(super) fn layout(text: &str) -> Result<Layout, String> {
     match text {
         "nchw" => Ok(Layout::Nchw),
         "nhwc" => Ok(Layout::Nhwc),
@@ -125,7 +128,7 @@ fn layout(text: &str) -> Result<Layout, String> {
     }
 }
 
-fn range(text: &str) -> Result<ValueRange, String> {
+pub(super) fn range(text: &str) -> Result<ValueRange, String> {
     match text {
         "0-1" => Ok(ValueRange::Unit),
         "0-255" => Ok(ValueRange::Byte),
@@ -171,9 +174,9 @@ pub(super) fn add(
             None
         }
     };
-    let isolation = isolation(args.time_limit)?;
+    let isolation = isolation(args.time_limit, global)?;
     let contents = isolation.contents(file)?;
-    let manifest = manifest(args, known, name.is_some(), (file, &contents))?;
+    let manifest = manifest(args, known, name.is_some(), (file, &contents), global)?;
     let tried = isolation.try_run(file, &manifest)?;
     let added = match &store {
         Some((store, name)) => store.add(name, file, &manifest, args.force)?,
@@ -219,6 +222,7 @@ fn manifest(
     known: Draft,
     named_anew: bool,
     (file, contents): (&Path, &Contents),
+    global: &Global,
 ) -> anyhow::Result<Manifest> {
     let list = |v: &Vec<f64>| Some(v.clone()).filter(|v| !v.is_empty());
     let said = Draft {
@@ -251,10 +255,14 @@ fn manifest(
     };
     let sha256 = sha256_hex(&files::read(file, Limit::Model)?);
     let external = external_files(file, &contents.external_data)?;
-    let external = external.into_iter().map(|(name, bytes)| (name, sha256_hex(&bytes))).collect();
-    match draft.finish(file, contents, sha256, external) {
+    let external: BTreeMap<String, String> =
+        external.into_iter().map(|(name, bytes)| (name, sha256_hex(&bytes))).collect();
+    match draft.clone().finish(file, contents, sha256.clone(), external.clone()) {
         Err(e @ OnnxError::Missing { .. }) => {
             let OnnxError::Missing { settings, .. } = &e else { unreachable!("matched above") };
+            if let Some(answered) = asked(settings, contents, global)? {
+                return Ok(answered.or(draft).finish(file, contents, sha256, external)?);
+            }
             let preparation = [Setting::Range, Setting::Mean, Setting::Std];
             let flags: Vec<&str> = settings.iter().map(|s| flag(*s)).collect();
             let or = if settings.iter().any(|s| preparation.contains(s)) {
@@ -268,8 +276,22 @@ fn manifest(
     }
 }
 
+/// What a person answers where one can be asked: on a terminal, unless only a result is wanted.
+fn asked(settings: &[Setting], contents: &Contents, global: &Global) -> anyhow::Result<Option<Draft>> {
+    let (input, output) = (std::io::stdin(), std::io::stderr());
+    if global.json || global.quiet || !input.is_terminal() || !output.is_terminal() {
+        return Ok(None);
+    }
+    note(global, "the file does not say:");
+    let answered = ask(settings, contents, &mut input.lock(), &mut output.lock())?;
+    Ok(answered.map(|(draft, options)| {
+        note(global, format!("the same without questions: {options}"));
+        draft
+    }))
+}
+
 /// The flag that says what is missing.
-fn flag(setting: Setting) -> &'static str {
+pub(super) fn flag(setting: Setting) -> &'static str {
     match setting {
         Setting::Output => "--output",
         Setting::Pooling => "--pool",

@@ -4,7 +4,7 @@ use super::model;
 use crate::args::Global;
 use crate::encoders::{MOST_SECONDS, isolation, remember};
 use crate::printer::{json, line, note};
-use alike_onnx::{Agreement, Manifest, OnnxEncoder, RUNTIME, Reference, Tried};
+use alike_onnx::{Agreement, Manifest, OnnxEncoder, Reference, Tried, runtime};
 use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
@@ -45,7 +45,7 @@ pub(crate) struct CheckedEncoder<'a> {
 pub(super) fn run(args: &CheckArgs, global: &Global) -> anyhow::Result<()> {
     let model = model(&args.encoder)?;
     let manifest = Manifest::of(&model)?;
-    let tried = isolation(args.time_limit)?.try_run(&model, &manifest)?;
+    let tried = isolation(args.time_limit, global)?.try_run(&model, &manifest)?;
     remember(&manifest);
     let beside = args.reference.clone().or_else(|| Reference::beside(&model));
     // By the name of the file or of the encoder, or of the file that it is a copy of.
@@ -70,14 +70,22 @@ pub(super) fn run(args: &CheckArgs, global: &Global) -> anyhow::Result<()> {
     let differ = pictures.iter().filter(|p| !p.agrees()).count();
     if global.json {
         let reference = beside.as_deref().filter(|_| reference.is_some());
-        json(&CheckedEncoder { model: &model, runtime: RUNTIME, tried, reference, pictures })?;
+        json(&CheckedEncoder { model: &model, runtime: runtime(), tried, reference, pictures })?;
     } else {
         line(format!(
-            "{}: {} numbers an image, {:.1} ms an image on one thread, by {RUNTIME}",
+            "{}: {} numbers an image, {:.1} ms an image on one thread, by {}",
             model.display(),
             tried.dimension,
-            tried.milliseconds
+            tried.milliseconds,
+            runtime()
         ))?;
+        if runtime().starts_with("rten") {
+            note(
+                global,
+                "an ONNX Runtime may be several times faster, most of all where convolutions are depthwise: pip install onnxruntime, and name its \
+                 libonnxruntime by --onnxruntime or ALIKE_ONNXRUNTIME",
+            );
+        }
         for p in &pictures {
             let verdict = if p.agrees() { "agrees" } else { "DIFFERS" };
             line(format!(

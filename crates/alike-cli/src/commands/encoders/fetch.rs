@@ -67,7 +67,7 @@ pub(super) fn run(args: &FetchArgs, global: &Global) -> anyhow::Result<()> {
     let hub = Hub::from_env(global.offline)?;
     let model = hub.fetch(&file, &mut Bars::new(global))?;
     // Weights that lie beside it.
-    for external in &isolation(MOST_SECONDS)?.contents(&model)?.external_data {
+    for external in &isolation(MOST_SECONDS, global)?.contents(&model)?.external_data {
         hub.fetch(&file.beside(external), &mut Bars::new(global))?;
     }
     add(&model, Some(name), &args.setup, draft, global)

@@ -1,6 +1,7 @@
 //! `alike encoders`: encoders that others trained, a verb a file.
 
 pub(crate) mod add;
+mod ask;
 pub(crate) mod check;
 pub(crate) mod fetch;
 pub(crate) mod list;

@@ -39,7 +39,7 @@ pub(crate) struct ShownEncoder<'a> {
 
 pub(super) fn run(args: &ShowArgs, global: &Global) -> anyhow::Result<()> {
     let model = model(&args.encoder)?;
-    let mut contents = isolation(MOST_SECONDS)?.contents(&model)?;
+    let mut contents = isolation(MOST_SECONDS, global)?.contents(&model)?;
     if !args.values {
         contents.values.clear();
     }

@@ -113,5 +113,6 @@ impl Base {
     pub(super) fn keep(&self, settings: &mut Settings) {
         settings.encoder = Some(self.name.clone());
         settings.encoder_fingerprint = Some(self.encoder.facts().fingerprint.clone());
+        settings.encoder_runtime = encoders::runtime().map(str::to_owned);
     }
 }

@@ -1,8 +1,10 @@
 //! `alike train`.
 
+mod budget;
 mod head;
 mod settings;
 
+use budget::budget;
 pub(crate) use settings::{recipe, tell};
 
 use super::{data_paths, remark};
@@ -33,6 +35,7 @@ use std::time::Instant;
   alike train --data fashion-mnist --epochs 10 --validate --out RUN
   alike train --data faces/ --split class --start whitened --out RUN   few images that always lie alike: a second's work
   alike train --encoder lite0 --data photos/ --out RUN                 a head on an encoder that others trained, or none if none helps
+  alike train --data photos/ --minutes 5 --out RUN                     as many epochs as five minutes have room for
   alike train --data photos/ --seeds 1,2,3 --out runs/photos && alike compare runs/photos
   alike train --resume RUN                        continue after Ctrl-C, to the same bits")]
 pub(crate) struct TrainArgs {
@@ -49,6 +52,9 @@ pub(crate) struct TrainArgs {
     /// The fingerprint of that encoder, as a run's own settings say
     #[arg(long, hide = true, requires = "encoder", value_name = "TEXT")]
     pub(crate) encoder_fingerprint: Option<String>,
+    /// What ran that encoder: written into a run, and read from one, but never compared
+    #[arg(long, value_name = "TEXT", hide = true)]
+    pub(crate) encoder_runtime: Option<String>,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
     /// Folder to create
@@ -78,6 +84,16 @@ pub(crate) struct TrainArgs {
     /// Number of epochs
     #[arg(long)]
     pub(crate) epochs: Option<u64>,
+    /// Minutes that training may take here: as many epochs as there is time for, by a measured second. Without it, what --recipe auto chooses
+    /// never takes more than ten
+    #[arg(long, value_name = "N", value_parser = minutes, conflicts_with_all = ["epochs", "resume"])]
+    pub(crate) minutes: Option<f64>,
+    /// What a run's epochs were made from, as its own settings say
+    #[arg(long, hide = true, value_name = "N")]
+    pub(crate) budget_minutes: Option<f64>,
+    /// See there
+    #[arg(long, hide = true, value_name = "N")]
+    pub(crate) budget_rate: Option<f64>,
     /// Batch size in images, or in triplets for samplers of triplets
     #[arg(long)]
     pub(crate) batch_size: Option<usize>,
@@ -99,6 +115,11 @@ pub(crate) struct TrainArgs {
     /// Share of the training images to hold out for validation after each epoch; the best epoch is kept
     #[arg(long, value_name = "SHARE", num_args = 0..=1, default_missing_value = "0.1", require_equals = true)]
     pub(crate) validate: Option<f64>,
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    let n = text.parse().ok().filter(|n| (0.01..=100_000.0).contains(n));
+    n.ok_or_else(|| "give a number of minutes, from 0.01 to 100000".to_owned())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -204,6 +225,7 @@ fn begin(
     let pictures = load(&request, &data_paths(global), &mut Bars::new(global))?;
     let data = base.as_ref().map_or(Ok(pictures.clone()), |base| base.embed(&pictures))?;
     let mut runs = Vec::new();
+    let mut pace = None;
     for (number, (seed, folder)) in folders.iter().enumerate() {
         let (mut settings, choices) = match &base {
             Some(base) if head::is_free(args) => (base.choose(args, *seed, &data, global)?, Vec::new()),
@@ -218,6 +240,7 @@ fn begin(
             describe(&data, &settings, global)?;
             tell(&choices, &given(args), global);
         }
+        budget(args, &mut settings, &data, &mut pace, global)?;
         let asked = as_asked(args, &settings);
         let plan = settings.resolve()?;
         if number == 0 {
