@@ -110,6 +110,34 @@ fn a_map_places_all_images_or_says_how_many() {
     assert!(!scene.path("x").exists() && !scene.path("elsewhere").exists());
 }
 
+/// By `bench/pages.js`: where Chromium, Node.js and the packages that `.ci/run` installs are.
+#[test]
+fn a_browser_finds_nothing_wrong_with_pages() {
+    let scene = Scene::new();
+    scene.train("");
+    flat(&scene);
+    scene.ok("train --data flat --out flat-run --epochs 2 -q");
+    scene.ok("report run -o with-classes.html -q");
+    scene.ok("report flat-run -o without.html -q");
+    scene.ok("map run -o map.html --method pca -q");
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let modules = std::env::var("NODE_PATH").unwrap_or_else(|_| format!("{root}/target/pages/node_modules"));
+    let pages = ["with-classes.html", "without.html", "map.html"].map(|page| scene.path(page));
+    let mut node = std::process::Command::new("node");
+    node.arg(format!("{root}/bench/pages.js")).arg("--no-timing").args(pages).env("NODE_PATH", modules);
+    let Ok(done) = node.output() else {
+        eprintln!("skipped: pages in a browser, since Node.js is not there");
+        return;
+    };
+    let said = String::from_utf8_lossy(&done.stdout);
+    if said.starts_with("skipped") {
+        eprintln!("skipped: pages in a browser: {said}");
+        return;
+    }
+    assert!(done.status.success(), "{said}{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(said.matches(": sound").count(), 12, "{said}");
+}
+
 #[test]
 fn every_field_of_the_metrics_is_documented() {
     let scene = Scene::new();

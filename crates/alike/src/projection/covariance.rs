@@ -80,6 +80,46 @@ pub(crate) fn covariance(tier: Tier, vectors: Vectors<'_>, mean: &[f64]) -> DMat
     covariance
 }
 
+/// What the covariance of vectors around a mean makes of each column of `basis`, without the covariance itself, which has `d x d` numbers; and
+/// the covariance's trace. Sums are taken in f32 over parts, so relative errors are about 1e-6.
+pub(crate) fn covariance_times(
+    tier: Tier,
+    vectors: Vectors<'_>,
+    mean: &[f64],
+    basis: &DMatrix<f64>,
+) -> (DMatrix<f64>, f64) {
+    let (n, d, width) = (vectors.len(), vectors.d(), padded(basis.ncols()));
+    let centre: Vec<f32> = mean.iter().map(|m| *m as f32).collect();
+    let mut columns = AlignedBuffer::new(d * width);
+    for (j, column) in basis.column_iter().enumerate() {
+        columns[j..].iter_mut().step_by(width).zip(column.iter()).for_each(|(to, v)| *to = *v as f32);
+    }
+    let none = vec![0.0; width];
+    let sums: Vec<(AlignedBuffer, f64)> = parts(n)
+        .map(|range| {
+            let (mut sum, mut trace) = (AlignedBuffer::new(d * width), 0.0);
+            let (mut rows, mut along) = (AlignedBuffer::new(BLOCK * d), AlignedBuffer::new(BLOCK * width));
+            for first in range.clone().step_by(BLOCK) {
+                let count = BLOCK.min(range.end - first);
+                for (i, row) in rows[..count * d].chunks_exact_mut(d).enumerate() {
+                    vectors.read(first + i, row);
+                    row.iter_mut().zip(&centre).for_each(|(v, m)| *v -= m);
+                    trace += f64::from(row.iter().map(|v| v * v).sum::<f32>());
+                }
+                let (all, narrow) = (Windows::matrix(count, d, d), Windows::matrix(count, width, width));
+                tier.matmul(&rows, all, &columns, &none, &mut along, narrow);
+                tier.transposed_matmul_add(&rows, all, &along, narrow, &mut sum);
+            }
+            (sum, trace)
+        })
+        .collect();
+    let scale = 1.0 / (n as f64 - 1.0).max(1.0);
+    let times = DMatrix::from_fn(d, basis.ncols(), |i, j| {
+        sums.iter().map(|(s, _)| f64::from(s[i * width + j])).sum::<f64>() * scale
+    });
+    (times, sums.iter().map(|(_, trace)| trace).sum::<f64>() * scale)
+}
+
 /// The factor of a covariance of `n` vectors whose mean is known to be zero (divided by `n`), drawn toward a multiple of the
 /// identity as far as Ledoit and Wolf say ("A well-conditioned estimator for large-dimensional covariance matrices", J.
 /// Multivariate Analysis 88, 2004; `sklearn.covariance.ledoit_wolf` with centred data). `fourth` is the mean of the vectors'

@@ -1,6 +1,6 @@
 //! Principal components.
 
-use super::covariance::{covariance, mean};
+use super::covariance::{covariance, covariance_times, mean};
 use crate::images::Vectors;
 use alike_kernels::Tier;
 use nalgebra::{DMatrix, SymmetricEigen};
@@ -37,9 +37,13 @@ impl Pca {
     pub fn fit_with_tier(tier: Tier, vectors: Vectors<'_>, k: usize) -> Pca {
         assert!(!vectors.is_empty(), "PCA of nothing");
         let mean = mean(vectors);
-        let covariance = covariance(tier, vectors, &mean);
-        let total_variance = covariance.trace();
-        let (values, columns) = leading(&covariance, k.min(vectors.d()));
+        let k = k.min(vectors.d());
+        let (total_variance, (values, columns)) = if vectors.d() > WIDE {
+            without_covariance(tier, vectors, &mean, k)
+        } else {
+            let covariance = covariance(tier, vectors, &mean);
+            (covariance.trace(), leading(&covariance, k))
+        };
         let components = columns
             .into_iter()
             .map(|mut v| {
@@ -77,15 +81,32 @@ impl Pca {
     }
 }
 
+/// Of more dimensions the covariance would take more memory than the vectors, and longer to compute than its products.
+const WIDE: usize = 2048;
+
+/// What the subspace has more columns than are asked for: it converges at the ratio of eigenvalues that are far apart.
+const SPARE: usize = 8;
+
+/// The variance in all directions, and the `k` largest variances with their directions, of vectors whose covariance is never made.
+fn without_covariance(tier: Tier, vectors: Vectors<'_>, mean: &[f64], k: usize) -> (f64, Eigen) {
+    let mut total = 0.0;
+    let apply = |basis: &DMatrix<f64>| {
+        let (image, trace) = covariance_times(tier, vectors, mean, basis);
+        total = trace;
+        image
+    };
+    let (found, _) = subspace(vectors.d(), apply, k, ROUGH);
+    (total, found)
+}
+
 /// The `k` largest eigenvalues of a symmetric matrix with their vectors.
 pub(crate) fn leading(matrix: &DMatrix<f64>, k: usize) -> (Vec<f64>, Vec<Vec<f64>>) {
     let d = matrix.nrows();
-    // A subspace somewhat larger than asked for converges at the ratio of far-apart eigenvalues.
-    let width = k + 8;
-    if d > 4 * width
-        && let Some(found) = subspace(matrix, k, width)
-    {
-        return found;
+    if d > 4 * (k + SPARE) {
+        let (found, converged) = subspace(d, |basis| matrix * basis, k, EXACT);
+        if converged {
+            return found;
+        }
     }
     let eigen = SymmetricEigen::new(matrix.clone());
     let mut order: Vec<usize> = (0..d).collect();
@@ -97,39 +118,62 @@ pub(crate) fn leading(matrix: &DMatrix<f64>, k: usize) -> (Vec<f64>, Vec<Vec<f64
     )
 }
 
-/// Orthogonal iteration with Rayleigh-Ritz steps (Golub and Van Loan, "Matrix Computations", 4th ed., section 8.2.4);
-/// nothing if it has not converged after many rounds.
-fn subspace(matrix: &DMatrix<f64>, k: usize, width: usize) -> Option<(Vec<f64>, Vec<Vec<f64>>)> {
-    const ROUNDS: usize = 60;
-    const STEPS: usize = 4;
-    let d = matrix.nrows();
+/// How far a subspace is improved.
+#[derive(Clone, Copy)]
+struct Effort {
+    rounds: usize,
+    /// Products in a round.
+    steps: usize,
+    /// What is left of a product with a vector beside its own direction, as a share of the largest eigenvalue.
+    residual: f64,
+}
+
+/// For a matrix that is there.
+const EXACT: Effort = Effort { rounds: 60, steps: 4, residual: 1e-10 };
+/// For one whose products have the errors of f32.
+const ROUGH: Effort = Effort { rounds: 60, steps: 2, residual: 2e-5 };
+
+/// Eigenvalues and their vectors.
+type Eigen = (Vec<f64>, Vec<Vec<f64>>);
+
+/// The `k` largest eigenvalues of a symmetric `d x d` matrix that `apply` multiplies by, with their vectors, and whether they have converged:
+/// orthogonal iteration with Rayleigh-Ritz steps (Golub and Van Loan, "Matrix Computations", 4th ed., section 8.2.4).
+fn subspace(
+    d: usize,
+    mut apply: impl FnMut(&DMatrix<f64>) -> DMatrix<f64>,
+    k: usize,
+    effort: Effort,
+) -> (Eigen, bool) {
+    let width = (k + SPARE).min(d);
     // Any start that is not orthogonal to the answer will do; this one always is the same.
     let mut basis =
         DMatrix::from_fn(d, width, |i, j| (((i * 31 + j * 17 + i * j) % 101) as f64 - 50.0) / 50.0);
-    for _ in 0..ROUNDS {
-        for _ in 0..STEPS {
-            basis = (matrix * &basis).qr().q();
+    let mut found = (Vec::new(), Vec::new());
+    for _ in 0..effort.rounds {
+        for _ in 0..effort.steps {
+            basis = apply(&basis).qr().q();
         }
-        let image = matrix * &basis;
+        let image = apply(&basis);
         let small = SymmetricEigen::new(basis.transpose() * &image);
         let mut order: Vec<usize> = (0..width).collect();
         order.sort_by(|a, b| small.eigenvalues[*b].total_cmp(&small.eigenvalues[*a]));
         let largest = small.eigenvalues[order[0]].abs();
-        let mut found = (Vec::new(), Vec::new());
-        let converged = order.iter().take(k).all(|&i| {
+        found = (Vec::new(), Vec::new());
+        let mut converged = true;
+        for &i in order.iter().take(k) {
             let value = small.eigenvalues[i];
             let turn = small.eigenvectors.column(i);
             let vector = &basis * turn;
-            let residual = (&image * turn - &vector * value).norm();
+            let left = (&image * turn - &vector * value).norm();
+            converged &= left <= effort.residual * largest;
             found.0.push(value);
             found.1.push(vector.iter().copied().collect());
-            residual <= 1e-10 * largest
-        });
+        }
         if converged {
-            return Some(found);
+            return (found, true);
         }
     }
-    None
+    (found, false)
 }
 
 #[cfg(test)]
@@ -190,6 +234,32 @@ mod tests {
         check(200, 5);
         check(300, 150);
         check(40, 64);
+    }
+
+    #[test]
+    fn components_are_found_without_the_covariance_too() {
+        for (n, d) in [(300, 150), (40, 64), (70, 3)] {
+            let features = cloud(n, d);
+            let vectors = Vectors::Features(&features);
+            for tier in Tier::available() {
+                let pca = Pca::fit_with_tier(tier, vectors, 2);
+                let (total, (values, components)) = without_covariance(tier, vectors, &pca.mean, 2);
+                assert!((total / pca.total_variance - 1.0).abs() < 1e-5, "{tier:?}: {total} {pca:?}");
+                for (c, (value, component)) in values.iter().zip(&components).enumerate() {
+                    assert!(
+                        (value / pca.variance[c] - 1.0).abs() < 1e-4,
+                        "{tier:?}: {values:?} {:?}",
+                        pca.variance
+                    );
+                    let cosine: f64 = component.iter().zip(&pca.components[c]).map(|(a, b)| a * b).sum();
+                    assert!(cosine.abs() > 1.0 - 1e-6, "{tier:?}: {cosine}");
+                }
+            }
+        }
+        let equal = Features::new(3, vec![2.0; 12]);
+        let (total, found) =
+            without_covariance(Tier::available()[0], Vectors::Features(&equal), &[2.0; 3], 2);
+        assert_eq!((total, found.0), (0.0, vec![0.0, 0.0]));
     }
 
     #[test]

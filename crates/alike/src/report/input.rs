@@ -3,7 +3,7 @@
 use crate::data::{Dataset, Split};
 use crate::distance::Distance;
 use crate::engine::{Engine, Tier};
-use crate::eval::{Judgement, RetrievalReport};
+use crate::eval::{Baseline, Judgement, RetrievalReport};
 use crate::files::FileError;
 use crate::images::Features;
 use crate::model::{Checkpoint, initial};
@@ -53,6 +53,11 @@ impl<'a> ReportInput<'a> {
             judgement: &judged.judgement,
             retrieval: None,
         }
+    }
+
+    /// What embeddings are compared with.
+    pub(super) fn baseline(&self) -> Baseline {
+        Baseline::of(self.data)
     }
 
     /// Decides which images are drawn and sampled.
@@ -147,6 +152,12 @@ impl Triplets {
 /// A share as people read it.
 pub(super) fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
+}
+
+/// A sentence's or title's beginning.
+pub(super) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// A whole number with its thousands apart.

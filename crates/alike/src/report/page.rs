@@ -11,7 +11,7 @@ use super::tables::{numbers, provenance};
 use super::text::short_names;
 use super::{marks, theme};
 use crate::data::{Progress, Unit};
-use crate::eval::Pairs;
+use crate::eval::{Baseline, Pairs};
 use crate::files::FileError;
 use crate::images::{Shape, Vectors, with_pixels};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -220,7 +220,7 @@ impl Shell<'_> {
                         p.brand { "Alike" }
                         button #theme type="button" aria-label="Switch between light and dark" { "◐" }
                         h1 #top { (headline(&self.title)) }
-                        (self.lead)
+                        (PreEscaped(unbroken(&self.lead.0)))
                         @if !facts.siblings.is_empty() {
                             p.siblings { "Pages beside this one: "
                                 @for (i, (name, address)) in facts.siblings.iter().enumerate() {
@@ -258,11 +258,16 @@ impl Shell<'_> {
                     div class=(format!("panels of{}", figure.columns)) {
                         @for panel in &figure.panels { (panel.inline()) }
                     }
-                    figcaption { (figure.caption) }
+                    figcaption { (unbroken(&figure.caption)) }
                 }
             }
         }
     }
+}
+
+/// A text whose numbers stay in one line with their percent signs.
+fn unbroken(text: &str) -> String {
+    text.replace(" %", "\u{a0}%")
 }
 
 /// A page's title: the set, the recipe, the seed and the day.
@@ -323,10 +328,11 @@ fn lead(run: &ReportInput<'_>, without: Option<&ReportInput<'_>>) -> Markup {
             } @else {
                 "An encoder that was not trained here makes embeddings of " (run.queries.d()) " numbers. "
             }
-            (thousands(run.judgement.n_query)) " test images ask whether that space is better than raw pixels."
+            (thousands(run.judgement.n_query)) " test images ask whether that space is better than "
+            @if run.baseline() == Baseline::Pixels { "raw " } (run.baseline().name()) "."
             (never_seen(without.unwrap_or(run), without.is_some()))
         }
-        ul.lead { @for c in &run.judgement.comparison { li { (sentence(c)) } } }
+        ul.lead { @for c in &run.judgement.comparison { li { (sentence(c, run.baseline())) } } }
     }
 }
 
@@ -337,17 +343,18 @@ fn never_seen(source: &ReportInput<'_>, other: bool) -> Markup {
     let Some((rule, pixels, learned)) = recalls.iter().find(|r| r.0 == "1-NN").or(recalls.first()) else {
         return html! {};
     };
+    let baseline = source.baseline();
     let which = if learned < pixels {
-        "pixels do better"
+        format!("{} do better", baseline.name())
     } else if learned > pixels {
-        "the embedding does better"
+        "the embedding does better".to_owned()
     } else {
-        "both do as well"
+        "both do as well".to_owned()
     };
     html! {
         " On the images of " (unseen.classes.join(", ")) ", which "
         @if other { "a second network" } @else { "it" }
-        " never saw in training, " (which) ": by " (rule) " " (percent(*pixels)) " are recognised in image space, "
+        " never saw in training, " (which) ": by " (rule) " " (percent(*pixels)) " are recognised in " (baseline.space()) ", "
         (percent(*learned)) " in feature space."
     }
 }

@@ -3,7 +3,7 @@
 use super::input::{ReportInput, TrainingInput, percent, thousands};
 use super::page::PageFacts;
 use crate::engine::Tier;
-use crate::eval::RetrievalReport;
+use crate::eval::{Baseline, RetrievalReport};
 use crate::names::{shell, shell_flag, shell_path};
 use maud::{Markup, html};
 
@@ -15,7 +15,7 @@ pub(super) fn numbers(run: &ReportInput<'_>, without: Option<&ReportInput<'_>>) 
             h2 #numbers-title { "The numbers" }
             div.scroll tabindex="0" role="region" aria-label="Table" {
                 table {
-                    thead { tr { th scope="col" { "accuracy" } th scope="col" { "image space" } th scope="col" { "feature space" } th scope="col" { "difference" } } }
+                    thead { tr { th scope="col" { "accuracy" } th scope="col" { (run.baseline().space()) } th scope="col" { "feature space" } th scope="col" { "difference" } } }
                     tbody {
                         @for (c, (_, rule)) in run.judgement.comparison.iter().zip(run.judgement.spaces.feature.rules()) {
                             tr { th scope="row" { (c.rule) } td { (exact(c.image)) } td { (exact(c.feature)) (rule.interval.map_or(String::new(), bracketed)) }
@@ -28,7 +28,7 @@ pub(super) fn numbers(run: &ReportInput<'_>, without: Option<&ReportInput<'_>>) 
                     }
                 }
             }
-            @if let Some((feature, image)) = run.retrieval { (retrieval(feature, image)) }
+            @if let Some((feature, image)) = run.retrieval { (retrieval(feature, image, run.baseline())) }
             @if let Some(u) = &without.unwrap_or(run).judgement.unseen {
                 h3 #numbers-unseen { "Never seen in training: " (u.classes.join(", ")) }
                 div.scroll tabindex="0" role="region" aria-label="Table" {
@@ -45,7 +45,7 @@ fn bracketed([low, high]: [f64; 2]) -> String {
 }
 
 /// Every measure of retrieval, over queries and over classes.
-fn retrieval(feature: &RetrievalReport, image: Option<&RetrievalReport>) -> Markup {
+fn retrieval(feature: &RetrievalReport, image: Option<&RetrievalReport>, baseline: Baseline) -> Markup {
     let exact = |v: f64| format!("{:.2} %", 100.0 * v);
     let pixels: Option<Vec<(String, f64)>> = image.map(|i| i.micro.named(&i.ks));
     let rows = feature.micro.named(&feature.ks).into_iter().zip(feature.per_class.named(&feature.ks));
@@ -59,7 +59,7 @@ fn retrieval(feature: &RetrievalReport, image: Option<&RetrievalReport>) -> Mark
         }
         div.scroll tabindex="0" role="region" aria-label="Table" {
             table {
-                thead { tr { th scope="col" { "measure" } @if pixels.is_some() { th scope="col" { "image space" } }
+                thead { tr { th scope="col" { "measure" } @if pixels.is_some() { th scope="col" { (baseline.space()) } }
                     th scope="col" { "feature space" } th scope="col" { "mean over classes" } } }
                 tbody {
                     @for (k, ((name, value), (_, by_class))) in rows.enumerate() {

@@ -50,6 +50,9 @@ fn rules(value: impl Fn(&Colour) -> String) -> String {
         "text{font-family:'DejaVu Sans',Verdana,sans-serif;font-size:12px}\
          .t{font-size:14px;font-weight:bold}.s{font-size:11px}.b{font-weight:bold}",
     );
+    // Text that lines pass behind.
+    let card = COLOURS.iter().find(|c| c.name == "card").map(&value).unwrap_or_default();
+    let _ = write!(css, ".o{{paint-order:stroke;stroke:{card};stroke-width:4px;stroke-linejoin:round}}");
     for c in &COLOURS {
         let _ = write!(css, ".f-{0}{{fill:{1}}}.s-{0}{{stroke:{1};fill:none}}", c.name, value(c));
     }

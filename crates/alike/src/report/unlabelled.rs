@@ -12,7 +12,7 @@ use super::tables::provenance;
 use super::text::{Anchor, written};
 use super::theme::{CLASS_COLOURS, class_colour};
 use crate::data::{Dataset, Progress, Split, look_alike};
-use crate::eval::{ConsistencyAnswer, KMeans, k_means};
+use crate::eval::{Baseline, ConsistencyAnswer, KMeans, k_means};
 use crate::files::FileError;
 use crate::images::{Features, Vectors, with_pixels};
 use crate::neighbours::{Exact, Exclude, Neighbour, nearest};
@@ -142,7 +142,7 @@ impl Report {
 
 fn draw(l: &Looked<'_>, wanted: Wanted<'_>, progress: &mut dyn Progress) -> Result<Vec<Figure>, FileError> {
     let all: Vec<Drawing<'_>> = vec![
-        ("consistency", Box::new(|| Ok(Some(consistency(l.input.consistency))))),
+        ("consistency", Box::new(|| Ok(Some(consistency(l.input.consistency, Baseline::of(l.input.data)))))),
         ("map", Box::new(|| Ok(Some(map(l))))),
         ("clusters", Box::new(|| clusters(l))),
         ("neighbours", Box::new(|| neighbours(l))),
@@ -153,7 +153,7 @@ fn draw(l: &Looked<'_>, wanted: Wanted<'_>, progress: &mut dyn Progress) -> Resu
     drawn(all, wanted, progress)
 }
 
-fn consistency(c: &ConsistencyAnswer) -> Figure {
+fn consistency(c: &ConsistencyAnswer, baseline: Baseline) -> Figure {
     let interval = |[low, high]: [f64; 2]| format!("learned [{:.2}, {:.2}]", 100.0 * low, 100.0 * high);
     let rows = [("two views", &c.views), ("mirrored", &c.mirror)].map(|(name, spaces)| Row {
         name,
@@ -180,7 +180,7 @@ fn consistency(c: &ConsistencyAnswer) -> Figure {
         title: "Does an image find itself?".to_owned(),
         caption,
         numbers,
-        panels: vec![chart("Share that is found", &rows, 1.0)],
+        panels: vec![chart("Share that is found", &rows, 1.0, baseline)],
         columns: 2,
     }
 }
@@ -296,7 +296,9 @@ fn neighbours(l: &Looked<'_>) -> Result<Option<Figure>, FileError> {
     let caption = format!(
         "Each row begins with an image; then come the {BESIDE} that are nearest, with their distances. The rows are spread over all images.",
     );
-    let panels = [("Nearest by pixels", pixels), ("Nearest in the learned space", learned)];
+    let baseline = Baseline::of(l.input.data);
+    let by = format!("Nearest by {}", baseline.name());
+    let panels = [(by.as_str(), pixels), ("Nearest in the learned space", learned)];
     Ok(Some(picture_rows("neighbours", "Who is near whom", caption, &panels)?))
 }
 
@@ -363,6 +365,7 @@ fn page(l: &Looked<'_>, figures: &[Figure], facts: &PageFacts) -> Result<Markup,
         title.push_str(&format!(", {date}"));
     }
     let c = input.consistency;
+    let baseline = Baseline::of(input.data).name();
     let lead = html! {
         p.lead {
             @if let Some(t) = input.training {
@@ -372,8 +375,8 @@ fn page(l: &Looked<'_>, figures: &[Figure], facts: &PageFacts) -> Result<Markup,
                 "An encoder that was not trained here makes embeddings of " (input.features.d()) " numbers. "
             }
             "Of " (thousands(c.images)) " images " (percent(c.views.feature.share)) " find their other view in the learned space, "
-            (percent(c.views.image.share)) " by pixels; " (percent(c.mirror.feature.share)) " find their mirror image, "
-            (percent(c.mirror.image.share)) " by pixels."
+            (percent(c.views.image.share)) " by " (baseline) "; " (percent(c.mirror.feature.share)) " find their mirror image, "
+            (percent(c.mirror.image.share)) " by " (baseline) "."
         }
     };
     let needs = html! {

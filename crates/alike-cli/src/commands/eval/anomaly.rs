@@ -8,7 +8,7 @@ use crate::printer::{doing, json, line, note};
 use alike::data::find_class;
 use alike::eval::AnomalyMethod;
 use alike::eval::{
-    AnomalyMeans, AnomalyProtocolAnswer, AnomalyProtocolOptions, AnomalyRow, anomaly_protocol,
+    AnomalyMeans, AnomalyProtocolAnswer, AnomalyProtocolOptions, AnomalyRow, Baseline, anomaly_protocol,
 };
 use clap::{ArgGroup, Args};
 use std::path::PathBuf;
@@ -77,7 +77,7 @@ pub(super) fn run(args: &AnomalyProtocolArgs, global: &Global) -> anyhow::Result
     if global.json {
         return json(&answer);
     }
-    table(&answer)
+    table(&answer, Baseline::of(&subject.data))
 }
 
 fn csv_of(rows: &[AnomalyRow]) -> anyhow::Result<Vec<u8>> {
@@ -113,14 +113,14 @@ const MEANS: [(&str, Mean); 3] = [
 ];
 
 /// A row a class, a column a method; below them the means with their intervals.
-fn table(answer: &AnomalyProtocolAnswer) -> anyhow::Result<()> {
+fn table(answer: &AnomalyProtocolAnswer, baseline: Baseline) -> anyhow::Result<()> {
     line(format!(
         "{}: {}; AUROC by class and method, means [95 % interval over other images, by bootstrap]",
         answer.data, answer.protocol
     ))?;
     let per = answer.means.len();
     let heading = |m: &AnomalyMeans| {
-        if m.space == "image" { "pixels, knn".to_owned() } else { m.method.replace(":k=1", "") }
+        if m.space == "image" { format!("{}, knn", baseline.name()) } else { m.method.replace(":k=1", "") }
     };
     let columns: String = answer.means.iter().map(|m| format!(" {:>24}", heading(m))).collect();
     line(format!("{:16}{columns}", ""))?;

@@ -8,7 +8,8 @@ use crate::models::{beside, open_judged, subject};
 use crate::printer::{Bars, doing, json, line, note};
 use alike::data::load_one_shot_runs;
 use alike::eval::{
-    Accuracy, FewShot, FewShotOptions, OneShotAnswer, Played, Spaces, few_shot_protocol, one_shot_protocol,
+    Accuracy, Baseline, FewShot, FewShotOptions, OneShotAnswer, Played, Spaces, few_shot_protocol,
+    one_shot_protocol,
 };
 use alike::files;
 use alike::images::Images;
@@ -100,7 +101,8 @@ pub(super) fn run(args: &FewShotArgs, global: &Global) -> anyhow::Result<()> {
         "{}: {} episodes each of {} classes{within}; accuracy, and its 95 % interval over other episodes of these classes",
         answer.data, args.episodes, answer.classes
     ))?;
-    line(format!("{:16} {:>24} {:>24} {:>24}", "", "pixels, 1-NN", "prototypes", "1-NN"))?;
+    let by_inputs = format!("{}, 1-NN", Baseline::of(data).name());
+    line(format!("{:16} {by_inputs:>24} {:>24} {:>24}", "", "prototypes", "1-NN"))?;
     for Spaces { image, feature } in &answer.few_shot {
         let kind = format!("{}-way {}-shot", feature.ways, feature.shots);
         let [i, p, n] = [image.nearest, feature.prototypes, feature.nearest].map(interval);

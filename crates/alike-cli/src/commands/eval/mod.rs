@@ -112,10 +112,8 @@ fn judge(model: &Path, args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
     if global.json {
         return json(&answer);
     }
-    let spaces = match answer.baseline {
-        Baseline::Pixels => SPACES,
-        Baseline::Encoder => ["without head", "with head"],
-    };
+    let learned = if answer.baseline == Baseline::Encoder { "with head" } else { SPACES[1] };
+    let spaces = [answer.baseline.space(), learned];
     table(&answer.judgement, args.subject.data.is_none(), spaces)?;
     retrieval(image, feature, spaces)
 }
@@ -138,16 +136,16 @@ fn without_classes(subject: &Subject, args: &EvalArgs, global: &Global) -> anyho
     if global.json {
         return json(&answer);
     }
-    consistency(&answer)
+    consistency(&answer, Baseline::of(&subject.data))
 }
 
-fn consistency(answer: &ConsistencyAnswer) -> anyhow::Result<()> {
+fn consistency(answer: &ConsistencyAnswer, baseline: Baseline) -> anyhow::Result<()> {
     line(format!(
         "{}: {} images without classes, each asked to find what was made of itself",
         answer.dataset, answer.images
     ))?;
     line(format!("views: {}", answer.views_by))?;
-    line(format!("{:22} {:>12} {:>14} [95 %]", "share that is found", "image space", "feature space"))?;
+    line(format!("{:22} {:>12} {:>14} [95 %]", "share that is found", baseline.space(), "feature space"))?;
     for (name, spaces) in [("two-view consistency", &answer.views), ("mirror images", &answer.mirror)] {
         let (i, f) = (percent(spaces.image.share), percent(spaces.feature.share));
         line(format!("{name:22} {i:>12} {f:>14} {}", bracketed(spaces.feature.interval)))?;

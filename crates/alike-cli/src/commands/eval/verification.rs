@@ -8,7 +8,7 @@ use crate::models::{open_judged, subject};
 use crate::printer::{doing, json, line};
 use alike::data::{Request, column};
 use alike::eval::{
-    AtFar, Pairs, Spaces, VerificationAnswer, VerificationOptions, VerifiedSpace, read_pairs,
+    AtFar, Baseline, Pairs, Spaces, VerificationAnswer, VerificationOptions, VerifiedSpace, read_pairs,
     verification_protocol,
 };
 use alike::files;
@@ -92,16 +92,16 @@ pub(super) fn run(args: &VerificationArgs, global: &Global) -> anyhow::Result<()
     if global.json {
         return json(&answer);
     }
-    table(&answer)
+    table(&answer, Baseline::of(&subject.data))
 }
 
-fn table(answer: &VerificationAnswer) -> anyhow::Result<()> {
+fn table(answer: &VerificationAnswer, baseline: Baseline) -> anyhow::Result<()> {
     let (name, unit, Spaces { image, feature }) = (&answer.data, answer.unit, &answer.spaces);
     line(format!(
         "{name}: {} same-class pairs, {} different-class pairs; [95 % interval over other {unit}, by bootstrap]",
         feature.eer.genuine, feature.eer.impostor
     ))?;
-    line(format!("{:22} {:>36} {:>36}", "", "image space", "feature space"))?;
+    line(format!("{:22} {:>36} {:>36}", "", baseline.space(), "feature space"))?;
     let eer = |s: &VerifiedSpace| {
         let [low, high] = s.eer_interval.map(|v| format!("{:.2}", 100.0 * v));
         format!("{} [{low}, {high}]", percent(s.eer.eer))

@@ -44,8 +44,35 @@ impl Default for AccuracyOptions {
 pub enum Baseline {
     /// The pixels themselves.
     Pixels,
+    /// Features of one's own, as they were given.
+    Features,
     /// The embeddings of the encoder below a head.
     Encoder,
+}
+
+impl Baseline {
+    /// What a data set's images are before anything embeds them.
+    pub fn of(data: &Dataset) -> Baseline {
+        if data.test.images.are_floats() { Baseline::Features } else { Baseline::Pixels }
+    }
+
+    /// What is compared, in a sentence.
+    pub fn name(self) -> &'static str {
+        match self {
+            Baseline::Pixels => "pixels",
+            Baseline::Features => "input features",
+            Baseline::Encoder => "the encoder without its head",
+        }
+    }
+
+    /// What its space is called beside the feature space.
+    pub fn space(self) -> &'static str {
+        match self {
+            Baseline::Pixels => "image space",
+            Baseline::Features => "input space",
+            Baseline::Encoder => "without head",
+        }
+    }
 }
 
 /// How good embeddings are, beside pixels or the embeddings below a head.
@@ -103,6 +130,6 @@ pub fn accuracy_protocol(
         None => with_pixels([gallery, queries], |[g, q]| report(g, q))??,
     };
     let feature = report(Vectors::Features(&embedded[0]), Vectors::Features(&embedded[1]))?;
-    let baseline = if below.is_some() { Baseline::Encoder } else { Baseline::Pixels };
+    let baseline = if below.is_some() { Baseline::Encoder } else { Baseline::of(data) };
     Ok(AccuracyAnswer { baseline, judgement, retrieval: Spaces { image, feature } })
 }

@@ -89,7 +89,7 @@ fn panel(title: &str, e: &ReportInput<'_>, f: &Features, t: Triplet) -> Result<P
             (picture(&e.data.test.images, image, thumb.0, thumb.1, SIDE)?)
             rect class=(format!("s-{colour}")) stroke-width="2" x=(N(thumb.0 - SIDE / 2.0)) y=(N(thumb.1 - SIDE / 2.0))
                 width=(N(SIDE)) height=(N(SIDE)) {}
-            text class="s b f-ink" text-anchor="middle" x=(N(thumb.0)) y=(N(thumb.1 - SIDE / 2.0 - 4.0)) { (role) }
+            text class="s b f-ink o" text-anchor="middle" x=(N(thumb.0)) y=(N(thumb.1 - SIDE / 2.0 - 4.0)) { (role) }
         }
         (edge("wrong", neg)) (edge("right", pos))
         @for (_, colour, at, _, _) in parts {

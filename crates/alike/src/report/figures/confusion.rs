@@ -2,7 +2,7 @@
 
 use crate::eval::{Classification, SpaceJudgement};
 use crate::report::figure::{Figure, N, Panel, WIDTH};
-use crate::report::input::{ReportInput, percent};
+use crate::report::input::{ReportInput, capital, percent};
 use crate::report::numbers::Numbers;
 use crate::report::text::{Anchor, SMALL, short_names, shortened, width, written};
 use maud::{Markup, html};
@@ -25,7 +25,8 @@ pub(in crate::report) fn confusion(e: &ReportInput<'_>) -> Option<Figure> {
     };
     let ((name, image), (_, feature)) = (rule(&spaces.image)?, rule(&spaces.feature)?);
     let names = short_names(&e.data.classes);
-    let drawn = [("Image space", &image), ("Feature space", &feature)];
+    let space = capital(e.baseline().space());
+    let drawn = [(space.as_str(), &image), ("Feature space", &feature)];
     let (panels, shown): (Vec<Panel>, Vec<Shown>) =
         drawn.iter().map(|(space, c)| panel(&format!("{space}, {name}"), e, c, &names)).unzip();
     let mut numbers = Numbers::new(&["space", "true_class", "answer", "test_images"]);
@@ -46,8 +47,9 @@ pub(in crate::report) fn confusion(e: &ReportInput<'_>) -> Option<Figure> {
     let list = "The commonest confusions, with the number of test images of each. ";
     let list = if is(Shown::List) { list } else { "" };
     let caption = format!(
-        "{name}. {cells}{list}Correct in all: {} in image space, {} in feature space.",
+        "{name}. {cells}{list}Correct in all: {} in {}, {} in feature space.",
         percent(image.accuracy),
+        e.baseline().space(),
         percent(feature.accuracy),
     );
     let title = "What is taken for what".to_owned();

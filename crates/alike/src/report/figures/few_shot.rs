@@ -8,7 +8,7 @@ use crate::eval::{Episode, Episodes, FewShot, draw_episodes, few_shot as play};
 use crate::files::FileError;
 use crate::images::{Features, Images, Vectors, with_pixels};
 use crate::report::figure::Figure;
-use crate::report::input::{ReportInput, percent, thousands};
+use crate::report::input::{ReportInput, capital, percent, thousands};
 use crate::report::numbers::{Numbers, exact};
 use crate::report::text::short_names;
 use std::collections::BTreeSet;
@@ -57,8 +57,9 @@ pub(in crate::report) fn few_shot(e: &ReportInput<'_>) -> Result<Option<Figure>,
         })
         .collect();
     let caption = format!(
-        "{EPISODES} episodes each: so many classes that were never trained on are told apart by so many images of each. Pixels by the nearest \
+        "{EPISODES} episodes each: so many classes that were never trained on are told apart by so many images of each. {} by the nearest \
          image, the embedding by the nearest class mean, with its 95 % interval over episodes of these classes.",
+        capital(e.baseline().name()),
     );
     let mut table =
         Numbers::new(&["ways", "shots", "episodes", "pixels_nearest", "prototypes", "low", "high"]);
@@ -69,7 +70,7 @@ pub(in crate::report) fn few_shot(e: &ReportInput<'_>) -> Result<Option<Figure>,
         let [pixels, prototypes] = means;
         table.push([ways, shots, episodes, pixels, prototypes, low, high]);
     }
-    let mut panels = vec![chart("Accuracy", &rows, 1.0)];
+    let mut panels = vec![chart("Accuracy", &rows, 1.0, e.baseline())];
     let names_of = short_names(&e.data.classes);
     let name = |i: usize| names_of[test.labels[i] as usize].clone();
     let wrong = match first {

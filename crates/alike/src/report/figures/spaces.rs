@@ -1,5 +1,6 @@
 //! Image space and feature space, side by side, by their principal components.
 
+use crate::eval::Baseline;
 use crate::files::FileError;
 use crate::identity::Identities;
 use crate::images::{Vectors, with_pixels};
@@ -33,7 +34,11 @@ pub(in crate::report) fn spaces(e: &ReportInput<'_>, sample: &Sample) -> Result<
     let (train, test) = (&e.data.gallery().0.images, &e.data.test.images);
     let image = with_pixels([train, test], |[gallery, queries]| Plane::of(gallery, queries, sample))?;
     let feature = Plane::of(Vectors::Features(e.gallery), Vectors::Features(e.queries), sample);
-    let planes = [("Image space: raw pixels", image), ("Feature space: learned", feature)];
+    let space = match e.baseline() {
+        Baseline::Features => "Input space: features as given",
+        _ => "Image space: raw pixels",
+    };
+    let planes = [(space, image), ("Feature space: learned", feature)];
     let shares = planes.each_ref().map(|(_, plane)| percent(plane.explained.iter().sum()));
     let mut numbers = Numbers::new(&["space", "image", "class", "component_1", "component_2"]);
     for (title, plane) in &planes {
@@ -51,11 +56,12 @@ pub(in crate::report) fn spaces(e: &ReportInput<'_>, sample: &Sample) -> Result<
     let panels = drawn.into_iter().map(|(panel, _)| panel).collect();
     let caption = format!(
         "The first two principal components, written on all {} images of the gallery, of {} test images drawn at random: a dot is a test \
-         image. They hold {} of the variance of pixels and {} of the variance of embeddings; what lies in other directions is not seen \
+         image. They hold {} of the variance of {} and {} of the variance of embeddings; what lies in other directions is not seen \
          here. Both axes of a plot have the same scale.{}",
         thousands(e.data.gallery().0.len()),
         thousands(sample.indices.len()),
         shares[0],
+        e.baseline().name(),
         shares[1],
         names.sentence(),
     );

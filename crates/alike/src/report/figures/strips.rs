@@ -32,20 +32,22 @@ pub(in crate::report) fn strips(e: &ReportInput<'_>) -> Result<Figure, FileError
     }
     let pixels = [&e.data.test.images, &e.data.gallery().0.images];
     let learned = [Vectors::Features(e.queries), Vectors::Features(e.gallery)];
+    let by = format!("Nearest by {}", e.baseline().name());
     let panels = [
-        ("Nearest by pixels", with_pixels(pixels, |pixels| rows(e, &spaces.image, pixels, &shown))?),
+        (by.as_str(), with_pixels(pixels, |pixels| rows(e, &spaces.image, pixels, &shown))?),
         ("Nearest in the learned space", rows(e, &spaces.feature, learned, &shown)),
     ];
     let count = |i: usize| thousands(counts[i]);
     let caption = format!(
         "Each row begins with a test image; then come its {} nearest images of the gallery with their distances, nearest first: ✓ of its \
          class, ✗ not (dashed frame). Where there are such, the first rows were chosen because their nearest neighbour is of their class in one space only; of all \
-         {} test images, {} have a nearest neighbour of their class in feature space alone, {} in image space alone, {} in \
+         {} test images, {} have a nearest neighbour of their class in feature space alone, {} in {} alone, {} in \
          neither, {} in both.",
         NEIGHBOURS,
         thousands(e.data.test.len()),
         count(0),
         count(1),
+        e.baseline().space(),
         count(2),
         count(3),
     );

@@ -69,7 +69,7 @@ pub(in crate::report) fn unseen(e: &ReportInput<'_>, unseen: &Unseen, sample: &S
         title: format!("{title}: {names}"),
         caption,
         numbers,
-        panels: vec![scatter, chart("Recall of the unseen", &rows, 1.0)],
+        panels: vec![scatter, chart("Recall of the unseen", &rows, 1.0, e.baseline())],
         columns: 2,
     }
 }

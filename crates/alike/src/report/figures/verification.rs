@@ -4,12 +4,12 @@ use super::histogram::{histogram, key};
 use super::pictures::{PairShown, Shown, Tone, pairs as picture_pairs};
 use super::saliency::reasons;
 use crate::engine::PixelGradients;
-use crate::eval::{Pair, Pairs};
+use crate::eval::{Baseline, Pair, Pairs};
 use crate::files::FileError;
 use crate::images::Images;
 use crate::report::axes::{Frame, Unit, bins, normal_deviate};
 use crate::report::figure::{Figure, Panel};
-use crate::report::input::{percent, thousands};
+use crate::report::input::{capital, percent, thousands};
 use crate::report::numbers::{Numbers, exact};
 use maud::{Markup, html};
 
@@ -36,13 +36,14 @@ pub fn verification_figure(
     images: &Images,
     network: Option<&mut PixelGradients>,
 ) -> Result<Figure, FileError> {
+    let baseline = if images.are_floats() { Baseline::Features } else { Baseline::Pixels }.name();
     let (genuine, impostor) = feature.counts();
     let (i, f) = (image.equal_error_rate(), feature.equal_error_rate());
     let caption = format!(
         "{} pairs of one class and {} of two, each judged by its distance. The receiver operating characteristic is the share of pairs of \
          one class that is accepted where a share of those of two is; AUC is the area under it on axes without logarithms. The \
          detection error trade-off is the same as errors, on axes of normal deviates: where a curve crosses the diagonal both are \
-         equal, at {} for pixels and {} for the embedding (the equal error rate). The distances are those of the learned space, \
+         equal, at {} for {baseline} and {} for the embedding (the equal error rate). The distances are those of the learned space, \
          with the threshold at which both errors are equal. The pairs are those that this threshold judges worst: of one class and far \
          apart, of two and near{}.",
         thousands(genuine),
@@ -57,8 +58,12 @@ pub fn verification_figure(
             numbers.push([space.to_owned(), exact(far), exact(tar)]);
         }
     }
-    let mut panels =
-        vec![roc(image, feature), det(image, feature), distances(feature), worst(feature, images)?];
+    let mut panels = vec![
+        roc(image, feature, baseline),
+        det(image, feature, baseline),
+        distances(feature),
+        worst(feature, images)?,
+    ];
     if let Some(network) = network {
         for (title, genuine) in [("Why one class is far apart", true), ("Why two classes are near", false)] {
             let pairs = ends(feature, genuine).take(EXPLAINED);
@@ -87,7 +92,7 @@ fn thinned(pairs: &Pairs) -> Vec<[f64; 2]> {
     kept
 }
 
-fn roc(image: &Pairs, feature: &Pairs) -> Panel {
+fn roc(image: &Pairs, feature: &Pairs, baseline: &str) -> Panel {
     let least = 1.0 / feature.counts().1 as f64;
     let from = least.log10().floor().clamp(-5.0, -1.0);
     let frame = Frame::new(HEIGHT, (from, 0.0), (0.0, 1.0)).below(KEY);
@@ -98,13 +103,13 @@ fn roc(image: &Pairs, feature: &Pairs) -> Panel {
     let area = |pairs: &Pairs| format!("AUC {:.4}", pairs.auc());
     let body = html! {
         (frame.axes(("false accept rate", Unit::Log), ("true accept rate", Unit::Percent)))
-        (curves(&line(image), &line(feature), [area(image), area(feature)]))
+        (curves(&line(image), &line(feature), [area(image), area(feature)], baseline))
     };
-    let says = format!("Pixels have an {}, the embedding an {}.", area(image), area(feature));
+    let says = format!("{} have an {}, the embedding an {}.", capital(baseline), area(image), area(feature));
     Panel { title: "Receiver operating characteristic".to_owned(), says, height: HEIGHT, body }
 }
 
-fn det(image: &Pairs, feature: &Pairs) -> Panel {
+fn det(image: &Pairs, feature: &Pairs, baseline: &str) -> Panel {
     let (genuine, impostor) = feature.counts();
     let rates = [image.equal_error_rate().eer, feature.equal_error_rate().eer];
     // From the smallest error that there can be to well beyond equal errors.
@@ -124,18 +129,18 @@ fn det(image: &Pairs, feature: &Pairs) -> Panel {
     let body = html! {
         (frame.axes(("false accept rate", Unit::Deviate), ("false reject rate", Unit::Deviate)))
         path class="s-faint" stroke-dasharray="3 3" d=(diagonal) {}
-        (curves(&line(image), &line(feature), [rate(0), rate(1)]))
+        (curves(&line(image), &line(feature), [rate(0), rate(1)], baseline))
     };
     let says = format!(
-        "Both errors are equal at {} for pixels, at {} for the embedding.",
+        "Both errors are equal at {} for {baseline}, at {} for the embedding.",
         percent(rates[0]),
         percent(rates[1])
     );
     Panel { title: "Detection error trade-off".to_owned(), says, height: HEIGHT, body }
 }
 
-fn curves(image: &str, feature: &str, said: [String; 2]) -> Markup {
-    let [pixels, learned] = [format!("pixels: {}", said[0]), format!("learned: {}", said[1])];
+fn curves(image: &str, feature: &str, said: [String; 2], baseline: &str) -> Markup {
+    let [pixels, learned] = [format!("{baseline}: {}", said[0]), format!("learned: {}", said[1])];
     html! {
         path class="s-image" stroke-width="2" stroke-dasharray="6 3" d=(image) {}
         path class="s-feature" stroke-width="2" d=(feature) {}
