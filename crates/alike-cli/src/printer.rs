@@ -3,8 +3,9 @@
 use crate::args::Global;
 use alike::data::{Progress, Unit};
 use alike::names::printable;
+use alike::neighbours::pairs_compared;
 use alike::train::{Observer, StepReport, TrainError, Training, View, verdict};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::io::{IsTerminal, Write};
 
 /// Writes a line to stdout; a closed pipe is an error that `main` forgives.
@@ -45,15 +46,31 @@ fn bar(quiet: bool, template: &str, len: u64) -> ProgressBar {
     bar
 }
 
-/// Does what takes a while: on a terminal its name is shown with the time that it has taken, from the second second on.
+/// Does what takes a while: on a terminal its name is shown with the time that it has taken.
 pub(crate) fn doing<T>(what: &str, global: &Global, work: impl FnOnce() -> T) -> T {
+    comparing(what, 0, global, work)
+}
+
+/// As [`doing`], for work that is mostly comparing queries with members of galleries: how far it is of so many `pairs`, and how long it
+/// will take, are shown too.
+pub(crate) fn comparing<T>(what: &str, pairs: usize, global: &Global, work: impl FnOnce() -> T) -> T {
     if global.quiet || !std::io::stderr().is_terminal() {
         return work();
     }
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let before = pairs_compared();
+    let far = move |state: &ProgressState, to: &mut dyn std::fmt::Write| {
+        let share = (pairs_compared() - before) as f64 / pairs.max(1) as f64;
+        // Before a hundredth nothing can be told; what comes after the last pair is short.
+        if pairs > 0 && share > 0.01 {
+            let left = state.elapsed().as_secs_f64() * (1.0 / share.min(1.0) - 1.0);
+            let _ = write!(to, ": {:.0} %, {left:.0} s left", 100.0 * share.min(0.99));
+        }
+    };
     bar.set_style(
-        ProgressStyle::with_template("{spinner} {msg}, {elapsed} so far")
-            .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+        ProgressStyle::with_template("{spinner} {msg}{far}, {elapsed} so far")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner())
+            .with_key("far", far),
     );
     bar.set_message(what.to_owned());
     bar.enable_steady_tick(std::time::Duration::from_millis(250));

@@ -4,7 +4,7 @@ use super::eval::{SPACES, as_many_as, table, unseen};
 use super::report::{AT, KS, facts, figures_beside, write_report};
 use super::{data_paths, refuse_existing, train};
 use crate::args::Global;
-use crate::printer::{Bars, doing, json, line, note};
+use crate::printer::{Bars, comparing, json, line, note};
 use alike::data::{DIGITS, Dataset, load};
 use alike::eval::{Judge, Judgement, SpaceJudgement};
 use alike::names::shell_path;
@@ -74,16 +74,19 @@ pub(crate) fn run(args: &DemoArgs, global: &Global) -> anyhow::Result<()> {
     let (unseen_folder, fast_folder) = (without.clone(), fast.clone());
     let fast = learn(&fast, "fast", &[])?;
     note(global, "judging pixels and embeddings");
-    let image: SpaceJudgement = doing("judging pixels", global, || judge.image_space(&data))?;
-    let without = doing("judging embeddings", global, || unseeing.judge(&judge, &data, image.clone()))?;
-    let fast = fast.judge(&judge, &data, image.clone())?;
-    let judged = seen.judge(&judge, &data, image)?;
-    let image = doing("ranking by pixels", global, || quick_pixel_retrieval(&judge, &data, &at))?;
+    let pairs = data.test.len() * data.gallery().0.len();
+    let image: SpaceJudgement = comparing("judging pixels", pairs, global, || judge.image_space(&data))?;
+    let (without, fast, judged) = comparing("judging embeddings", 3 * pairs, global, || {
+        let judged = |run: Opened| run.judge(&judge, &data, image.clone());
+        Ok::<_, anyhow::Error>((judged(unseeing)?, judged(fast)?, judged(seen)?))
+    })?;
+    let image = comparing("ranking by pixels", pairs, global, || quick_pixel_retrieval(&judge, &data, &at))?;
     for (page, other, run, folder, beside) in [
         (&page, &fast_page, &judged, &all, Some((&without, &unseen_folder))),
         (&fast_page, &page, &fast, &fast_folder, None),
     ] {
-        let feature = run.retrieval(&judge, &data, &at)?;
+        let feature =
+            comparing("ranking by embeddings", pairs, global, || run.retrieval(&judge, &data, &at))?;
         let input =
             ReportInput { retrieval: Some((&feature, image.as_ref())), ..ReportInput::of(run, &data) };
         let mut about = facts(page, folder, beside.map(|b| b.1.as_path()), None);

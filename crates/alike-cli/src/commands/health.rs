@@ -4,7 +4,7 @@ use super::report::draw;
 use super::{as_wanted, data_paths, refuse_existing};
 use crate::args::{EncoderArgs, Global, SourceArgs};
 use crate::models::OpenModel;
-use crate::printer::{doing, json, line, note};
+use crate::printer::{comparing, json, line, note};
 use alike::data::{Quiet, Removed, Rows, Source};
 use alike::eval::{Confused, Fitness, Verdict};
 use alike::files::{FileError, StagedFiles};
@@ -92,8 +92,12 @@ pub(crate) fn run(args: &HealthArgs, global: &Global) -> anyhow::Result<()> {
             bail!("the images of {} cannot be named in a cleaned table: {why}; leave {flag} out", data.name);
         }
     }
-    let report =
-        doing("judging labels by their neighbours", global, || health(&model, &data, source, &options))?;
+    let n = data.train.len() + data.test.len();
+    let passes = if data.train.groups.is_empty() { 1 } else { 2 };
+    let pairs = passes * n * n;
+    let report = comparing("judging labels by their neighbours", pairs, global, || {
+        health(&model, &data, source, &options)
+    })?;
     if let Some(out) = &args.out {
         write(out, &report, nameless, global)?;
     }

@@ -7,6 +7,7 @@
 
 use super::bound::{Bound, above};
 use super::frame::{Frame, square};
+use super::meter::compared;
 use super::product::{GALLERY_BLOCK, MOST_PACKED, PANEL, Packed};
 use super::{Exclude, Index, Neighbour};
 use crate::images::Vectors;
@@ -107,6 +108,7 @@ impl Index for Exact<'_> {
                 let room = || AlignedBuffer::new(QUERY_BLOCK * GALLERY_BLOCK);
                 blocks.par_iter_mut().for_each_init(room, |room, block| {
                     block.meet(self.tier, (start, packed), exclude, room);
+                    compared(block.candidates.len(), packed.count);
                 });
             }
             blocks.into_par_iter().for_each(|block| block.finish(queries, self.gallery, take));
@@ -329,6 +331,16 @@ mod tests {
             let [found, plain] = found.unwrap();
             assert_eq!(found, plain);
         }
+    }
+
+    #[test]
+    fn pairs_are_counted_as_they_are_compared() {
+        let features = super::super::product::cloud(3, 3000, 5, 0.0, 1.0, false);
+        let v = Vectors::Features(&features);
+        let before = crate::neighbours::pairs_compared();
+        nearest(&Exact::new(v), v, 3, Exclude::Itself, |_, _| ());
+        // Other tests may search at the same time.
+        assert!(crate::neighbours::pairs_compared() - before >= 3000 * 3000);
     }
 
     /// Of 1e10 beside 1e30, products in `f32` overflow or tell nothing of the small ones.

@@ -9,7 +9,7 @@ mod verification;
 use super::report::{AT, KS};
 use super::{refuse_existing, write_table};
 use crate::models::{open_judged, subject};
-use crate::printer::{doing, json, line, note};
+use crate::printer::{comparing, doing, json, line, note};
 use alike::eval::{
     AccuracyOptions, Baseline, ConsistencyAnswer, ConsistencyOptions, Judgement, RetrievalReport, Spaces,
     accuracy_protocol, consistency_protocol,
@@ -102,9 +102,11 @@ fn judge(model: &Path, args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
     if options.at.is_empty() {
         options.at = as_many_as(&AT, there, global);
     }
-    let answer = doing("judging pixels and embeddings", global, || {
-        accuracy_protocol(subject.encoder(), &subject.data, &options)
-    })?;
+    // Neighbours and ranks, in both spaces.
+    let pairs = 4 * subject.data.test.len() * subject.data.gallery().0.len();
+    let what = format!("judging {} and embeddings", Baseline::of(&subject.data).name());
+    let answer =
+        comparing(&what, pairs, global, || accuracy_protocol(subject.encoder(), &subject.data, &options))?;
     let Spaces { image, feature } = &answer.retrieval;
     if let Some(path) = &args.csv {
         write_table(path, by_class(&[("image", image), ("feature", feature)])?.into_bytes(), global)?;

@@ -9,7 +9,7 @@ use super::eval::as_many_as;
 use super::refuse_existing;
 use crate::args::{Global, SourceArgs};
 use crate::models::{open_judged, other_data, own_data, source};
-use crate::printer::{Bars, doing, json, line, note};
+use crate::printer::{Bars, comparing, doing, json, line, note};
 use alike::data::Dataset;
 use alike::eval::Judge;
 use alike::report::{FIGURES, Figure, PageFacts, Report, ReportInput, UnlabelledInput};
@@ -207,11 +207,14 @@ impl Material {
         let there = judge.neighbours(&data);
         let (ks, at) = (as_many_as(&KS, there, global), as_many_as(&AT, there, global));
         let judge = Judge::new(&ks);
-        let image = doing("judging pixels", global, || judge.image_space(&data))?;
+        let pairs = data.test.len() * data.gallery().0.len();
+        let image = comparing("judging pixels", pairs, global, || judge.image_space(&data))?;
         let without = without.map(|o| o.judge(&judge, &data, image.clone())).transpose()?;
-        let judged = doing("judging embeddings", global, || opened.judge(&judge, &data, image))?;
-        let feature = judged.retrieval(&judge, &data, &at)?;
-        let image = doing("ranking by pixels", global, || quick_pixel_retrieval(&judge, &data, &at))?;
+        let judged = comparing("judging embeddings", pairs, global, || opened.judge(&judge, &data, image))?;
+        let feature =
+            comparing("ranking by embeddings", pairs, global, || judged.retrieval(&judge, &data, &at))?;
+        let image =
+            comparing("ranking by pixels", pairs, global, || quick_pixel_retrieval(&judge, &data, &at))?;
         Ok(Material::Judged(Box::new(JudgedMaterial { data, judged, without, retrieval: (feature, image) })))
     }
 }

@@ -11,6 +11,7 @@ use super::Exclude;
 use super::bound::Bound;
 use super::excluded::Excluded;
 use super::frame::{Frame, square};
+use super::meter::compared;
 use super::product::{MOST_PACKED, Packed};
 use crate::images::Vectors;
 use alike_kernels::{AlignedBuffer, Tier};
@@ -81,6 +82,7 @@ pub fn ranks_of_matches<T: Send>(
             blocks.par_iter_mut().for_each_init(room, |(room, scratch), block| {
                 for (packed, start) in packed.iter().zip(starts.clone()) {
                     block.meet(&all, &excluded, (start, packed), room, scratch);
+                    compared(block.queries.len(), packed.count);
                 }
             });
         }

@@ -123,7 +123,7 @@ fn apart(points: [(f64, f64); 3]) -> [(f64, f64); 3] {
         for i in 0..3 {
             for j in 0..3 {
                 // Off the other thumbnails, and off every point with its edges.
-                let (other, least) = if j < i { (at[j], room) } else { (points[j], 0.5 * room) };
+                let (other, least) = if j < i { (at[j], room) } else { (points[j], 0.68 * room) };
                 let (dx, dy) = (at[i].0 - other.0, at[i].1 - other.1);
                 let d = dx.hypot(dy).max(1e-6);
                 if d < least {
