@@ -111,6 +111,29 @@ fn a_finished_run_can_be_given_more_epochs() {
 }
 
 #[test]
+fn a_budget_of_minutes_becomes_epochs_that_the_run_writes_down() {
+    let scene = Scene::new();
+    scene.ok("train --data data --recipe seed --batch-size 16 --minutes 0.01 --out timed -q");
+    let config = std::fs::read_to_string(scene.path("timed/config.toml")).unwrap();
+    let value = |key: &str| -> f64 {
+        let line =
+            config.lines().find(|l| l.starts_with(key)).unwrap_or_else(|| panic!("no {key}: {config}"));
+        line.split(" = ").nth(1).unwrap().parse().unwrap()
+    };
+    assert_eq!(value("budget-minutes"), 0.01);
+    assert!(value("budget-rate") > 0.0 && value("epochs") >= 1.0, "{config}");
+    // By its own settings the run is made again, however fast the machine is then.
+    scene.ok("train --config timed/config.toml --out again -q");
+    let [one, other] =
+        ["timed", "again"].map(|run| std::fs::read(scene.path(&format!("{run}/last.safetensors"))).unwrap());
+    assert!(one == other, "the same settings give the same bits");
+    scene.refused("train --data data --minutes 1 --epochs 2 --out x", 2, &["--minutes", "--epochs"]);
+    scene.refused("train --data data --minutes 0 --out x", 2, &["a number of minutes"]);
+    scene.refused("train --data data --minutes 1 --start whitened --out x -q", 1, &["--minutes", "whitened"]);
+    assert!(!scene.path("x").exists());
+}
+
+#[test]
 fn embed_writes_rows_in_the_order_of_its_table() {
     let scene = Scene::new();
     scene.train("");

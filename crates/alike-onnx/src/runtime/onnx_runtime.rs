@@ -5,7 +5,7 @@ use crate::error::OnnxError;
 use crate::network::Loading;
 use ort::environment::Environment;
 use ort::session::Session;
-use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
+use ort::session::builder::GraphOptimizationLevel;
 use ort::value::TensorRef;
 use rten::ThreadPool;
 use std::collections::BTreeMap;
@@ -97,19 +97,18 @@ impl OnnxRuntime {
 
     fn session(&self) -> Result<Session, String> {
         let said = |e: &dyn std::fmt::Display| e.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-        let options = |builder: SessionBuilder| {
-            let mut builder = builder
-                .with_intra_threads(1)?
-                .with_inter_threads(1)?
-                .with_optimization_level(GraphOptimizationLevel::Level3)?
-                .with_deterministic_compute(true)?;
-            for (name, bytes) in &self.external {
-                builder = builder.with_external_initializer_file_in_memory(name, bytes.clone())?;
-            }
-            Ok(builder)
-        };
-        let builder = Session::builder(&self.library.environment).map_err(|e| said(&e))?;
-        let mut builder = options(builder).map_err(|e: ort::Error<SessionBuilder>| said(&e))?;
+        let mut builder = Session::builder(&self.library.environment)
+            .map_err(|e| said(&e))?
+            .with_intra_threads(1)
+            .and_then(|b| b.with_inter_threads(1))
+            .and_then(|b| b.with_optimization_level(GraphOptimizationLevel::Level3))
+            .and_then(|b| b.with_deterministic_compute(true))
+            .map_err(|e| said(&e))?;
+        for (name, bytes) in &self.external {
+            builder = builder
+                .with_external_initializer_file_in_memory(name, bytes.clone())
+                .map_err(|e| said(&e))?;
+        }
         builder.commit_from_memory(&self.bytes).map_err(|e| said(&e))
     }
 }

@@ -98,8 +98,8 @@ pub(super) fn resolve(
         start,
         epochs,
         minutes: _,
-        budget_minutes: _,
-        budget_rate: _,
+        budget_minutes,
+        budget_rate,
         batch_size,
         sampler,
         objective,
@@ -131,8 +131,8 @@ pub(super) fn resolve(
         // A recipe's start suits its own network.
         start: start.map_or(if network.network.is_some() { Start::Random } else { recipe.start }, Into::into),
         epochs: epochs.unwrap_or(if whitened { 0 } else { recipe.epochs }),
-        budget_minutes: None,
-        budget_rate: None,
+        budget_minutes: *budget_minutes,
+        budget_rate: *budget_rate,
         batch_size: batch_size.unwrap_or(recipe.batch_size),
         sampler: sampler.unwrap_or(recipe.sampler),
         loss: match margin {
