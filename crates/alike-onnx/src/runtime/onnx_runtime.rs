@@ -97,13 +97,12 @@ impl OnnxRuntime {
 
     fn session(&self) -> Result<Session, String> {
         let said = |e: &dyn std::fmt::Display| e.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-        let mut builder = Session::builder(&self.library.environment)
-            .map_err(|e| said(&e))?
-            .with_intra_threads(1)
-            .and_then(|b| b.with_inter_threads(1))
-            .and_then(|b| b.with_optimization_level(GraphOptimizationLevel::Level3))
-            .and_then(|b| b.with_deterministic_compute(true))
-            .map_err(|e| said(&e))?;
+        let builder = Session::builder(&self.library.environment).map_err(|e| said(&e))?;
+        let builder = builder.with_intra_threads(1).map_err(|e| said(&e))?;
+        let builder = builder.with_inter_threads(1).map_err(|e| said(&e))?;
+        let builder =
+            builder.with_optimization_level(GraphOptimizationLevel::Level3).map_err(|e| said(&e))?;
+        let mut builder = builder.with_deterministic_compute(true).map_err(|e| said(&e))?;
         for (name, bytes) in &self.external {
             builder = builder
                 .with_external_initializer_file_in_memory(name, bytes.clone())
