@@ -100,8 +100,7 @@ impl OnnxRuntime {
         let builder = Session::builder(&self.library.environment).map_err(|e| said(&e))?;
         let builder = builder.with_intra_threads(1).map_err(|e| said(&e))?;
         let builder = builder.with_inter_threads(1).map_err(|e| said(&e))?;
-        let builder =
-            builder.with_optimization_level(GraphOptimizationLevel::Level3).map_err(|e| said(&e))?;
+        let builder = builder.with_optimization_level(GraphOptimizationLevel::All).map_err(|e| said(&e))?;
         let mut builder = builder.with_deterministic_compute(true).map_err(|e| said(&e))?;
         for (name, bytes) in &self.external {
             builder = builder
