@@ -193,7 +193,7 @@ pub enum OnnxError {
         file: String,
     },
     /// A library that is no ONNX Runtime of a version that can be used.
-    #[error("{} cannot be used as ONNX Runtime ({why}); name a libonnxruntime of version 1.22 or newer, as `pip install onnxruntime` brings it", path.display())]
+    #[error("{} cannot be used as ONNX Runtime ({why}); name a recent libonnxruntime (1.32 is tested), as `pip install onnxruntime` brings it", path.display())]
     Library {
         /// The library.
         path: PathBuf,

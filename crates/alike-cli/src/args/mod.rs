@@ -78,7 +78,7 @@ pub(crate) struct Global {
     /// table (2M)
     #[arg(long, global = true, value_name = "NAME=SIZE,...", value_parser = clap::value_parser!(Limits), help_heading = "Global options")]
     pub(crate) limit: Option<Limits>,
-    /// A library of ONNX Runtime (libonnxruntime, 1.22 or newer) that runs encoders in the place of rten [default: $ALIKE_ONNXRUNTIME]
+    /// A library of ONNX Runtime (libonnxruntime; 1.32 is tested) that runs encoders in the place of rten [default: $ALIKE_ONNXRUNTIME]
     #[cfg(feature = "onnx")]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub(crate) onnxruntime: Option<PathBuf>,

@@ -22,7 +22,7 @@ pub(super) struct Library {
     name: String,
 }
 
-/// Runs all networks that this process opens from now on by an ONNX Runtime: `library` is the path of a `libonnxruntime`, version 1.22 or newer. It
+/// Runs all networks that this process opens from now on by an ONNX Runtime: `library` is the path of a `libonnxruntime`, of a recent version (1.32 is tested, 1.22 aborts on some machines). It
 /// is loaded into this process and trusted as the program itself is. Once a process, for all: a second library is refused.
 ///
 /// # Errors
