@@ -38,13 +38,6 @@ def source(name, folder):
         for part in ("train", "test"):
             with zipfile.ZipFile(DATA / "cifar10" / f"{part}.zip") as archive:
                 archive.extractall(folder / "cifar" / part)
-        # The archives may hold a folder of their own.
-        parts = {part: next(p for p in [folder / "cifar" / part / part, folder / "cifar" / part] if p.is_dir()) for part in ("train", "test")}
-        if parts["train"] != folder / "cifar/train":
-            for part, inner in parts.items():
-                inner.rename(folder / "cifar" / f"{part}-inner")
-                (folder / "cifar" / part).rmdir()
-                (folder / "cifar" / f"{part}-inner").rename(folder / "cifar" / part)
         return folder / "cifar", sorted(p.name for p in (folder / "cifar/train").iterdir())
     stats = alike("data", "stats", "omniglot", "--json")
     return "omniglot", sorted(stats["classes"])
@@ -57,12 +50,10 @@ def measured(run, left_out, seed, extra, data):
     took = time.time() - began
     judged = alike("eval", run, "--json")
     unseen, spaces = judged["unseen"], judged["spaces"]
-    counts = spaces["image"]["class_mean"]["counts"] if "counts" in spaces["image"]["class_mean"] else {}
 
     def pixels(rule):
-        values = [rule["recall"][name] for name in left_out if name in rule["recall"]]
-        weights = [counts.get(name, 1) for name in left_out if name in rule["recall"]]
-        return sum(v * w for v, w in zip(values, weights)) / sum(weights)
+        # Of several classes all have as many test images.
+        return statistics.mean(rule["recall"][name] for name in left_out)
 
     def seen(rule):
         values = [v for name, v in rule["recall"].items() if name not in left_out]

@@ -59,8 +59,8 @@ pub use manifest::{Channels, InputPreparation, Layout, MANIFEST_FORMAT, Manifest
 pub use pooling::Pooling;
 pub use preset::Preset;
 pub use reference::{Agreement, Reference, ReferencePicture};
-pub use runtime::runtime;
 #[cfg(feature = "ort")]
 pub use runtime::use_onnx_runtime;
+pub use runtime::{is_rten, runtime};
 pub use store::{EncoderStore, StoredEncoder};
 pub use trial::{Tried, serve};

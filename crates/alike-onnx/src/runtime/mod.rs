@@ -45,8 +45,8 @@ pub fn runtime() -> &'static str {
     rten::NAME
 }
 
-/// Whether networks are run by rten.
-pub(crate) fn is_rten() -> bool {
+/// Whether networks are run by rten in this process.
+pub fn is_rten() -> bool {
     runtime() == rten::NAME
 }
 

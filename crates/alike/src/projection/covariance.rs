@@ -2,7 +2,7 @@
 
 use crate::images::Vectors;
 use alike_kernels::{AlignedBuffer, Tier, Windows, padded};
-use nalgebra::{Cholesky, DMatrix, Dyn};
+use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 use rayon::prelude::*;
 
 /// Fixed, so that sums do not depend on the number of threads.
@@ -114,10 +114,16 @@ pub(crate) fn covariance_times(
         })
         .collect();
     let scale = 1.0 / (n as f64 - 1.0).max(1.0);
+    // As in `covariance`: the centre may be off by as much as vectors vary.
+    let off = DVector::from_iterator(d, mean.iter().zip(&centre).map(|(m, c)| m - f64::from(*c)));
+    let share = n as f64 * scale;
+    let along = off.transpose() * basis;
     let times = DMatrix::from_fn(d, basis.ncols(), |i, j| {
-        sums.iter().map(|(s, _)| f64::from(s[i * width + j])).sum::<f64>() * scale
+        let sum = sums.iter().map(|(s, _)| f64::from(s[i * width + j])).sum::<f64>();
+        sum * scale - share * off[i] * along[j]
     });
-    (times, sums.iter().map(|(_, trace)| trace).sum::<f64>() * scale)
+    let trace = sums.iter().map(|(_, trace)| trace).sum::<f64>() * scale;
+    (times, trace - share * off.norm_squared())
 }
 
 /// The factor of a covariance of `n` vectors whose mean is known to be zero (divided by `n`), drawn toward a multiple of the

@@ -4,7 +4,7 @@ use super::model;
 use crate::args::Global;
 use crate::encoders::{MOST_SECONDS, isolation, remember};
 use crate::printer::{json, line, note};
-use alike_onnx::{Agreement, Manifest, OnnxEncoder, Reference, Tried, runtime};
+use alike_onnx::{Agreement, Manifest, OnnxEncoder, Reference, Tried, is_rten, runtime};
 use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
@@ -79,10 +79,10 @@ pub(super) fn run(args: &CheckArgs, global: &Global) -> anyhow::Result<()> {
             tried.milliseconds,
             runtime()
         ))?;
-        if runtime().starts_with("rten") {
+        if is_rten() {
             note(
                 global,
-                "an ONNX Runtime may be several times faster, most of all where convolutions are depthwise: pip install onnxruntime, and name its \
+                "an ONNX Runtime may be faster, most of all where convolutions are depthwise: pip install onnxruntime, and name its \
                  libonnxruntime by --onnxruntime or ALIKE_ONNXRUNTIME",
             );
         }

@@ -29,7 +29,7 @@ pub(super) fn budget(
     }
     ensure!(
         settings.epochs > 0,
-        "--minutes: a whitened start learns nothing in epochs; leave it out, or --start"
+        "--minutes: nothing is learned in epochs here, as with a whitened start or a head that is computed; leave --minutes out"
     );
     let first = pace.is_none();
     let pace = match *pace {

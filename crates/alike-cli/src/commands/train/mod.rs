@@ -238,7 +238,10 @@ fn begin(
         // What is true of all of them is told once.
         if number == 0 {
             describe(&data, &settings, global)?;
-            tell(&choices, &given(args), global);
+            let mut given = given(args);
+            // A budget decides the epochs.
+            given.extend(args.minutes.map(|_| "epochs"));
+            tell(&choices, &given, global);
         }
         budget(args, &mut settings, &data, &mut pace, global)?;
         let asked = as_asked(args, &settings);

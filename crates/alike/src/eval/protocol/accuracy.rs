@@ -4,7 +4,7 @@ use super::{ProtocolError, independent};
 use crate::data::Dataset;
 use crate::encoder::Encoder;
 use crate::eval::{Judge, Judgement, RetrievalReport, Spaces};
-use crate::images::{Vectors, with_pixels};
+use crate::images::{Images, Vectors, with_pixels};
 use serde::Serialize;
 
 /// What is measured.
@@ -53,7 +53,12 @@ pub enum Baseline {
 impl Baseline {
     /// What a data set's images are before anything embeds them.
     pub fn of(data: &Dataset) -> Baseline {
-        if data.test.images.are_floats() { Baseline::Features } else { Baseline::Pixels }
+        Baseline::of_images(&data.test.images)
+    }
+
+    /// The same of images.
+    pub fn of_images(images: &Images) -> Baseline {
+        if images.are_floats() { Baseline::Features } else { Baseline::Pixels }
     }
 
     /// What is compared, in a sentence.

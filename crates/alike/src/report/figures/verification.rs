@@ -36,7 +36,7 @@ pub fn verification_figure(
     images: &Images,
     network: Option<&mut PixelGradients>,
 ) -> Result<Figure, FileError> {
-    let baseline = if images.are_floats() { Baseline::Features } else { Baseline::Pixels }.name();
+    let baseline = Baseline::of_images(images).name();
     let (genuine, impostor) = feature.counts();
     let (i, f) = (image.equal_error_rate(), feature.equal_error_rate());
     let caption = format!(
