@@ -1,9 +1,9 @@
-"""What a head adds to an encoder that others trained: python bench/heads.py [clothing] [cifar] [held-out ...] [--alike FILE] [--encoder NAME] [--splits 10]
+"""What a head adds to an encoder that others trained: python bench/heads.py [clothing] [cifar] [held-out ...] [faces] [--alike FILE] [--encoder NAME] [--splits 10]
 
 `clothing` and `cifar` judge the head that `alike train --encoder` chooses on classes that it was trained on: clothing by its own split; of CIFAR-10 the first 500
 pictures of each class of train and the first 200 of test, in name order, beside a logistic regression of scikit-learn on the same embeddings. `held-out:SET` (clothing,
 orl, cifar, omniglot) judges classes that were held out, half of them, by so many splits: the mean of 1-NN and MAP@R with the head and without, the difference, and
-in how many splits it was below. Data are read from `$ALIKE_DATA`. Needs numpy and scikit-learn for `cifar`.
+in how many splits it was below. `faces` is the equal error rate on people of ORL never trained on, with the part of the pictures chosen too. Data are read from `$ALIKE_DATA`. Needs numpy and scikit-learn for `cifar`.
 """
 
 import argparse
@@ -126,6 +126,24 @@ def held_out(asked, name, data, folder):
         )
 
 
+def faces(asked, data, folder):
+    """Other people than those trained on: the part of the pictures, mirror images and the head are chosen on the training people."""
+    rows = []
+    for seed in range(asked.splits):
+        split = f"class:test=0.5,seed={seed}"
+        said = alike(asked, "train", "--encoder", asked.encoder, "--data", data, "--out", folder / "run", "--force", "--split", split,
+                     "--crop", "auto", "--flip=auto", "-v")[1]  # fmt: skip
+        view, head = (line.split("'")[1] if "'" in line else "none" for line in said.splitlines() if line.startswith("auto: "))
+        # Beside pixels, and beside the encoder as it is.
+        own = json.loads(alike(asked, "eval", "verification", folder / "run", "--json", "-q")[0])
+        raw = json.loads(alike(asked, "eval", "verification", asked.encoder, "--data", data, "--split", split, "--json", "-q")[0])
+        rows.append([100 * e for e in (own["feature"]["eer"], raw["feature"]["eer"], raw["image"]["eer"])])
+        print(f"  split {seed}: EER {rows[-1][0]:.2f} %, the encoder as it is {rows[-1][1]:.2f} %, pixels {rows[-1][2]:.2f} %; {view}; {head}", flush=True)
+    means = [statistics.mean(column) for column in zip(*rows)]
+    worst = max(row[0] for row in rows)
+    print(f"faces: EER {means[0]:.2f} % (worst {worst:.2f}), the encoder as it is {means[1]:.2f} %, pixels {means[2]:.2f} %, {len(rows)} splits", flush=True)
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("what", nargs="*", default=["clothing", "cifar", "held-out:clothing", "held-out:orl", "held-out:cifar", "held-out:omniglot"])
@@ -142,6 +160,9 @@ def main():
             "omniglot": lambda: omniglot(folder / "omniglot"),
         }
         for what in asked.what:
+            if what == "faces":
+                faces(asked, DATA / "orl-faces", folder)
+                continue
             kind, _, name = what.rpartition(":")
             data = sets[name]()
             if kind == "held-out":

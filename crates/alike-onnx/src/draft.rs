@@ -5,7 +5,7 @@ use crate::error::OnnxError;
 use crate::manifest::{Channels, InputPreparation, Layout, MANIFEST_FORMAT, Manifest, ValueRange};
 use crate::pooling::Pooling;
 use crate::preset::Preset;
-use alike::data::{Filter, Resize};
+use alike::data::{Crop, Filter, Resize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -28,7 +28,7 @@ pub struct Draft {
     /// See [`InputPreparation::filter`].
     pub filter: Option<Filter>,
     /// See [`InputPreparation::crop`].
-    pub crop: Option<f64>,
+    pub crop: Option<Crop>,
     /// See [`InputPreparation::channels`].
     pub channels: Option<Channels>,
     /// See [`InputPreparation::layout`].
@@ -184,7 +184,7 @@ impl Draft {
         // What is not said and no preset says: the whole picture as far as its proportions allow, scaled as is usual.
         let (resize, crop, filter) = match &of_preset {
             Some(p) => (p.resize, p.crop, p.filter),
-            None => (Resize::Fill, 1.0, Filter::Bilinear),
+            None => (Resize::Fill, Crop::WHOLE, Filter::Bilinear),
         };
         let manifest = Manifest {
             format: MANIFEST_FORMAT,
@@ -292,7 +292,7 @@ mod tests {
         let made = finish(preset(), &one).unwrap();
         assert_eq!((made.output.as_str(), made.pooling, made.normalize), ("out", Pooling::None, true));
         assert_eq!((made.preparation.size, made.preparation.layout), ([8, 6], Layout::Nchw));
-        assert_eq!(made.preparation.crop, 0.875);
+        assert_eq!(made.preparation.crop, Crop::Middle(0.875));
         // Several outputs: the embedding by its name, or none.
         let two = contents(nchw, &[("logits", 2), ("embedding", 3)]);
         assert_eq!(missing(preset(), &two), [Setting::Pooling]);
@@ -320,7 +320,7 @@ mod tests {
         };
         let first = finish(own, &one).unwrap();
         assert_eq!(first.preparation.mean, [127.0; 3]);
-        assert_eq!((first.preparation.resize, first.preparation.crop), (Resize::Fill, 1.0));
+        assert_eq!((first.preparation.resize, first.preparation.crop), (Resize::Fill, Crop::WHOLE));
         let same = finish(Draft::default().or(Draft::of(&first)), &one).unwrap();
         assert_eq!(same, first);
         let dlib = Draft { preset: Some(Preset::Dlib), ..Draft::default() }.or(Draft::of(&first));

@@ -2,7 +2,7 @@
 
 use crate::error::OnnxError;
 use crate::pooling::Pooling;
-use alike::data::{Filter, Preparation, Resize};
+use alike::data::{Crop, Filter, Preparation, Resize};
 use alike::files;
 use alike::images::Shape;
 use serde::{Deserialize, Serialize};
@@ -59,8 +59,8 @@ pub struct InputPreparation {
     #[serde(with = "as_text")]
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub filter: Filter,
-    /// The share of height and width, in the middle, that is kept before it is resized.
-    pub crop: f64,
+    /// The part that is kept before it is resized: a share of height and width in the middle, or a text such as `bottom`.
+    pub crop: Crop,
     /// The channels, in the network's order.
     pub channels: Channels,
     /// Where the channels stand in the network's input.
@@ -156,8 +156,8 @@ impl InputPreparation {
         if !self.size.iter().all(|side| (1..=MOST_SIDE).contains(side)) {
             return Some(format!("size is two numbers from 1 to {MOST_SIDE}, height and width"));
         }
-        if !(self.crop > 0.0 && self.crop <= 1.0) {
-            return Some("crop is a share above 0 and up to 1".to_owned());
+        if let Err(why) = self.crop.check() {
+            return Some(why);
         }
         for (name, values) in [("mean", &self.mean), ("std", &self.std)] {
             if values.len() != n || !values.iter().all(|v| v.is_finite()) {
@@ -374,7 +374,7 @@ pub(crate) mod tests {
         assert!(changed(&|m| m.preparation.mean[1] = 0.5));
         assert!(changed(&|m| m.preparation.std[2] = 0.5));
         assert!(changed(&|m| m.preparation.size = [6, 8]));
-        assert!(changed(&|m| m.preparation.crop = 1.0));
+        assert!(changed(&|m| m.preparation.crop = Crop::WHOLE));
         assert!(changed(&|m| m.preparation.filter = Filter::Bicubic));
         assert!(changed(&|m| m.preparation.resize = Resize::Squash));
         assert!(changed(&|m| m.preparation.channels = Channels::Bgr));

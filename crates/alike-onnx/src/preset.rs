@@ -1,7 +1,7 @@
 //! How families of networks had their pictures prepared when they were trained.
 
 use crate::manifest::{Channels, InputPreparation, Layout, ValueRange};
-use alike::data::{Filter, Resize};
+use alike::data::{Crop, Filter, Resize};
 use std::fmt;
 use std::str::FromStr;
 
@@ -35,15 +35,15 @@ impl Preset {
         const IMAGENET: [[f64; 3]; 2] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
         const CLIP: [[f64; 3]; 2] =
             [[0.481_454_66, 0.457_827_5, 0.408_210_73], [0.268_629_54, 0.261_302_58, 0.275_777_11]];
-        let (middle, all) = ((Resize::Fill, 0.875), (Resize::Fill, 1.0));
+        let (middle, all) = ((Resize::Fill, Crop::Middle(0.875)), (Resize::Fill, Crop::WHOLE));
         let (linear, cubic) = (Filter::Bilinear, Filter::Bicubic);
         let ((resize, crop), filter, range, [mut mean, mut std]) = match self {
             Preset::ImageNet => (middle, linear, ValueRange::Unit, IMAGENET),
             Preset::TensorFlow => (middle, linear, ValueRange::Byte, [[127.5; 3], [127.5; 3]]),
             Preset::Clip => (all, cubic, ValueRange::Unit, CLIP),
             Preset::Dinov2 => (middle, cubic, ValueRange::Unit, IMAGENET),
-            Preset::Siglip => ((Resize::Squash, 1.0), cubic, ValueRange::Unit, [[0.5; 3], [0.5; 3]]),
-            Preset::Dlib => ((Resize::Squash, 1.0), linear, ValueRange::Byte, [[0.0; 3], [1.0; 3]]),
+            Preset::Siglip => ((Resize::Squash, Crop::WHOLE), cubic, ValueRange::Unit, [[0.5; 3], [0.5; 3]]),
+            Preset::Dlib => ((Resize::Squash, Crop::WHOLE), linear, ValueRange::Byte, [[0.0; 3], [1.0; 3]]),
         };
         if channels == Channels::Bgr {
             mean.reverse();

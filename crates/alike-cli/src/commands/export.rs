@@ -57,13 +57,19 @@ pub(crate) fn run(args: &ExportArgs, global: &Global) -> anyhow::Result<()> {
     let run = Run::open(&args.model)?;
     let (checkpoint, settings) = (run.best()?, run.settings()?);
     let source = format!("alike export {}", args.model.display());
-    let exported = match settings.encoder {
+    let exported = match &settings.encoder {
         None => export(&checkpoint, &source),
         Some(name) => {
-            let below = find(Path::new(&name)).with_context(|| {
+            let below = find(Path::new(name)).with_context(|| {
                 format!("{} is a head on the encoder '{name}', which is not here", args.model.display())
             })?;
-            export_head(&checkpoint, (&below, &Manifest::of(&below)?), &source)
+            ensure!(
+                !settings.flip,
+                "{} averages over mirror images, which one ONNX file does not do; train it without --flip to export it",
+                args.model.display()
+            );
+            let seen = settings.preparation()?;
+            export_head(&checkpoint, (&below, &Manifest::of(&below)?), seen.as_ref(), &source)
         }
     };
     let exported = exported.with_context(|| args.model.display().to_string())?;

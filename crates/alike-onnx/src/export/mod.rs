@@ -43,16 +43,13 @@ pub struct Exported {
 /// If it takes features, or pictures that ONNX encoders are not given: those whose brightness is stretched or inverted.
 pub fn export(checkpoint: &Checkpoint, source: &str) -> Result<Exported, OnnxError> {
     let network = &checkpoint.network;
-    let Preparation { shape, resize, crop, invert, stretch, filter, .. } = checkpoint.preparation;
+    let Preparation { shape, resize, crop, filter, .. } = checkpoint.preparation;
     if shape.is_features() {
         return Err(OnnxError::Export(
             "it takes features, and only what takes pictures can be an encoder".into(),
         ));
     }
-    if invert || stretch {
-        let what = if invert { "inverted" } else { "stretched in brightness" };
-        return Err(OnnxError::Export(format!("its pictures are {what}, which a manifest cannot say")));
-    }
+    stated(&checkpoint.preparation)?;
     let mut graph = Graph::new(OPSET, "alike/");
     let x = graph.pictures(INPUT);
     graph.network(network, &checkpoint.parameters, &x, OUTPUT);
@@ -91,16 +88,28 @@ pub fn export(checkpoint: &Checkpoint, source: &str) -> Result<Exported, OnnxErr
     Ok(Exported { model, manifest })
 }
 
-/// A head of ours and the encoder below it, in one file.
+/// Refuses what is done to pictures and no manifest can say.
+fn stated(preparation: &Preparation) -> Result<(), OnnxError> {
+    let what = match preparation {
+        Preparation { invert: true, .. } => "inverted",
+        Preparation { stretch: true, .. } => "stretched in brightness",
+        _ => return Ok(()),
+    };
+    Err(OnnxError::Export(format!("its pictures are {what}, which a manifest cannot say")))
+}
+
+/// A head of ours and the encoder below it, in one file; `seen` is how pictures are prepared for it, where that is not as the encoder's manifest says.
 ///
 /// # Errors
 ///
-/// If the encoder's file is no ONNX file that can be added to, has its weights in other files, or the head takes other features than it makes.
+/// If pictures are prepared in a way that a manifest cannot say, the encoder's file is no ONNX file that can be added to, has its weights in other files, or the head takes other features than it makes.
 pub fn export_head(
     checkpoint: &Checkpoint,
     (model, manifest): (&Path, &Manifest),
+    seen: Option<&Preparation>,
     source: &str,
 ) -> Result<Exported, OnnxError> {
+    seen.map_or(Ok(()), stated)?;
     let damaged = || OnnxError::Damaged { path: model.to_owned(), why: "its messages have no end".into() };
     let file = ModelFile::read(model, manifest)?;
     if !file.external.is_empty() {
@@ -148,6 +157,15 @@ pub fn export_head(
         pooling: Pooling::None,
         normalize: false,
         source: source.to_owned(),
+        preparation: match seen {
+            None => manifest.preparation.clone(),
+            Some(Preparation { resize, crop, filter, .. }) => InputPreparation {
+                resize: *resize,
+                crop: *crop,
+                filter: *filter,
+                ..manifest.preparation.clone()
+            },
+        },
         ..manifest.clone()
     };
     Ok(Exported { model, manifest })
@@ -250,7 +268,7 @@ mod tests {
             let base = || OnnxEncoder::open(&below).unwrap();
             let head = checkpoint("norm residual(linear(8) relu linear(16)) l2", Shape { h: 1, w: 1, c: 16 });
             let path = folder.path().join("whole.onnx");
-            export_head(&head, (&below, base().manifest()), "a test").unwrap().write(&path).unwrap();
+            export_head(&head, (&below, base().manifest()), None, "a test").unwrap().write(&path).unwrap();
             let images = images(shape, 6);
             let headed = Headed::new(base(), TrainedNetwork::new(head).unwrap()).unwrap();
             assert_same(

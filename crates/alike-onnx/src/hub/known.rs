@@ -4,6 +4,7 @@ use crate::draft::Draft;
 use crate::manifest::ValueRange;
 use crate::pooling::Pooling;
 use crate::preset::Preset;
+use alike::data::Crop;
 
 /// An encoder of the hub, and how its pictures are prepared.
 #[derive(Clone, Copy, Debug)]
@@ -119,7 +120,7 @@ impl KnownEncoder {
             range: Some(ValueRange::Unit),
             mean: Some(vec![0.0]),
             std: Some(vec![1.0]),
-            crop: Some(1.0),
+            crop: Some(Crop::WHOLE),
             ..Draft::default()
         };
         Draft {

@@ -96,6 +96,9 @@ pub struct Dataset {
     pub given_gallery: Option<Split>,
     /// How training and test were told apart; nothing for ready-made sets.
     pub split: Option<SplitBy>,
+    /// Changed copies of the training images, each list as long as `train`: an epoch of training sees the images themselves or one of these, in
+    /// turn. For heads, whose images are embeddings of pictures that were changed before they were embedded.
+    pub views: Vec<Images>,
     /// Training images that the source names as validation's.
     pub held_out: Vec<usize>,
     /// What was done to every picture.
@@ -130,6 +133,7 @@ impl Dataset {
             test,
             given_gallery: None,
             split: None,
+            views: Vec::new(),
             held_out: Vec::new(),
             labelled: true,
             skipped: Vec::new(),
@@ -157,6 +161,14 @@ impl Dataset {
         let given_gallery = self.given_gallery.as_ref().map(other).transpose()?;
         let preparation = Preparation::exact(train.images.shape());
         Ok(Dataset { train, test, given_gallery, preparation, ..self.clone() })
+    }
+
+    /// The training images as an epoch sees them, counted from 0.
+    pub fn seen_in(&self, epoch: u64) -> &Images {
+        match epoch % (self.views.len() as u64 + 1) {
+            0 => &self.train.images,
+            view => &self.views[view as usize - 1],
+        }
     }
 
     /// The shape of every image.

@@ -2,6 +2,7 @@
 //!
 //! It belongs to the model and is saved with it, so that training, embedding and serving cannot disagree.
 
+use super::crop::Crop;
 use super::decode::Decoding;
 use super::picture::{Picture, fitted};
 use crate::images::Shape;
@@ -99,8 +100,8 @@ pub struct Preparation {
     pub shape: Shape,
     /// How it gets its size.
     pub resize: Resize,
-    /// The share of height and width, in the middle, that is kept.
-    pub crop: f64,
+    /// The part that is kept.
+    pub crop: Crop,
     /// Black becomes white.
     pub invert: bool,
     /// Brightness is spread from black to white.
@@ -119,7 +120,7 @@ pub struct PreparationWish {
     /// See [`Preparation::resize`].
     pub resize: Option<Resize>,
     /// See [`Preparation::crop`].
-    pub crop: Option<f64>,
+    pub crop: Option<Crop>,
     /// See [`Preparation::invert`].
     pub invert: Option<bool>,
     /// See [`Preparation::stretch`].
@@ -156,12 +157,7 @@ impl FromStr for PreparationWish {
                 }
                 "resize" => wish.resize = Some(value.parse()?),
                 "filter" => wish.filter = Some(value.parse()?),
-                "crop" => {
-                    let share = value.parse().ok().filter(|v| *v > 0.0 && *v <= 1.0);
-                    wish.crop = Some(
-                        share.ok_or_else(|| format!("crop is a share above 0 and up to 1, not '{value}'"))?,
-                    );
-                }
+                "crop" => wish.crop = Some(value.parse()?),
                 "invert" => wish.invert = truth()?,
                 "stretch" => wish.stretch = truth()?,
                 _ => {
@@ -223,7 +219,7 @@ impl Preparation {
         Preparation {
             shape,
             resize: Resize::Exact,
-            crop: 1.0,
+            crop: Crop::WHOLE,
             invert: false,
             stretch: false,
             filter: Filter::Bilinear,
@@ -233,7 +229,7 @@ impl Preparation {
     /// How a picture is decoded that will be prepared so.
     pub fn decoding(&self) -> Decoding {
         // A crop ends between pixels of a reduced picture.
-        let scaled = self.resize != Resize::Exact && self.crop >= 1.0;
+        let scaled = self.resize != Resize::Exact && self.crop.is_whole();
         Decoding {
             at_least: scaled.then_some([self.shape.h, self.shape.w]),
             fit: self.resize == Resize::Fit,
@@ -254,13 +250,8 @@ impl Preparation {
         assert_eq!(out.len(), self.shape.len(), "prepare: one image");
         let cropped;
         let mut picture = picture;
-        if self.crop < 1.0 {
-            let Shape { h, w, .. } = picture.shape;
-            let keep = |side: usize| ((side as f64 * self.crop).round() as usize).max(1);
-            let (kept_h, kept_w) = (keep(h), keep(w));
-            let (x, y) = (((w - kept_w) / 2) as u32, ((h - kept_h) / 2) as u32);
-            cropped =
-                picture.part([x, y, x + kept_w as u32, y + kept_h as u32]).map_err(|e| e.to_string())?;
+        if let Some(part) = self.crop.part(picture.shape, [self.shape.h, self.shape.w])? {
+            cropped = picture.part(part).map_err(|e| e.to_string())?;
             picture = &cropped;
         }
         let Shape { h, w, c } = self.shape;

@@ -1,7 +1,7 @@
 //! An encoder on top of another: a head that was trained here, over the embeddings of one that others trained.
 
 use super::{Encoder, EncoderError, EncoderFacts};
-use crate::data::Dataset;
+use crate::data::{Augment, Dataset};
 use crate::images::{Features, Images, Shape};
 
 /// A head over the embeddings of another encoder.
@@ -58,4 +58,33 @@ pub fn embedded(data: &Dataset, encoder: &dyn Encoder) -> Result<Dataset, Encode
         let features = encoder.embed(images)?;
         Ok(Images::from_features(features.d(), features.data()))
     })
+}
+
+/// Pictures that are changed at a time.
+const AT_ONCE: usize = 1024;
+
+/// The embeddings of changed copies of the training pictures, for [`Dataset::views`]: `count` of each picture. They are the same for every seed of
+/// a run, so that an encoder that keeps embeddings makes each once.
+///
+/// # Errors
+///
+/// As [`Encoder::embed`].
+pub fn embedded_views(
+    pictures: &Dataset,
+    encoder: &dyn Encoder,
+    augment: &Augment,
+    count: usize,
+) -> Result<Vec<Images>, EncoderError> {
+    let images = &pictures.train.images;
+    let view = |number: usize| {
+        let mut data = Vec::new();
+        for first in (0..images.len()).step_by(AT_ONCE) {
+            let some: Vec<usize> = (first..images.len().min(first + AT_ONCE)).collect();
+            let changed =
+                augment.changed(&images.select(&some), ((number as u64 + 1) << 32) + first as u64)?;
+            data.extend_from_slice(encoder.embed(&changed)?.data());
+        }
+        Ok(Images::from_features(encoder.facts().dimension, &data))
+    };
+    (0..count).map(view).collect()
 }

@@ -7,12 +7,14 @@ mod cached;
 mod ensemble;
 mod headed;
 mod mirrored;
+mod prepared;
 mod trained;
 
 pub use cached::{Cached, Watch};
 pub use ensemble::Ensemble;
-pub use headed::{Headed, embedded};
+pub use headed::{Headed, embedded, embedded_views};
 pub use mirrored::Mirrored;
+pub use prepared::Prepared;
 pub use trained::TrainedNetwork;
 
 use crate::data::Preparation;
@@ -72,6 +74,24 @@ pub trait Encoder: Send + Sync {
     /// The gradient of an embedding by the pixels, where there is one: what a judgement is explained by.
     fn pixel_gradients(&self) -> Option<PixelGradients> {
         None
+    }
+}
+
+impl<E: Encoder + ?Sized> Encoder for &E {
+    fn facts(&self) -> &EncoderFacts {
+        (**self).facts()
+    }
+
+    fn embed(&self, images: &Images) -> Result<Features, EncoderError> {
+        (**self).embed(images)
+    }
+
+    fn base(&self) -> Option<&dyn Encoder> {
+        (**self).base()
+    }
+
+    fn pixel_gradients(&self) -> Option<PixelGradients> {
+        (**self).pixel_gradients()
     }
 }
 

@@ -5,7 +5,7 @@ use crate::data::{
     DataPaths, Dataset, OnError, Preparation, PreparationWish, Progress, Quiet, Request, Resize, Source,
     Split, find_class, load, load_pictures,
 };
-use crate::encoder::{Encoder, Ensemble, Headed, Mirrored, TrainedNetwork};
+use crate::encoder::{Encoder, Ensemble, Headed, Mirrored, Prepared, TrainedNetwork};
 use crate::gallery::{Gallery, GalleryError};
 use crate::identity::Identities;
 use crate::images::{Features, Images, Shape};
@@ -64,12 +64,12 @@ impl ModelSource {
     ) -> Result<ModelSource, E> {
         let run = Run::open(folder).map_err(TaskError::from)?;
         let settings = run.settings().map_err(TaskError::from)?;
-        let Some(name) = settings.encoder else { return Ok(ModelSource::Run(run)) };
+        let Some(name) = settings.encoder.clone() else { return Ok(ModelSource::Run(run)) };
         let base = open(&name)?;
-        if settings.encoder_fingerprint.is_some_and(|f| f != base.facts().fingerprint) {
+        if settings.encoder_fingerprint.as_ref().is_some_and(|f| *f != base.facts().fingerprint) {
             return Err(TaskError::OtherEncoder { run: run.folder().to_owned(), encoder: name }.into());
         }
-        Ok(ModelSource::Head(run, base))
+        Ok(ModelSource::Head(run, seen(base, &settings).map_err(E::from)?))
     }
 
     /// What a user calls it, and what embeds.
@@ -80,6 +80,15 @@ impl ModelSource {
             ModelSource::Encoder { name, encoder } => (name.into(), encoder),
         })
     }
+}
+
+/// An encoder as a run's head was trained on it: for pictures prepared as then, and with mirror images if it had them.
+fn seen(base: Box<dyn Encoder>, settings: &Settings) -> Result<Box<dyn Encoder>, TaskError> {
+    let base: Box<dyn Encoder> = match settings.preparation()? {
+        Some(preparation) => Box::new(Prepared::new(base, preparation)?),
+        None => base,
+    };
+    Ok(if settings.flip { Box::new(Mirrored::new(base)) } else { base })
 }
 
 /// A trained network, on top of an encoder if there is one.

@@ -7,6 +7,9 @@ use crate::loss::ObjectiveSpec;
 use crate::model::Spec;
 use crate::text;
 
+/// Augmented copies of a picture that a head is trained on, at most.
+const MOST_VIEWS: usize = 100;
+
 /// Settings that can be trained with, as far as that can be told without data: [`Settings::resolve`] makes them.
 #[derive(Clone, Debug)]
 pub struct TrainingPlan {
@@ -131,6 +134,17 @@ impl Settings {
         }
         if let Some(why) = self.augment.refusal() {
             return refuse("augment", text::write(&self.augment), &why);
+        }
+        let views = self.views.to_string();
+        if self.views > MOST_VIEWS {
+            return refuse("views", views, &format!("{MOST_VIEWS} are the most"));
+        }
+        if self.views > 0 && (self.encoder.is_none() || self.augment == Augment::None) {
+            return refuse(
+                "views",
+                views,
+                "they are augmented copies for a head: give --encoder and --augment",
+            );
         }
         Ok(())
     }

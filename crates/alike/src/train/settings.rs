@@ -3,7 +3,7 @@
 //! Losses, miner and network are text here, for they may name what the library does not have; [`Settings::resolve`] reads them.
 
 use super::{OptimizerKind, Sampler, Schedule};
-use crate::data::{Augment, Dataset, OnError, Request, SplitBy};
+use crate::data::{Augment, Dataset, OnError, Preparation, Request, SplitBy};
 use crate::distance::Distance;
 use crate::loss::{
     Loss, Losses, LossesError, ObjectiveSpec, Reducers, Regularizer, TripletMargin, parse_regularizer,
@@ -56,7 +56,10 @@ pub struct Settings {
     /// The runtime that ran it, and its version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoder_runtime: Option<String>,
-    /// How pictures are prepared, as in [`Preparation`](crate::data::Preparation).
+    /// Whether that encoder's embedding of a picture is the mean of it and its mirror image.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub flip: bool,
+    /// How pictures are prepared, as in [`Preparation`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prepare: Option<String>,
     /// How training and test are told apart, as in [`SplitBy`].
@@ -121,6 +124,9 @@ pub struct Settings {
     #[serde(default = "no_change", with = "text::as_text")]
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub augment: Augment,
+    /// Changed copies of each picture whose embeddings a head is trained on in turn, beside those of the picture itself: one an epoch.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub views: usize,
     /// How gradients become steps.
     #[serde(with = "text::as_text")]
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
@@ -157,6 +163,10 @@ pub struct Settings {
 
 fn is_false(b: &bool) -> bool {
     !b
+}
+
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 fn is_random(s: &Start) -> bool {
@@ -245,6 +255,18 @@ impl Settings {
             rotations: self.rotations,
             on_error: self.on_error,
         })
+    }
+
+    /// How pictures are prepared, where that was decided.
+    ///
+    /// # Errors
+    ///
+    /// If the text is not what it should be.
+    pub fn preparation(&self) -> Result<Option<Preparation>, SettingsError> {
+        let read = |p: &String| {
+            p.parse().map_err(|why: String| SettingsError::new("prepare", format!("'{p}'"), why))
+        };
+        self.prepare.as_ref().map(read).transpose()
     }
 
     /// Keeps how a data set was made from what was asked for, so that it is made the same again.

@@ -11,13 +11,14 @@ use super::{
     Observer, Optimizer, Settings, SettingsError, Start, TrainingPlan, WhitenBy, groups, identity, whiten,
     whiten_patches,
 };
-use crate::data::{Apart, ClassError, Dataset, Preparation, exclude, find_class, hold_out};
+use crate::data::{Apart, Augment, ClassError, Dataset, Preparation, exclude, find_class, hold_out};
 use crate::engine::{Engine, Plan, Rewrites, with_spinning_threads};
 use crate::files::FileError;
 use crate::images::{Features, Images};
 use crate::limits::Limit;
 use crate::loss::{Loss, LossReport, Objective, ObjectiveSpec, Reducer, Reducers, TripletMargin};
 use crate::model::{Network, initial};
+use crate::text;
 use serde_json::Value;
 use std::sync::atomic::AtomicBool;
 
@@ -144,7 +145,7 @@ impl Training {
             images: &part.images,
             labels: (!self.settings.self_supervised).then_some(&part.labels),
             identities: &part.identities,
-            augment: &self.settings.augment,
+            augment: if data.shape().is_features() { &Augment::None } else { &self.settings.augment },
             seed: self.settings.seed,
         };
         whiten(&self.network, &mut self.parameters[..n], by)?;
@@ -180,6 +181,10 @@ impl Training {
     fn unstarted(plan: TrainingPlan, data: &Dataset) -> Result<Training, TrainError> {
         let TrainingPlan { settings, network, objective: spec } = plan;
         let network = Network::new(network, data.shape())?;
+        if data.shape().is_features() && settings.augment != Augment::None && data.views.is_empty() {
+            let why = "the images are features, and only pictures are augmented: give --augment none";
+            return Err(SettingsError::new("augment", text::write(&settings.augment), why).into());
+        }
         let (trained, held_out) = divide(data, &settings.exclude_class, settings.validate, settings.seed)?;
         let classes: std::collections::BTreeSet<u32> =
             trained.iter().map(|i| data.train.labels[*i]).collect();

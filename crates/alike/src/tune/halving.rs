@@ -23,6 +23,13 @@ pub enum JudgeBy {
     Class,
 }
 
+impl JudgeBy {
+    /// What says most about the images that will be judged: other classes where such are left out of training.
+    pub(super) fn of(data: &Dataset, excluded: &[String]) -> JudgeBy {
+        if data.is_open_set() || !excluded.is_empty() { JudgeBy::Class } else { JudgeBy::Image }
+    }
+}
+
 /// A round of a search.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -177,7 +177,7 @@ pub fn choose_head(
 ) -> Result<Option<HeadChoice>, TrainError> {
     assert!(data.shape().is_features(), "choose_head: pictures have no head");
     let trained = divide(data, excluded, 0.0, seed)?.0;
-    let judged_by = if data.is_open_set() || !excluded.is_empty() { JudgeBy::Class } else { JudgeBy::Image };
+    let judged_by = JudgeBy::of(data, excluded);
     let all = candidates(data.shape().c);
     let chosen = |at: usize, scores, images| {
         let settings = all[at].settings(data, trained.len(), seed);
@@ -262,6 +262,9 @@ impl Folds {
         images.sort_unstable();
         let (keys, labels) = (keys(&images), labels(&images));
         let count = if images.len() < MANY { FOLDS } else { FEWER };
+        let classes = labels.iter().collect::<std::collections::BTreeSet<_>>().len();
+        // A class that is judged alone is told apart from nothing.
+        let count = if judged_by == JudgeBy::Class { count.min(classes / 2).max(1) } else { count };
         let groups = &data.train.groups;
         let groups: Vec<u32> = images.iter().filter_map(|i| groups.get(*i).copied()).collect();
         let fold = match judged_by {
@@ -282,7 +285,9 @@ impl Folds {
             let inside: std::collections::HashSet<usize> = part.iter().copied().collect();
             let others: std::collections::BTreeSet<u32> =
                 (0..labels.len()).filter(|i| !inside.contains(i)).map(|i| labels[i]).collect();
-            !folds.matched(data, part).is_empty() && others.len() > 1
+            let own: std::collections::BTreeSet<u32> = part.iter().map(|i| labels[*i]).collect();
+            let told = folds.judged_by == JudgeBy::Image || own.len() > 1;
+            told && !folds.matched(data, part).is_empty() && others.len() > 1
         };
         let parts: Vec<Vec<usize>> = parts.filter(tells).collect();
         folds.parts = parts;
@@ -338,7 +343,8 @@ impl Folds {
         let rows: Vec<usize> = self.others(part).into_iter().map(|i| self.images[i]).collect();
         let train = data.train.select(&rows);
         let settings = candidate.settings(data, rows.len(), seed);
-        let learned = Dataset { train, held_out: Vec::new(), ..data.clone() };
+        let views = data.views.iter().map(|view| view.select(&rows)).collect();
+        let learned = Dataset { train, views, held_out: Vec::new(), ..data.clone() };
         let mut training = Training::new(settings, &learned)?;
         match training.run(&learned, &mut [], stop) {
             Ok(Outcome::Finished) => {}
@@ -354,19 +360,28 @@ impl Folds {
         };
         let (members, asked) = (self.gallery(part), part.iter().map(|i| self.images[*i]).collect::<Vec<_>>());
         let (gallery, queries) = (embed(&members)?, embed(&asked)?);
-        let matches = self.matched(data, part);
-        let most = matches.iter().map(|m| m.1).max().unwrap_or(1);
-        let mut of = vec![0; asked.len()];
-        matches.iter().for_each(|(place, r)| of[*place] = *r);
-        let label = |i: usize| data.train.labels[i];
+        let labels = |some: &[usize]| some.iter().map(|i| data.train.labels[*i]).collect::<Vec<u32>>();
         let exclude = Exclude::itself(self.judged_by == JudgeBy::Class);
-        let index = Exact::new(Vectors::Features(&gallery));
-        let all = nearest(&index, Vectors::Features(&queries), most, exclude, |q, list| {
-            let right = list.iter().map(|n| label(members[n.index]) == label(asked[q]));
-            (of[q] > 0).then(|| rank_quality(right, of[q]))
-        });
-        Ok(Judgement::Scores(all.into_iter().flatten().map(|q| [q.precision_at_1, q.map_at_r]).collect()))
+        let scores = qualities((&gallery, &labels(&members)), (&queries, &labels(&asked)), exclude);
+        Ok(Judgement::Scores(scores.into_iter().flatten().collect()))
     }
+}
+
+/// By query that has a match in the gallery: whether its nearest is of its class, and its average precision at R.
+pub(super) fn qualities(
+    gallery: (&Features, &[u32]),
+    queries: (&Features, &[u32]),
+    exclude: Exclude<'_>,
+) -> Vec<Option<[f64; 2]>> {
+    let same = |q: usize, member: usize| gallery.1[member] == queries.1[q];
+    let matches = |q: usize| (0..gallery.1.len()).filter(|m| same(q, *m) && !exclude.covers(q, *m)).count();
+    let of: Vec<usize> = (0..queries.1.len()).map(matches).collect();
+    let most = of.iter().copied().max().unwrap_or(1).max(1);
+    let index = Exact::new(Vectors::Features(gallery.0));
+    nearest(&index, Vectors::Features(queries.0), most, exclude, |q, list| {
+        let quality = || rank_quality(list.iter().map(|n| same(q, n.index)), of[q]);
+        (of[q] > 0).then(quality).map(|found| [found.precision_at_1, found.map_at_r])
+    })
 }
 
 #[cfg(test)]
@@ -401,6 +416,14 @@ mod tests {
         Dataset::new("made", "made", names, split.clone(), split)
     }
 
+    /// So many classes to train on, and two others to judge by.
+    fn open_set(classes: u32) -> Dataset {
+        let all = set(classes + 2, 40, 1.0, 1.0);
+        let (train, test) =
+            (0..all.train.len()).partition::<Vec<usize>, _>(|i| all.train.labels[*i] < classes);
+        Dataset { train: all.train.select(&train), test: all.train.select(&test), ..all }
+    }
+
     fn choose(data: &Dataset, excluded: &[String]) -> HeadChoice {
         choose_head(data, excluded, 1, &mut Quiet, &AtomicBool::new(false)).unwrap().unwrap()
     }
@@ -426,6 +449,20 @@ mod tests {
         let choice = choose(&data, &["c3".to_owned()]);
         assert_eq!((choice.judged_by, choice.images), (JudgeBy::Class, 88));
         assert!(choice.sentence().contains("classes that they were not trained on"), "{}", choice.sentence());
+    }
+
+    #[test]
+    fn a_head_for_other_classes_is_judged_by_several_at_a_time() {
+        // One class by itself would be told apart by any features.
+        for classes in [4, 5, 6] {
+            let data = open_set(classes);
+            let choice = choose(&data, &[]);
+            assert_eq!(choice.judged_by, JudgeBy::Class);
+            let raw = &choice.scores[0];
+            assert!(raw.accuracy < 0.95, "{classes}: {raw:?}");
+        }
+        // Of three, one would be alone, or there would be one to learn from.
+        assert!(choose(&open_set(3), &[]).scores.is_empty());
     }
 
     #[test]

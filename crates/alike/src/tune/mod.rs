@@ -7,7 +7,9 @@
 mod halving;
 mod heads;
 mod space;
+mod views;
 
 pub use halving::{JudgeBy, Rung, Search, Trial, TuneError, rungs};
 pub use heads::{HeadChoice, HeadScore, choose_head};
 pub use space::candidate;
+pub use views::{View, ViewChoice, ViewScore, choose_view};

@@ -6,7 +6,7 @@ use crate::args::Global;
 use crate::commands::refuse_existing;
 use crate::encoders::{MOST_SECONDS, isolation, remember};
 use crate::printer::{json, line, note};
-use alike::data::{Filter, Resize};
+use alike::data::{Crop, Filter, Resize};
 use alike::files;
 use alike::limits::Limit;
 use alike_onnx::{
@@ -52,9 +52,9 @@ pub(super) struct SetupArgs {
     /// How scaled pixels are computed: bilinear or bicubic [default: bilinear]
     #[arg(long, value_name = "FILTER", value_parser = clap::value_parser!(Filter), help_heading = "Preparation")]
     filter: Option<Filter>,
-    /// The share of height and width, in the middle, that is kept [default: 1]
-    #[arg(long, value_name = "SHARE", value_parser = crate::args::share, help_heading = "Preparation")]
-    crop: Option<f64>,
+    /// The part of a picture that is kept: a share in the middle, centre, top, bottom, left, right, or x,y,w,h [default: 1]
+    #[arg(long, value_name = "PART", value_parser = clap::value_parser!(Crop), help_heading = "Preparation")]
+    crop: Option<Crop>,
     /// The channels in the network's order: rgb, bgr or grey [default: rgb, or grey where the file says that there is one]
     #[arg(long, value_name = "ORDER", value_parser = channels, help_heading = "Preparation")]
     channels: Option<Channels>,

@@ -1,13 +1,15 @@
 //! A head on an encoder that others trained.
 
+use super::view::{Augmented, tell_view, views};
 use super::{TrainArgs, stop};
 use crate::args::Global;
+use crate::commands::data_paths;
 use crate::encoders;
 use crate::printer::{Bars, note};
-use alike::data::{Dataset, PreparationWish, Request, find_classes};
-use alike::encoder::{Encoder, embedded};
+use alike::data::{Augment, Crop, Dataset, Preparation, PreparationWish, Request, find_classes, load};
+use alike::encoder::{Encoder, Mirrored, embedded, embedded_views};
 use alike::train::Settings;
-use alike::tune::choose_head;
+use alike::tune::{View, choose_head, choose_view};
 use anyhow::{Context, bail, ensure};
 use std::path::Path;
 
@@ -16,11 +18,15 @@ pub(super) struct Base {
     /// By which it is found again: its name, or the whole path of its file.
     name: String,
     encoder: Box<dyn Encoder>,
+    /// How pictures are shown to it.
+    pub(super) view: View,
 }
 
 /// Whether the user leaves the head to be chosen.
 pub(super) fn is_free(args: &TrainArgs) -> bool {
-    args.recipe == "auto" && super::given(args).is_empty() && args.network.embedding.is_none()
+    // Augmentation is of the pictures below the head.
+    let given = super::given(args).into_iter().any(|name| name != "augment");
+    args.recipe == "auto" && !given && args.network.embedding.is_none()
 }
 
 impl Base {
@@ -43,7 +49,7 @@ impl Base {
         } else {
             what.display().to_string()
         };
-        Ok(Base { name, encoder })
+        Ok(Base { name, encoder, view: View::default() })
     }
 
     /// The encoder that a run's head stands on.
@@ -55,12 +61,20 @@ impl Base {
                 "the run was trained on the embeddings of another encoder than the one that '{name}' names now"
             );
         }
-        Ok(Base { name: name.to_owned(), encoder })
+        // The part of each picture stands in the run's preparation.
+        let view = View { crop: None, flip: settings.flip };
+        Ok(Base { name: name.to_owned(), encoder, view })
     }
 
     /// What is asked for, prepared as the encoder says.
     pub(super) fn request(&self, request: &Request) -> anyhow::Result<Request> {
-        let usual = self.encoder.facts().preparation;
+        self.request_of(request, self.view.crop)
+    }
+
+    /// The same, with another part kept of each picture.
+    fn request_of(&self, request: &Request, crop: Option<Crop>) -> anyhow::Result<Request> {
+        let own = self.encoder.facts().preparation;
+        let usual = Preparation { crop: crop.unwrap_or(own.crop), ..own };
         let prepared = request.prepare.over(usual);
         ensure!(
             request.prepare == PreparationWish::default() || prepared.shape == usual.shape,
@@ -71,9 +85,42 @@ impl Base {
         Ok(Request { prepare: request.prepare.or(usual), ..request.clone() })
     }
 
-    /// The embeddings of a set's pictures in their place.
-    pub(super) fn embed(&self, data: &Dataset) -> anyhow::Result<Dataset> {
-        Ok(embedded(data, &*self.encoder)?)
+    /// The embeddings of a set's pictures in their place, and of augmented copies where such are asked for.
+    pub(super) fn embed(&self, pictures: &Dataset, augment: Option<&Augmented>) -> anyhow::Result<Dataset> {
+        let mirrored = Mirrored::new(&*self.encoder);
+        let encoder: &dyn Encoder = if self.view.flip { &mirrored } else { &*self.encoder };
+        let mut data = embedded(pictures, encoder)?;
+        if let Some(Augmented { by, views }) = augment {
+            data.views = embedded_views(pictures, encoder, by, *views)?;
+        }
+        Ok(data)
+    }
+
+    /// Decides how pictures are shown to the encoder: as flags say, or as suits the training images best.
+    pub(super) fn choose_view(
+        &mut self,
+        args: &TrainArgs,
+        request: &Request,
+        seed: u64,
+        global: &Global,
+    ) -> anyhow::Result<()> {
+        let views = views(args);
+        ensure!(
+            args.crop.is_empty() || request.prepare.crop.is_none(),
+            "--crop and the crop of --prepare say the same; give one of them"
+        );
+        if let [only] = views[..] {
+            self.view = only;
+            return Ok(());
+        }
+        let paths = data_paths(global);
+        let mut prepared = |crop| -> anyhow::Result<Dataset> {
+            Ok(load(&self.request_of(request, crop)?, &paths, &mut Bars::new(global))?)
+        };
+        let choice = choose_view(&*self.encoder, &views, &args.exclude_class, seed, &mut prepared)?;
+        tell_view(&choice, global);
+        self.view = choice.view;
+        Ok(())
     }
 
     /// The head that cross-validation finds best.
@@ -110,8 +157,12 @@ impl Base {
     }
 
     /// Writes down what embeds.
-    pub(super) fn keep(&self, settings: &mut Settings) {
+    pub(super) fn keep(&self, settings: &mut Settings, augment: Option<&Augmented>) {
+        // What a recipe says of augmentation is about pictures that are trained on.
+        settings.augment = augment.map_or(Augment::None, |a| a.by);
+        settings.views = augment.map_or(0, |a| a.views);
         settings.encoder = Some(self.name.clone());
+        settings.flip = self.view.flip;
         settings.encoder_fingerprint = Some(self.encoder.facts().fingerprint.clone());
         settings.encoder_runtime = encoders::runtime().map(str::to_owned);
     }

@@ -3,6 +3,7 @@
 mod budget;
 mod head;
 mod settings;
+mod view;
 
 use budget::budget;
 pub(crate) use settings::{recipe, tell};
@@ -35,6 +36,7 @@ use std::time::Instant;
   alike train --data fashion-mnist --epochs 10 --validate --out RUN
   alike train --data faces/ --split class --start whitened --out RUN   few images that always lie alike: a second's work
   alike train --encoder lite0 --data photos/ --out RUN                 a head on an encoder that others trained, or none if none helps
+  alike train --encoder faces --data faces/ --split class --crop auto --flip=auto --out RUN
   alike train --data photos/ --minutes 5 --out RUN                     as many epochs as five minutes have room for
   alike train --data photos/ --seeds 1,2,3 --out runs/photos && alike compare runs/photos
   alike train --resume RUN                        continue after Ctrl-C, to the same bits")]
@@ -55,6 +57,13 @@ pub(crate) struct TrainArgs {
     /// What ran that encoder: written into a run, and read from one, but never compared
     #[arg(long, value_name = "TEXT", hide = true)]
     pub(crate) encoder_runtime: Option<String>,
+    /// The part of each picture that this encoder sees: a share in the middle, whole, centre, top, bottom, left, right, or x,y,w,h. Of several
+    /// (repeat the flag), or with auto, the part that tells the training classes apart best is chosen [default: as the encoder says]
+    #[arg(long, value_name = "PART", value_parser = clap::value_parser!(view::CropArg), requires = "encoder")]
+    pub(crate) crop: Vec<view::CropArg>,
+    /// Average that encoder's embeddings of each picture and its mirror image; with auto, if that tells the training classes apart better
+    #[arg(long, value_name = "auto", value_enum, num_args = 0..=1, default_missing_value = "yes", require_equals = true, requires = "encoder")]
+    pub(crate) flip: Option<view::FlipArg>,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
     /// Folder to create
@@ -62,7 +71,7 @@ pub(crate) struct TrainArgs {
     pub(crate) out: Option<PathBuf>,
     /// Continue a run that was stopped
     #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "out", "seeds", "force", "recipe", "exclude_class", "network", "encoder",
-        "embedding", "normalize", "objective", "schedule", "source", "batch_size", "validate", "seed", "start"])]
+        "crop", "flip", "embedding", "normalize", "objective", "schedule", "source", "batch_size", "validate", "seed", "start"])]
     pub(crate) resume: Option<PathBuf>,
     /// Train a run with each of these seeds, on one split, in a folder each: OUT/seed-1, OUT/seed-2...; alike compare OUT sums them up
     #[arg(long, value_name = "N,N,...", value_delimiter = ',', conflicts_with = "seed")]
@@ -107,6 +116,10 @@ pub(crate) struct TrainArgs {
     /// Augmentation of training images: none, affine, custom:KEY=VALUE,... (see alike losses --all)
     #[arg(long, value_parser = clap::value_parser!(Augment))]
     pub(crate) augment: Option<Augment>,
+    /// Augmented copies of each picture that a head on --encoder is trained on beside the picture, one an epoch in turn [default: 4 with --augment,
+    /// else none; --augment is photo unless it says otherwise]
+    #[arg(long, value_name = "N", requires = "encoder")]
+    pub(crate) views: Option<usize>,
     /// Megabytes of activations that a batch may keep for the backward pass; beyond it activations are recomputed [default: 1024]
     #[arg(long, value_name = "MB")]
     pub(crate) activation_memory: Option<usize>,
@@ -220,10 +233,14 @@ fn begin(
     };
     folders.iter().try_for_each(|(_, folder)| Run::vacant(folder, args.force).map(drop))?;
     let request = Request { found_at: args.found_at.clone(), ..args.source.request(what) };
-    let base = args.encoder.as_deref().map(|name| head::Base::open(name, args, global)).transpose()?;
+    let mut base = args.encoder.as_deref().map(|name| head::Base::open(name, args, global)).transpose()?;
+    if let Some(base) = &mut base {
+        base.choose_view(args, &request, usual, global)?;
+    }
     let request = base.as_ref().map_or(Ok(request.clone()), |base| base.request(&request))?;
     let pictures = load(&request, &data_paths(global), &mut Bars::new(global))?;
-    let data = base.as_ref().map_or(Ok(pictures.clone()), |base| base.embed(&pictures))?;
+    let augment = view::augmented(args);
+    let data = base.as_ref().map_or(Ok(pictures.clone()), |base| base.embed(&pictures, augment.as_ref()))?;
     let mut runs = Vec::new();
     let mut pace = None;
     for (number, (seed, folder)) in folders.iter().enumerate() {
@@ -233,7 +250,7 @@ fn begin(
         };
         settings.keep_source(&request, &pictures);
         if let Some(base) = &base {
-            base.keep(&mut settings);
+            base.keep(&mut settings, augment.as_ref());
         }
         // What is true of all of them is told once.
         if number == 0 {
@@ -331,7 +348,10 @@ fn resume(folder: &Path, args: &TrainArgs, global: &Global) -> anyhow::Result<(R
     }
     let data = run.data(&settings, &data_paths(global), &mut Bars::new(global))?;
     let data = match &settings.encoder {
-        Some(name) => head::Base::of_run(name, &settings, global)?.embed(&data)?,
+        Some(name) => {
+            let augment = view::Augmented { by: settings.augment, views: settings.views };
+            head::Base::of_run(name, &settings, global)?.embed(&data, Some(&augment))?
+        }
         None => data,
     };
     describe(&data, &settings, global)?;

@@ -91,9 +91,11 @@ impl Training {
         health: &mut EmbeddingHealth,
     ) -> Result<LossReport, TrainError> {
         let Batch { indices, labels, gradient } = batch;
-        let (epoch, steps, images) = (self.epochs, self.steps_per_epoch(), &data.train.images);
+        let (epoch, steps, images) = (self.epochs, self.steps_per_epoch(), data.seen_in(self.epochs));
         let views = if self.settings.self_supervised { labels.len() / 2 } else { labels.len() };
-        let prepare = self.settings.augment.changes().map(|changes| Views {
+        // Of features, the pictures were changed before they were embedded.
+        let changes = self.settings.augment.changes().filter(|_| !data.shape().is_features());
+        let prepare = changes.map(|changes| Views {
             changes,
             shape: data.shape(),
             seed: self.settings.seed,
