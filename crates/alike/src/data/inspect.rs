@@ -154,7 +154,7 @@ pub fn inspect(
     {
         let (preparation, why) = survey.preparation();
         all.preparation = Some(request.prepare.over(preparation).to_string());
-        all.notes.push(why);
+        all.notes.push(why.join(", "));
     }
     Ok(all)
 }

@@ -143,8 +143,13 @@ fn build(
         Some(rows) => Preparation::exact(rows.shape()),
         None => {
             let Some(survey) = Survey::of(&listing) else { return Err(all_fail(&listing, origin)) };
-            let (usual, why) = survey.preparation();
-            notes.push(why);
+            let (usual, [what, usually]) = survey.preparation();
+            // Who says how pictures are prepared is told what that came to.
+            let how = match request.prepare {
+                wish if wish == PreparationWish::default() => usually,
+                wish => format!("prepared as {}", wish.over(usual)),
+            };
+            notes.push(format!("{what}, {how}"));
             looked = Some(survey);
             usual
         }

@@ -136,8 +136,8 @@ impl Survey {
         })
     }
 
-    /// A preparation for such pictures, and why.
-    pub fn preparation(&self) -> (Preparation, String) {
+    /// A preparation for such pictures; what they are, and what it does to them.
+    pub fn preparation(&self) -> (Preparation, [String; 2]) {
         let most = if self.drawn { DRAWN_SIDE } else { SIDE };
         let c = if self.colour { 3 } else { 1 };
         let kind = match (self.colour, self.drawn) {
@@ -149,14 +149,14 @@ impl Survey {
         let usual = |h, w| Preparation { resize: Resize::Fit, ..Preparation::exact(Shape { h, w, c }) };
         match self.common {
             Some([h, w]) if h.max(w) <= most => {
-                (usual(h, w), format!("{kind}, all of {h} x {w}, which is kept"))
+                (usual(h, w), [format!("{kind}, all of {h} x {w}"), "which is kept".to_owned()])
             }
             Some([h, w]) => {
                 let by = h.max(w).div_ceil(most);
                 let side = |n: usize| ((n + by / 2) / by).max(1);
                 (
                     usual(side(h), side(w)),
-                    format!("{kind}, all of {h} x {w}, scaled to one {} of it", ordinal(by)),
+                    [format!("{kind}, all of {h} x {w}"), format!("scaled to one {} of it", ordinal(by))],
                 )
             }
             None => {
@@ -164,7 +164,10 @@ impl Survey {
                 let side = h.max(w).next_multiple_of(4).clamp(8, most);
                 (
                     usual(side, side),
-                    format!("{kind} of many sizes ({h} x {w} in the middle), fitted into {side} x {side}"),
+                    [
+                        format!("{kind} of many sizes ({h} x {w} in the middle)"),
+                        format!("fitted into {side} x {side}"),
+                    ],
                 )
             }
         }

@@ -111,32 +111,89 @@ function whole() {
   redraw();
 }
 
-function redraw() {
+// Whether more has changed than where the map lies, and how far it was pushed since it was drawn.
+let stale = true, pushed = [0, 0];
+function frame() {
   if (wanted) return;
   wanted = true;
   requestAnimationFrame(() => { wanted = false; draw(); });
 }
+function redraw() { stale = true; frame(); }
 
 // While many dots move they are small; they get their size when they rest.
 let moving = 0;
 function move() {
   clearTimeout(moving);
   moving = setTimeout(() => { moving = 0; redraw(); }, 160);
-  redraw();
+  frame();
+}
+/** By whole pixels, so that what is drawn already can be shifted. */
+function push(x, y) {
+  dx += x;
+  dy += y;
+  pushed = [pushed[0] + x, pushed[1] + y];
+  move();
 }
 
 let gridded = false;
 function draw() {
-  const { at } = layouts[layout];
   const zoomed = unit * 65535 / Math.min(width, height);
   const base = n > 20000 ? 3 : n > 3000 ? 5 : 7;
   const dot = Math.min(moving && n > 20000 ? 3 : 11, Math.round((base + (n > 20000 ? 0.8 : 1.5) * Math.max(0, Math.log2(zoomed))) * Math.max(1, fine * 0.8))) | 1;
   if (stamps.dot !== dot || stamps.width !== width) {
     stamps = facts.marks.map(m => stamp(m, dot));
     Object.assign(stamps, { dot, width });
+    stale = true;
   }
-  pixels.fill(ground);
   gridded = false;
+  if (stale || !shift()) all();
+  stale = false;
+  pushed = [0, 0];
+  pen.putImageData(image, 0, 0);
+  names();
+  above();
+}
+
+/** Shifts what is drawn by as much as it was pushed, and draws what is missing at the edges then. False where nothing would be left. */
+function shift() {
+  const [x, y] = pushed, by = y * width + x;
+  if (Math.abs(x) >= width - 16 || Math.abs(y) >= height - 16) return false;
+  pixels.copyWithin(Math.max(0, by), Math.max(0, -by), pixels.length - Math.max(0, by));
+  const [left, right] = x > 0 ? [0, x] : [width + x, width];
+  for (let row = 0; row < height; row++) pixels.fill(ground, row * width + left, row * width + right);
+  const [top, bottom] = y > 0 ? [0, y] : [height + y, height];
+  pixels.fill(ground, top * width, bottom * width);
+  // A dot reaches up to 8 pixels beyond its middle.
+  const inner = [Math.max(0, x) + 8, Math.max(0, y) + 8, width + Math.min(0, x) - 8, height + Math.min(0, y) - 8];
+  const some = caught !== null;
+  for (let i = 0; i < n; i++) {
+    const px = sx[i] += x, py = sy[i] += y;
+    if (px > inner[0] && py > inner[1] && px < inner[2] && py < inner[3]) continue;
+    if (!shown[i] || px < -8 || py < -8 || px > width + 8 || py > height + 8) continue;
+    put(i, px, py, (some && !marked[i] ? pale : palette)[tint[i]]);
+  }
+  return true;
+}
+
+/** Draws one dot. */
+function put(i, x, y, c) {
+  const px = x | 0, py = y | 0;
+  if (px > 8 && py > 8 && px < width - 8 && py < height - 8) {
+    const { flat } = stamps[shape[i]], at = py * width + px;
+    for (let k = 0; k < flat.length; k++) pixels[at + flat[k]] = c;
+  } else {
+    const { each } = stamps[shape[i]];
+    for (let k = 0; k < each.length; k += 2) {
+      const yy = py + each[k], xx = px + each[k + 1];
+      if (xx >= 0 && yy >= 0 && xx < width && yy < height) pixels[yy * width + xx] = c;
+    }
+  }
+}
+
+/** Draws all dots. */
+function all() {
+  const { at } = layouts[layout];
+  pixels.fill(ground);
   const some = caught !== null;
   // What is not meant lies below what is.
   for (let pass = some ? 0 : 1; pass < 2; pass++) {
@@ -146,22 +203,9 @@ function draw() {
       sx[i] = x;
       sy[i] = y;
       if (!shown[i] || some && marked[i] !== pass || x < -8 || y < -8 || x > width + 8 || y > height + 8) continue;
-      const px = x | 0, py = y | 0, c = of[tint[i]];
-      if (px > 8 && py > 8 && px < width - 8 && py < height - 8) {
-        const { flat } = stamps[shape[i]], at = py * width + px;
-        for (let k = 0; k < flat.length; k++) pixels[at + flat[k]] = c;
-      } else {
-        const { each } = stamps[shape[i]];
-        for (let k = 0; k < each.length; k += 2) {
-          const yy = py + each[k], xx = px + each[k + 1];
-          if (xx >= 0 && yy >= 0 && xx < width && yy < height) pixels[yy * width + xx] = c;
-        }
-      }
+      put(i, x, y, of[tint[i]]);
     }
   }
-  pen.putImageData(image, 0, 0);
-  names();
-  above();
 }
 
 /** Names of kinds at the middle of their points, where there is room. */
@@ -400,6 +444,7 @@ function zoom(factor, x, y) {
   unit *= k;
   dx = x + (dx - x) * k;
   dy = y + (dy - y) * k;
+  stale = true;
   move();
 }
 
@@ -425,7 +470,12 @@ canvas.addEventListener('pointermove', event => {
   if (Math.hypot(at[0] - drag.from[0], at[1] - drag.from[1]) > 4 * fine) drag.moved = true;
   tip.hidden = true;
   if (drag.catching) { lasso.push(...at); above(); }
-  else if (drag.moved) { dx += at[0] - drag.at[0]; dy += at[1] - drag.at[1]; move(); }
+  else if (drag.moved) {
+    const by = [Math.round(at[0] - drag.at[0]), Math.round(at[1] - drag.at[1])];
+    push(...by);
+    drag.at = [drag.at[0] + by[0], drag.at[1] + by[1]];
+    return;
+  }
   drag.at = at;
 });
 const end = event => {

@@ -220,8 +220,7 @@ pub fn choose_head(
     for (at, judged) in judged.iter().enumerate() {
         let Some(judged) = judged else { continue };
         let [own, raw] = [judged, &raw].map(|scores| scores.iter().map(both).collect::<Vec<f64>>());
-        let found = difference(&raw, &own, &groups, seed);
-        let (gain, interval) = (found.mean, found.interval);
+        let (gain, interval) = advantage(&raw, &own, &groups, seed);
         let (name, network) = (all[at].name, all[at].network.clone());
         let (accuracy, map_at_r) = (mean(&|s| s[0], judged), mean(&|s| s[1], judged));
         scores.push((at, HeadScore { name, network, accuracy, map_at_r, gain, interval, chosen: false }));
@@ -365,6 +364,15 @@ impl Folds {
         let scores = qualities((&gallery, &labels(&members)), (&queries, &labels(&asked)), exclude);
         Ok(Judgement::Scores(scores.into_iter().flatten().collect()))
     }
+}
+
+/// The mean by which the second scores are above the first, and its 95 % interval: nothing where they are the same scores.
+pub(super) fn advantage(first: &[f64], second: &[f64], groups: &[u32], seed: u64) -> (f64, [f64; 2]) {
+    if first == second {
+        return (0.0, [0.0; 2]);
+    }
+    let found = difference(first, second, groups, seed);
+    (found.mean, found.interval)
 }
 
 /// By query that has a match in the gallery: whether its nearest is of its class, and its average precision at R.

@@ -1,10 +1,9 @@
 //! How an encoder sees pictures best: which part of each, and whether with mirror images.
 
 use super::JudgeBy;
-use super::heads::qualities;
+use super::heads::{advantage, qualities};
 use crate::data::{Crop, Dataset};
 use crate::encoder::{Encoder, EncoderError, Mirrored};
-use crate::eval::difference;
 use crate::images::Features;
 use crate::neighbours::Exclude;
 use crate::sample;
@@ -119,14 +118,8 @@ pub fn choose_view<E: From<TrainError> + From<EncoderError>>(
     };
     let scores: Vec<ViewScore> = (embedded.iter().zip(&scores))
         .map(|((view, _), its)| {
-            let found = difference(&own, &both(its), &units, seed);
-            ViewScore {
-                view: *view,
-                accuracy: mean(its, 0),
-                map_at_r: mean(its, 1),
-                gain: found.mean,
-                interval: found.interval,
-            }
+            let (gain, interval) = advantage(&own, &both(its), &units, seed);
+            ViewScore { view: *view, accuracy: mean(its, 0), map_at_r: mean(its, 1), gain, interval }
         })
         .collect();
     let best = (scores.iter().skip(1))
