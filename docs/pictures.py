@@ -142,7 +142,7 @@ def main():
             for i in range(2):
                 write(folder / f"incoming/{fault or 'good'}{i}.ppm", part(fault, rng))
         run("train --data photos --out runs/photos", folder)
-        run(f"search runs/photos --gallery photos new/mug.ppm new/lamp.ppm new/plate.ppm -k 7 --force -o {DOCS}/photos.png", folder)
+        run(f"search runs/photos --gallery photos new/mug.ppm new/lamp.ppm new/plate.ppm -k 5 --force -o {DOCS}/photos.png", folder)
         run("train --data faces --split class:test=0.5 --start whitened --out runs/faces", folder)
         run(f"eval verification runs/faces --flip --force -o {DOCS}/faces.png", folder)
         run("train --data good --out runs/parts", folder)

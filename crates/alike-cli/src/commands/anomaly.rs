@@ -51,8 +51,8 @@ pub(crate) struct AnomalyArgs {
 
 /// Images of a figure.
 const DRAWN: usize = 24;
-/// Normal images beside each.
-const BESIDE: usize = 6;
+/// Normal images beside each: as many as stand in a row of the figure.
+const BESIDE: usize = 5;
 
 pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
     let files: Vec<_> = [&args.csv, &args.out].into_iter().flatten().map(|p| p.as_path()).collect();

@@ -163,7 +163,7 @@ fn worst(pairs: &Pairs, images: &Images) -> Result<Panel, FileError> {
         let tone = if genuine { Tone::Right } else { Tone::Wrong };
         let shown = |p: &Pair| PairShown {
             pair: p.images.map(|image| Shown::new(images, image as usize, "", tone)),
-            note: format!("{} {:.3}", if genuine { "one class," } else { "two," }, p.distance),
+            note: format!("{:.3}", p.distance),
         };
         ends(pairs, genuine).take(WORST).map(shown).collect()
     };
