@@ -77,41 +77,29 @@ pub trait Encoder: Send + Sync {
     }
 }
 
-impl<E: Encoder + ?Sized> Encoder for &E {
-    fn facts(&self) -> &EncoderFacts {
-        (**self).facts()
-    }
+/// What points to an encoder is one.
+macro_rules! pointers {
+    ($($pointer:ty),+) => {$(
+        impl<E: Encoder + ?Sized> Encoder for $pointer {
+            fn facts(&self) -> &EncoderFacts {
+                (**self).facts()
+            }
 
-    fn embed(&self, images: &Images) -> Result<Features, EncoderError> {
-        (**self).embed(images)
-    }
+            fn embed(&self, images: &Images) -> Result<Features, EncoderError> {
+                (**self).embed(images)
+            }
 
-    fn base(&self) -> Option<&dyn Encoder> {
-        (**self).base()
-    }
+            fn base(&self) -> Option<&dyn Encoder> {
+                (**self).base()
+            }
 
-    fn pixel_gradients(&self) -> Option<PixelGradients> {
-        (**self).pixel_gradients()
-    }
+            fn pixel_gradients(&self) -> Option<PixelGradients> {
+                (**self).pixel_gradients()
+            }
+        }
+    )+};
 }
-
-impl<E: Encoder + ?Sized> Encoder for Box<E> {
-    fn facts(&self) -> &EncoderFacts {
-        (**self).facts()
-    }
-
-    fn embed(&self, images: &Images) -> Result<Features, EncoderError> {
-        (**self).embed(images)
-    }
-
-    fn base(&self) -> Option<&dyn Encoder> {
-        (**self).base()
-    }
-
-    fn pixel_gradients(&self) -> Option<PixelGradients> {
-        (**self).pixel_gradients()
-    }
-}
+pointers!(&E, Box<E>);
 
 /// Images cannot be embedded, or encoders cannot be combined.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,6 @@
 //! An encoder whose pictures are prepared in another way than it says itself.
 
-use super::{Encoder, EncoderError, EncoderFacts, check_shape};
+use super::{Encoder, EncoderError, EncoderFacts};
 use crate::data::Preparation;
 use crate::engine::PixelGradients;
 use crate::images::{Features, Images};
@@ -40,7 +40,6 @@ impl<E: Encoder> Encoder for Prepared<E> {
     }
 
     fn embed(&self, images: &Images) -> Result<Features, EncoderError> {
-        check_shape(&self.facts, images)?;
         self.encoder.embed(images)
     }
 

@@ -14,6 +14,7 @@ use crate::text;
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// Named starting points for settings. `auto` is found for a data set, see [`Settings::auto`]; the others are files.
 pub const RECIPES: [&str; 4] = ["auto", "seed", "fast", "best"];
@@ -238,10 +239,6 @@ impl Settings {
     ///
     /// If a text is not what it should be.
     pub fn request(&self) -> Result<Request, SettingsError> {
-        let prepare = self
-            .prepare
-            .as_deref()
-            .map(|p| p.parse().map_err(|why: String| SettingsError::new("prepare", format!("'{p}'"), why)));
         let split = self
             .split
             .as_deref()
@@ -249,7 +246,7 @@ impl Settings {
         Ok(Request {
             what: self.data.clone(),
             found_at: self.found_at.as_deref().map(PathBuf::from),
-            prepare: prepare.transpose()?.unwrap_or_default(),
+            prepare: self.read_prepare()?.unwrap_or_default(),
             split: split.transpose()?,
             nested: self.nested,
             rotations: self.rotations,
@@ -263,9 +260,11 @@ impl Settings {
     ///
     /// If the text is not what it should be.
     pub fn preparation(&self) -> Result<Option<Preparation>, SettingsError> {
-        let read = |p: &String| {
-            p.parse().map_err(|why: String| SettingsError::new("prepare", format!("'{p}'"), why))
-        };
+        self.read_prepare()
+    }
+
+    fn read_prepare<T: FromStr<Err = String>>(&self) -> Result<Option<T>, SettingsError> {
+        let read = |p: &String| p.parse().map_err(|why| SettingsError::new("prepare", format!("'{p}'"), why));
         self.prepare.as_ref().map(read).transpose()
     }
 

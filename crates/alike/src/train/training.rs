@@ -145,7 +145,7 @@ impl Training {
             images: &part.images,
             labels: (!self.settings.self_supervised).then_some(&part.labels),
             identities: &part.identities,
-            augment: if data.shape().is_features() { &Augment::None } else { &self.settings.augment },
+            augment: &self.augment_of(data),
             seed: self.settings.seed,
         };
         whiten(&self.network, &mut self.parameters[..n], by)?;
@@ -175,6 +175,11 @@ impl Training {
         if let Some(average) = &mut self.average {
             average.copy_from_slice(&self.parameters[..self.network.parameter_count()]);
         }
+    }
+
+    /// How images are changed as they are trained on. Pictures below a head were changed before they were embedded.
+    fn augment_of(&self, data: &Dataset) -> Augment {
+        if data.shape().is_features() { Augment::None } else { self.settings.augment }
     }
 
     /// A run before its first step.

@@ -225,10 +225,7 @@ pub fn choose_head(
         let (accuracy, map_at_r) = (mean(&|s| s[0], judged), mean(&|s| s[1], judged));
         scores.push((at, HeadScore { name, network, accuracy, map_at_r, gain, interval, chosen: false }));
     }
-    let best = (scores.iter().enumerate().skip(1))
-        .filter(|(_, (_, s))| s.interval[0] > 0.0)
-        .max_by(|(_, (_, a)), (_, (_, b))| a.interval[0].total_cmp(&b.interval[0]))
-        .map_or(0, |(i, _)| i);
+    let best = surest(scores.iter().map(|s| s.1.interval));
     scores[best].1.chosen = true;
     let at = scores[best].0;
     let images = raw.len();
@@ -373,6 +370,12 @@ pub(super) fn advantage(first: &[f64], second: &[f64], groups: &[u32], seed: u64
     }
     let found = difference(first, second, groups, seed);
     (found.mean, found.interval)
+}
+
+/// Which of several has the surest advantage over the first: whose interval has the highest lower end. The first if none is above zero.
+pub(super) fn surest(intervals: impl Iterator<Item = [f64; 2]>) -> usize {
+    let lower = intervals.map(|interval| interval[0]).enumerate().skip(1).filter(|(_, low)| *low > 0.0);
+    lower.max_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(i, _)| i)
 }
 
 /// By query that has a match in the gallery: whether its nearest is of its class, and its average precision at R.

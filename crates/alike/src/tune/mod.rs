@@ -4,12 +4,12 @@
 //! small part of the images, the better third on twice as many, and so on; the last few see all. A candidate is
 //! judged on images, or classes, that none of them was trained on, and never on the test split.
 
+mod framing;
 mod halving;
 mod heads;
 mod space;
-mod views;
 
+pub use framing::{Framing, FramingChoice, FramingScore, choose_framing};
 pub use halving::{JudgeBy, Rung, Search, Trial, TuneError, rungs};
 pub use heads::{HeadChoice, HeadScore, choose_head};
 pub use space::candidate;
-pub use views::{View, ViewChoice, ViewScore, choose_view};

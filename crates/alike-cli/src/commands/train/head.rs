@@ -1,6 +1,8 @@
 //! A head on an encoder that others trained.
 
-use super::view::{Augmented, tell_view, views};
+use super::copies::Augmented;
+use super::framing::{framings, tell_framing};
+use super::scores::{Row, table};
 use super::{TrainArgs, stop};
 use crate::args::Global;
 use crate::commands::data_paths;
@@ -9,7 +11,7 @@ use crate::printer::{Bars, note};
 use alike::data::{Augment, Crop, Dataset, Preparation, PreparationWish, Request, find_classes, load};
 use alike::encoder::{Encoder, Mirrored, embedded, embedded_views};
 use alike::train::Settings;
-use alike::tune::{View, choose_head, choose_view};
+use alike::tune::{Framing, choose_framing, choose_head};
 use anyhow::{Context, bail, ensure};
 use std::path::Path;
 
@@ -18,8 +20,8 @@ pub(super) struct Base {
     /// By which it is found again: its name, or the whole path of its file.
     name: String,
     encoder: Box<dyn Encoder>,
-    /// How pictures are shown to it.
-    pub(super) view: View,
+    /// What it is shown of each picture.
+    framing: Framing,
 }
 
 /// Whether the user leaves the head to be chosen.
@@ -49,7 +51,7 @@ impl Base {
         } else {
             what.display().to_string()
         };
-        Ok(Base { name, encoder, view: View::default() })
+        Ok(Base { name, encoder, framing: Framing::default() })
     }
 
     /// The encoder that a run's head stands on.
@@ -62,13 +64,13 @@ impl Base {
             );
         }
         // The part of each picture stands in the run's preparation.
-        let view = View { crop: None, flip: settings.flip };
-        Ok(Base { name: name.to_owned(), encoder, view })
+        let framing = Framing { crop: None, flip: settings.flip };
+        Ok(Base { name: name.to_owned(), encoder, framing })
     }
 
     /// What is asked for, prepared as the encoder says.
     pub(super) fn request(&self, request: &Request) -> anyhow::Result<Request> {
-        self.request_of(request, self.view.crop)
+        self.request_of(request, self.framing.crop)
     }
 
     /// The same, with another part kept of each picture.
@@ -88,7 +90,7 @@ impl Base {
     /// The embeddings of a set's pictures in their place, and of augmented copies where such are asked for.
     pub(super) fn embed(&self, pictures: &Dataset, augment: Option<&Augmented>) -> anyhow::Result<Dataset> {
         let mirrored = Mirrored::new(&*self.encoder);
-        let encoder: &dyn Encoder = if self.view.flip { &mirrored } else { &*self.encoder };
+        let encoder: &dyn Encoder = if self.framing.flip { &mirrored } else { &*self.encoder };
         let mut data = embedded(pictures, encoder)?;
         if let Some(Augmented { by, views }) = augment {
             data.views = embedded_views(pictures, encoder, by, *views)?;
@@ -96,30 +98,30 @@ impl Base {
         Ok(data)
     }
 
-    /// Decides how pictures are shown to the encoder: as flags say, or as suits the training images best.
-    pub(super) fn choose_view(
+    /// Decides what the encoder is shown of each picture: as flags say, or as suits the training images best.
+    pub(super) fn choose_framing(
         &mut self,
         args: &TrainArgs,
         request: &Request,
         seed: u64,
         global: &Global,
     ) -> anyhow::Result<()> {
-        let views = views(args);
+        let framings = framings(args);
         ensure!(
             args.crop.is_empty() || request.prepare.crop.is_none(),
             "--crop and the crop of --prepare say the same; give one of them"
         );
-        if let [only] = views[..] {
-            self.view = only;
+        if let [only] = framings[..] {
+            self.framing = only;
             return Ok(());
         }
         let paths = data_paths(global);
         let mut prepared = |crop| -> anyhow::Result<Dataset> {
             Ok(load(&self.request_of(request, crop)?, &paths, &mut Bars::new(global))?)
         };
-        let choice = choose_view(&*self.encoder, &views, &args.exclude_class, seed, &mut prepared)?;
-        tell_view(&choice, global);
-        self.view = choice.view;
+        let choice = choose_framing(&*self.encoder, &framings, &args.exclude_class, seed, &mut prepared)?;
+        tell_framing(&choice, global);
+        self.framing = choice.framing;
         Ok(())
     }
 
@@ -135,34 +137,28 @@ impl Base {
         let choice = choose_head(data, &excluded, seed, &mut Bars::new(global), stop()?)?
             .context("stopped before a head was chosen; nothing was written")?;
         if !choice.scores.is_empty() {
-            note(global, "head             1-NN    MAP@R   gain [95 % interval]");
-        }
-        for s in &choice.scores {
-            let [low, high] = s.interval.map(|v| 100.0 * v);
-            note(
-                global,
-                format!(
-                    "{:14} {:6.2} % {:6.2} % {:+6.2} [{low:+.2}, {high:+.2}]{}",
-                    s.name,
-                    100.0 * s.accuracy,
-                    100.0 * s.map_at_r,
-                    100.0 * s.gain,
-                    if s.chosen { "  chosen" } else { "" }
-                ),
-            );
+            let rows = choice.scores.iter().map(|s| Row {
+                name: s.name.to_owned(),
+                accuracy: s.accuracy,
+                map_at_r: s.map_at_r,
+                gain: s.gain,
+                interval: s.interval,
+                chosen: s.chosen,
+            });
+            table("head", rows.collect(), global);
         }
         note(global, format!("auto: {}", choice.sentence()));
         let validate = args.validate.unwrap_or(0.0);
         Ok(Settings { exclude_class: excluded, validate, data: data.name.clone(), ..choice.settings })
     }
 
-    /// Writes down what embeds.
+    /// Writes down what embeds, and which copies of pictures.
     pub(super) fn keep(&self, settings: &mut Settings, augment: Option<&Augmented>) {
         // What a recipe says of augmentation is about pictures that are trained on.
         settings.augment = augment.map_or(Augment::None, |a| a.by);
         settings.views = augment.map_or(0, |a| a.views);
         settings.encoder = Some(self.name.clone());
-        settings.flip = self.view.flip;
+        settings.flip = self.framing.flip;
         settings.encoder_fingerprint = Some(self.encoder.facts().fingerprint.clone());
         settings.encoder_runtime = encoders::runtime().map(str::to_owned);
     }

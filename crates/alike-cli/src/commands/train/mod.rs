@@ -1,9 +1,11 @@
 //! `alike train`.
 
 mod budget;
+mod copies;
+mod framing;
 mod head;
+mod scores;
 mod settings;
-mod view;
 
 use budget::budget;
 pub(crate) use settings::{recipe, tell};
@@ -59,11 +61,11 @@ pub(crate) struct TrainArgs {
     pub(crate) encoder_runtime: Option<String>,
     /// The part of each picture that this encoder sees: a share in the middle, whole, centre, top, bottom, left, right, or x,y,w,h. Of several
     /// (repeat the flag), or with auto, the part that tells the training classes apart best is chosen [default: as the encoder says]
-    #[arg(long, value_name = "PART", value_parser = clap::value_parser!(view::CropArg), requires = "encoder")]
-    pub(crate) crop: Vec<view::CropArg>,
+    #[arg(long, value_name = "PART", value_parser = clap::value_parser!(framing::CropArg), requires = "encoder")]
+    pub(crate) crop: Vec<framing::CropArg>,
     /// Average that encoder's embeddings of each picture and its mirror image; with auto, if that tells the training classes apart better
     #[arg(long, value_name = "auto", value_enum, num_args = 0..=1, default_missing_value = "yes", require_equals = true, requires = "encoder")]
-    pub(crate) flip: Option<view::FlipArg>,
+    pub(crate) flip: Option<framing::FlipArg>,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
     /// Folder to create
@@ -235,11 +237,11 @@ fn begin(
     let request = Request { found_at: args.found_at.clone(), ..args.source.request(what) };
     let mut base = args.encoder.as_deref().map(|name| head::Base::open(name, args, global)).transpose()?;
     if let Some(base) = &mut base {
-        base.choose_view(args, &request, usual, global)?;
+        base.choose_framing(args, &request, usual, global)?;
     }
     let request = base.as_ref().map_or(Ok(request.clone()), |base| base.request(&request))?;
     let pictures = load(&request, &data_paths(global), &mut Bars::new(global))?;
-    let augment = view::augmented(args);
+    let augment = copies::augmented(args);
     let data = base.as_ref().map_or(Ok(pictures.clone()), |base| base.embed(&pictures, augment.as_ref()))?;
     let mut runs = Vec::new();
     let mut pace = None;
@@ -349,7 +351,7 @@ fn resume(folder: &Path, args: &TrainArgs, global: &Global) -> anyhow::Result<(R
     let data = run.data(&settings, &data_paths(global), &mut Bars::new(global))?;
     let data = match &settings.encoder {
         Some(name) => {
-            let augment = view::Augmented { by: settings.augment, views: settings.views };
+            let augment = copies::Augmented { by: settings.augment, views: settings.views };
             head::Base::of_run(name, &settings, global)?.embed(&data, Some(&augment))?
         }
         None => data,

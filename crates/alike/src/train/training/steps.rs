@@ -93,9 +93,7 @@ impl Training {
         let Batch { indices, labels, gradient } = batch;
         let (epoch, steps, images) = (self.epochs, self.steps_per_epoch(), data.seen_in(self.epochs));
         let views = if self.settings.self_supervised { labels.len() / 2 } else { labels.len() };
-        // Of features, the pictures were changed before they were embedded.
-        let changes = self.settings.augment.changes().filter(|_| !data.shape().is_features());
-        let prepare = changes.map(|changes| Views {
+        let prepare = self.augment_of(data).changes().map(|changes| Views {
             changes,
             shape: data.shape(),
             seed: self.settings.seed,

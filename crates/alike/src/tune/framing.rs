@@ -1,31 +1,31 @@
 //! How an encoder sees pictures best: which part of each, and whether with mirror images.
 
 use super::JudgeBy;
-use super::heads::{advantage, qualities};
+use super::heads::{advantage, qualities, surest};
 use crate::data::{Crop, Dataset};
 use crate::encoder::{Encoder, EncoderError, Mirrored};
-use crate::images::Features;
+use crate::images::{Features, Images};
 use crate::neighbours::Exclude;
 use crate::sample;
 use crate::train::{TrainError, divide};
 use std::fmt;
 
-/// Images that are judged, at most: each view of each is embedded.
+/// Images that are judged, at most: they are embedded by every framing.
 const MOST: usize = 400;
 
-/// A way of showing pictures to an encoder.
+/// What an encoder is shown of each picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct View {
+pub struct Framing {
     /// The part of each that it sees; nothing for what it says itself.
     pub crop: Option<Crop>,
     /// Whether mirror images are embedded too.
     pub flip: bool,
 }
 
-impl fmt::Display for View {
+impl fmt::Display for Framing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.crop {
-            None => f.write_str("as it says")?,
+            None => f.write_str("default")?,
             Some(crop) if crop.is_whole() => f.write_str("whole")?,
             Some(crop) => write!(f, "{crop}")?,
         }
@@ -33,69 +33,73 @@ impl fmt::Display for View {
     }
 }
 
-/// What came of a view.
+/// What came of a framing.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ViewScore {
-    /// The view.
-    pub view: View,
+pub struct FramingScore {
+    /// The framing.
+    pub framing: Framing,
     /// The share of images whose nearest neighbour is of their class.
     pub accuracy: f64,
     /// The mean average precision at R.
     pub map_at_r: f64,
-    /// The mean of the two, minus that of the first view, with its 95 % interval.
+    /// The mean of the two, minus that of the first framing, with its 95 % interval.
     pub gain: f64,
     /// See `gain`.
     pub interval: [f64; 2],
 }
 
-/// The view that was chosen.
+/// The framing that was chosen.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ViewChoice {
+pub struct FramingChoice {
     /// Which.
-    pub view: View,
+    pub framing: Framing,
     /// All that were judged, the first first. None where there was nothing to judge by.
-    pub scores: Vec<ViewScore>,
+    pub scores: Vec<FramingScore>,
     /// Images that were judged.
     pub images: usize,
 }
 
-/// Chooses how an encoder sees pictures, by its embeddings of training images, each compared with all others: the view whose advantage over
-/// the first is surest, or the first where none is surely better. An image's score is that of [`choose_head`](super::choose_head). Nothing is
-/// trained, so nothing has to be held out. `prepared` reads the data with another part kept; a view whose embeddings are those of an earlier
-/// one is left out, and so is one that does not see the same pictures.
+/// Chooses what an encoder is shown of each picture, by its embeddings of training images, each compared with all others: the framing whose
+/// advantage over the first is surest, or the first where none is surely better. An image's score is that of [`choose_head`](super::choose_head).
+/// Nothing is trained, so nothing has to be held out. `prepared` reads the data with another part kept. A framing whose embeddings are those of
+/// an earlier one is left out, and so is one by which other pictures can be read.
 ///
 /// # Errors
 ///
 /// If the data cannot be read, a class to be left out is not there, or the encoder fails.
-pub fn choose_view<E: From<TrainError> + From<EncoderError>>(
+pub fn choose_framing<E: From<TrainError> + From<EncoderError>>(
     encoder: &dyn Encoder,
-    views: &[View],
+    framings: &[Framing],
     excluded: &[String],
     seed: u64,
     prepared: &mut dyn FnMut(Option<Crop>) -> Result<Dataset, E>,
-) -> Result<ViewChoice, E> {
-    let first = views.first().copied().unwrap_or_default();
+) -> Result<FramingChoice, E> {
+    let first = framings.first().copied().unwrap_or_default();
     let mut seen: Option<(Dataset, Vec<usize>)> = None;
-    let mut embedded: Vec<(View, Features)> = Vec::new();
-    for view in views {
-        let data = prepared(view.crop)?;
-        let rows = match &seen {
-            Some((before, _)) if before.train.names != data.train.names => continue,
-            Some((_, rows)) => rows.clone(),
-            None => {
-                let rows = drawn(&data, excluded, seed)?;
-                seen = Some((data.clone(), rows.clone()));
-                rows
-            }
-        };
-        let images = data.train.images.select(&rows);
+    let mut embedded: Vec<(Framing, Features)> = Vec::new();
+    // The images that are judged, by the part that was read last: with and without mirror images it is read once.
+    let mut shown: Option<(Option<Crop>, Images)> = None;
+    for framing in framings {
+        if shown.as_ref().is_none_or(|(crop, _)| *crop != framing.crop) {
+            let data = prepared(framing.crop)?;
+            let rows = match &seen {
+                Some((before, _)) if before.train.names != data.train.names => continue,
+                Some((_, rows)) => rows,
+                None => {
+                    let rows = drawn(&data, excluded, seed)?;
+                    &seen.insert((data.clone(), rows)).1
+                }
+            };
+            shown = Some((framing.crop, data.train.images.select(rows)));
+        }
+        let Some((_, images)) = &shown else { continue };
         let features =
-            if view.flip { Mirrored::new(encoder).embed(&images)? } else { encoder.embed(&images)? };
+            if framing.flip { Mirrored::new(encoder).embed(images)? } else { encoder.embed(images)? };
         if embedded.iter().all(|(_, other)| other.data() != features.data()) {
-            embedded.push((*view, features));
+            embedded.push((*framing, features));
         }
     }
-    let none = ViewChoice { view: first, scores: Vec::new(), images: 0 };
+    let none = FramingChoice { framing: first, scores: Vec::new(), images: 0 };
     let Some((data, rows)) = seen.filter(|(data, _)| data.labelled) else { return Ok(none) };
     let labels: Vec<u32> = rows.iter().map(|i| data.train.labels[*i]).collect();
     let groups: Vec<u32> = rows.iter().filter_map(|i| data.train.groups.get(*i).copied()).collect();
@@ -116,17 +120,14 @@ pub fn choose_view<E: From<TrainError> + From<EncoderError>>(
     let mean = |of: &[Option<[f64; 2]>], which: usize| {
         of.iter().flatten().map(|s| s[which]).sum::<f64>() / units.len() as f64
     };
-    let scores: Vec<ViewScore> = (embedded.iter().zip(&scores))
-        .map(|((view, _), its)| {
+    let scores: Vec<FramingScore> = (embedded.iter().zip(&scores))
+        .map(|((framing, _), its)| {
             let (gain, interval) = advantage(&own, &both(its), &units, seed);
-            ViewScore { view: *view, accuracy: mean(its, 0), map_at_r: mean(its, 1), gain, interval }
+            FramingScore { framing: *framing, accuracy: mean(its, 0), map_at_r: mean(its, 1), gain, interval }
         })
         .collect();
-    let best = (scores.iter().skip(1))
-        .filter(|s| s.interval[0] > 0.0)
-        .max_by(|a, b| a.interval[0].total_cmp(&b.interval[0]))
-        .map_or(first, |s| s.view);
-    Ok(ViewChoice { view: best, images: units.len(), scores })
+    let best = surest(scores.iter().map(|s| s.interval));
+    Ok(FramingChoice { framing: scores[best].framing, images: units.len(), scores })
 }
 
 /// The training images that are judged.
@@ -145,7 +146,7 @@ mod tests {
     use super::*;
     use crate::data::{Place, Preparation, Split};
     use crate::encoder::EncoderFacts;
-    use crate::images::{Images, Shape};
+    use crate::images::Shape;
 
     /// An embedding is the image's pixels.
     struct Pixels(EncoderFacts);
@@ -180,18 +181,18 @@ mod tests {
         Dataset::new("made", "made", (0..8).map(|c| format!("c{c}")).collect(), split.clone(), split)
     }
 
-    fn choose(good: Option<Crop>, crops: &[Option<Crop>]) -> ViewChoice {
+    fn choose(good: Option<Crop>, crops: &[Option<Crop>]) -> FramingChoice {
         let facts = EncoderFacts {
             preparation: Preparation::exact(SHAPE),
             dimension: 4,
             unit_length: false,
             fingerprint: "pixels".into(),
         };
-        let views: Vec<View> = crops.iter().map(|crop| View { crop: *crop, flip: false }).collect();
+        let framings: Vec<Framing> = crops.iter().map(|crop| Framing { crop: *crop, flip: false }).collect();
         let mut prepared = |crop: Option<Crop>| -> Result<Dataset, Box<dyn std::error::Error>> {
             Ok(data(crop == good, if crop == Some(Crop::WHOLE) { 3 } else { 1 }))
         };
-        choose_view(&Pixels(facts), &views, &[], 1, &mut prepared).unwrap()
+        choose_framing(&Pixels(facts), &framings, &[], 1, &mut prepared).unwrap()
     }
 
     #[test]
@@ -199,13 +200,13 @@ mod tests {
         let (top, bottom) = (Some(Crop::At(Place::Top)), Some(Crop::At(Place::Bottom)));
         let crops = [None, Some(Crop::WHOLE), top, bottom];
         let choice = choose(bottom, &crops);
-        assert_eq!((choice.view.crop, choice.images), (bottom, 80), "{choice:?}");
+        assert_eq!((choice.framing.crop, choice.images), (bottom, 80), "{choice:?}");
         let [first, .., last] = &choice.scores[..] else { unreachable!() };
         assert!(last.accuracy > 0.9 && first.accuracy < 0.4 && last.interval[0] > 0.3, "{choice:?}");
-        // What has the same embeddings is one view.
+        // What has the same embeddings is one framing.
         assert_eq!(choice.scores.len(), 3, "{choice:?}");
-        assert_eq!(choose(Some(Crop::Middle(0.3)), &crops).view, View::default());
-        assert_eq!(choose(None, &crops).view, View::default());
-        assert_eq!(choose(None, &[top, bottom]).view.crop, top, "the first that was asked for");
+        assert_eq!(choose(Some(Crop::Middle(0.3)), &crops).framing, Framing::default());
+        assert_eq!(choose(None, &crops).framing, Framing::default());
+        assert_eq!(choose(None, &[top, bottom]).framing.crop, top, "the first that was asked for");
     }
 }
