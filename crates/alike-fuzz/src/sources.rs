@@ -40,7 +40,7 @@ fn all(scratch: &Scratch, path: &Path) {
     if let Ok(data) = load(&request, &paths, &mut Quiet) {
         sound(&data);
     }
-    let nested = Request { nested: true, rotations: true, split: "class".parse().ok(), ..request.clone() };
+    let nested = Request { nested: true, split: "class".parse().ok(), ..request.clone() };
     if let Ok(data) = load(&nested, &paths, &mut Quiet) {
         sound(&data);
     }

@@ -440,6 +440,19 @@ impl Vectors<'_> {
     }
 }
 
+/// The pixels of an image rotated counter-clockwise by so many quarters, and their shape.
+pub(crate) fn turned(pixels: &[u8], shape: Shape, quarters: u8) -> (Shape, Vec<u8>) {
+    (0..quarters % 4).fold((shape, pixels.to_vec()), |(Shape { h, w, c }, pixels), _| {
+        let mut turned = Vec::with_capacity(pixels.len());
+        for x in (0..w).rev() {
+            for y in 0..h {
+                turned.extend_from_slice(&pixels[(y * w + x) * c..][..c]);
+            }
+        }
+        (Shape { h: w, w: h, c }, turned)
+    })
+}
+
 /// Writes an image as the numbers that it stands for: bytes divided by 255, or floats as they are.
 ///
 /// # Panics

@@ -17,9 +17,6 @@ pub(crate) struct SourceArgs {
     /// Take the whole path of an image's folder as its class, rather than the first folder
     #[arg(long, help_heading = "Images")]
     pub(crate) nested: bool,
-    /// Add each training class rotated by 90, 180 and 270 degrees as further classes
-    #[arg(long, help_heading = "Images")]
-    pub(crate) rotations: bool,
     /// What to do with pictures that cannot be read
     #[arg(long, value_name = "skip|fail", value_enum, help_heading = "Images")]
     pub(crate) on_error: Option<OnErrorArg>,
@@ -50,7 +47,6 @@ impl SourceArgs {
             prepare: self.prepare.unwrap_or_default(),
             split: self.split.clone(),
             nested: self.nested,
-            rotations: self.rotations,
             on_error: OnErrorArg::or_fail(self.on_error),
         }
     }

@@ -43,6 +43,9 @@ pub(crate) struct TuneArgs {
     /// Recipe that candidates start from
     #[arg(long, default_value = "auto", value_parser = clap::builder::PossibleValuesParser::new(alike::train::RECIPES))]
     pub(crate) recipe: String,
+    /// Train on each class rotated by 90, 180 and 270 degrees as further classes, for classes to come; nothing is judged by them
+    #[arg(long)]
+    pub(crate) rotations: bool,
     /// Number of candidates: all losses with their defaults first, then others
     #[arg(long, default_value_t = 27, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub(crate) candidates: u16,
@@ -102,7 +105,7 @@ pub(crate) fn run(args: &TuneArgs, global: &Global) -> anyhow::Result<()> {
     let data = load(&request, &data_paths(global), &mut Bars::new(global))?;
     remark(&data, global);
     let trained: Vec<usize> = (0..data.train.len()).filter(|i| !data.held_out.contains(i)).collect();
-    let (recipe, choices) = train::recipe(&args.recipe, &data, &trained, &args.data)?;
+    let (recipe, choices) = train::recipe(&args.recipe, &data, (&trained, args.rotations), &args.data)?;
     // Losses, samplers and batches are what is searched.
     let mut given = vec!["loss", "sampler", "batch-size"];
     given.extend(args.epochs.map(|_| "epochs"));
@@ -111,6 +114,7 @@ pub(crate) fn run(args: &TuneArgs, global: &Global) -> anyhow::Result<()> {
     let mut base = Settings {
         epochs: args.epochs.unwrap_or(recipe.epochs),
         seed: global.seed.unwrap_or(recipe.seed),
+        rotations: args.rotations || recipe.rotations,
         ..recipe
     };
     base.keep_source(&request, &data);

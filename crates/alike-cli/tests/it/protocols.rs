@@ -155,7 +155,7 @@ fn anomalies_are_classes_left_out_or_all_but_one_or_another_set() {
     assert_eq!((&told["rows"][0]["normal"], &told["rows"][0]["anomalies"]), (&30.into(), &20.into()));
     assert!(scene.ok("eval anomaly run --method knn -q").contains("mean AUROC"));
     scene.refused("eval anomaly run --split class", 2, &["--data"]);
-    scene.refused("eval few-shot run --rotations", 2, &["--data"]);
+    scene.refused("eval few-shot run --nested", 2, &["--data"]);
 }
 
 #[test]

@@ -77,7 +77,7 @@ pub(crate) fn settings(recipe: &str) -> Settings {
 }
 
 pub(crate) fn toml() -> Vec<Vec<u8>> {
-    let mut all: Vec<Vec<u8>> = ["seed", "fast", "best"]
+    let mut all: Vec<Vec<u8>> = ["seed", "fast", "best", "unseen"]
         .iter()
         .filter_map(|name| toml::to_string(&settings(name)).ok().map(String::into_bytes))
         .collect();

@@ -1,7 +1,7 @@
 //! From what a user asks for to a data set.
 
 use super::assemble::{Named, finish, unreadable};
-use super::listing::{Entry, LeftOut, Listing, Part, Why};
+use super::listing::{LeftOut, Listing, Part, Why};
 use super::source::{self, Found, path_of};
 use super::splits::{SplitLists, divide};
 use super::survey::Survey;
@@ -36,8 +36,6 @@ pub struct Request {
     pub split: Option<SplitBy>,
     /// A class is the whole path of an image's folder rather than the first folder.
     pub nested: bool,
-    /// Every class of the training part, turned by each quarter, is another class.
-    pub rotations: bool,
     /// What happens to pictures that cannot be read.
     pub on_error: OnError,
 }
@@ -130,14 +128,6 @@ fn build(
     let (by, said) = split(&mut listing, request, path, labelled)?;
     notes.extend(listing.left.iter().map(LeftOut::sentence));
     notes.extend(said);
-    if request.rotations && listing.is_features() {
-        let why = "features cannot be turned; leave --rotations out".to_owned();
-        return Err(DataError::Source { path: origin.into(), why });
-    }
-    if request.rotations && labelled {
-        rotate(&mut listing.entries);
-        notes.push("every class trained on is four: as it is, and turned by each quarter".into());
-    }
     let mut looked = None;
     let usual = match &listing.rows {
         Some(rows) => Preparation::exact(rows.shape()),
@@ -204,22 +194,6 @@ pub(super) fn split(
     }
     let said = divide(&mut listing.entries, &by, &request.what)?;
     Ok((Some(by), said))
-}
-
-fn rotate(entries: &mut Vec<Entry>) {
-    let turned: Vec<Entry> = entries
-        .iter()
-        .filter(|e| e.part == Some(Part::Train))
-        .flat_map(|e| {
-            (1..4).map(|quarters| Entry {
-                quarters: (e.quarters + quarters) % 4,
-                class: e.class.as_ref().map(|c| format!("{c}@{}", 90 * u32::from(quarters))),
-                name: format!("{}@{}", e.name, 90 * u32::from(quarters)),
-                ..e.clone()
-            })
-        })
-        .collect();
-    entries.extend(turned);
 }
 
 fn all_fail(listing: &Listing, origin: &str) -> DataError {

@@ -1,7 +1,7 @@
 //! Pictures: grey or colour pixels of 8 bits, as people see them.
 
 use super::PictureError;
-use crate::images::Shape;
+use crate::images::{Shape, turned};
 use image::DynamicImage;
 use image::metadata::Orientation;
 
@@ -63,16 +63,11 @@ impl Picture {
 
     /// Turned counter-clockwise by so many quarters.
     pub fn turned(self, quarters: u8) -> Picture {
-        (0..quarters % 4).fold(self, |p, _| {
-            let Shape { h, w, c } = p.shape;
-            let mut pixels = Vec::with_capacity(p.pixels.len());
-            for x in (0..w).rev() {
-                for y in 0..h {
-                    pixels.extend_from_slice(&p.pixels[(y * w + x) * c..][..c]);
-                }
-            }
-            Picture { shape: Shape { h: w, w: h, c }, pixels }
-        })
+        if quarters.is_multiple_of(4) {
+            return self;
+        }
+        let (shape, pixels) = turned(&self.pixels, self.shape, quarters);
+        Picture { shape, pixels }
     }
 }
 

@@ -97,6 +97,11 @@ impl DatasetProfile {
         })
     }
 
+    /// The profile of the same set with each class's rotations as further classes ([`Settings::rotations`]).
+    pub fn with_rotations(self) -> DatasetProfile {
+        DatasetProfile { images: 4 * self.images, classes: 4 * self.classes, ..self }
+    }
+
     /// Chooses.
     pub fn choose(&self, data: &str) -> AutoConfig {
         let mut why: Vec<AutoChoice> = Vec::new();

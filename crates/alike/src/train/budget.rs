@@ -1,5 +1,6 @@
 //! How long training takes here: a budget of time becomes epochs, by the work of an epoch and by how fast this machine does such work.
 
+use super::rotations::copies;
 use super::{Observer, Outcome, StepReport, TrainError, Training, TrainingPlan, divide};
 use crate::data::Dataset;
 use crate::model::Network;
@@ -41,7 +42,8 @@ impl Pace {
         } else {
             1.0
         };
-        Ok(3.0 * network.flop() as f64 * views * trained.len() as f64 * settings.epochs as f64)
+        let images = trained.len() * copies(settings);
+        Ok(3.0 * network.flop() as f64 * views * images as f64 * settings.epochs as f64)
     }
 
     /// Trains a copy for about `time`, or an epoch where that is less, and throws it away.

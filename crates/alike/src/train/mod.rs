@@ -10,6 +10,7 @@ mod observer;
 mod optimizer;
 mod patches;
 mod plan;
+mod rotations;
 mod run;
 mod sampler;
 mod schedule;

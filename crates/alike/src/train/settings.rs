@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// Named starting points for settings. `auto` is found for a data set, see [`Settings::auto`]; the others are files.
-pub const RECIPES: [&str; 4] = ["auto", "seed", "fast", "best"];
+pub const RECIPES: [&str; 5] = ["auto", "seed", "fast", "best", "unseen"];
 
 /// Where a network's weights begin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +69,7 @@ pub struct Settings {
     /// A class is the whole path of an image's folder.
     #[serde(default, skip_serializing_if = "is_false")]
     pub nested: bool,
-    /// Every class, turned by each quarter, is another.
+    /// Each class that is trained on, rotated by 90, 180 and 270 degrees counter-clockwise, is a class of its own while training.
     #[serde(default, skip_serializing_if = "is_false")]
     pub rotations: bool,
     /// What happens to pictures that cannot be read.
@@ -221,6 +221,7 @@ impl Settings {
             "seed" => include_str!("../../recipes/seed.toml"),
             "fast" => include_str!("../../recipes/fast.toml"),
             "best" => include_str!("../../recipes/best.toml"),
+            "unseen" => include_str!("../../recipes/unseen.toml"),
             _ => return None,
         };
         let settings: Settings = toml::from_str(text)
@@ -249,7 +250,6 @@ impl Settings {
             prepare: self.read_prepare()?.unwrap_or_default(),
             split: split.transpose()?,
             nested: self.nested,
-            rotations: self.rotations,
             on_error: self.on_error,
         })
     }
@@ -277,7 +277,6 @@ impl Settings {
         self.prepare = decided.then(|| data.preparation.to_string());
         self.split = data.split.as_ref().map(text::write);
         self.nested = request.nested;
-        self.rotations = request.rotations;
         self.on_error = request.on_error;
     }
 

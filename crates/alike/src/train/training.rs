@@ -7,6 +7,7 @@ mod steps;
 pub use error::TrainError;
 
 use super::batches::Batches;
+use super::rotations::Rotations;
 use super::{
     Observer, Optimizer, Settings, SettingsError, Start, TrainingPlan, WhitenBy, groups, identity, whiten,
     whiten_patches,
@@ -57,6 +58,7 @@ pub struct Training {
     /// The loss of given triplets, where it is no more than that.
     of_triplets: Option<TripletMargin>,
     batches: Batches,
+    rotations: Rotations,
     /// The images that are trained on, and those held out for validation.
     trained: Vec<usize>,
     held_out: Vec<usize>,
@@ -191,8 +193,10 @@ impl Training {
             return Err(SettingsError::new("augment", text::write(&settings.augment), why).into());
         }
         let (trained, held_out) = divide(data, &settings.exclude_class, settings.validate, settings.seed)?;
-        let classes: std::collections::BTreeSet<u32> =
-            trained.iter().map(|i| data.train.labels[*i]).collect();
+        let rotations = Rotations::new(&settings, data)?;
+        let all = rotations.of(&trained);
+        let labels = rotations.labels(&data.train.labels);
+        let classes: std::collections::BTreeSet<u32> = all.iter().map(|i| labels[*i]).collect();
         // A sampler of triplets says it better, where there are classes.
         let plain = (data.labelled && settings.sampler.of_triplets()) || settings.epochs == 0;
         if classes.len() < 2 && !settings.self_supervised && !plain {
@@ -202,19 +206,19 @@ impl Training {
             settings.sampler,
             settings.batch_size,
             settings.seed,
-            &data.train.labels,
-            (&data.classes, &data.categories),
-            &trained,
+            &labels,
+            (&rotations.names(&data.classes), &rotations.names(&data.categories)),
+            &all,
         )?;
         let (steps, anchors) = batches.supply();
         if steps == 0 {
             return Err(TrainError::BatchTooLarge { batch: settings.batch_size, anchors });
         }
         let engine = Engine::new(&network)?;
-        check_distances(&settings, &spec, &batches, trained.len())?;
+        check_distances(&settings, &spec, &batches, all.len())?;
         let of_triplets = plain_triplets(&settings, &spec);
         let objective =
-            Objective::new(spec, data.classes.len(), network.embedding(), settings.seed, engine.tier())?;
+            Objective::new(spec, rotations.classes(), network.embedding(), settings.seed, engine.tier())?;
         let own = objective.parameter_count();
         let mut parameters = initial(&network, settings.seed);
         let average = (settings.average > 0.0).then(|| parameters.clone());
@@ -232,6 +236,7 @@ impl Training {
             parameters,
             network,
             batches,
+            rotations,
             trained,
             held_out,
             epochs: 0,

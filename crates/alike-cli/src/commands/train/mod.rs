@@ -73,7 +73,7 @@ pub(crate) struct TrainArgs {
     pub(crate) out: Option<PathBuf>,
     /// Continue a run that was stopped
     #[arg(long, value_name = "RUN", conflicts_with_all = ["data", "out", "seeds", "force", "recipe", "exclude_class", "network", "encoder",
-        "crop", "flip", "embedding", "normalize", "objective", "schedule", "source", "batch_size", "validate", "seed", "start"])]
+        "crop", "flip", "embedding", "normalize", "objective", "schedule", "source", "rotations", "batch_size", "validate", "seed", "start"])]
     pub(crate) resume: Option<PathBuf>,
     /// Train a run with each of these seeds, on one split, in a folder each: OUT/seed-1, OUT/seed-2...; alike compare OUT sums them up
     #[arg(long, value_name = "N,N,...", value_delimiter = ',', conflicts_with = "seed")]
@@ -122,6 +122,9 @@ pub(crate) struct TrainArgs {
     /// else none; --augment is photo unless it says otherwise]
     #[arg(long, value_name = "N", requires = "encoder")]
     pub(crate) views: Option<usize>,
+    /// Train on each class rotated by 90, 180 and 270 degrees as further classes, for classes to come; nothing is judged by them
+    #[arg(long)]
+    pub(crate) rotations: bool,
     /// Megabytes of activations that a batch may keep for the backward pass; beyond it activations are recomputed [default: 1024]
     #[arg(long, value_name = "MB")]
     pub(crate) activation_memory: Option<usize>,

@@ -9,20 +9,21 @@ use alike::files::FileError;
 use alike::loss::Losses;
 use alike::model::named_network;
 use alike::text::{self, Choice};
-use alike::train::{AutoChoice, Settings, Start, divide};
+use alike::train::{AutoChoice, DatasetProfile, Settings, Start, divide};
 
 /// The settings that a recipe begins with: from its file, or found for the data, of which these images are trained on, and then
-/// why.
+/// why; with `rotations` of their classes or not.
 pub(crate) fn recipe(
     name: &str,
     data: &Dataset,
-    trained: &[usize],
+    (trained, rotations): (&[usize], bool),
     what: &str,
 ) -> Result<(Settings, Vec<AutoChoice>), FileError> {
     if let Some(settings) = Settings::recipe(name, what) {
         return Ok((settings, Vec::new()));
     }
-    let chosen = Settings::auto_for(data, trained)?;
+    let profile = DatasetProfile::of_trained(data, trained)?;
+    let chosen = if rotations { profile.with_rotations() } else { profile }.choose(&data.name);
     Ok((chosen.settings, chosen.why))
 }
 
@@ -48,6 +49,7 @@ pub(super) fn as_asked(args: &TrainArgs, settings: &Settings) -> Option<String> 
         (args.schedule.optimizer.is_some(), format!("optimizer {}", text::write(&settings.optimizer))),
         (args.schedule.learning_rate.is_some(), format!("learning rate {}", settings.learning_rate)),
         (args.epochs.is_some(), epochs),
+        (args.rotations, "each class rotated by 90, 180 and 270 degrees".to_owned()),
     ];
     let said: Vec<String> = said.into_iter().filter(|(given, _)| *given).map(|(_, text)| text).collect();
     (!said.is_empty()).then(|| format!("{}, as asked", said.join(", ")))
@@ -108,6 +110,7 @@ pub(super) fn resolve(
         schedule,
         augment,
         views: _,
+        rotations,
         activation_memory: _,
         rewrites: _,
         validate,
@@ -122,7 +125,7 @@ pub(super) fn resolve(
     // Recipes hold nothing out of their own, nor do they choose a seed.
     let usual = Settings::seed_recipe(what);
     let (trained, _) = divide(data, &exclude_class, validate.unwrap_or(usual.validate), seed)?;
-    let (recipe, choices) = self::recipe(recipe, data, &trained, what)?;
+    let (recipe, choices) = self::recipe(recipe, data, (&trained, *rotations), what)?;
     let shallow = if whitened { named_network("shallow", data.shape()) } else { None };
     // Another loss has its own way with distances and elements.
     let (old_distance, old_reducer) =
@@ -171,7 +174,7 @@ pub(super) fn resolve(
         prepare: None,
         split: None,
         nested: false,
-        rotations: false,
+        rotations: *rotations || recipe.rotations,
         on_error: recipe.on_error,
     };
     Ok((settings, choices))

@@ -379,10 +379,10 @@ mod tests {
         path
     }
 
-    fn load(path: &Path, rotations: bool) -> Result<crate::data::Dataset, DataError> {
+    fn load(path: &Path) -> Result<crate::data::Dataset, DataError> {
         let paths =
             crate::data::DataPaths { keep: crate::data::Keep::Memory, offline: true, ..Default::default() };
-        let request = crate::data::Request { rotations, ..path.to_str().unwrap().into() };
+        let request = path.to_str().unwrap().into();
         crate::data::load(&request, &paths, &mut crate::data::Quiet)
     }
 
@@ -391,24 +391,9 @@ mod tests {
         let x = |from: u8| npy("|u1", "2, 1, 2", &[from, from + 1, from + 2, from + 3]);
         let path =
             npz(&[("x_train.npy", x(10)), ("x_test.npy", x(50)), ("y_test.npy", npy("|u1", "2,", &[0, 1]))]);
-        let data = load(&path, false).unwrap();
+        let data = load(&path).unwrap();
         let image = |i: usize| data.test.images.image(i, &mut Vec::new()).unwrap().to_vec();
         assert_eq!((data.train.len(), data.test.len()), (0, 2));
         assert_eq!([image(0), image(1)], [[50, 51], [52, 53]]);
-    }
-
-    #[test]
-    fn arrays_are_turned_and_features_are_not() {
-        let labels = npy("|u1", "2,", &[0, 1]);
-        let train = |x: Vec<u8>| [("x_train.npy", x), ("y_train.npy", labels.clone())];
-        let test = [("x_test.npy", npy("|u1", "2, 2, 2", &[9; 8])), ("y_test.npy", labels.clone())];
-        let pixels = npy("|u1", "2, 2, 2", &[1, 2, 3, 4, 5, 6, 7, 8]);
-        let data = load(&npz(&[&train(pixels)[..], &test].concat()), true).unwrap();
-        let image = |i: usize| data.train.images.image(i, &mut Vec::new()).unwrap().to_vec();
-        assert_eq!((data.train.len(), data.classes.len(), data.test.len()), (8, 8, 2));
-        assert_eq!([image(0), image(2)], [[1, 2, 3, 4], [2, 4, 1, 3]]);
-        let features = npy("<f4", "2, 3", &[0; 24]);
-        let error = load(&npz(&train(features)), true).unwrap_err().to_string();
-        assert!(error.contains("features cannot be turned"), "{error}");
     }
 }

@@ -8,12 +8,16 @@ use crate::images::Shape;
 use crate::loss::{LossReport, mean_triplet_loss};
 use crate::mining::{Lists, Tuples};
 use crate::rng::{Purpose, RngExt, stream};
+use crate::train::rotations::Rotations;
 use crate::train::{EmbeddingHealth, EpochReport, Observer, StepReport, View, clip};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a step works on; kept from step to step for its memory.
 #[derive(Default)]
 struct Batch {
+    /// With rotated images, by their numbers.
+    numbers: Vec<usize>,
+    /// The images of these.
     indices: Vec<usize>,
     labels: Vec<u32>,
     /// By the embeddings.
@@ -70,17 +74,19 @@ impl Training {
 
     /// The images of this step, and what they are.
     fn fill(&self, batch: &mut Batch, data: &Dataset) {
-        let Batch { indices, labels, .. } = batch;
-        self.batches.batch(self.step, indices);
+        let Batch { numbers, indices, labels, .. } = batch;
+        self.batches.batch(self.step, numbers);
         labels.clear();
         if self.settings.self_supervised {
             // Every image is a class of its own, named by its number so that a memory cannot confuse it with another
             // batch's, and comes twice.
-            indices.extend_from_within(..);
-            labels.extend(indices.iter().map(|i| *i as u32));
+            numbers.extend_from_within(..);
+            labels.extend(numbers.iter().map(|i| *i as u32));
         } else {
-            labels.extend(indices.iter().map(|i| data.train.labels[*i]));
+            labels.extend(numbers.iter().map(|i| self.rotations.label(*i, &data.train.labels)));
         }
+        indices.clear();
+        indices.extend(numbers.iter().map(|i| self.rotations.image(*i)));
     }
 
     /// The loss of a batch, and the gradient by all that is learned. Of an epoch's last step, the health of the embeddings too.
@@ -90,18 +96,22 @@ impl Training {
         data: &Dataset,
         health: &mut EmbeddingHealth,
     ) -> Result<LossReport, TrainError> {
-        let Batch { indices, labels, gradient } = batch;
+        let Batch { numbers, indices, labels, gradient } = batch;
         let (epoch, steps, images) = (self.epochs, self.steps_per_epoch(), data.seen_in(self.epochs));
         let views = if self.settings.self_supervised { labels.len() / 2 } else { labels.len() };
-        let prepare = self.augment_of(data).changes().map(|changes| Views {
+        let changes = self.augment_of(data).changes();
+        let as_they_are = changes.is_none() && !self.settings.rotations;
+        let seen = Views {
             changes,
+            rotations: self.rotations,
+            numbers,
             shape: data.shape(),
             seed: self.settings.seed,
             step: epoch * steps + self.step,
             epoch,
             views,
-        });
-        let prepare = prepare.as_ref().map(|p| p as &dyn Prepare);
+        };
+        let prepare = (!as_they_are).then_some(&seen as &dyn Prepare);
         let (n, d) = (self.network.parameter_count(), self.network.embedding());
         let embeddings = self.engine.forward_prepared(&self.parameters[..n], images, indices, prepare)?;
         gradient.resize(embeddings.len(), 0.0);
@@ -169,11 +179,11 @@ impl Training {
     /// Draws the epoch's images by how often the miner's tuples name them, for the sampler that does so.
     fn mine_order(&mut self, data: &Dataset, epoch: u64) -> Result<(), FileError> {
         let Some((n, subset)) = self.batches.to_mine() else { return Ok(()) };
-        let split = data.train.select(&subset);
-        let embeddings =
-            self.engine.embed(&self.parameters[..self.network.parameter_count()], &split.images)?;
+        let images = self.rotations.images(&data.train.images, &subset)?;
+        let labels: Vec<u32> = subset.iter().map(|i| self.rotations.label(*i, &data.train.labels)).collect();
+        let embeddings = self.engine.embed(&self.parameters[..self.network.parameter_count()], &images)?;
         let mut rng = stream(self.settings.seed, Purpose::Mining, epoch, u64::MAX);
-        let weights = self.objective.weights(embeddings.data(), &split.labels, &mut rng);
+        let weights = self.objective.weights(embeddings.data(), &labels, &mut rng);
         let sums: Vec<f64> = weights
             .iter()
             .scan(0.0, |sum, w| {
@@ -222,8 +232,11 @@ fn given(n: usize) -> Tuples {
 }
 
 /// Images as a step sees them.
-struct Views {
-    changes: Changes,
+struct Views<'a> {
+    changes: Option<Changes>,
+    rotations: Rotations,
+    /// The batch's images, rotated ones by their own numbers.
+    numbers: &'a [usize],
     shape: Shape,
     seed: u64,
     step: u64,
@@ -232,11 +245,15 @@ struct Views {
     views: usize,
 }
 
-impl Prepare for Views {
-    fn prepare(&self, position: usize, image: usize, from: &[u8], to: &mut [u8]) {
+impl Prepare for Views<'_> {
+    fn prepare(&self, position: usize, _: usize, from: &[u8], to: &mut [u8]) {
+        let number = self.numbers[position];
+        let rotated = self.rotations.rotated(number, self.shape, from);
+        let from = rotated.as_deref().unwrap_or(from);
+        let Some(changes) = &self.changes else { return to.copy_from_slice(from) };
         let view = (position / self.views.max(1)) as u64;
-        let (seed, step, epoch, image) = (self.seed, self.step, self.epoch, image as u64);
+        let (seed, step, epoch, image) = (self.seed, self.step, self.epoch, number as u64);
         let occasion = Occasion { seed, step, epoch, image, view };
-        self.changes.apply(self.shape, occasion, from, to);
+        changes.apply(self.shape, occasion, from, to);
     }
 }
