@@ -535,6 +535,11 @@ fn cifar_and_omniglot_as_they_are_published() {
     scene.write("omni/lists/test.txt", b"Tibetan/character03/rot270\n");
     let j = json(&scene.ok("data show omni --split lists:folder=lists --json"));
     assert_eq!((&j["train"], &j["test"]), (&12.into(), &4.into()));
+    scene.refused(
+        "train --data omni --rotations --encoder lite0 --out run",
+        2,
+        &["--rotations", "--encoder"],
+    );
     let j = json(&scene.ok("data stats omni --split lists:folder=lists --json"));
     assert_eq!((&j["parts"]["train"], &j["parts"]["test"]), (&12.into(), &4.into()));
     scene.ok(

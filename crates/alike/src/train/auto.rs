@@ -2,6 +2,7 @@
 //!
 //! Every choice is a rule over counts and sizes, never a timing, so the same set gets the same settings on every machine.
 
+use super::rotations::QUARTERS;
 use super::{Settings, Start, divide};
 use crate::data::{Dataset, drawn};
 use crate::files::FileError;
@@ -99,7 +100,7 @@ impl DatasetProfile {
 
     /// The profile of the same set with each class's rotations as further classes ([`Settings::rotations`]).
     pub fn with_rotations(self) -> DatasetProfile {
-        DatasetProfile { images: 4 * self.images, classes: 4 * self.classes, ..self }
+        DatasetProfile { images: QUARTERS * self.images, classes: QUARTERS * self.classes, ..self }
     }
 
     /// Chooses.
@@ -279,15 +280,6 @@ impl Settings {
     /// If an image cannot be read.
     pub fn auto(data: &Dataset, excluded: &[String]) -> Result<AutoConfig, FileError> {
         Ok(DatasetProfile::of(data, excluded)?.choose(&data.name))
-    }
-
-    /// Settings that suit a data set of which these images are trained on, and why.
-    ///
-    /// # Errors
-    ///
-    /// If an image cannot be read.
-    pub fn auto_for(data: &Dataset, trained: &[usize]) -> Result<AutoConfig, FileError> {
-        Ok(DatasetProfile::of_trained(data, trained)?.choose(&data.name))
     }
 }
 

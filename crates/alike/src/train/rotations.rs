@@ -9,10 +9,13 @@ use crate::data::Dataset;
 use crate::files::FileError;
 use crate::images::{Images, Shape, turned};
 
+/// A class as it is and rotated: so many classes.
+pub(super) const QUARTERS: usize = 4;
+
 /// Numbers of images and classes with those of their rotations.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rotations {
-    /// 1 for none, or 4.
+    /// 1 where nothing is rotated, or [`QUARTERS`].
     quarters: usize,
     images: usize,
     classes: usize,
@@ -20,7 +23,7 @@ pub(super) struct Rotations {
 
 /// How many there are of each image and class.
 pub(super) fn copies(settings: &Settings) -> usize {
-    if settings.rotations { 4 } else { 1 }
+    if settings.rotations { QUARTERS } else { 1 }
 }
 
 impl Rotations {

@@ -123,7 +123,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "N", requires = "encoder")]
     pub(crate) views: Option<usize>,
     /// Train on each class rotated by 90, 180 and 270 degrees as further classes, for classes to come; nothing is judged by them
-    #[arg(long)]
+    #[arg(long, conflicts_with = "encoder")]
     pub(crate) rotations: bool,
     /// Megabytes of activations that a batch may keep for the backward pass; beyond it activations are recomputed [default: 1024]
     #[arg(long, value_name = "MB")]
