@@ -109,7 +109,7 @@ def regression(asked, data, folder):
 
 def held_out(asked, name, data, folder):
     rows = []
-    for seed in range(asked.splits):
+    for seed in range(asked.first, asked.splits):
         chosen, judged = train(asked, data, folder / "run", "--split", f"class:test=0.5,seed={seed}", "-v")
         raw, head = measures(judged, "image"), measures(judged, "feature")
         rows.append((raw[0], head[0], raw[2], head[2]))
@@ -150,6 +150,7 @@ def main():
     arguments.add_argument("--alike", default="target/release/alike")
     arguments.add_argument("--encoder", default="lite0")
     arguments.add_argument("--splits", type=int, default=10)
+    arguments.add_argument("--first", type=int, default=0, help="begin at this split where classes are held out: the rest of an interrupted run")
     asked = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)

@@ -43,35 +43,39 @@ def source(name, folder):
     return "omniglot", sorted(stats["classes"])
 
 
-def measured(run, left_out, seed, extra, data):
+def measured(folder, left_out, seeds, extra, data):
+    """Trains a run for each seed, and judges them as one ensemble."""
     began = time.time()
     words = [word for name in left_out for word in ("--exclude-class", name)]
-    alike("train", "--data", data, *words, "--seed", seed, "--out", run, "--force", *extra)
+    runs = [folder / f"run-{seed}" for seed in seeds]
+    for run, seed in zip(runs, seeds):
+        alike("train", "--data", data, *words, "--seed", seed, "--out", run, "--force", *extra)
     took = time.time() - began
-    judged = alike("eval", run, "--json")
-    unseen, spaces = judged["unseen"], judged["spaces"]
+    run = [runs[0], *(word for other in runs[1:] for word in ("--with", other))]
+    judged = alike("eval", *run, "--json")
+    unseen, feature = judged["unseen"], judged["spaces"]["feature"]
+    others = [v for name, v in feature["knn"]["1"]["recall"].items() if name not in left_out]
+    anomalies = alike("eval", "anomaly", *run, "--json")["rows"]
 
-    def pixels(rule):
-        # Of several classes all have as many test images.
-        return statistics.mean(rule["recall"][name] for name in left_out)
+    def auroc(image):
+        found = (r["auroc"] for r in anomalies if (r["space"] == "image") == image and r["method"].startswith("knn"))
+        return max(found, default=float("nan"))
 
-    def seen(rule):
-        values = [v for name, v in rule["recall"].items() if name not in left_out]
-        return statistics.mean(values)
-
-    anomalies = alike("eval", "anomaly", run, "--json")["rows"]
-    auroc = max((r["auroc"] for r in anomalies if r["space"] != "image" and r["method"].startswith("knn")), default=float("nan"))
+    pixels = unseen["image"]
     return {
         "means": unseen["class_mean"]["recall"],
-        "means, pixels": pixels(spaces["image"]["class_mean"]),
+        "means, pixels": pixels["class_mean"],
         "1-NN": unseen["knn"]["1"]["recall"],
-        "1-NN, pixels": pixels(spaces["image"]["knn"]["1"]),
+        "1-NN, pixels": pixels["knn"]["1"],
         "5-NN": unseen["knn"]["5"]["recall"],
-        "5-NN, pixels": pixels(spaces["image"]["knn"]["5"]),
+        "5-NN, pixels": pixels["knn"]["5"],
         "R-Precision": unseen["r_precision"],
+        "R-Precision, pixels": pixels["r_precision"],
         "MAP@R": unseen["map_at_r"],
-        "AUROC": auroc,
-        "others, 1-NN": seen(spaces["feature"]["knn"]["1"]),
+        "MAP@R, pixels": pixels["map_at_r"],
+        "AUROC": auroc(False),
+        "AUROC, pixels": auroc(True),
+        "others, 1-NN": statistics.mean(others),
     }, took
 
 
@@ -79,20 +83,20 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("set", choices=["mnist", "cifar", "omniglot"])
     parser.add_argument("--classes", help="those that are left out in turn [default: all]")
-    parser.add_argument("--seeds", default="1")
+    parser.add_argument("--seeds", default="1", help="1,2,3 for three rounds; 1+2,3+4 for two rounds of ensembles of two runs")
     parser.add_argument("--extra", default="", help="more options of alike train")
     asked = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         data, classes = source(asked.set, folder)
-        for seed in map(int, asked.seeds.split(",")):
+        for seed in asked.seeds.split(","):
             if asked.set == "omniglot":
-                tasks = [random.Random(seed).sample(classes, 20)]
+                tasks = [random.Random(int(seed.split("+")[0])).sample(classes, 20)]
             else:
                 tasks = [[name] for name in (asked.classes.split(",") if asked.classes else classes)]
             for left_out in tasks:
-                row, took = measured(folder / "run", left_out, seed, shlex.split(asked.extra), data)
+                row, took = measured(folder, left_out, seed.split("+"), shlex.split(asked.extra), data)
                 rows.append(row)
                 what = left_out[0] if len(left_out) == 1 else f"{len(left_out)} classes"
                 values = ", ".join(f"{name} {100 * v:.2f}" for name, v in row.items())

@@ -170,7 +170,7 @@ fn print(
     }
     line("by the recipe 'seed'")?;
     table(&judged.judgement, true, SPACES)?;
-    unseen(&without.judgement)?;
+    unseen(&without.judgement, SPACES)?;
     line("\nby the recipe 'fast'")?;
     table(&fast.judgement, true, SPACES)?;
     line(format!("\n{fast_page}\n{page}"))

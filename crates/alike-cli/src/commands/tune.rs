@@ -9,7 +9,7 @@ use alike::files::{self, Claim};
 use alike::names::shell_path;
 use alike::report::tuned;
 use alike::train::{Settings, settings_text};
-use alike::tune::{JudgeBy, Search, Trial};
+use alike::tune::{JudgeBy, Search, SearchOptions, Trial};
 use anyhow::Context;
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -46,7 +46,7 @@ pub(crate) struct TuneArgs {
     /// Train on each class rotated by 90, 180 and 270 degrees as further classes, for classes to come; nothing is judged by them
     #[arg(long)]
     pub(crate) rotations: bool,
-    /// Number of candidates: all losses with their defaults first, then others
+    /// Number of candidates: all losses with their defaults first, then others, whose optimizer, augmentation and epochs vary too
     #[arg(long, default_value_t = 27, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub(crate) candidates: u16,
     /// Validate on held-out images or on held-out classes
@@ -55,7 +55,7 @@ pub(crate) struct TuneArgs {
     /// Share of images or classes to hold out
     #[arg(long, default_value_t = 0.2)]
     pub(crate) hold_out: f64,
-    /// Epochs of a round [default: the recipe's]
+    /// Epochs of all candidates [default: the recipe's, half as many and twice as many]
     #[arg(long)]
     pub(crate) epochs: Option<u64>,
     /// Stop after this time; the same command continues
@@ -67,9 +67,8 @@ pub(crate) struct TuneArgs {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Setup {
     base: Settings,
-    candidates: usize,
-    by: JudgeBy,
-    hold_out: f64,
+    #[serde(flatten)]
+    options: SearchOptions,
 }
 
 const SETUP: &str = "search.json";
@@ -106,8 +105,8 @@ pub(crate) fn run(args: &TuneArgs, global: &Global) -> anyhow::Result<()> {
     remark(&data, global);
     let trained: Vec<usize> = (0..data.train.len()).filter(|i| !data.held_out.contains(i)).collect();
     let (recipe, choices) = train::recipe(&args.recipe, &data, (&trained, args.rotations), &args.data)?;
-    // Losses, samplers and batches are what is searched.
-    let mut given = vec!["loss", "sampler", "batch-size"];
+    // These are what is searched.
+    let mut given = vec!["loss", "sampler", "batch-size", "optimizer", "augment"];
     given.extend(args.epochs.map(|_| "epochs"));
     train::tell(&choices, &given, global);
     anyhow::ensure!(!recipe.self_supervised, "{} has no classes to judge candidates by", data.name);
@@ -123,9 +122,14 @@ pub(crate) fn run(args: &TuneArgs, global: &Global) -> anyhow::Result<()> {
         JudgeArg::Image => JudgeBy::Image,
         JudgeArg::Class => JudgeBy::Class,
     };
-    let setup = Setup { base: base.clone(), candidates: args.candidates.into(), by, hold_out: args.hold_out };
-    let mut search = Search::new(base, &data, by, setup.candidates, args.hold_out)?;
-    search.trials = continued(&args.out, &setup, search.rungs.len())?;
+    let options = SearchOptions {
+        candidates: args.candidates.into(),
+        judge_by: by,
+        held_out: args.hold_out,
+        keep_epochs: args.epochs.is_some(),
+    };
+    let mut search = Search::new(base.clone(), &data, options)?;
+    search.trials = continued(&args.out, &Setup { base, options }, &search)?;
     let (began, stop) = (Instant::now(), stop()?);
     while let Some((rung, number)) = search.next() {
         if args.minutes.is_some_and(|m| began.elapsed().as_secs_f64() > 60.0 * m) {
@@ -150,11 +154,12 @@ pub(crate) fn run(args: &TuneArgs, global: &Global) -> anyhow::Result<()> {
 }
 
 /// The trials of a search that was begun in this folder, if it is this one.
-fn continued(folder: &Path, setup: &Setup, rungs: usize) -> anyhow::Result<Vec<Trial>> {
+fn continued(folder: &Path, setup: &Setup, search: &Search) -> anyhow::Result<Vec<Trial>> {
     let path = folder.join(SETUP);
     if path.exists() {
-        let there: Setup = serde_json::from_str(&files::read_text(&path)?)
+        let mut there: Setup = serde_json::from_str(&files::read_text(&path)?)
             .with_context(|| format!("{} is not a search's", path.display()))?;
+        there.options.keep_epochs = setup.options.keep_epochs;
         anyhow::ensure!(
             there == *setup,
             "{} holds a search with other settings; name another folder",
@@ -174,11 +179,9 @@ fn continued(folder: &Path, setup: &Setup, rungs: usize) -> anyhow::Result<Vec<T
             path.display()
         )
     })?;
-    let (candidates, other) =
-        (setup.candidates, |t: &Trial| t.rung >= rungs || t.number >= setup.candidates as u64);
-    if let Some((line, _)) = trials.iter().find(|(_, t)| other(t)) {
+    if let Some((line, _)) = trials.iter().find(|(_, t)| !search.has(t)) {
         anyhow::bail!(
-            "line {line} of {} is no trial of this search: it has {rungs} rounds and {candidates} candidates; remove that line",
+            "line {line} of {} is no trial of this search, or one of another version; remove that line, or name another folder",
             path.display(),
         )
     }
@@ -197,13 +200,26 @@ fn record(path: &Path, trial: &Trial) -> anyhow::Result<()> {
 }
 
 fn sentence(t: &Trial) -> String {
-    let miner = t.miner.as_ref().map_or(String::new(), |m| format!(", miner {m}"));
     let result = if t.accuracy < 0.0 {
         "the loss became NaN or infinite".to_owned()
     } else {
         format!("{:.2} %  MAP@R {:.2} %", 100.0 * t.accuracy, 100.0 * t.map_at_r)
     };
-    format!("{result}  {}{miner}, step size {:.2e}, {:.0} s", t.loss, t.learning_rate, t.seconds)
+    format!("{result}  {}, {:.0} s", flags(t), t.seconds)
+}
+
+/// What a candidate is, as the flags that give it.
+fn flags(t: &Trial) -> String {
+    let mut all = t.loss.clone();
+    let mut add = |flag: &str, value: Option<&str>| {
+        value.into_iter().for_each(|value| all.push_str(&format!("  {flag} {value}")));
+    };
+    add("--miner", t.miner.as_deref());
+    add("--learning-rate", Some(&format!("{:.2e}", t.learning_rate)));
+    add("--optimizer", t.optimizer.as_deref());
+    add("--augment", t.augment.as_deref());
+    add("--epochs", t.epochs.map(|n| n.to_string()).as_deref());
+    all
 }
 
 fn finish(search: &Search, folder: &Path, global: &Global) -> anyhow::Result<()> {
@@ -212,14 +228,14 @@ fn finish(search: &Search, folder: &Path, global: &Global) -> anyhow::Result<()>
     let best = search.best(last);
     let winner = search.settings(best[0].number);
     let config = folder.join("best.toml");
-    files::write(&config, settings_text(&winner)?.as_bytes())?;
+    files::write(&config, settings_text(winner)?.as_bytes())?;
     let figure = tuned(search);
     files::write(&folder.join("tune.svg"), figure.svg().as_bytes())?;
     files::write(&folder.join("tune.png"), &figure.png(2.0)?)?;
     if global.json {
         return json(&Found {
             best: best[0],
-            settings: &winner,
+            settings: winner,
             trials: &search.trials,
             config: config.display().to_string(),
         });
@@ -232,15 +248,8 @@ fn finish(search: &Search, folder: &Path, global: &Global) -> anyhow::Result<()>
     ))?;
     line(format!("{:>11} {:>8} {:>8}  loss", "Precision@1", "MAP@R", "seconds"))?;
     for t in best.iter().filter(|t| t.accuracy >= 0.0).take(10) {
-        let miner = t.miner.as_ref().map_or(String::new(), |m| format!("  --miner {m}"));
-        line(format!(
-            "{:>9.2} % {:>6.2} % {:>8.1}  {}{miner}  --learning-rate {:.2e}",
-            100.0 * t.accuracy,
-            100.0 * t.map_at_r,
-            t.seconds,
-            t.loss,
-            t.learning_rate
-        ))?;
+        let (accuracy, map_at_r) = (100.0 * t.accuracy, 100.0 * t.map_at_r);
+        line(format!("{accuracy:>9.2} % {map_at_r:>6.2} % {:>8.1}  {}", t.seconds, flags(t)))?;
     }
     line(format!("\n{}", folder.join("tune.png").display()))?;
     line(format!(

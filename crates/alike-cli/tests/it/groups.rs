@@ -60,6 +60,24 @@ fn every_verb_leaves_groups_out_or_says_why_not() {
     let told = json(&scene.ok("compare run run --data set/open.csv --leave-group --json -q"));
     assert!(told["runs"][0]["means"]["1-NN"].as_f64().unwrap() < 1.0, "{told}");
 
+    // A class never seen, of whose groups one twin asks and the other answers.
+    let mut halves = String::from("path,label,split,group\n");
+    for i in 0..48 {
+        let split = if i % 2 == 0 { "train" } else { "test" };
+        halves.push_str(&format!("{i}.png,class{},{split},g{}\n", i / 6, i / 2));
+    }
+    scene.write("set/halves.csv", halves.as_bytes());
+    scene.ok("train --data set/halves.csv --exclude-class class0 --out without --epochs 1 -q");
+    let unseen = |more: &str| {
+        let told = json(&scene.ok(&format!("eval without --json -q {more}")));
+        let own =
+            |space: &str| told["retrieval"][space]["by_class"]["class0"]["r_precision"].as_f64().unwrap();
+        let found = [&told["unseen"]["image"], &told["unseen"]].map(|u| u["r_precision"].as_f64().unwrap());
+        assert_eq!(found, ["image", "feature"].map(own), "{more}");
+        found[0]
+    };
+    assert!(unseen("--leave-group") < unseen(""));
+
     // Search, classify and anomaly: groups of the gallery and of who asks.
     scene.ok("embed run set/open.csv -o all.npy -q");
     assert!(

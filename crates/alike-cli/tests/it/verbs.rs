@@ -39,6 +39,20 @@ fn eval_prints_the_contract() {
     for name in ["precision_at_1", "r_precision", "map_at_r"] {
         fraction(&u[name]);
     }
+    // The same queries are judged elsewhere too, among those of all classes.
+    for space in ["image", "feature"] {
+        let judged = &j["spaces"][space];
+        let of = |measure: &str| if space == "image" { &u["image"][measure] } else { &u[measure] };
+        for measure in ["r_precision", "map_at_r"] {
+            assert_eq!(of(measure), &j["retrieval"][space]["by_class"]["2"][measure], "{space}, {measure}");
+        }
+        let own =
+            |rule: &serde_json::Value| if space == "image" { rule.clone() } else { rule["recall"].clone() };
+        assert_eq!(own(of("class_mean")), judged["class_mean"]["recall"]["2"]);
+        assert_eq!(own(&of("knn")["3"]), judged["knn"]["3"]["recall"]["2"]);
+    }
+    let told = scene.ok("eval run");
+    assert!(told.contains("never seen in training: 2") && told.contains("recall, 1-NN"), "{told}");
     let r = &j["retrieval"]["feature"];
     assert_eq!(
         (&r["ks"], &r["queries"], &r["without_match"]),

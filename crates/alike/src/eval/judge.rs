@@ -2,8 +2,8 @@
 
 use super::unseen::{ClassMeanRecall, KnnRecall};
 use super::{
-    ClassMeans, Classification, Paired, Pairs, Quality, Retrieval, RetrievalReport, Unseen, Verification,
-    cluster_quality, compare, compare_groups, rank_quality, vote, weighted_vote,
+    ClassMeans, Classification, Paired, Pairs, Quality, RetrievalReport, Unseen, UnseenBaseline,
+    Verification, cluster_quality, compare, compare_groups, vote, weighted_vote,
 };
 use crate::data::{Dataset, Split, find_class};
 use crate::files::FileError;
@@ -400,7 +400,7 @@ impl Judge {
         excluded: &[String],
     ) -> Result<Judgement, EvalError> {
         let feature = self.space(data, Vectors::Features(gallery), Vectors::Features(queries))?;
-        let unseen = self.unseen(data, excluded, gallery, queries, &feature);
+        let unseen = self.unseen(data, excluded, (gallery, queries), (&image, &feature))?;
         let right = |c: &Classification| c.right(&data.test.labels);
         let counted: Vec<u32> = (0..data.test.len())
             .filter(|i| feature.class_mean.counts(*i))
@@ -434,87 +434,69 @@ impl Judge {
         })
     }
 
-    /// How the classes called `excluded` fare in feature space; all classes are in gallery and queries.
+    /// How the classes called `excluded` fare; all classes are in gallery and queries.
     fn unseen(
         &self,
         data: &Dataset,
         excluded: &[String],
-        gallery: &Features,
-        queries: &Features,
-        judged: &SpaceJudgement,
-    ) -> Option<Unseen> {
+        (gallery, queries): (&Features, &Features),
+        (image, feature): (&SpaceJudgement, &SpaceJudgement),
+    ) -> Result<Option<Unseen>, EvalError> {
         let ids: Vec<u32> = excluded.iter().filter_map(|name| find_class(data, name).ok()).collect();
+        let truth = &data.test.labels;
         let asking: Vec<usize> = (0..data.test.len())
-            .filter(|&i| ids.contains(&data.test.labels[i]) && judged.class_mean.counts(i))
+            .filter(|&i| ids.contains(&truth[i]) && feature.class_mean.counts(i))
             .collect();
         let (answering, leave_one_out) = data.gallery();
         // Where no class of the test is trained on, excluding one more says nothing.
         if asking.is_empty() || leave_one_out {
-            return None;
+            return Ok(None);
         }
         let recall = |c: &Classification| {
-            let right = asking.iter().filter(|&&i| c.predicted[i] == data.test.labels[i]).count();
-            let by_class = excluded.iter().filter_map(|n| Some((n.clone(), *c.recall.get(n)?))).collect();
-            (right as f64 / asking.len() as f64, by_class)
+            let right = asking.iter().filter(|&&i| c.predicted[i] == truth[i]).count();
+            right as f64 / asking.len() as f64
         };
-        let (overall, recall_by_class) = recall(&judged.class_mean);
-        let class_mean = ClassMeanRecall { recall: overall, recall_by_class };
-        let knn = judged
-            .knn
-            .iter()
-            .map(|(&k, c)| {
-                let (recall, recall_by_class) = recall(c);
-                (k, KnnRecall { recall, recall_by_class })
-            })
-            .collect();
+        let by_class = |c: &Classification| -> BTreeMap<String, f64> {
+            excluded.iter().filter_map(|n| Some((n.clone(), *c.recall.get(n)?))).collect()
+        };
+        let asked = Dataset { test: data.test.select(&asking), ..data.clone() };
+        let quality = |gallery: Vectors<'_>, queries: Vectors<'_>| -> Result<Quality, EvalError> {
+            let ranked = self.rankings(&asked, gallery, queries, &[1])?;
+            Ok(Quality::mean(ranked.iter().flatten(), 1))
+        };
+        let own = quality(Vectors::Features(gallery), Vectors::Features(&queries.select(&asking)))?;
+        let pixels = with_pixels([&answering.images, &asked.test.images], |[gallery, queries]| {
+            quality(gallery, queries)
+        })??;
+        let baseline = UnseenBaseline {
+            class_mean: recall(&image.class_mean),
+            knn: image.knn.iter().map(|(k, c)| (*k, recall(c))).collect(),
+            r_precision: pixels.r_precision,
+            map_at_r: pixels.map_at_r,
+        };
+        let votes = feature.knn.iter();
         let mut unseen = Unseen {
             classes: excluded.to_vec(),
-            class_mean,
-            knn,
-            precision_at_1: 0.0,
-            r_precision: 0.0,
-            map_at_r: 0.0,
+            class_mean: ClassMeanRecall {
+                recall: recall(&feature.class_mean),
+                recall_by_class: by_class(&feature.class_mean),
+            },
+            knn: votes
+                .map(|(&k, c)| (k, KnnRecall { recall: recall(c), recall_by_class: by_class(c) }))
+                .collect(),
+            precision_at_1: own.recall_at[0],
+            r_precision: own.r_precision,
+            map_at_r: own.map_at_r,
+            image: baseline,
             lands_on: BTreeMap::new(),
             purity: BTreeMap::new(),
             silhouette: BTreeMap::new(),
         };
-        // Queries with no match in the gallery cannot be ranked and are left out.
-        let mut ranked = Vec::new();
-        let shared = data.shared();
         for (name, &class) in excluded.iter().zip(&ids) {
-            let members: Vec<usize> =
-                asking.iter().copied().filter(|&i| data.test.labels[i] == class).collect();
-            let r = answering.labels.iter().filter(|l| **l == class).count();
-            if r > 0 {
-                let chosen = queries.select(&members);
-                let own = shared.as_ref().map(|s| Shared {
-                    queries: members.iter().map(|i| s.queries[*i]).collect(),
-                    ..s.clone()
-                });
-                // Of the class's images in the gallery, those that are another picture than the query.
-                let others = |q: usize| {
-                    let same = |s: &Shared| {
-                        let own = |(number, label): (&u32, &u32)| *label == class && *number == s.queries[q];
-                        s.gallery.iter().zip(&answering.labels).filter(|m| own(*m)).count()
-                    };
-                    r - own.as_ref().map_or(0, same)
-                };
-                let found = nearest(
-                    &Exact::with_tier(self.tier, Vectors::Features(gallery)),
-                    Vectors::Features(&chosen),
-                    r,
-                    own.as_ref().map_or(Exclude::None, Exclude::shared),
-                    |q, list| {
-                        let r = others(q);
-                        let right = list.iter().map(|n| answering.labels[n.index] == class);
-                        (r > 0).then(|| rank_quality(right.take(r), r))
-                    },
-                );
-                ranked.extend(found.into_iter().flatten());
-            }
+            let members: Vec<usize> = asking.iter().copied().filter(|&i| truth[i] == class).collect();
             let mut lands = BTreeMap::new();
             for &i in &members {
-                if let Some(&nearest) = judged.neighbours[i].first() {
+                if let Some(&nearest) = feature.neighbours[i].first() {
                     let label = answering.labels[nearest];
                     if label != class {
                         *lands.entry(data.classes[label as usize].clone()).or_insert(0.0) +=
@@ -523,11 +505,10 @@ impl Judge {
                 }
             }
             unseen.lands_on.insert(name.clone(), lands);
-            let (purity, silhouette) = cluster_quality(queries, &data.test.labels, class);
+            let (purity, silhouette) = cluster_quality(queries, truth, class);
             unseen.purity.insert(name.clone(), purity);
             unseen.silhouette.insert(name.clone(), silhouette);
         }
-        unseen.set_retrieval(Retrieval::mean(&ranked));
-        Some(unseen)
+        Ok(Some(unseen))
     }
 }

@@ -55,6 +55,6 @@ pub use reference::Reference;
 pub use retrieval::{Quality, Retrieval, RetrievalReport, rank_quality};
 pub use saliency::{Masking, Saliency, SaliencyBy, saliency};
 pub use threshold::{Alarm, alarm_threshold};
-pub use unseen::{Unseen, cluster_quality};
+pub use unseen::{Unseen, UnseenBaseline, cluster_quality};
 pub use validator::Validator;
 pub use verification::{AtFar, Folded, Independent, Pair, Pairs, Verification, verification};

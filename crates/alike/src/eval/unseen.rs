@@ -1,6 +1,5 @@
 //! Classes that training never saw: are they found, where do they land, do they gather?
 
-use super::Retrieval;
 use crate::images::Features;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -22,6 +21,8 @@ pub struct Unseen {
     pub r_precision: f64,
     /// The mean MAP@R of their queries.
     pub map_at_r: f64,
+    /// The same queries in image space.
+    pub image: UnseenBaseline,
     /// By class: the share of their queries that 1-NN gives to each other class.
     pub lands_on: BTreeMap<String, BTreeMap<String, f64>>,
     /// By class: see [`cluster_quality`].
@@ -50,19 +51,36 @@ pub struct KnnRecall {
     pub recall_by_class: BTreeMap<String, f64>,
 }
 
+/// How the same queries fare in image space, for which no class is unseen.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UnseenBaseline {
+    /// Recall by the nearest class mean.
+    pub class_mean: f64,
+    /// By `k`: recall by the vote of the nearest neighbours.
+    pub knn: BTreeMap<usize, f64>,
+    /// The mean R-Precision.
+    pub r_precision: f64,
+    /// The mean MAP@R.
+    pub map_at_r: f64,
+}
+
 impl Unseen {
-    /// A table's row of the headline figures, by name.
-    pub fn headline(&self) -> Vec<(String, f64)> {
-        let mut rows = vec![("recall, class means".to_owned(), self.class_mean.recall)];
-        rows.extend(self.knn.iter().map(|(k, r)| (format!("recall, {k}-NN"), r.recall)));
-        rows.push(("R-Precision".to_owned(), self.r_precision));
-        rows.push(("MAP@R".to_owned(), self.map_at_r));
+    /// By rule: recall in image space and in feature space.
+    pub fn recalls(&self) -> Vec<(String, f64, f64)> {
+        let mut rows = vec![("class means".to_owned(), self.image.class_mean, self.class_mean.recall)];
+        let votes = self.image.knn.values().zip(&self.knn);
+        rows.extend(votes.map(|(image, (k, feature))| (format!("{k}-NN"), *image, feature.recall)));
         rows
     }
 
-    pub(super) fn set_retrieval(&mut self, r: Retrieval) {
-        (self.precision_at_1, self.r_precision, self.map_at_r) =
-            (r.precision_at_1, r.r_precision, r.map_at_r);
+    /// The headline figures by name, in image space and in feature space.
+    pub fn headline(&self) -> Vec<(String, f64, f64)> {
+        let recall = |(rule, image, feature)| (format!("recall, {rule}"), image, feature);
+        let mut rows: Vec<(String, f64, f64)> = self.recalls().into_iter().map(recall).collect();
+        rows.push(("R-Precision".to_owned(), self.image.r_precision, self.r_precision));
+        rows.push(("MAP@R".to_owned(), self.image.map_at_r, self.map_at_r));
+        rows
     }
 }
 

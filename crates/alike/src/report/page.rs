@@ -3,8 +3,7 @@
 use super::figure::{Figure, document, sprite};
 use super::figures::{
     Sample, accuracy, anomalies, architecture, clusters, concept, confusion, curves, explained_errors,
-    few_shot, label_doubts, loss, network, sentence, spaces, strips, unseen, unseen_recalls,
-    verification_figure,
+    few_shot, label_doubts, loss, network, sentence, spaces, strips, unseen, verification_figure,
 };
 use super::input::{ReportInput, Triplets, percent, thousands};
 use super::tables::{numbers, provenance};
@@ -339,7 +338,7 @@ fn lead(run: &ReportInput<'_>, without: Option<&ReportInput<'_>>) -> Markup {
 /// Whether pixels do better on classes that training never saw.
 fn never_seen(source: &ReportInput<'_>, other: bool) -> Markup {
     let Some(unseen) = &source.judgement.unseen else { return html! {} };
-    let recalls = unseen_recalls(source, unseen);
+    let recalls = unseen.recalls();
     let Some((rule, pixels, learned)) = recalls.iter().find(|r| r.0 == "1-NN").or(recalls.first()) else {
         return html! {};
     };

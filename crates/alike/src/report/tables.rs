@@ -1,6 +1,6 @@
 //! What a page says in tables and text: every number, and how it was made.
 
-use super::input::{ReportInput, TrainingInput, percent, thousands};
+use super::input::{ReportInput, TrainingInput, thousands};
 use super::page::PageFacts;
 use crate::engine::Tier;
 use crate::eval::{Baseline, RetrievalReport};
@@ -32,7 +32,10 @@ pub(super) fn numbers(run: &ReportInput<'_>, without: Option<&ReportInput<'_>>) 
             @if let Some(u) = &without.unwrap_or(run).judgement.unseen {
                 h3 #numbers-unseen { "Never seen in training: " (u.classes.join(", ")) }
                 div.scroll tabindex="0" role="region" aria-label="Table" {
-                    table { tbody { @for (name, v) in u.headline() { tr { th scope="row" { (name) } td { (percent(v)) } } } } }
+                    table {
+                        thead { tr { th scope="col" { "measure" } th scope="col" { (run.baseline().space()) } th scope="col" { "feature space" } } }
+                        tbody { @for (name, image, feature) in u.headline() { tr { th scope="row" { (name) } td { (exact(image)) } td { (exact(feature)) } } } }
+                    }
                 }
             }
         }

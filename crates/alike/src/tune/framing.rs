@@ -1,7 +1,7 @@
 //! How an encoder sees pictures best: which part of each, and whether with mirror images.
 
 use super::JudgeBy;
-use super::heads::{advantage, qualities, surest};
+use super::folds::{advantage, qualities, surest};
 use crate::data::{Crop, Dataset};
 use crate::encoder::{Encoder, EncoderError, Mirrored};
 use crate::images::{Features, Images};

@@ -1,13 +1,14 @@
 //! Successive halving, one trial after another, so that a search can be stopped and continued anywhere.
 
-use super::candidate;
-use crate::data::{Apart, Dataset, Split, hold_out};
+use super::space::{Space, changes};
+use crate::data::{Apart, Dataset, Split, drawn, hold_out};
 use crate::eval::{Retrieval, rank_quality};
 use crate::files::FileError;
 use crate::images::{Features, Vectors};
 use crate::neighbours::{Exact, Exclude, nearest};
 use crate::rng::{Purpose, SliceRandom, stream};
-use crate::train::{Observer, Outcome, Sampler, Settings, TrainError, Training};
+use crate::text;
+use crate::train::{Observer, Outcome, Settings, TrainError, Training};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
@@ -66,12 +67,68 @@ pub struct Trial {
     pub miner: Option<String>,
     /// Its step size.
     pub learning_rate: f64,
+    /// Its optimizer; version 0.1 did not say, and varied neither that nor what follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub optimizer: Option<String>,
+    /// Its augmentation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub augment: Option<String>,
+    /// Its epochs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<u64>,
     /// Precision@1 on what it was not trained on; below zero where training failed.
     pub accuracy: f64,
     /// The mean MAP@R there.
     pub map_at_r: f64,
     /// How long training took.
     pub seconds: f64,
+}
+
+impl Trial {
+    /// A trial of these settings that has come to nothing yet.
+    fn of(settings: &Settings, rung: usize, number: u64) -> Trial {
+        Trial {
+            rung,
+            number,
+            loss: settings.loss.clone(),
+            miner: settings.miner.clone(),
+            learning_rate: settings.learning_rate,
+            optimizer: Some(text::write(&settings.optimizer)),
+            augment: Some(text::write(&settings.augment)),
+            epochs: Some(settings.epochs),
+            accuracy: -1.0,
+            map_at_r: -1.0,
+            seconds: 0.0,
+        }
+    }
+
+    /// Whether it says of its settings what another says, where both say anything.
+    fn is_of(&self, other: &Trial) -> bool {
+        fn same<T: PartialEq>(a: Option<&T>, b: Option<&T>) -> bool {
+            a.is_none() || b.is_none() || a == b
+        }
+        (self.number, &self.loss, &self.miner, self.learning_rate)
+            == (other.number, &other.loss, &other.miner, other.learning_rate)
+            && same(self.optimizer.as_ref(), other.optimizer.as_ref())
+            && same(self.augment.as_ref(), other.augment.as_ref())
+            && same(self.epochs.as_ref(), other.epochs.as_ref())
+    }
+}
+
+/// How a search is made.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SearchOptions {
+    /// How many candidates it begins with.
+    pub candidates: usize,
+    /// What they are judged on.
+    #[serde(rename = "by")]
+    pub judge_by: JudgeBy,
+    /// The share of the training images, or of the classes, that is held out for that.
+    #[serde(rename = "hold_out")]
+    pub held_out: f64,
+    /// Whether all candidates get as many epochs as the settings that they begin from. Not written down: [`Search::has`] knows trials of others.
+    #[serde(skip)]
+    pub keep_epochs: bool,
 }
 
 /// A search cannot be made.
@@ -94,6 +151,7 @@ pub enum TuneError {
 pub struct Search {
     base: Settings,
     seed: u64,
+    candidates: Vec<Settings>,
     classes: Vec<String>,
     categories: Vec<String>,
     train: Split,
@@ -106,18 +164,13 @@ pub struct Search {
 }
 
 impl Search {
-    /// A search over the training split of a data set. `held_out` of it is what candidates are judged by.
+    /// A search over the training split of a data set, for candidates that begin from `base`.
     ///
     /// # Errors
     ///
-    /// If there are too few images to hold any back.
-    pub fn new(
-        base: Settings,
-        data: &Dataset,
-        judge_by: JudgeBy,
-        candidates: usize,
-        held_out: f64,
-    ) -> Result<Search, TuneError> {
+    /// If there are too few images to hold any back, or one cannot be read.
+    pub fn new(base: Settings, data: &Dataset, options: SearchOptions) -> Result<Search, TuneError> {
+        let SearchOptions { judge_by, held_out, .. } = options;
         let seed = base.seed;
         let labels = &data.train.labels;
         let all: Vec<usize> = (0..labels.len()).collect();
@@ -145,15 +198,24 @@ impl Search {
         queries.shuffle(&mut stream(seed, Purpose::Tune, 0, 2));
         queries.truncate(10_000);
         queries.sort_unstable();
+        let base = Settings { validate: 0.0, ..base };
+        let space = Space {
+            base: &base,
+            classes: stay.iter().map(|i| labels[*i]).collect::<HashSet<_>>().len(),
+            augment: changes(data.train.images.are_floats(), drawn(&data.train.images)?),
+            epochs: !options.keep_epochs,
+        };
+        let candidates = space.candidates(seed, options.candidates.max(1));
         Ok(Search {
-            base,
             seed,
             classes: data.classes.clone(),
             categories: data.categories.clone(),
             train: data.train.select(&stay),
             held_out: data.train.select(&queries),
             judge_by,
-            rungs: rungs(candidates),
+            rungs: rungs(candidates.len()),
+            candidates,
+            base,
             trials: Vec::new(),
         })
     }
@@ -194,18 +256,19 @@ impl Search {
     }
 
     /// The settings of a candidate.
-    pub fn settings(&self, number: u64) -> Settings {
-        let mut settings = Settings { validate: 0.0, ..candidate(&self.base, self.seed, number) };
-        // As many images of fewer classes, where a set has not so many.
-        let there = self.train.labels.iter().collect::<HashSet<_>>().len();
-        if let Sampler::Pk(pk) = &mut settings.sampler
-            && pk.classes > there
-            && there > 0
-        {
-            pk.images = (pk.images * pk.classes / there).max(2);
-            pk.classes = there;
-        }
-        settings
+    ///
+    /// # Panics
+    ///
+    /// If the search has no such candidate.
+    pub fn settings(&self, number: u64) -> &Settings {
+        &self.candidates[number as usize]
+    }
+
+    /// Whether a recorded trial is one of this search's: of a round and a candidate that it has, with the same settings.
+    pub fn has(&self, trial: &Trial) -> bool {
+        let candidate = self.candidates.get(trial.number as usize);
+        trial.rung < self.rungs.len()
+            && candidate.is_some_and(|c| Trial::of(c, trial.rung, trial.number).is_of(trial))
     }
 
     /// Trains and judges a candidate; nothing if it was stopped.
@@ -221,7 +284,7 @@ impl Search {
         stop: &AtomicBool,
     ) -> Result<Option<Trial>, TuneError> {
         let began = std::time::Instant::now();
-        let settings = self.settings(number);
+        let settings = self.settings(number).clone();
         let all: Vec<usize> = (0..self.train.len()).collect();
         let (_, part) = if self.rungs[rung].share < 1.0 {
             part(&self.train, &all, self.rungs[rung].share, self.seed)
@@ -234,16 +297,7 @@ impl Search {
             categories: self.categories.clone(),
             ..Dataset::new(name, "", classes, train, self.held_out.clone())
         };
-        let mut trial = Trial {
-            rung,
-            number,
-            loss: settings.loss.clone(),
-            miner: settings.miner.clone(),
-            learning_rate: settings.learning_rate,
-            accuracy: -1.0,
-            map_at_r: -1.0,
-            seconds: 0.0,
-        };
+        let mut trial = Trial::of(&settings, rung, number);
         let mut training = Training::new(settings, &data)?;
         match training.run(&data, observers, stop) {
             Ok(Outcome::Finished) => {}
@@ -302,6 +356,10 @@ mod tests {
     use super::*;
     use crate::data::{DigitCounts, digits};
 
+    fn options(judge_by: JudgeBy, candidates: usize) -> SearchOptions {
+        SearchOptions { judge_by, candidates, held_out: 0.3, keep_epochs: false }
+    }
+
     #[test]
     fn a_third_goes_on_to_twice_the_images() {
         let all = rungs(27);
@@ -325,7 +383,7 @@ mod tests {
             batch_size: 16,
             ..Settings::recipe("seed", "digits").unwrap()
         };
-        let mut search = Search::new(base, &data, JudgeBy::Image, 3, 0.3).unwrap();
+        let mut search = Search::new(base, &data, options(JudgeBy::Image, 3)).unwrap();
         while let Some((rung, number)) = search.next() {
             let trial = search.run(rung, number, &mut [], &AtomicBool::new(false)).unwrap().unwrap();
             search.trials.push(trial);
@@ -343,7 +401,7 @@ mod tests {
             ..Settings::recipe("fast", "digits").unwrap()
         };
         for judgement in [JudgeBy::Image, JudgeBy::Class] {
-            let search = || Search::new(base.clone(), &data, judgement, 4, 0.3).unwrap();
+            let search = || Search::new(base.clone(), &data, options(judgement, 4)).unwrap();
             let go = |search: &mut Search, most: usize| {
                 for _ in 0..most {
                     let Some((rung, number)) = search.next() else { return };

@@ -264,15 +264,16 @@ pub(super) fn table(j: &Judgement, own: bool, spaces: [&str; 2]) -> anyhow::Resu
             "EER"
         ))?;
     }
-    unseen(j)
+    unseen(j, spaces)
 }
 
 /// The headline figures of classes that training never saw.
-pub(super) fn unseen(j: &Judgement) -> anyhow::Result<()> {
+pub(super) fn unseen(j: &Judgement, spaces: [&str; 2]) -> anyhow::Result<()> {
     if let Some(unseen) = &j.unseen {
         line(format!("\nnever seen in training: {}", unseen.classes.join(", ")))?;
-        for (name, value) in unseen.headline() {
-            line(format!("{name:22} {:>10}", percent(value)))?;
+        line(format!("{:22} {:>12} {:>14}", "", spaces[0], spaces[1]))?;
+        for (name, image, feature) in unseen.headline() {
+            line(format!("{name:22} {:>12} {:>14}", percent(image), percent(feature)))?;
         }
     }
     Ok(())

@@ -2,12 +2,12 @@
 
 use super::copies::Augmented;
 use super::framing::{framings, tell_framing};
-use super::scores::{Row, table};
+use super::scores::tell_choice;
 use super::{TrainArgs, stop};
 use crate::args::Global;
 use crate::commands::data_paths;
 use crate::encoders;
-use crate::printer::{Bars, note};
+use crate::printer::Bars;
 use alike::data::{Augment, Crop, Dataset, Preparation, PreparationWish, Request, find_classes, load};
 use alike::encoder::{Encoder, Mirrored, embedded, embedded_views};
 use alike::train::Settings;
@@ -22,13 +22,6 @@ pub(super) struct Base {
     encoder: Box<dyn Encoder>,
     /// What it is shown of each picture.
     framing: Framing,
-}
-
-/// Whether the user leaves the head to be chosen.
-pub(super) fn is_free(args: &TrainArgs) -> bool {
-    // Augmentation is of the pictures below the head.
-    let given = super::given(args).into_iter().any(|name| name != "augment");
-    args.recipe == "auto" && !given && args.network.embedding.is_none()
 }
 
 impl Base {
@@ -136,18 +129,7 @@ impl Base {
         let excluded = find_classes(data, &args.exclude_class)?;
         let choice = choose_head(data, &excluded, seed, &mut Bars::new(global), stop()?)?
             .context("stopped before a head was chosen; nothing was written")?;
-        if !choice.scores.is_empty() {
-            let rows = choice.scores.iter().map(|s| Row {
-                name: s.name.to_owned(),
-                accuracy: s.accuracy,
-                map_at_r: s.map_at_r,
-                gain: s.gain,
-                interval: s.interval,
-                chosen: s.chosen,
-            });
-            table("head", rows.collect(), global);
-        }
-        note(global, format!("auto: {}", choice.sentence()));
+        tell_choice("head", &choice, global);
         let validate = args.validate.unwrap_or(0.0);
         Ok(Settings { exclude_class: excluded, validate, data: data.name.clone(), ..choice.settings })
     }

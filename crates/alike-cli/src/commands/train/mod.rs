@@ -6,6 +6,7 @@ mod framing;
 mod head;
 mod scores;
 mod settings;
+mod start;
 
 use budget::budget;
 pub(crate) use settings::{recipe, tell};
@@ -24,7 +25,7 @@ use alike::train::{
 };
 use clap::Args;
 use serde::Serialize;
-use settings::{as_asked, given, resolve};
+use settings::{as_asked, given, leaves_head};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
@@ -89,7 +90,8 @@ pub(crate) struct TrainArgs {
     pub(crate) exclude_class: Vec<String>,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
-    /// Initial weights. With whitened, the network is 'shallow' and there are no epochs unless --network and --epochs say otherwise
+    /// Initial weights. With whitened, the network is 'shallow' and there are no epochs unless --network and --epochs say otherwise. Where a
+    /// network would learn from few pictures to tell other classes apart, and no flag says how, whichever does that better is chosen
     #[arg(long, value_enum)]
     pub(crate) start: Option<StartArg>,
     /// Number of epochs
@@ -250,8 +252,8 @@ fn begin(
     let mut pace = None;
     for (number, (seed, folder)) in folders.iter().enumerate() {
         let (mut settings, choices) = match &base {
-            Some(base) if head::is_free(args) => (base.choose(args, *seed, &data, global)?, Vec::new()),
-            _ => resolve(args, *seed, &data, what)?,
+            Some(base) if leaves_head(args) => (base.choose(args, *seed, &data, global)?, Vec::new()),
+            _ => start::resolved(args, *seed, &data, what, global)?,
         };
         settings.keep_source(&request, &pictures);
         if let Some(base) = &base {

@@ -2,6 +2,7 @@
 
 use crate::args::Global;
 use crate::printer::note;
+use alike::tune::CandidateChoice;
 
 /// What came of a candidate. Shares, from 0 to 1.
 pub(super) struct Row {
@@ -29,4 +30,20 @@ pub(super) fn table(heading: &str, rows: Vec<Row>, global: &Global) {
             ),
         );
     }
+}
+
+/// Says what cross-validation chose, and from what.
+pub(super) fn tell_choice(heading: &str, choice: &CandidateChoice, global: &Global) {
+    if !choice.scores.is_empty() {
+        let rows = choice.scores.iter().map(|s| Row {
+            name: s.name.to_owned(),
+            accuracy: s.accuracy,
+            map_at_r: s.map_at_r,
+            gain: s.gain,
+            interval: s.interval,
+            chosen: s.chosen,
+        });
+        table(heading, rows.collect(), global);
+    }
+    note(global, format!("auto: {}", choice.sentence()));
 }

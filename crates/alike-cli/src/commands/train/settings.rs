@@ -69,6 +69,7 @@ pub(super) fn given(args: &TrainArgs) -> Vec<&'static str> {
         ("epochs", args.epochs.is_some()),
         ("start", args.start.is_some()),
         ("optimizer", args.schedule.optimizer.is_some()),
+        ("rotations", false),
     ]
     .into_iter()
     .filter(|(_, given)| *given || whitened)
@@ -76,12 +77,38 @@ pub(super) fn given(args: &TrainArgs) -> Vec<&'static str> {
     .collect()
 }
 
-/// Flags over the recipe. Every field is named, so that no flag is forgotten.
+/// Whether the user leaves the head on an encoder to be chosen.
+pub(super) fn leaves_head(args: &TrainArgs) -> bool {
+    // Augmentation is of the pictures below the head.
+    let given = given(args).into_iter().any(|name| name != "augment");
+    args.recipe == "auto" && !given && args.network.embedding.is_none()
+}
+
+/// Whether no flag says how to learn: what is found for the data may then be something that is not learned.
+pub(super) fn asks_nothing(args: &TrainArgs) -> bool {
+    let ObjectiveArgs { loss: _, margin: _, distance, miner, reducer, regularizer, memory, self_supervised } =
+        &args.objective;
+    let ScheduleArgs { optimizer: _, learning_rate, curve, warmup, weight_decay, clip, average, proxy_rate } =
+        &args.schedule;
+    let objective = distance.is_some()
+        || miner.is_some()
+        || reducer.is_some()
+        || !regularizer.is_empty()
+        || memory.is_some()
+        || *self_supervised;
+    let numbers =
+        [learning_rate, warmup, weight_decay, clip, average, proxy_rate, &args.minutes, &args.validate];
+    let schedule = curve.is_some() || numbers.iter().any(|n| n.is_some());
+    leaves_head(args) && !args.network.normalize && !args.rotations && !objective && !schedule
+}
+
+/// Flags over the recipe, with `--start whitened` or as that flag says. Every field is named, so that no flag is forgotten.
 pub(super) fn resolve(
     args: &TrainArgs,
     seed: u64,
     data: &Dataset,
     what: &str,
+    whitened: bool,
 ) -> anyhow::Result<(Settings, Vec<AutoChoice>)> {
     let TrainArgs {
         data: _,
@@ -120,12 +147,14 @@ pub(super) fn resolve(
     let ScheduleArgs { optimizer, learning_rate, curve, warmup, weight_decay, clip, average, proxy_rate } =
         schedule;
     // A start that is a model already: what a recipe says of learning is not to the point.
-    let whitened = *start == Some(StartArg::Whitened);
+    let start = if whitened { Some(StartArg::Whitened) } else { *start };
+    let whitened = start == Some(StartArg::Whitened);
     let exclude_class = find_classes(data, exclude_class)?;
     // Recipes hold nothing out of their own, nor do they choose a seed.
     let usual = Settings::seed_recipe(what);
     let (trained, _) = divide(data, &exclude_class, validate.unwrap_or(usual.validate), seed)?;
     let (recipe, choices) = self::recipe(recipe, data, (&trained, *rotations), what)?;
+    let recipe_is_auto = recipe.recipe == "auto";
     let shallow = if whitened { named_network("shallow", data.shape()) } else { None };
     // Another loss has its own way with distances and elements.
     let (old_distance, old_reducer) =
@@ -174,7 +203,8 @@ pub(super) fn resolve(
         prepare: None,
         split: None,
         nested: false,
-        rotations: *rotations || recipe.rotations,
+        // What is computed looks at images as they are: what auto finds for learning is not to the point.
+        rotations: *rotations || (recipe.rotations && !(whitened && recipe_is_auto)),
         on_error: recipe.on_error,
     };
     Ok((settings, choices))

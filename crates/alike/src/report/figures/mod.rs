@@ -39,5 +39,5 @@ pub use sheet::contact_sheet;
 pub(super) use spaces::{Sample, spaces};
 pub(super) use strips::strips;
 pub use tune::tuned;
-pub(super) use unseen::{unseen, unseen_recalls};
+pub(super) use unseen::unseen;
 pub use verification::verification_figure;

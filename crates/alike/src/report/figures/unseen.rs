@@ -2,7 +2,7 @@
 
 use super::accuracy::{Row, chart};
 use super::spaces::{Plane, Sample};
-use crate::eval::{Classification, Unseen};
+use crate::eval::Unseen;
 use crate::images::Vectors;
 use crate::report::figure::Figure;
 use crate::report::input::{ReportInput, percent, thousands};
@@ -19,7 +19,7 @@ pub(in crate::report) fn unseen(e: &ReportInput<'_>, unseen: &Unseen, sample: &S
     let (scatter, placed) = plane.scatter("Feature space", e, sample, &colour, is_unseen);
 
     let asked = asked(e, unseen);
-    let recalls = unseen_recalls(e, unseen);
+    let recalls = unseen.recalls();
     let rows: Vec<Row> = recalls
         .iter()
         .map(|(name, image, feature)| Row { name, image: *image, feature: *feature, verdict: None })
@@ -78,15 +78,4 @@ pub(in crate::report) fn unseen(e: &ReportInput<'_>, unseen: &Unseen, sample: &S
 fn asked(e: &ReportInput<'_>, unseen: &Unseen) -> Vec<usize> {
     let test = &e.data.test;
     (0..test.len()).filter(|&i| unseen.classes.contains(&e.data.classes[test.labels[i] as usize])).collect()
-}
-
-/// By rule: the share of images of unseen classes that it recognises by pixels, for which no class is unseen, and by the embedding.
-pub(in crate::report) fn unseen_recalls(e: &ReportInput<'_>, unseen: &Unseen) -> Vec<(String, f64, f64)> {
-    let asked = asked(e, unseen);
-    let recall = |c: &Classification| {
-        let right = asked.iter().filter(|&&i| c.predicted[i] == e.data.test.labels[i]).count();
-        right as f64 / asked.len().max(1) as f64
-    };
-    let (image, feature) = (e.judgement.spaces.image.rules(), e.judgement.spaces.feature.rules());
-    image.iter().zip(&feature).map(|((name, i), (_, f))| (name.clone(), recall(i), recall(f))).collect()
 }
