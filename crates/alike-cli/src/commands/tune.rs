@@ -8,6 +8,7 @@ use alike::data::load;
 use alike::files::{self, Claim};
 use alike::names::shell_path;
 use alike::report::tuned;
+use alike::text;
 use alike::train::{Settings, settings_text};
 use alike::tune::{JudgeBy, Search, SearchOptions, Trial};
 use anyhow::Context;
@@ -138,7 +139,10 @@ pub(crate) fn run(args: &TuneArgs, global: &Global) -> anyhow::Result<()> {
         }
         let Some(trial) = search.run(rung, number, &mut [], stop)? else { break };
         record(&args.out.join(TRIALS), &trial)?;
-        note(global, format!("round {}/{}  {}", rung + 1, search.rungs.len(), sentence(&trial)));
+        note(
+            global,
+            format!("round {}/{}  {}", rung + 1, search.rungs.len(), sentence(&trial, search.settings(0))),
+        );
         search.trials.push(trial);
         if stop.load(Ordering::Relaxed) {
             break;
@@ -199,27 +203,28 @@ fn record(path: &Path, trial: &Trial) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn sentence(t: &Trial) -> String {
+fn sentence(t: &Trial, base: &Settings) -> String {
     let result = if t.accuracy < 0.0 {
         "the loss became NaN or infinite".to_owned()
     } else {
         format!("{:.2} %  MAP@R {:.2} %", 100.0 * t.accuracy, 100.0 * t.map_at_r)
     };
-    format!("{result}  {}, {:.0} s", flags(t), t.seconds)
+    format!("{result}  {}, {:.0} s", flags(t, base), t.seconds)
 }
 
-/// What a candidate is, as the flags that give it.
-fn flags(t: &Trial) -> String {
-    let mut all = t.loss.clone();
-    let mut add = |flag: &str, value: Option<&str>| {
-        value.into_iter().for_each(|value| all.push_str(&format!("  {flag} {value}")));
-    };
-    add("--miner", t.miner.as_deref());
-    add("--learning-rate", Some(&format!("{:.2e}", t.learning_rate)));
-    add("--optimizer", t.optimizer.as_deref());
-    add("--augment", t.augment.as_deref());
-    add("--epochs", t.epochs.map(|n| n.to_string()).as_deref());
-    all
+/// What a candidate is, as the flags that give it: loss, miner and step size, and what else differs from the settings that it began from.
+fn flags(t: &Trial, base: &Settings) -> String {
+    let (optimizer, augment) = (text::write(&base.optimizer), text::write(&base.augment));
+    let differs = |value: &Option<String>, usual: String| value.clone().filter(|v| *v != usual);
+    let more = [
+        ("--miner", t.miner.clone()),
+        ("--learning-rate", Some(format!("{:.2e}", t.learning_rate))),
+        ("--optimizer", differs(&t.optimizer, optimizer)),
+        ("--augment", differs(&t.augment, augment)),
+        ("--epochs", differs(&t.epochs.map(|n| n.to_string()), base.epochs.to_string())),
+    ];
+    let said = more.into_iter().filter_map(|(flag, value)| Some(format!("  {flag} {}", value?)));
+    t.loss.clone() + &said.collect::<String>()
 }
 
 fn finish(search: &Search, folder: &Path, global: &Global) -> anyhow::Result<()> {
@@ -249,7 +254,11 @@ fn finish(search: &Search, folder: &Path, global: &Global) -> anyhow::Result<()>
     line(format!("{:>11} {:>8} {:>8}  loss", "Precision@1", "MAP@R", "seconds"))?;
     for t in best.iter().filter(|t| t.accuracy >= 0.0).take(10) {
         let (accuracy, map_at_r) = (100.0 * t.accuracy, 100.0 * t.map_at_r);
-        line(format!("{accuracy:>9.2} % {map_at_r:>6.2} % {:>8.1}  {}", t.seconds, flags(t)))?;
+        line(format!(
+            "{accuracy:>9.2} % {map_at_r:>6.2} % {:>8.1}  {}",
+            t.seconds,
+            flags(t, search.settings(0))
+        ))?;
     }
     line(format!("\n{}", folder.join("tune.png").display()))?;
     line(format!(

@@ -221,7 +221,7 @@ impl DatasetProfile {
         let seen = epochs as f64 * self.images as f64 / 1e3;
         let choice = |about, text: String| AutoChoice { about, text };
         let why = vec![
-            choice(&["rotations"], "rotations, as further classes: other classes are among those that are judged".into()),
+            choice(&["rotations"], "rotations: each class rotated by quarters is a further class, for classes that are not trained on are judged".into()),
             choice(&["network"], "network of --recipe unseen: its embedding keeps where things are, which tells other classes apart".into()),
             choice(&["loss"], format!("loss {}: the second term keeps what differs within a class", recipe.loss)),
             choice(&["augment"], "augmentation affine: drawings are shifted, turned and sheared, never flipped".into()),
@@ -377,6 +377,6 @@ mod tests {
         let rotated = Settings::auto(&data, &["3".to_owned()]).unwrap();
         let recipe = Settings::recipe("unseen", &data.name).unwrap();
         assert_eq!(rotated.settings, Settings { recipe: "auto".to_owned(), ..recipe });
-        assert!(rotated.why[0].text.contains("other classes are among those that are judged"));
+        assert!(rotated.why[0].text.contains("classes that are not trained on are judged"));
     }
 }
