@@ -324,7 +324,8 @@ fn show(
         if let Some(why) = augment.refusal() {
             anyhow::bail!(why);
         }
-        data.train.images = augment.changed(&data.train.images, global.seed.unwrap_or(0))?;
+        let (images, keys) = (&data.train.images, data.train.identities.keys());
+        data.train.images = augment.changed(images, keys, global.seed.unwrap_or(0))?;
     }
     if let Some(out) = out {
         files::write(out, &report::draw(&contact_sheet(&data)?, out)?)?;

@@ -80,8 +80,8 @@ pub fn embedded_views(
         let mut data = Vec::new();
         for first in (0..images.len()).step_by(AT_ONCE) {
             let some: Vec<usize> = (first..images.len().min(first + AT_ONCE)).collect();
-            let changed =
-                augment.changed(&images.select(&some), ((number as u64 + 1) << 32) + first as u64)?;
+            let keys = &pictures.train.identities.keys()[first..][..some.len()];
+            let changed = augment.changed(&images.select(&some), keys, number as u64 + 1)?;
             data.extend_from_slice(encoder.embed(&changed)?.data());
         }
         Ok(Images::from_features(encoder.facts().dimension, &data))

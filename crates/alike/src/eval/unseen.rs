@@ -1,6 +1,8 @@
 //! Classes that training never saw: are they found, where do they land, do they gather?
 
-use crate::images::Features;
+use super::{Classification, EvalError, Judge, Quality, SpaceJudgement};
+use crate::data::{Dataset, find_class};
+use crate::images::{Features, Vectors, with_pixels};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -81,6 +83,86 @@ impl Unseen {
         rows.push(("R-Precision".to_owned(), self.image.r_precision, self.r_precision));
         rows.push(("MAP@R".to_owned(), self.image.map_at_r, self.map_at_r));
         rows
+    }
+}
+
+impl Judge {
+    /// How the classes called `excluded` fare; all classes are in gallery and queries.
+    pub(super) fn unseen(
+        &self,
+        data: &Dataset,
+        excluded: &[String],
+        (gallery, queries): (&Features, &Features),
+        (image, feature): (&SpaceJudgement, &SpaceJudgement),
+    ) -> Result<Option<Unseen>, EvalError> {
+        let ids: Vec<u32> = excluded.iter().filter_map(|name| find_class(data, name).ok()).collect();
+        let truth = &data.test.labels;
+        let asking: Vec<usize> = (0..data.test.len())
+            .filter(|&i| ids.contains(&truth[i]) && feature.class_mean.counts(i))
+            .collect();
+        let (answering, leave_one_out) = data.gallery();
+        // Where no class of the test is trained on, excluding one more says nothing.
+        if asking.is_empty() || leave_one_out {
+            return Ok(None);
+        }
+        let recall = |c: &Classification| {
+            let right = asking.iter().filter(|&&i| c.predicted[i] == truth[i]).count();
+            right as f64 / asking.len() as f64
+        };
+        let by_class = |c: &Classification| -> BTreeMap<String, f64> {
+            excluded.iter().filter_map(|n| Some((n.clone(), *c.recall.get(n)?))).collect()
+        };
+        let asked = Dataset { test: data.test.select(&asking), ..data.clone() };
+        let quality = |gallery: Vectors<'_>, queries: Vectors<'_>| -> Result<Quality, EvalError> {
+            let ranked = self.rankings(&asked, gallery, queries, &[1])?;
+            Ok(Quality::mean(ranked.iter().flatten(), 1))
+        };
+        let own = quality(Vectors::Features(gallery), Vectors::Features(&queries.select(&asking)))?;
+        let pixels = with_pixels([&answering.images, &asked.test.images], |[gallery, queries]| {
+            quality(gallery, queries)
+        })??;
+        let baseline = UnseenBaseline {
+            class_mean: recall(&image.class_mean),
+            knn: image.knn.iter().map(|(k, c)| (*k, recall(c))).collect(),
+            r_precision: pixels.r_precision,
+            map_at_r: pixels.map_at_r,
+        };
+        let votes = feature.knn.iter();
+        let mut unseen = Unseen {
+            classes: excluded.to_vec(),
+            class_mean: ClassMeanRecall {
+                recall: recall(&feature.class_mean),
+                recall_by_class: by_class(&feature.class_mean),
+            },
+            knn: votes
+                .map(|(&k, c)| (k, KnnRecall { recall: recall(c), recall_by_class: by_class(c) }))
+                .collect(),
+            precision_at_1: own.recall_at[0],
+            r_precision: own.r_precision,
+            map_at_r: own.map_at_r,
+            image: baseline,
+            lands_on: BTreeMap::new(),
+            purity: BTreeMap::new(),
+            silhouette: BTreeMap::new(),
+        };
+        for (name, &class) in excluded.iter().zip(&ids) {
+            let members: Vec<usize> = asking.iter().copied().filter(|&i| truth[i] == class).collect();
+            let mut lands = BTreeMap::new();
+            for &i in &members {
+                if let Some(&nearest) = feature.neighbours[i].first() {
+                    let label = answering.labels[nearest];
+                    if label != class {
+                        *lands.entry(data.classes[label as usize].clone()).or_insert(0.0) +=
+                            1.0 / members.len() as f64;
+                    }
+                }
+            }
+            unseen.lands_on.insert(name.clone(), lands);
+            let (purity, silhouette) = cluster_quality(queries, truth, class);
+            unseen.purity.insert(name.clone(), purity);
+            unseen.silhouette.insert(name.clone(), silhouette);
+        }
+        Ok(Some(unseen))
     }
 }
 

@@ -168,7 +168,7 @@ enum Judgement {
     Stopped,
 }
 
-/// Images cut into parts, each judged by heads that were trained on the others.
+/// Images cut into parts, each judged by candidates that were trained on the others.
 pub(super) struct Folds {
     judged_by: JudgeBy,
     /// The images that take part.

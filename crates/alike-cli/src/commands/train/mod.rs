@@ -90,8 +90,8 @@ pub(crate) struct TrainArgs {
     pub(crate) exclude_class: Vec<String>,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
-    /// Initial weights. With whitened, the network is 'shallow' and there are no epochs unless --network and --epochs say otherwise. Where a
-    /// network would learn from few pictures to tell other classes apart, and no flag says how, whichever does that better is chosen
+    /// Initial weights. With whitened, the network is 'shallow' and there are no epochs unless --network and --epochs say otherwise
+    /// [default: random; where a split by class leaves few pictures and no flag says how to learn, cross-validation decides]
     #[arg(long, value_enum)]
     pub(crate) start: Option<StartArg>,
     /// Number of epochs

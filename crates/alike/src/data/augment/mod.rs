@@ -150,17 +150,23 @@ impl Augment {
         }
     }
 
-    /// Every image, changed as in a first epoch.
+    /// Every image, changed as in a first epoch. How each is changed follows from its key (see [`Identities`]) and the seed, wherever it
+    /// stands among the others.
     ///
     /// # Errors
     ///
     /// If an image cannot be read.
-    pub fn changed(&self, images: &Images, seed: u64) -> Result<Images, FileError> {
+    ///
+    /// # Panics
+    ///
+    /// If there are not as many keys as images.
+    pub fn changed(&self, images: &Images, keys: &[u64], seed: u64) -> Result<Images, FileError> {
         let Some(changes) = self.changes() else { return Ok(images.clone()) };
+        assert_eq!(keys.len(), images.len(), "a key for every image");
         let shape = images.shape();
         let mut data = vec![0; images.len() * shape.len()];
         data.par_chunks_mut(shape.len()).enumerate().try_for_each_init(Vec::new, |scratch, (i, to)| {
-            let occasion = Occasion { seed, step: 0, epoch: 0, image: i as u64, view: 0 };
+            let occasion = Occasion { seed, step: 0, epoch: 0, image: keys[i], view: 0 };
             changes.apply(shape, occasion, images.image(i, scratch)?, to);
             Ok(())
         })?;
@@ -271,6 +277,22 @@ mod tests {
         let mut to = vec![0; SHAPE.len()];
         augment.changes().unwrap().apply(SHAPE, occasion, &picture(), &mut to);
         to
+    }
+
+    #[test]
+    fn an_image_is_changed_alike_wherever_it_stands() {
+        let shape = Shape { h: 9, w: 7, c: 1 };
+        let image = |i: usize| (0..63).map(|at| ((at + 5) * (i + 3) * 37 % 251) as u8).collect::<Vec<u8>>();
+        let set = |order: &[usize]| {
+            let keys: Vec<u64> = order.iter().map(|i| crate::rng::mix(*i as u64)).collect();
+            (Images::new(shape, order.iter().flat_map(|i| image(*i)).collect()), keys)
+        };
+        let augment: Augment = "custom:shift=0.2,rotate=20,flip=0.5,noise=0.1,erase=0.5".parse().unwrap();
+        let ((one, its), (other, others)) = (set(&[0, 1, 2, 3]), set(&[2, 0, 3, 1]));
+        let one = augment.changed(&one, &its, 7).unwrap();
+        let other = augment.changed(&other, &others, 7).unwrap();
+        assert_eq!(one.select(&[2, 0, 3, 1]), other);
+        assert_ne!(one, set(&[0, 1, 2, 3]).0);
     }
 
     const FIRST: Occasion = Occasion { seed: 1, step: 2, epoch: 0, image: 3, view: 0 };

@@ -107,7 +107,8 @@ pub fn consistency_protocol(
     let rows = sample::some(split.identities.keys(), options.most, options.seed);
     let images = split.images.select(&rows);
     // Two different seeds are two views.
-    let views = [0, 1].map(|view| options.augment.changed(&images, 2 * options.seed + view));
+    let keys = split.identities.select(&rows);
+    let views = [0, 1].map(|view| options.augment.changed(&images, keys.keys(), 2 * options.seed + view));
     let [one, other] = views;
     let (one, other, mirror) = (one?, other?, images.mirrored()?);
     let pair = |a, b| -> Result<Spaces<FoundItself>, ProtocolError> {
