@@ -150,8 +150,8 @@ impl Augment {
         }
     }
 
-    /// Every image, changed as in a first epoch. How each is changed follows from its key (see [`Identities`]) and the seed, wherever it
-    /// stands among the others.
+    /// Every image, changed as in a first epoch. How each is changed follows from its key, such as one of
+    /// [`Identities::keys`](crate::identity::Identities::keys), and the seed, wherever it stands among the others.
     ///
     /// # Errors
     ///
@@ -203,6 +203,13 @@ pub struct Occasion {
     pub view: u64,
 }
 
+impl Occasion {
+    /// Which draw: an image and one of its views. An image may be any 64 bits, so the product wraps.
+    fn which(&self) -> u64 {
+        self.image.wrapping_mul(8).wrapping_add(self.view)
+    }
+}
+
 impl Changes {
     /// Writes a changed image.
     ///
@@ -211,8 +218,7 @@ impl Changes {
     /// If the bytes are not those of one image of this shape.
     pub fn apply(&self, shape: Shape, occasion: Occasion, from: &[u8], to: &mut [u8]) {
         assert!(from.len() == shape.len() && to.len() == shape.len(), "augment: one image");
-        let Occasion { seed, step, image, view, .. } = occasion;
-        let mut rng = stream(seed, Purpose::Augment, step, image * 8 + view);
+        let mut rng = stream(occasion.seed, Purpose::Augment, occasion.step, occasion.which());
         let warps = self.warps();
         if warps {
             self.warp(shape, &mut rng, from, to);
@@ -255,10 +261,11 @@ impl Changes {
     }
 
     /// Whether an image is mirrored in this epoch, where that alternates.
-    fn is_mirrored(&self, Occasion { seed, epoch, image, view, .. }: Occasion) -> bool {
+    fn is_mirrored(&self, occasion: Occasion) -> bool {
         // Steps begin with 0; this draw is of no step.
-        let first = stream(seed, Purpose::Augment, u64::MAX, image * 8 + view).random::<f64>() < self.flip;
-        first == epoch.is_multiple_of(2)
+        let first =
+            stream(occasion.seed, Purpose::Augment, u64::MAX, occasion.which()).random::<f64>() < self.flip;
+        first == occasion.epoch.is_multiple_of(2)
     }
 }
 
