@@ -68,7 +68,9 @@ function paint() {
 }
 
 // Drawing ---------------------------------------------------------------------------------------
-let image = null, pixels = null, stamps = [], wanted = false;
+// What is drawn reaches this many pixels beyond the canvas on each side, so that no dot has to be cut.
+const MARGIN = 16;
+let image = null, pixels = null, wide = 0, stamps = [], wanted = false;
 
 /** Offsets of a shape's pixels, for dots of `size` pixels. */
 function stamp(letters, size) {
@@ -77,9 +79,7 @@ function stamp(letters, size) {
     const [u, v] = [Math.floor((x + 0.5) / size * 7), Math.floor((y + 0.5) / size * 7)];
     if (letters[v * 7 + u] === '#') of.push(y - (size >> 1), x - (size >> 1));
   }
-  const each = Int16Array.from(of), flat = new Int32Array(of.length / 2);
-  for (let k = 0; k < flat.length; k++) flat[k] = each[2 * k] * width + each[2 * k + 1];
-  return { each, flat };
+  return Int32Array.from({ length: of.length / 2 }, (_, k) => of[2 * k] * wide + of[2 * k + 1]);
 }
 
 function size() {
@@ -88,7 +88,8 @@ function size() {
   width = Math.max(1, Math.round(box.width * fine));
   height = Math.max(1, Math.round(box.height * fine));
   for (const c of [canvas, over]) { c.width = width; c.height = height; }
-  image = pen.createImageData(width, height);
+  wide = width + 2 * MARGIN;
+  image = pen.createImageData(wide, height + 2 * MARGIN);
   pixels = new Uint32Array(image.data.buffer);
   whole();
 }
@@ -140,29 +141,29 @@ function draw() {
   const zoomed = unit * 65535 / Math.min(width, height);
   const base = n > 20000 ? 3 : n > 3000 ? 5 : 7;
   const dot = Math.min(moving && n > 20000 ? 3 : 11, Math.round((base + (n > 20000 ? 0.8 : 1.5) * Math.max(0, Math.log2(zoomed))) * Math.max(1, fine * 0.8))) | 1;
-  if (stamps.dot !== dot || stamps.width !== width) {
+  if (stamps.dot !== dot || stamps.wide !== wide) {
     stamps = facts.marks.map(m => stamp(m, dot));
-    Object.assign(stamps, { dot, width });
+    Object.assign(stamps, { dot, wide });
     stale = true;
   }
   gridded = false;
-  if (stale || !shift()) all();
+  if (stale || !shift()) all(unit, dx, dy);
   stale = false;
   pushed = [0, 0];
-  pen.putImageData(image, 0, 0);
+  pen.putImageData(image, -MARGIN, -MARGIN);
   names();
   above();
 }
 
 /** Shifts what is drawn by as much as it was pushed, and draws what is missing at the edges then. False where nothing would be left. */
 function shift() {
-  const [x, y] = pushed, by = y * width + x;
+  const [x, y] = pushed, by = y * wide + x, rows = height + 2 * MARGIN;
   if (Math.abs(x) >= width - 16 || Math.abs(y) >= height - 16) return false;
   pixels.copyWithin(Math.max(0, by), Math.max(0, -by), pixels.length - Math.max(0, by));
-  const [left, right] = x > 0 ? [0, x] : [width + x, width];
-  for (let row = 0; row < height; row++) pixels.fill(ground, row * width + left, row * width + right);
-  const [top, bottom] = y > 0 ? [0, y] : [height + y, height];
-  pixels.fill(ground, top * width, bottom * width);
+  const [left, right] = x > 0 ? [0, MARGIN + x] : [wide - MARGIN + x, wide];
+  for (let row = 0; row < rows; row++) pixels.fill(ground, row * wide + left, row * wide + right);
+  const [top, bottom] = y > 0 ? [0, MARGIN + y] : [rows - MARGIN + y, rows];
+  pixels.fill(ground, top * wide, bottom * wide);
   // A dot reaches up to 8 pixels beyond its middle.
   const inner = [Math.max(0, x) + 8, Math.max(0, y) + 8, width + Math.min(0, x) - 8, height + Math.min(0, y) - 8];
   const some = caught !== null;
@@ -175,36 +176,29 @@ function shift() {
   return true;
 }
 
-/** Draws one dot. */
+/** Draws one dot, not more than 8 pixels outside the canvas. */
 function put(i, x, y, c) {
-  const px = x | 0, py = y | 0;
-  if (px > 8 && py > 8 && px < width - 8 && py < height - 8) {
-    const { flat } = stamps[shape[i]], at = py * width + px;
-    for (let k = 0; k < flat.length; k++) pixels[at + flat[k]] = c;
-  } else {
-    const { each } = stamps[shape[i]];
-    for (let k = 0; k < each.length; k += 2) {
-      const yy = py + each[k], xx = px + each[k + 1];
-      if (xx >= 0 && yy >= 0 && xx < width && yy < height) pixels[yy * width + xx] = c;
-    }
-  }
+  const flat = stamps[shape[i]], at = ((y | 0) + MARGIN) * wide + (x | 0) + MARGIN;
+  for (let k = 0; k < flat.length; k++) pixels[at + flat[k]] = c;
 }
 
-/** Draws all dots. */
-function all() {
-  const { at } = layouts[layout];
+/** Draws all dots, some at a time: a browser compiles a function that is called often, and the first drawings would be slow otherwise. */
+function all(unit, dx, dy) {
   pixels.fill(ground);
-  const some = caught !== null;
   // What is not meant lies below what is.
-  for (let pass = some ? 0 : 1; pass < 2; pass++) {
-    const of = some && pass === 0 ? pale : palette;
-    for (let i = 0; i < n; i++) {
-      const x = at[2 * i] * unit + dx, y = dy - at[2 * i + 1] * unit;
-      sx[i] = x;
-      sy[i] = y;
-      if (!shown[i] || some && marked[i] !== pass || x < -8 || y < -8 || x > width + 8 || y > height + 8) continue;
-      put(i, x, y, of[tint[i]]);
-    }
+  for (let pass = caught ? 0 : 1; pass < 2; pass++)
+    for (let from = 0; from < n; from += 1024) some(from, Math.min(n, from + 1024), pass, unit, dx, dy);
+}
+
+/** Where the map lies comes as arguments: what reads a variable of the script is compiled anew when it changes. */
+function some(from, to, pass, unit, dx, dy) {
+  const { at } = layouts[layout], of = pass ? palette : pale, all = caught === null;
+  const [right, bottom] = [width + 8, height + 8];
+  for (let i = from; i < to; i++) {
+    const x = at[2 * i] * unit + dx, y = dy - at[2 * i + 1] * unit;
+    sx[i] = x;
+    sy[i] = y;
+    if (shown[i] && (all || marked[i] === pass) && x >= -8 && y >= -8 && x <= right && y <= bottom) put(i, x, y, of[tint[i]]);
   }
 }
 
