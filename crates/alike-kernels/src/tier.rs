@@ -24,6 +24,9 @@ pub struct TierError {
 }
 
 impl Tier {
+    /// The tier that every machine has.
+    pub const PORTABLE: Tier = Tier(Level::Portable);
+
     /// Every tier of this machine, the fastest first. `portable` is always the last.
     pub fn available() -> Vec<Tier> {
         let mut tiers = Vec::new();
@@ -38,7 +41,7 @@ impl Tier {
                 tiers.push(Tier(Level::Avx2));
             }
         }
-        tiers.push(Tier(Level::Portable));
+        tiers.push(Tier::PORTABLE);
         tiers
     }
 

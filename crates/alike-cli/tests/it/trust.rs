@@ -269,3 +269,17 @@ fn names_that_no_document_may_hold_are_drawn_all_the_same() {
     assert!(!listed.contains('\u{1b}'));
     assert!(std::fs::read_to_string(scene.path("all.csv")).unwrap().contains("a\u{1}b"));
 }
+
+#[test]
+fn a_search_judged_by_other_classes_begins_with_settings_for_them() {
+    let scene = Scene::new();
+    // No time at all, so that nothing is trained.
+    let tune = "tune --data digits:train=3600,test=40 --minutes 0 --out search";
+    for by in ["class", "image"] {
+        let ended = scene.alike(&format!("{tune} --by {by}"));
+        assert!(ended.code == 1 && ended.stderr.contains("stopped before the first trial"), "{ended:?}");
+        let told = ended.stderr.contains("classes that are not trained on are judged");
+        assert_eq!(told, by == "class", "{ended:?}");
+        std::fs::remove_dir_all(scene.path("search")).unwrap();
+    }
+}

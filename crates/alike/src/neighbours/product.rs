@@ -164,18 +164,14 @@ impl ByRuns {
     }
 }
 
-/// The squared Euclidean distance of two vectors: in eight sums, so that no addition waits for the one before it.
+/// The squared Euclidean distance of two vectors, in doubles; the bits of [`Tier::square_distance`], which is faster where vectors are
+/// long and many.
+///
+/// # Panics
+///
+/// If their lengths differ.
 pub fn squared_distance(a: &[f32], b: &[f32]) -> f64 {
-    let square = |a: f32, b: f32| (f64::from(a) - f64::from(b)).powi(2);
-    let mut sums = [0.0; 8];
-    let (wholes_a, wholes_b) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f64 = wholes_a.remainder().iter().zip(wholes_b.remainder()).map(|(a, b)| square(*a, *b)).sum();
-    for (a, b) in wholes_a.zip(wholes_b) {
-        for (sum, (a, b)) in sums.iter_mut().zip(a.iter().zip(b)) {
-            *sum += square(*a, *b);
-        }
-    }
-    sums.iter().sum::<f64>() + rest
+    Tier::PORTABLE.square_distance(a, b)
 }
 
 /// Whole numbers as if by chance.

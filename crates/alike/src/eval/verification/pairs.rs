@@ -5,6 +5,7 @@ use crate::images::Vectors;
 use crate::neighbours::squared_distance;
 use crate::rng::mix;
 use crate::sample;
+use alike_kernels::Tier;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -12,6 +13,10 @@ use std::collections::BTreeMap;
 const MOST: usize = 2000;
 /// As many pairs.
 const MOST_PAIRS: usize = MOST * (MOST - 1) / 2;
+/// Floats that stay in a core's cache while others pass.
+const TILE: usize = 1 << 16;
+/// Vectors of a tile, at most: threads share tiles.
+const MOST_OF_TILE: usize = 16;
 
 /// A pair of images.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -185,21 +190,25 @@ fn measured(
     let d = vectors.d();
     let mut rows = vec![0.0f32; chosen.len() * d];
     rows.par_chunks_mut(d).zip(chosen).for_each(|(row, &i)| vectors.read(i, row));
-    let (rows, wanted) = (&rows, &wanted);
-    (0..chosen.len())
+    let (tier, n, rows, wanted) = (Tier::found(), chosen.len(), &rows, &wanted);
+    // A few vectors at a time meet all that follow, so that long ones are not read from memory for every pair.
+    let few = (TILE / d.max(1)).clamp(1, MOST_OF_TILE);
+    (0..n.div_ceil(few))
         .into_par_iter()
-        .flat_map_iter(|a| {
-            (a + 1..chosen.len()).filter(move |b| wanted(chosen[a], chosen[*b])).map(move |b| {
-                let (i, j) = (chosen[a].min(chosen[b]), chosen[a].max(chosen[b]));
-                let of = [labels[i], labels[j]];
-                Pair {
-                    distance: squared_distance(&rows[a * d..][..d], &rows[b * d..][..d]).sqrt(),
-                    genuine: of[0] == of[1],
-                    of,
-                    images: [i as u32, j as u32],
-                    key: mix(keys[i] ^ keys[j]),
-                }
-            })
+        .flat_map_iter(|tile| {
+            (tile * few..n).flat_map(move |b| (tile * few..b.min(tile * few + few)).map(move |a| (a, b)))
+        })
+        .filter(|(a, b)| wanted(chosen[*a], chosen[*b]))
+        .map(|(a, b)| {
+            let (i, j) = (chosen[a].min(chosen[b]), chosen[a].max(chosen[b]));
+            let of = [labels[i], labels[j]];
+            Pair {
+                distance: tier.square_distance(&rows[a * d..][..d], &rows[b * d..][..d]).sqrt(),
+                genuine: of[0] == of[1],
+                of,
+                images: [i as u32, j as u32],
+                key: mix(keys[i] ^ keys[j]),
+            }
         })
         .collect()
 }
