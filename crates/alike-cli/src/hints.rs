@@ -52,7 +52,9 @@ fn of_eval(error: &EvalError) -> Option<&'static str> {
 fn of_protocol(error: &ProtocolError) -> Option<&'static str> {
     match error {
         ProtocolError::Eval(error) => of_eval(error),
-        ProtocolError::NoClasses(_) => Some("name pairs with --pairs, or another data set with --against"),
+        ProtocolError::NoClasses(_) => {
+            Some("verification takes pairs instead, by --pairs, and anomaly another data set, by --against")
+        }
         ProtocolError::SmallClasses { .. } => Some("name other methods with --method"),
         _ => None,
     }

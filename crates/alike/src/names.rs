@@ -107,12 +107,6 @@ pub fn shell_path(path: impl AsRef<OsStr>) -> String {
     shell(path)
 }
 
-/// A flag with its value, as a shell takes them.
-pub fn shell_flag(flag: &str, value: &str) -> String {
-    let between = if value.starts_with('-') { "=" } else { " " };
-    format!("--{flag}{between}{}", shell(value))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,6 +156,5 @@ mod tests {
             (shell("runs/a-1.png").as_str(), shell_path("-x y").as_str()),
             ("runs/a-1.png", "'./-x y'")
         );
-        assert_eq!(shell_flag("exclude-class", "-a b"), "--exclude-class='-a b'");
     }
 }

@@ -110,7 +110,7 @@ pub(crate) fn run(args: &HealthArgs, global: &Global) -> anyhow::Result<()> {
         "{}: {} images, each judged by its {} nearest others",
         data.name,
         all.labels.len(),
-        args.k
+        (args.k as usize).min(all.labels.len().saturating_sub(1))
     ))?;
     line(format!("\nlabels that neighbours contradict: {}", doubtful.len()))?;
     for v in doubtful.iter().take(PRINTED) {

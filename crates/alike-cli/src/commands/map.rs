@@ -114,7 +114,7 @@ pub(crate) fn run(args: &MapArgs, global: &Global) -> anyhow::Result<()> {
         );
     }
     let points = MapPoints {
-        title: format!("{}: a map of its images", data.name),
+        title: format!("{}: a map of its images", data.title()),
         of: answer.of,
         layouts: answer.layouts.clone(),
         names: answer.names.clone(),

@@ -73,10 +73,10 @@ pub(super) fn unreadable(first: &Failure, count: usize, total: usize, origin: &s
     } else {
         format!(", or see them all with: alike data stats {}", shell_path(origin))
     };
-    let hint = if count == total {
-        format!("None can; see why with: alike data stats {}", shell_path(origin))
-    } else {
-        format!("Give --on-error skip to leave them out{see}")
+    let hint = match (count == total, see.as_str()) {
+        (true, "") => "None can; alike data stats PATH says why of each".to_owned(),
+        (true, _) => format!("None can; see why with: alike data stats {}", shell_path(origin)),
+        (false, see) => format!("Give --on-error skip to leave them out{see}"),
     };
     DataError::Unreadable { count, total, first, why, hint }
 }

@@ -114,6 +114,11 @@ pub struct Dataset {
 }
 
 impl Dataset {
+    /// What pages call it: its name, or of a path the last part.
+    pub fn title(&self) -> &str {
+        self.name.rsplit(std::path::is_separator).find(|part| !part.is_empty()).unwrap_or(&self.name)
+    }
+
     /// A set of two splits whose images are taken as they are.
     pub fn new(
         name: impl Into<String>,

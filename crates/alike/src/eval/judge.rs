@@ -50,7 +50,9 @@ pub enum EvalError {
     #[error("k = 0 asks for no neighbours")]
     KZero,
     /// Nothing asks, or nothing answers.
-    #[error("{0} has no images to judge with")]
+    #[error(
+        "{0} has no images to judge with: two at least are needed, and two of a class where there are classes; give more"
+    )]
     Empty(String),
     /// Images of no group.
     #[error("{0} has no groups to leave out; name them in a column 'group' of a table")]

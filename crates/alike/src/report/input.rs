@@ -160,6 +160,11 @@ pub(super) fn capital(text: &str) -> String {
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
+/// How many of something whose plural has an s.
+pub(super) fn counted(n: usize, what: &str) -> String {
+    format!("{} {what}{}", thousands(n), if n == 1 { "" } else { "s" })
+}
+
 /// A whole number with its thousands apart.
 pub(super) fn thousands(n: usize) -> String {
     let digits = n.to_string();

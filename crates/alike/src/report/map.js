@@ -211,7 +211,7 @@ function findMiddles() {
   const { at } = layouts[layout];
   const members = kinds.map(() => [[], []]);
   for (let i = 0; i < n; i++) { members[of[i]][0].push(at[2 * i]); members[of[i]][1].push(at[2 * i + 1]); }
-  const median = list => list.sort((a, b) => a - b)[list.length >> 1];
+  const median = list => (list.sort((a, b) => a - b)[list.length - 1 >> 1] + list[list.length >> 1]) / 2;
   members.forEach(([x, y], k) => { if (x.length) middles.push({ k, name: short[k], x: median(x), y: median(y) }); });
 }
 
@@ -347,6 +347,7 @@ function point(i, clientX, clientY) {
 /** Shows an image large, with its nearest ones. */
 function choose(i) {
   chosen = i;
+  tip.hidden = true;
   const box = $('detail');
   const was = box.hidden;
   box.hidden = i < 0;
@@ -397,7 +398,7 @@ function hold(list, what) {
   $('caught').hidden = !list?.length;
   $('status').textContent = list ? `${list.length.toLocaleString('en')} ${what}` : '';
   if (list?.length) {
-    $('count').textContent = `${list.length.toLocaleString('en')} images`;
+    $('count').textContent = list.length === 1 ? '1 image' : `${list.length.toLocaleString('en')} images`;
     $('sheet').replaceChildren(...list.slice(0, MOST).map(i => {
       const item = document.createElement('figure');
       item.append(picture(i, 64), facts.names[i].split('/').slice(-2).join('/'));

@@ -6,6 +6,10 @@ use std::fmt::Write;
 
 /// Shapes, each for as many classes as there are colours.
 const SHAPES: usize = 6;
+/// A dot's radius, with what a name keeps off it.
+pub(super) const RADIUS: f64 = 2.6;
+/// Classes that have a mark of their own.
+pub(super) const MARKS: usize = SHAPES * CLASS_COLOURS;
 
 /// A mark's outline about the origin, as a path, for shape `n`; about as large as a circle of radius `r`.
 fn outline(n: usize, r: f64) -> String {

@@ -271,7 +271,7 @@ fn unbroken(text: &str) -> String {
 
 /// A page's title: the set, the recipe, the seed and the day.
 pub(super) fn title(run: &ReportInput<'_>, facts: &PageFacts) -> String {
-    let mut title = run.data.name.clone();
+    let mut title = run.data.title().to_owned();
     if let Some(t) = run.training {
         let recipe = if t.settings.recipe.is_empty() { "own settings" } else { &t.settings.recipe };
         title.push_str(&format!(", recipe {recipe}, seed {}", t.settings.seed));

@@ -68,9 +68,25 @@ impl Placer {
     }
 }
 
+/// The median of points, by each coordinate; nothing without points.
+pub(super) fn median(mut of: Vec<(f64, f64)>) -> Option<(f64, f64)> {
+    let (low, high) = (of.len().checked_sub(1)? / 2, of.len() / 2);
+    of.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let x = (of[low].0 + of[high].0) / 2.0;
+    of.sort_by(|a, b| a.1.total_cmp(&b.1));
+    Some((x, (of[low].1 + of[high].1) / 2.0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_median_lies_between_the_two_in_the_middle() {
+        assert_eq!(median(vec![]), None);
+        assert_eq!(median(vec![(1.0, 2.0)]), Some((1.0, 2.0)));
+        assert_eq!(median(vec![(9.0, 0.0), (1.0, 4.0), (3.0, 2.0), (0.0, 8.0)]), Some((2.0, 3.0)));
+    }
 
     #[test]
     fn names_find_places_off_each_other_and_off_dots_and_say_where_there_is_none() {

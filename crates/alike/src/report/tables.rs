@@ -4,7 +4,6 @@ use super::input::{ReportInput, TrainingInput, thousands};
 use super::page::PageFacts;
 use crate::engine::Tier;
 use crate::eval::{Baseline, RetrievalReport};
-use crate::names::{shell, shell_flag, shell_path};
 use maud::{Markup, html};
 
 /// Every headline number as text.
@@ -98,31 +97,8 @@ pub(super) fn provenance(
     without: Option<&TrainingInput<'_>>,
     facts: &PageFacts,
 ) -> Markup {
-    let command = |t: &TrainingInput<'_>, out: &str| {
-        let s = t.settings;
-        let mut line = format!(
-            "alike train --data {} --recipe {} --seed {} --epochs {}",
-            shell_path(&s.data),
-            shell(&s.recipe),
-            s.seed,
-            s.epochs
-        );
-        if let Some(encoder) = &s.encoder {
-            line.push_str(&format!(" --encoder {}", shell(encoder)));
-        }
-        if let Some(split) = &s.split {
-            line.push_str(&format!(" --split {}", shell(split)));
-        }
-        for (flag, on) in [("nested", s.nested), ("rotations", s.rotations)] {
-            if on {
-                line.push_str(&format!(" --{flag}"));
-            }
-        }
-        for class in &s.exclude_class {
-            line.push_str(&format!(" {}", shell_flag("exclude-class", class)));
-        }
-        format!("{line} --out {out}")
-    };
+    // Its resolved settings say all: data, split, seed and whatever differs from the recipe.
+    let command = |run: &str| format!("alike train --config {run}/config.toml --out {run}-again");
     let [out, other] = [&facts.run, &facts.unseen].map(|path| path.as_deref());
     let unseen = without.zip(other);
     let page = facts.page.as_deref().unwrap_or("page.html");
@@ -137,18 +113,18 @@ pub(super) fn provenance(
             }
             @if let Some(t) = run {
                 pre tabindex="0" { (t.checkpoint.network.spec()) }
-                p { "Settings that differ from the recipe's stand in the run's " code { "config.toml" } "." }
+                p { "All settings stand in the run's " code { "config.toml" } ", and the first command trains by them again." }
             }
             p { "These commands make it again:" }
             pre tabindex="0" {
-                @if let Some(t) = run { (command(t, out.unwrap_or("RUN"))) "\n" }
-                @if let Some((t, other)) = unseen { (command(t, other)) "\n" }
+                @if run.is_some() { (command(out.unwrap_or("RUN"))) "\n" }
+                @if let Some((_, other)) = unseen { (command(other)) "\n" }
                 @match &facts.command {
                     Some(line) => (line),
                     None => {
                         "alike report " (out.unwrap_or("RUN"))
                         @if without.is_some() { " --unseen " (other.unwrap_or("RUN2")) }
-                        " -o " (page)
+                        " -o " (page) " --force"
                     },
                 }
                 "\nalike map " (out.unwrap_or("MODEL")) " -o map.html"

@@ -13,6 +13,8 @@ pub(super) const SMALL: f64 = 11.0;
 pub(super) const BODY: f64 = 12.0;
 /// The size of titles.
 pub(super) const TITLE: f64 = 14.0;
+/// Letters of a name that is shortened only where nothing tells it apart.
+const LONG: usize = 20;
 /// From one line of small text to the next.
 pub(super) const LINE: f64 = 13.0;
 
@@ -107,8 +109,29 @@ fn style(class: &str) -> (f64, bool) {
     (size, has("t") || has("b"))
 }
 
-/// What classes are called where there is little room: of names that are paths, as many of the last parts as tell them apart.
+/// What classes are called where there is little room: of names that are paths, as many of the last parts as tell them apart, and of long names
+/// the words that not all have.
 pub(super) fn short_names(classes: &[String]) -> Vec<String> {
+    let names = last_parts(classes);
+    let words: Vec<Vec<&str>> = names.iter().map(|name| name.split_whitespace().collect()).collect();
+    let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let fewest = words.iter().map(Vec::len).min().unwrap_or(0);
+    if longest <= LONG || names.len() < 2 {
+        return names;
+    }
+    let first = &words[0];
+    let same = |from_end: bool| {
+        let at = |all: &Vec<&str>, k: usize| if from_end { all.len() - 1 - k } else { k };
+        (0..fewest).take_while(|k| words.iter().all(|w| w[at(w, *k)] == first[at(first, *k)])).count()
+    };
+    // Something is left of every name.
+    let head = same(false).min(fewest.saturating_sub(1));
+    let tail = same(true).min(fewest - head - usize::from(fewest > head));
+    words.iter().map(|w| w[head..w.len() - tail].join(" ")).collect()
+}
+
+/// Of names that are paths, as many of the last parts as tell them apart.
+fn last_parts(classes: &[String]) -> Vec<String> {
     let parts: Vec<Vec<&str>> =
         classes.iter().map(|c| c.split('/').filter(|p| !p.is_empty()).collect()).collect();
     let deepest = parts.iter().map(Vec::len).max().unwrap_or(0);
@@ -154,5 +177,11 @@ mod tests {
         let names = ["Fruit/Apple/Gala", "Fruit/Pear/Anjou", "Veg/Pear/Anjou"].map(str::to_owned);
         assert_eq!(short_names(&names), ["Gala", "Fruit/Pear/Anjou", "Veg/Pear/Anjou"]);
         assert_eq!(short_names(&["a/x".into(), "b/x".into(), "c/y".into()]), ["a/x", "b/x", "y"]);
+        let long = ["Piece hat of the autumn catalogue", "Piece long shirt of the autumn catalogue"]
+            .map(str::to_owned);
+        assert_eq!(short_names(&long), ["hat", "long shirt"]);
+        let within = ["a very long name of a class", "a very long name of a class too"].map(str::to_owned);
+        assert_eq!(short_names(&within), ["class", "class too"]);
+        assert_eq!(short_names(&["a thing".into(), "a thing too".into()]), ["a thing", "a thing too"]);
     }
 }

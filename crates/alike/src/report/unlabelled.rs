@@ -4,12 +4,13 @@ use super::figure::{Figure, N, Panel, WIDTH, document, sprite};
 use super::figures::{
     PairShown, PictureRow, Row, Shown, Tone, architecture, chart, curves, picture_pairs, picture_rows,
 };
-use super::input::{TrainingInput, percent, thousands};
-use super::marks::mark;
+use super::input::{TrainingInput, counted, percent, thousands};
+use super::marks::{RADIUS, mark};
 use super::numbers::{Numbers, exact};
 use super::page::{Drawing, PageFacts, Report, SPRITE_COLUMNS, Shell, Wanted, drawn, hover_facts};
+use super::place::{Placer, median};
 use super::tables::provenance;
-use super::text::{Anchor, written};
+use super::text::{Anchor, LINE, SMALL, width, written};
 use super::theme::{CLASS_COLOURS, class_colour};
 use crate::data::{Dataset, Progress, Split, look_alike};
 use crate::eval::{Baseline, ConsistencyAnswer, KMeans, k_means};
@@ -208,7 +209,7 @@ fn map(l: &Looked<'_>) -> Figure {
         scatter("UMAP", "neighbours stay together; gaps mean little", &placed, l),
     ];
     let caption = format!(
-        "A dot is an image: {} of {}, where their embeddings lie. Colours are the clusters that follow.",
+        "A dot is an image: {} of {}, where their embeddings lie. Colours are the clusters that follow, and a number stands where a cluster's dots have their median.",
         thousands(l.rows.len()),
         thousands(l.split().len()),
     );
@@ -220,16 +221,29 @@ fn scatter(title: &str, axis: &str, points: &[[f64; 2]], l: &Looked<'_>) -> Pane
     let ((x0, x1), (y0, y1)) = (range(0), range(1));
     let unit = (WIDTH - 24.0) / (x1 - x0).max(y1 - y0).max(f64::MIN_POSITIVE);
     let height = ((y1 - y0) * unit + 24.0).max(WIDTH * 0.5);
+    let place = |[x, y]: [f64; 2]| {
+        (WIDTH / 2.0 + (x - (x0 + x1) / 2.0) * unit, height / 2.0 - (y - (y0 + y1) / 2.0) * unit)
+    };
     let mut marks = String::new();
-    for (k, [x, y]) in points.iter().enumerate() {
-        let cluster = l.clusters.assignment[k] as usize;
-        let x = WIDTH / 2.0 + (x - (x0 + x1) / 2.0) * unit;
-        let y = height / 2.0 - (y - (y0 + y1) / 2.0) * unit;
+    for (k, point) in points.iter().enumerate() {
+        let (cluster, (x, y)) = (l.clusters.assignment[k] as usize, place(*point));
         mark(&mut marks, k, cluster, &class_colour(cluster), x, y);
     }
+    let mut placer = Placer::new([0.0, 0.0, WIDTH, height], points.iter().map(|p| place(*p)).collect());
+    let numbers: Vec<(usize, (f64, f64))> = (0..l.clusters.centres.len())
+        .filter_map(|c| {
+            let own = points.iter().zip(&l.clusters.assignment).filter(|(_, of)| **of as usize == c);
+            let at = median(own.map(|(p, _)| (p[0], p[1])).collect())?;
+            let size = (width(&(c + 1).to_string(), SMALL, true) + 2.0, LINE);
+            Some((c, placer.place(place([at.0, at.1]), size, RADIUS)?))
+        })
+        .collect();
     let body = html! {
         rect class="f-card" width=(N(WIDTH)) height=(N(height)) rx="8" {}
         (PreEscaped(marks))
+        @for (cluster, (x, y)) in numbers {
+            text class="s b f-ink" text-anchor="middle" x=(N(x)) y=(N(y + 4.0)) { (cluster + 1) }
+        }
         (written("s f-ink", (WIDTH / 2.0, height + 15.0), Anchor::Middle, axis, WIDTH))
     };
     let says = format!(
@@ -250,7 +264,7 @@ fn clusters(l: &Looked<'_>) -> Result<Option<Figure>, FileError> {
     members.sort_by_key(|m| std::cmp::Reverse(m.1.len()));
     let row = |(c, of): &(usize, Vec<usize>)| PictureRow {
         lead: None,
-        heading: format!("cluster {}: {} images", c + 1, thousands(of.len())),
+        heading: format!("cluster {}: {}", c + 1, counted(of.len(), "image")),
         others: of.iter().take(EACH).map(|i| Shown { text: String::new(), ..l.shown(*i) }).collect(),
     };
     let rows: Vec<PictureRow<'_>> = members.iter().filter(|m| !m.1.is_empty()).map(row).collect();
@@ -357,7 +371,7 @@ fn copies(l: &Looked<'_>) -> Result<Option<Figure>, FileError> {
 
 fn page(l: &Looked<'_>, figures: &[Figure], facts: &PageFacts) -> Result<Markup, FileError> {
     let input = &l.input;
-    let mut title = input.data.name.clone();
+    let mut title = input.data.title().to_owned();
     if let Some(t) = input.training {
         title.push_str(&format!(", without classes, recipe {}, seed {}", t.settings.recipe, t.settings.seed));
     }

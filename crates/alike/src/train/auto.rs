@@ -128,12 +128,12 @@ impl DatasetProfile {
         let photos = self.are_many_photos();
         let (loss, sampler, batch);
         if !supervised {
-            let fewer = if self.classes == 1 { "one class" } else { "no classes" };
+            let fewer = if self.classes == 1 { "is one class" } else { "are no classes" };
             (loss, sampler) = ("nt-xent:temperature=0.2", "random".to_owned());
             batch = self.images.clamp(1, 128);
             say(
                 &["self-supervised"],
-                format!("self-supervised, by two views of each image, because there are {fewer}"),
+                format!("self-supervised, by two views of each image, because there {fewer}"),
             );
             say(&["loss"], format!("loss {loss}: the two views of an image against all others"));
         } else if each < 50.0 || self.classes > 500 {

@@ -140,12 +140,15 @@ fn alone(args: &ReportArgs, global: &Global) -> anyhow::Result<()> {
     };
     let missing: Vec<&str> =
         names.iter().filter(|n| figures.iter().all(|f| f.name != **n)).map(String::as_str).collect();
-    ensure!(
-        missing.is_empty(),
-        "{} has no figure {} to draw: its training or its images do not have what that shows; leave it out of --only",
+    let without = format!(
+        "{} has no figure {}: its training or its images, or the classes of these, do not have what that shows",
         args.model.display(),
         missing.join(", ")
     );
+    ensure!(!figures.is_empty(), "{without}");
+    if !missing.is_empty() {
+        note(global, without);
+    }
     let figures = write::write_figures(folder, &figures, args.force, global)?;
     if global.json {
         return json(&Reported { page: None, figures });

@@ -103,7 +103,7 @@ pub(crate) fn facts(page: &Path, model: &Path, unseen: Option<&Path>, data: Opti
     if let Some(other) = unseen {
         command.push_str(&format!(" --unseen {}", shell_path(other)));
     }
-    command.push_str(&format!(" -o {}", shell_path(page)));
+    command.push_str(&format!(" -o {} --force", shell_path(page)));
     PageFacts {
         date: day(model),
         run: Some(shell_path(model)),

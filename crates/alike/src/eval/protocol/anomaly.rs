@@ -106,6 +106,9 @@ pub fn anomaly_protocol(
     against: Option<&Dataset>,
     options: &AnomalyProtocolOptions,
 ) -> Result<AnomalyProtocolAnswer, ProtocolError> {
+    if !data.labelled && against.is_none() {
+        return Err(ProtocolError::NoClasses(data.name.clone()));
+    }
     if let Some(set) = [Some(data), against].into_iter().flatten().find(|set| set.test.is_empty()) {
         return Err(ProtocolError::NoTestImages(set.name.clone()));
     }

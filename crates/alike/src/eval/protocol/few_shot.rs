@@ -78,6 +78,9 @@ pub fn few_shot_protocol(
     data: &Dataset,
     options: &FewShotOptions,
 ) -> Result<FewShotAnswer, ProtocolError> {
+    if !data.labelled {
+        return Err(ProtocolError::NoClasses(data.name.clone()));
+    }
     // Without groups, what may not be learned from is the picture that asks, where it is there twice.
     let groups = groups_of(data, &data.test, options.leave_group)?;
     let repeated = data.test.identities.repeated().filter(|_| !options.leave_group);

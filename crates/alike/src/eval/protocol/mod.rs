@@ -49,16 +49,20 @@ pub enum ProtocolError {
     #[error(transparent)]
     Anomaly(#[from] AnomalyError),
     /// A data set without a test part.
-    #[error("{0} has no test images to judge by")]
+    #[error(
+        "{0} has no test images to judge by; hold some out by --split when training, or name data that has some with --data"
+    )]
     NoTestImages(String),
     /// A data set without classes.
-    #[error("{0} has no classes")]
+    #[error(
+        "{0} has no classes to judge by; sort its pictures into a folder a class, or name classes in a table"
+    )]
     NoClasses(String),
     /// Features, of which no views can be made.
     #[error("{0} has features, of which no views and no mirror images can be made")]
     NoViews(String),
     /// A data set whose images make no pairs of one class, or none of two.
-    #[error("there are no pairs of one class, or none of two")]
+    #[error("the test images make no pairs of one class, or none of two; give more images of each class")]
     NoPairs,
     /// A row of a table of pairs that makes no sense.
     #[error("{}, line {line}: {why}", path.display())]

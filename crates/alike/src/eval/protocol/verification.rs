@@ -71,11 +71,11 @@ pub fn verification_protocol(
     options: &VerificationOptions,
 ) -> Result<VerificationAnswer, ProtocolError> {
     let split = &data.test;
-    if split.is_empty() {
-        return Err(ProtocolError::NoTestImages(data.name.clone()));
-    }
     if !data.labelled && options.pairs.is_none() {
         return Err(ProtocolError::NoClasses(data.name.clone()));
+    }
+    if split.is_empty() {
+        return Err(ProtocolError::NoTestImages(data.name.clone()));
     }
     let groups = groups_of(data, split, options.leave_group)?;
     let features = encoder.embed(&split.images)?;

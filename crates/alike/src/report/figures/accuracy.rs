@@ -51,7 +51,12 @@ pub(in crate::report) fn accuracy(e: &ReportInput<'_>) -> Figure {
         numbers,
         panels: vec![
             chart("Accuracy", &bars, 1.0, e.baseline()),
-            chart("Errors, at a larger scale", &errors, most, e.baseline()),
+            chart(
+                if most < 0.8 { "Errors, at a larger scale" } else { "Errors" },
+                &errors,
+                most,
+                e.baseline(),
+            ),
         ],
         columns: 2,
     }

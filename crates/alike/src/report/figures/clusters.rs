@@ -154,6 +154,6 @@ fn misfits(e: &ReportInput<'_>, rows: &[usize], found: &KMeans) -> Result<Vec<Pa
         [(&test.images, rows[*k], name(*k)), (&test.images, rows[o], format!("nearest: {}", name(o)))]
     });
     let mut panels = vec![picture_panel("In the midst of another class", &shown)?];
-    panels.extend(reasons("What they lie there by", pairs.collect(), network(e).as_mut())?);
+    panels.extend(reasons("What makes them alike", pairs.collect(), network(e).as_mut())?);
     Ok(panels)
 }

@@ -23,6 +23,11 @@ pub(in crate::report) fn concept(
         list.max_by(|a, b| wrong_by(a).total_cmp(&wrong_by(b))).copied()
     };
     let solved = best(&mut triplets.all.iter().filter(solved));
+    let chosen = if solved.is_some() {
+        "Of those that training put right, this one was farthest from right before"
+    } else {
+        "Training put no test triplet right by the margin; this one was farthest from right before"
+    };
     let Some(t) = solved.or_else(|| best(&mut triplets.all.iter())) else { return Ok(None) };
     let before = panel("Before training", e, &triplets.untrained, t)?;
     let after = panel("After training", e, e.queries, t)?;
@@ -34,8 +39,7 @@ pub(in crate::report) fn concept(
     let caption = format!(
         "An anchor, a positive (another image of its class) and a negative (an image of another class), all from the \
          test split: dots are their embeddings, at their true Euclidean distances in the {}-dimensional embedding, each panel at its own \
-         scale. The circle passes through the positive: a negative inside it is nearer than the positive. This triplet \
-         was chosen for its clarity. Over {} random test triplets, the negative is nearer in {} before training and in \
+         scale. The circle passes through the positive: a negative inside it is nearer than the positive. {chosen}. Over {} random test triplets, the negative is nearer in {} before training and in \
          {} after it.",
         e.queries.d(),
         thousands(triplets.all.len()),

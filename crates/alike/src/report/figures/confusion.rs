@@ -2,7 +2,7 @@
 
 use crate::eval::{Classification, SpaceJudgement};
 use crate::report::figure::{Figure, N, Panel, WIDTH};
-use crate::report::input::{ReportInput, capital, percent};
+use crate::report::input::{ReportInput, capital, counted, percent};
 use crate::report::numbers::Numbers;
 use crate::report::text::{Anchor, SMALL, short_names, shortened, width, written};
 use maud::{Markup, html};
@@ -14,6 +14,8 @@ const MOST_CELLS: usize = 40;
 const NAME: f64 = 84.0;
 /// Confusions of a list.
 const LISTED: usize = 14;
+/// Confusions of a caption.
+const IN_CAPTION: usize = 5;
 /// The scale of the colour: parts of it, and where it begins.
 const PARTS: usize = 5;
 
@@ -41,13 +43,18 @@ pub(in crate::report) fn confusion(e: &ReportInput<'_>) -> Option<Figure> {
     let counted = if is(Shown::Numbers) { "; numbers are test images" } else { "" };
     let cells = format!(
         "A row is a true class, a column the answer{counted}. The diagonal (framed) is correct. Off it, the stronger a cell's colour, the larger \
-         its share of the row, as the scale says. "
+         its share of the row, as its panel's scale says. "
     );
-    let cells = if is(Shown::Numbers) || is(Shown::Colours) { &cells } else { "" };
+    let cells = if shown.iter().any(|s| *s != Shown::List) { &cells } else { "" };
+    let order = if is(Shown::Unnamed) {
+        unnamed(&feature.confusion(&e.data.test.labels), &names)
+    } else {
+        String::new()
+    };
     let list = "The commonest confusions, with the number of test images of each. ";
     let list = if is(Shown::List) { list } else { "" };
     let caption = format!(
-        "{name}. {cells}{list}Correct in all: {} in {}, {} in feature space.",
+        "{name}. {cells}{order}{list}Correct in all: {} in {}, {} in feature space.",
         percent(image.accuracy),
         e.baseline().space(),
         percent(feature.accuracy),
@@ -63,6 +70,8 @@ enum Shown {
     Numbers,
     /// Cells that are too small for numbers.
     Colours,
+    /// Cells that are too small for the classes' names too.
+    Unnamed,
     /// The commonest confusions.
     List,
 }
@@ -76,7 +85,12 @@ fn panel(title: &str, e: &ReportInput<'_>, c: &Classification, names: &[String])
     let says = match worst.first() {
         None => "No class is taken for another.".to_owned(),
         Some((n, t, p)) => {
-            format!("The commonest confusion: {} taken for {}, {n} times.", name(*t), name(*p))
+            format!(
+                "The commonest confusion: {} taken for {}, {}.",
+                name(*t),
+                name(*p),
+                counted(*n as usize, "time")
+            )
         }
     };
     let (body, height, shown) = if heard.len() <= MOST_CELLS {
@@ -156,7 +170,28 @@ fn cells(matrix: &[Vec<u32>], classes: &[&str]) -> (Markup, f64, Shown) {
         }
         (legend(scale, if worst > 1e-9 { worst } else { 0.0 }))
     };
-    (body, scale + 30.0, if numbered { Shown::Numbers } else { Shown::Colours })
+    let shown = match (named, numbered) {
+        (false, _) => Shown::Unnamed,
+        (true, false) => Shown::Colours,
+        (true, true) => Shown::Numbers,
+    };
+    (body, scale + 30.0, shown)
+}
+
+/// What a caption says where cells have no room for names.
+fn unnamed(counts: &BTreeMap<(u32, u32), u32>, names: &[String]) -> String {
+    let name = |class: u32| &names[class as usize];
+    let worst: Vec<String> = commonest(counts)
+        .iter()
+        .take(IN_CAPTION)
+        .map(|(n, t, p)| format!("{} for {} ({n})", name(*t), name(*p)))
+        .collect();
+    let most = if worst.is_empty() {
+        String::new()
+    } else {
+        format!("; most often taken, in feature space: {}", worst.join(", "))
+    };
+    format!("There is no room for names and numbers: classes are in their order{most}. ")
 }
 
 /// The scale of the colour.
@@ -195,7 +230,7 @@ fn list<'a>(worst: &[(u32, u32, u32)], name: impl Fn(u32) -> &'a str) -> (Markup
     let shown = &worst[..worst.len().min(LISTED)];
     let height = 24.0 + 18.0 * shown.len() as f64;
     let body = html! {
-        text class="s f-faint" x="0" y="12" { "the commonest confusions" }
+        text class="s f-faint" x="0" y="12" { @if shown.len() < worst.len() { "the " (shown.len()) " commonest confusions of " (worst.len()) } @else { "the commonest confusions" } }
         @for (i, (v, t, p)) in shown.iter().enumerate() {
             (written("f-ink", (0.0, 32.0 + 18.0 * i as f64), Anchor::Start, &format!("{v} × {} taken for {}", name(*t), name(*p)), WIDTH))
         }

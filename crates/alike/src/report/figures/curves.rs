@@ -3,6 +3,7 @@
 use crate::report::axes::{Frame, Unit, range};
 use crate::report::figure::{Figure, N, Panel};
 use crate::report::input::TrainingInput;
+use crate::report::input::counted;
 use crate::report::numbers::{Numbers, exact};
 use crate::report::text::{SMALL, width};
 use crate::train::Metric;
@@ -81,18 +82,22 @@ pub(in crate::report) fn curves(training: &TrainingInput<'_>) -> Option<Figure> 
         Metric::Step { .. } => None,
     });
     let epochs = ends.len();
+    let steps = metrics.iter().filter(|m| matches!(m, Metric::Step { .. })).count();
     let caption = format!(
-        "{epochs} {} of {} steps of {} images each, loss {}, {} with step size {}, seed {}{}.{} Each point is the mean of up to 25 \
-         steps.{}",
-        if epochs == 1 { "epoch" } else { "epochs" },
-        ends.first().copied().unwrap_or_default(),
-        s.sampler.images(s.batch_size),
+        "{} of {} of {} each, loss {}, {} with step size {}, seed {}{}.{}{}{}",
+        counted(epochs, "epoch"),
+        counted(ends.first().copied().unwrap_or_default() as usize, "step"),
+        counted(s.sampler.images(s.batch_size), "image"),
         s.loss,
         crate::text::write(&s.optimizer),
         s.learning_rate,
         s.seed,
-        seconds.map_or(String::new(), |t| format!("; {t:.0} seconds")),
+        seconds.map_or(String::new(), |t| match t.round() as u64 {
+            0 => "; less than a second".to_owned(),
+            t => format!("; {}", counted(t as usize, "second")),
+        }),
         if (1..=MARKED).contains(&epochs) { " Vertical lines end an epoch." } else { "" },
+        if steps > 1 { " Each point is the mean of up to 25 steps." } else { "" },
         if s.validate > 0.0 {
             format!(
                 " Validation: 1-NN of {:.0} % of each class held out from training, against the rest.",

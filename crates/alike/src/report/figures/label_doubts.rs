@@ -20,8 +20,9 @@ pub(in crate::report) fn label_doubts(e: &ReportInput<'_>) -> Result<Option<Figu
         return Ok(None);
     }
     let rows = sample::stratified(&split.labels, split.identities.keys(), MOST, K + 1, e.seed());
+    let k = K.min(rows.len() - 1);
     let labels: Vec<u32> = rows.iter().map(|i| split.labels[*i]).collect();
-    let found = health(&e.gallery.select(&rows), &labels, &[], K, |_, _| Ok(false))?;
+    let found = health(&e.gallery.select(&rows), &labels, &[], k, |_, _| Ok(false))?;
     let names = short_names(&e.data.classes);
     let name = |label: u32| names[label as usize].clone();
     let doubtful: Vec<_> = found.doubtful().into_iter().filter(|v| v.doubt > 0.0).collect();
@@ -51,9 +52,17 @@ pub(in crate::report) fn label_doubts(e: &ReportInput<'_>) -> Result<Option<Figu
     } else {
         format!(" Most often confused: {}.", confused.join(", "))
     };
+    let unfit = if found.fitness.fit {
+        String::new()
+    } else {
+        format!(
+            " No more than about {} of these doubts are expected to be wrong labels: this model is not fit to judge them.",
+            found.fitness.expected
+        )
+    };
     let caption = format!(
-        "{} images judged by their {K} nearest others in the learned space: the labels of {} are contradicted. Shown are those \
-         contradicted most, each with its label and what the neighbours say, and the most undecided.{most} All of them, and a cleaned table: alike health RUN -o DIR.",
+        "{} images judged by their {k} nearest others in the learned space: the labels of {} are contradicted. Shown are those \
+         contradicted most, each with its label and what the neighbours say, and the most undecided.{most}{unfit} All of them, and a cleaned table: alike health RUN -o DIR.",
         thousands(rows.len()),
         thousands(doubtful.len()),
     );

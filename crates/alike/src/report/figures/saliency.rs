@@ -54,7 +54,7 @@ pub fn explained(pairs: &[Explained<'_>]) -> Result<Figure, FileError> {
         .enumerate()
         .map(|(i, some)| {
             let body = rows(some)?;
-            let title = if i == 0 { "What they are alike by" } else { "Further pairs" };
+            let title = if i == 0 { "What makes them alike" } else { "Further pairs" };
             Ok(Panel { title: title.to_owned(), says: said(some), height: ROW * some.len() as f64, body })
         })
         .collect::<Result<_, FileError>>()?;

@@ -7,9 +7,9 @@ use crate::images::{Vectors, with_pixels};
 use crate::projection::Pca;
 use crate::report::figure::{Figure, N, Panel, WIDTH};
 use crate::report::input::{ReportInput, percent, thousands};
-use crate::report::marks::mark;
+use crate::report::marks::{MARKS, RADIUS, mark};
 use crate::report::numbers::{Numbers, exact};
-use crate::report::place::Placer;
+use crate::report::place::{Placer, median};
 use crate::report::text::{Anchor, SMALL, short_names, shortened, width, written};
 use crate::report::theme::class_colour;
 use crate::sample;
@@ -55,11 +55,12 @@ pub(in crate::report) fn spaces(e: &ReportInput<'_>, sample: &Sample) -> Result<
     let names = drawn.iter().fold(Names::default(), |sum, (_, n)| sum.and(*n));
     let panels = drawn.into_iter().map(|(panel, _)| panel).collect();
     let caption = format!(
-        "The first two principal components, written on all {} images of the gallery, of {} test images drawn at random: a dot is a test \
+        "The first two principal components, written on all {} images of the gallery, of {} test images{}: a dot is a test \
          image. They hold {} of the variance of {} and {} of the variance of embeddings; what lies in other directions is not seen \
          here. Both axes of a plot have the same scale.{}",
         thousands(e.data.gallery().0.len()),
         thousands(sample.indices.len()),
+        if sample.indices.len() < test.len() { " drawn at random" } else { "" },
         shares[0],
         e.baseline().name(),
         shares[1],
@@ -88,8 +89,12 @@ impl Names {
             n => format!("; {n} of {} found no free place and are left out", self.wanted),
         };
         match self.placed {
+            0 if self.wanted > MARKS => format!(
+                " Classes are told by colour and shape, names are left out, and classes beyond the first {MARKS} share the marks of others."
+            ),
+            0 if self.wanted > 0 => " Classes are told by colour and shape; names are left out.".to_owned(),
             0 => " Classes are told by colour and shape.".to_owned(),
-            _ => format!(" A line leads from a class's name to the median of its dots{rest}."),
+            _ => format!(" A class's name stands at the median of its dots, or a line leads there{rest}."),
         }
     }
 }
@@ -102,6 +107,8 @@ pub(super) struct Plane {
 
 const LEFT: f64 = 22.0;
 const SIDE: f64 = WIDTH - LEFT;
+/// A panel's height, at least: its axis's name has room.
+const LOWEST: f64 = 200.0;
 /// Around the dots, where names find places.
 const MARGIN: f64 = 20.0;
 /// A name's longest side, and its lines' height.
@@ -109,8 +116,6 @@ const LONGEST: f64 = 104.0;
 const HEIGHT: f64 = 13.0;
 /// More names than these would be a list.
 const MOST_NAMES: usize = 40;
-/// A dot's radius, with what a name keeps off it.
-const RADIUS: f64 = 2.6;
 
 impl Plane {
     pub(super) fn of(gallery: Vectors<'_>, queries: Vectors<'_>, sample: &Sample) -> Plane {
@@ -134,7 +139,7 @@ impl Plane {
         let range = |of: fn(&(f64, f64)) -> f64| crate::report::axes::range(self.points.iter().map(of), 0.0);
         let ((x0, x1), (y0, y1)) = (range(|p| p.0), range(|p| p.1));
         let unit = (SIDE - 2.0 * MARGIN) / (x1 - x0).max(y1 - y0).max(f64::MIN_POSITIVE);
-        let height = ((y1 - y0) * unit + 2.0 * MARGIN).max(SIDE * 0.6);
+        let height = ((y1 - y0) * unit + 2.0 * MARGIN).max(LOWEST);
         let place = |(x, y): (f64, f64)| {
             (LEFT + SIDE / 2.0 + (x - (x0 + x1) / 2.0) * unit, height / 2.0 - (y - (y0 + y1) / 2.0) * unit)
         };
@@ -167,14 +172,14 @@ impl Plane {
         }
         let component = |k: usize| {
             let share = self.explained.get(k).copied().unwrap_or(0.0);
-            format!("component {} ({} of the variance)", k + 1, percent(share))
+            format!("component {}: {} of the variance", k + 1, percent(share))
         };
         let body = html! {
             rect class="f-card" x=(N(LEFT)) width=(N(SIDE)) height=(N(height)) rx="8" {}
             (PreEscaped(marks))
             (texts)
             (written("s f-ink", (LEFT + SIDE / 2.0, height + 15.0), Anchor::Middle, &component(0), SIDE))
-            text class="s f-ink" text-anchor="middle" transform=(format!("translate(13 {:.1}) rotate(-90)", height / 2.0)) { (shortened(&component(1), SMALL, false, height)) }
+            text class="s f-ink" text-anchor="middle" transform=(format!("translate(13 {:.1}) rotate(-90)", height / 2.0)) { (component(1)) }
         };
         let says = format!(
             "{} test images of {} classes as dots by two principal components, which hold {} of the variance.",
@@ -187,13 +192,7 @@ impl Plane {
 
     /// The median of some points, by each coordinate.
     fn median(&self, member: impl Fn(usize) -> bool) -> Option<(f64, f64)> {
-        let mut of: Vec<(f64, f64)> =
-            (0..self.points.len()).filter(|&i| member(i)).map(|i| self.points[i]).collect();
-        let middle = of.len() / 2;
-        of.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let x = of.get(middle)?.0;
-        of.sort_by(|a, b| a.1.total_cmp(&b.1));
-        Some((x, of[middle].1))
+        median((0..self.points.len()).filter(|&i| member(i)).map(|i| self.points[i]).collect())
     }
 }
 

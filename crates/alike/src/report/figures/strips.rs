@@ -41,8 +41,8 @@ pub(in crate::report) fn strips(e: &ReportInput<'_>) -> Result<Figure, FileError
     let caption = format!(
         "Each row begins with a test image; then come its {} nearest images of the gallery with their distances, nearest first: ✓ of its \
          class, ✗ not (dashed frame). Where there are such, the first rows were chosen because their nearest neighbour is of their class in one space only; of all \
-         {} test images, {} have a nearest neighbour of their class in feature space alone, {} in {} alone, {} in \
-         neither, {} in both.",
+         {} test images, the nearest neighbour is of their class for {} in feature space alone, for {} in {} alone, for {} in \
+         neither, and for {} in both.",
         NEIGHBOURS,
         thousands(e.data.test.len()),
         count(0),

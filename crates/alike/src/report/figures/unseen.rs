@@ -44,8 +44,8 @@ pub(in crate::report) fn unseen(e: &ReportInput<'_>, unseen: &Unseen, sample: &S
             let mut on: Vec<(&String, &f64)> = unseen.lands_on.get(c)?.iter().collect();
             on.sort_by(|a, b| b.1.total_cmp(a.1).then(a.0.cmp(b.0)));
             let list: Vec<String> =
-                on.iter().take(3).map(|(n, s)| format!("{} to {n}", percent(**s))).collect();
-            (!list.is_empty()).then(|| format!("Of {c}, 1-NN gives {}.", list.join(", ")))
+                on.iter().take(3).map(|(n, s)| format!("{n} ({})", percent(**s))).collect();
+            (!list.is_empty()).then(|| format!("1-NN takes {c} for {}.", list.join(", ")))
         })
         .collect();
     let caption = format!(
