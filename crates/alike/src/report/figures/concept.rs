@@ -24,9 +24,9 @@ pub(in crate::report) fn concept(
     };
     let solved = best(&mut triplets.all.iter().filter(solved));
     let chosen = if solved.is_some() {
-        "Of those that training put right, this one was farthest from right before"
+        "Of the triplets that training solved, this one was the most wrong before it"
     } else {
-        "Training put no test triplet right by the margin; this one was farthest from right before"
+        "Training solved none of the test triplets by the margin; this one was the most wrong before it"
     };
     let Some(t) = solved.or_else(|| best(&mut triplets.all.iter())) else { return Ok(None) };
     let before = panel("Before training", e, &triplets.untrained, t)?;

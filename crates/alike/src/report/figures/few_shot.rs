@@ -161,7 +161,7 @@ pub fn mistakes(
             ]
         };
         let pairs = wrong.iter().take(EXPLAINED).map(pair).collect();
-        panels.extend(reasons("What they are taken for alike by", pairs, Some(network))?);
+        panels.extend(reasons("What makes them alike", pairs, Some(network))?);
     }
     let caption = format!(
         "{} of {} answers are wrong ({}). Each row begins with an image that asks; then come the classes of its episode, each by its image that is nearest \
