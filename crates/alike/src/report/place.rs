@@ -17,16 +17,51 @@ pub(super) struct Placer {
     bounds: Rect,
     dots: Vec<(f64, f64)>,
     taken: Vec<Rect>,
+    /// Where lines from names end, and those lines that are drawn.
+    ends: Vec<(f64, f64)>,
+    lines: Vec<Line>,
 }
+
+/// From a name's middle to what it names.
+type Line = [(f64, f64); 2];
 
 fn overlap(a: Rect, b: Rect) -> bool {
     a[0] < b[0] + b[2] && b[0] < a[0] + a[2] && a[1] < b[1] + b[3] && b[1] < a[1] + a[3]
 }
 
+/// Whether a line has a part inside a box: what is left of it between the box's sides, one pair after the other (Liang and Barsky 1984).
+fn crosses([x, y, w, h]: Rect, [from, to]: Line) -> bool {
+    let (mut enters, mut leaves) = (0.0f64, 1.0f64);
+    for (start, way, low, high) in [(from.0, to.0 - from.0, x, x + w), (from.1, to.1 - from.1, y, y + h)] {
+        if way == 0.0 {
+            if start <= low || start >= high {
+                return false;
+            }
+            continue;
+        }
+        let (a, b) = ((low - start) / way, (high - start) / way);
+        enters = enters.max(a.min(b));
+        leaves = leaves.min(a.max(b));
+    }
+    enters < leaves
+}
+
 impl Placer {
     /// For names within `bounds` that hide none of `dots`.
     pub(super) fn new(bounds: Rect, dots: Vec<(f64, f64)>) -> Placer {
-        Placer { bounds, dots, taken: Vec::new() }
+        Placer { bounds, dots, taken: Vec::new(), ends: Vec::new(), lines: Vec::new() }
+    }
+
+    /// For names that stand off what others name, and off the lines that lead there, where there is room for that.
+    pub(super) fn leading_to(self, ends: Vec<(f64, f64)>) -> Placer {
+        Placer { ends, ..self }
+    }
+
+    fn is_off_lines(&self, rect: Rect, line: Line) -> bool {
+        let covers = |e: &&(f64, f64)| **e != line[1] && crosses(rect, [**e, (e.0 + 1e-6, e.1)]);
+        !self.ends.iter().any(|e| covers(&e))
+            && !self.lines.iter().any(|l| crosses(rect, *l))
+            && !self.taken.iter().any(|t| crosses(*t, line))
     }
 
     fn is_free(&self, [x, y, w, h]: Rect, radius: f64) -> bool {
@@ -44,9 +79,9 @@ impl Placer {
     }
 
     /// The centre of a free box of this size that is near `at`: 16 directions at each of 26 distances are tried, the nearest first.
-    /// Nothing where none is free.
+    /// Nothing where none is free. Places off all lines come first.
     pub(super) fn place(&mut self, at: (f64, f64), size: (f64, f64), radius: f64) -> Option<(f64, f64)> {
-        let candidates = (0..STEPS).flat_map(|step| {
+        let candidates = (0..STEPS).flat_map(move |step| {
             let far = step as f64 * LINE * 0.75;
             let directions = if step == 0 { 1 } else { DIRECTIONS };
             (0..directions).map(move |d| {
@@ -57,14 +92,13 @@ impl Placer {
                 (at.0 + dx * (far + aside), at.1 + dy * far)
             })
         });
-        for (x, y) in candidates {
-            let rect = [x - size.0 / 2.0, y - size.1 / 2.0, size.0, size.1];
-            if self.is_free(rect, radius) {
-                self.taken.push(rect);
-                return Some((x, y));
-            }
-        }
-        None
+        let rect = |(x, y): (f64, f64)| [x - size.0 / 2.0, y - size.1 / 2.0, size.0, size.1];
+        let mut free = candidates.filter(|c| self.is_free(rect(*c), radius));
+        let nearest = free.clone().next()?;
+        let found = free.find(|c| self.is_off_lines(rect(*c), [*c, at])).unwrap_or(nearest);
+        self.taken.push(rect(found));
+        self.lines.push([found, at]);
+        Some(found)
     }
 }
 
@@ -86,6 +120,37 @@ mod tests {
         assert_eq!(median(vec![]), None);
         assert_eq!(median(vec![(1.0, 2.0)]), Some((1.0, 2.0)));
         assert_eq!(median(vec![(9.0, 0.0), (1.0, 4.0), (3.0, 2.0), (0.0, 8.0)]), Some((2.0, 3.0)));
+    }
+
+    #[test]
+    fn lines_cross_boxes_where_they_have_a_part_inside() {
+        let a = [10.0, 10.0, 20.0, 10.0];
+        for (line, inside) in [
+            ([(0.0, 15.0), (40.0, 15.0)], true),
+            ([(0.0, 0.0), (40.0, 30.0)], true),
+            ([(12.0, 12.0), (13.0, 12.0)], true),
+            ([(0.0, 15.0), (9.0, 15.0)], false),
+            ([(0.0, 25.0), (40.0, 25.0)], false),
+            ([(0.0, 30.0), (15.0, 21.0)], false),
+            ([(20.0, 0.0), (20.0, 9.0)], false),
+            ([(20.0, 0.0), (20.0, 12.0)], true),
+        ] {
+            assert_eq!(crosses(a, line), inside, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn names_stand_off_what_others_name_and_off_their_lines() {
+        let ends = vec![(100.0, 100.0), (110.0, 100.0), (100.0, 106.0), (92.0, 103.0)];
+        let mut placer = Placer::new([0.0, 0.0, 200.0, 200.0], Vec::new()).leading_to(ends.clone());
+        let size = (40.0, 12.0);
+        let places: Vec<_> = ends.iter().map(|at| placer.place(*at, size, 2.0).unwrap()).collect();
+        for (i, centre) in places.iter().enumerate() {
+            let own = [centre.0 - size.0 / 2.0, centre.1 - size.1 / 2.0, size.0, size.1];
+            for (j, at) in ends.iter().enumerate().filter(|(j, _)| *j != i) {
+                assert!(!crosses(own, [places[j], *at]), "the line of {j} crosses {i}");
+            }
+        }
     }
 
     #[test]

@@ -108,7 +108,7 @@ pub(super) struct Plane {
 const LEFT: f64 = 22.0;
 const SIDE: f64 = WIDTH - LEFT;
 /// A panel's height, at least: its axis's name has room.
-const LOWEST: f64 = 200.0;
+const LOWEST: f64 = 216.0;
 /// Around the dots, where names find places.
 const MARGIN: f64 = 20.0;
 /// A name's longest side, and its lines' height.
@@ -152,12 +152,13 @@ impl Plane {
             mark(&mut marks, i, class, &colour(class), x, y);
         }
         let bounds = [LEFT, 0.0, SIDE, height];
-        let mut placer = Placer::new(bounds, self.points.iter().map(|p| place(*p)).collect());
         let short = short_names(&e.data.classes);
         let middles: Vec<(usize, (f64, f64))> = (0..e.data.classes.len())
             .filter(|c| named(*c) && e.data.labelled)
             .filter_map(|class| Some((class, place(self.median(|i| label(i) == class)?))))
             .collect();
+        let mut placer = Placer::new(bounds, self.points.iter().map(|p| place(*p)).collect())
+            .leading_to(middles.iter().map(|(_, at)| *at).collect());
         let mut names = Names { wanted: middles.len(), placed: 0 };
         let mut texts = html! {};
         if middles.len() <= MOST_NAMES {
