@@ -1,13 +1,16 @@
 //! `alike map`.
 
 use super::refuse_existing;
+use super::report::facts;
 use crate::args::{EncoderArgs, Global};
 use crate::models::OpenModel;
 use crate::printer::{Bars, doing, json, line, note};
 use alike::data::{Progress, Unit};
 use alike::files;
-use alike::report::MapPoints;
+use alike::names::shell;
+use alike::report::{MapPoints, PageFacts};
 use alike::tasks::{MapAnswer, MapMethod, MapOptions, map, tsne_seconds};
+use alike::train::Run;
 use anyhow::ensure;
 use clap::Args;
 use serde::Serialize;
@@ -113,8 +116,10 @@ pub(crate) fn run(args: &MapArgs, global: &Global) -> anyhow::Result<()> {
             ),
         );
     }
+    let facts = PageFacts { command: Some(typed()), ..facts(&args.out, &args.encoder.model, None, None) };
     let points = MapPoints {
-        title: format!("{}: a map of its images", data.title()),
+        title: title(&args.encoder.model, data.title(), facts.date.as_deref()),
+        facts,
         of: answer.of,
         layouts: answer.layouts.clone(),
         names: answer.names.clone(),
@@ -132,6 +137,21 @@ pub(crate) fn run(args: &MapArgs, global: &Global) -> anyhow::Result<()> {
         return json(&Printed { map: &args.out, answer: &answer });
     }
     line(args.out.display().to_string())
+}
+
+/// The set, the recipe and the seed of a run, and the day.
+fn title(model: &Path, set: &str, date: Option<&str>) -> String {
+    let run = Run::open(model).and_then(|run| run.settings());
+    let recipe = run.map(|s| format!(", recipe {}, seed {}", s.recipe, s.seed)).unwrap_or_default();
+    let date = date.map(|date| format!(", {date}")).unwrap_or_default();
+    format!("{set}: a map of its images{recipe}{date}")
+}
+
+/// The command that was typed, as words for a shell; it may replace what it made.
+fn typed() -> String {
+    let words: Vec<String> = std::env::args_os().skip(1).map(shell).collect();
+    let again = if words.iter().any(|w| w == "--force") { "" } else { " --force" };
+    format!("alike {}{again}", words.join(" "))
 }
 
 /// From so many images on t-SNE is told to take its time.

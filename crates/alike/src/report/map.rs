@@ -3,6 +3,7 @@
 use super::figure::{document, encoded, sprite};
 use super::input::thousands;
 use super::marks;
+use super::page::PageFacts;
 use super::text::short_names;
 use super::theme;
 use crate::files::FileError;
@@ -18,6 +19,8 @@ use serde_json::{Value, json};
 pub struct MapPoints<'a> {
     /// What it is called.
     pub title: String,
+    /// When its model was made, the command that makes the page again, and pages beside it.
+    pub facts: PageFacts,
     /// How many images there are; more than are placed where some were drawn.
     pub of: usize,
     /// By method: its name, and where each point lies.
@@ -95,6 +98,7 @@ impl MapPoints<'_> {
                         h1 { (self.title) }
                         p.lead { (count) ", each where its embedding puts it. Drag to move, turn the wheel or pinch to zoom, click a dot to see it \
                             and its nearest; with the lasso, draw around some to list them." }
+                        (self.facts.links())
                     }
                     main {
                         div.bar {
@@ -123,6 +127,17 @@ impl MapPoints<'_> {
                             h2 #count {}
                             p { button #save type="button" { "Save the list as CSV" } " " button #clear type="button" { "Let go" } }
                             div #sheet {}
+                        }
+                    }
+                    @if let Some(command) = &self.facts.command {
+                        section #made aria-labelledby="made-title" {
+                            h2 #made-title { "How this was made" }
+                            p {
+                                "By Alike " (env!("CARGO_PKG_VERSION"))
+                                @if let Some(date) = &self.facts.date { ", from a model of " (date) }
+                                ". This command makes it again:"
+                            }
+                            pre tabindex="0" { (command) }
                         }
                     }
                     div #tip hidden {}
@@ -219,6 +234,7 @@ mod tests {
         let images = Images::new(Shape { h: 1, w: 1, c: 1 }, vec![1, 2]);
         let map = MapPoints {
             title: "two".into(),
+            facts: PageFacts { command: Some("alike map 'a <b>'".into()), ..PageFacts::default() },
             of: 5,
             layouts: vec![("PCA".into(), vec![[0.0, 1.0], [f64::NAN, 3.0]])],
             pictures: vec![(&images, 1), (&images, 0)],

@@ -35,6 +35,22 @@ pub struct PageFacts {
     pub refresh: Option<u32>,
 }
 
+impl PageFacts {
+    /// Links to the pages beside this one.
+    pub(super) fn links(&self) -> Markup {
+        html! {
+            @if !self.siblings.is_empty() {
+                p.siblings { "Pages beside this one: "
+                    @for (i, (name, address)) in self.siblings.iter().enumerate() {
+                        @if i > 0 { ", " }
+                        a href=(address) { (name) }
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// Everything that the page shows.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -220,14 +236,7 @@ impl Shell<'_> {
                         button #theme type="button" aria-label="Switch between light and dark" { "◐" }
                         h1 #top { (headline(&self.title)) }
                         (PreEscaped(unbroken(&self.lead.0)))
-                        @if !facts.siblings.is_empty() {
-                            p.siblings { "Pages beside this one: "
-                                @for (i, (name, address)) in facts.siblings.iter().enumerate() {
-                                    @if i > 0 { ", " }
-                                    a href=(address) { (name) }
-                                }
-                            }
-                        }
+                        (facts.links())
                         nav aria-label="Contents" {
                             ul.contents {
                                 @for figure in self.figures { li { a href=(format!("#{}", figure.name)) { (figure.title) } } }

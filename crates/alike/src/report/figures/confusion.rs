@@ -201,6 +201,7 @@ fn legend(y: f64, worst: f64) -> Markup {
     let at = |k: usize| worst * (k as f64 + 1.0) / PARTS as f64;
     html! {
         text class="s f-faint" x=(N(from - 8.0)) y=(N(y + 11.0)) text-anchor="end" { "share of the row" }
+        text class="s f-faint" x="0" y=(N(y + 26.0)) { "row: true; column: answer" }
         @if worst > 0.0 {
             @for k in 0..PARTS {
                 rect class="f-card" x=(N(from + k as f64 * EACH)) y=(N(y)) width=(N(EACH - 1.0)) height="13" {}
