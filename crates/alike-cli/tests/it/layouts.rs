@@ -437,7 +437,26 @@ fn classes_with_commas_and_quotes_can_be_excluded_and_commands_can_be_pasted() {
     });
     assert_eq!(page.code, 0, "{}", page.stderr);
     let html = std::fs::read_to_string(scene.path("page.html")).unwrap();
-    assert!(html.contains("--data 'my set'") && html.contains("--exclude-class 'cat, domestic'"));
+    let begins = html.find("alike train --config").unwrap();
+    let lines = &html[begins..][..html[begins..].find("</pre>").unwrap()];
+    let bin = std::path::Path::new(env!("CARGO_BIN_EXE_alike")).parent().unwrap();
+    for line in lines.lines() {
+        let path = std::env::join_paths(
+            [bin.to_owned()].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+        );
+        let said = std::process::Command::new("sh")
+            .args(["-c", line])
+            .current_dir(scene.path("."))
+            .env("PATH", path.unwrap())
+            .output()
+            .unwrap();
+        assert!(said.status.success(), "{line}: {}", String::from_utf8_lossy(&said.stderr));
+    }
+    assert_eq!(kept("run 1-again"), kept("run 1"));
+    let last = |run: &str| std::fs::read(scene.path(run).join("last.safetensors")).unwrap();
+    assert!(last("run 1-again") == last("run 1"), "the same settings, the same bits");
+    let map = std::fs::read_to_string(scene.path("map.html")).unwrap();
+    assert!(map.contains("alike map 'run 1' -o map.html --force"), "a map says how it is made");
 }
 
 #[test]

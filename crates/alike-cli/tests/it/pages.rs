@@ -51,6 +51,9 @@ fn figures_are_had_alone_with_their_numbers() {
     scene.refused("report run --only accuracy -o alone", 1, &["exists already", "--force"]);
     scene.refused("report run --only few-shot -o other", 1, &["few-shot", "--only"]);
     assert!(!scene.path("other").exists());
+    let some = scene.alike("report run --only few-shot,spaces -o some");
+    assert!(some.code == 0 && some.stderr.contains("no figure few-shot"), "{some:?}");
+    assert!(scene.path("some/spaces.svg").exists() && !scene.path("some/few-shot.svg").exists());
     scene.refused("report run --only nothing -o other", 2, &["nothing", "confusion"]);
     let help = scene.ok("report --help");
     for name in ["spaces", "verification", "copies"] {

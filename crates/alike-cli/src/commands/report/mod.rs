@@ -145,7 +145,7 @@ fn alone(args: &ReportArgs, global: &Global) -> anyhow::Result<()> {
         args.model.display(),
         missing.join(", ")
     );
-    ensure!(!figures.is_empty(), "{without}");
+    ensure!(!figures.is_empty(), "{without}; name others with --only");
     if !missing.is_empty() {
         note(global, without);
     }
