@@ -104,8 +104,17 @@ unsafe fn distance_kernel<S: Simd>(a: &[f32], b: &[f32]) -> f64 {
             *sum += square(x, y);
         }
     }
-    let rest: f64 = a_rest.iter().zip(b_rest).map(|(x, y)| square(x, y)).sum();
-    sums.iter().sum::<f64>() + rest
+    for ((x, y), sum) in a_rest.iter().zip(b_rest).zip(&mut sums) {
+        *sum += square(x, y);
+    }
+    // By halves: added one by one, 32 sums would take as long as a short vector.
+    let mut n = sums.len();
+    while n > 1 {
+        n /= 2;
+        let (low, high) = sums.split_at_mut(n);
+        low.iter_mut().zip(high).for_each(|(sum, other)| *sum += *other);
+    }
+    sums[0]
 }
 
 #[inline(always)]
