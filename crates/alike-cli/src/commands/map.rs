@@ -117,8 +117,10 @@ pub(crate) fn run(args: &MapArgs, global: &Global) -> anyhow::Result<()> {
         );
     }
     let facts = PageFacts { command: Some(typed()), ..facts(&args.out, &args.encoder.model, None, None) };
+    // Nothing for a model that was not trained here.
+    let settings = Run::open(&args.encoder.model).and_then(|run| run.settings()).ok();
     let points = MapPoints {
-        title: title(&args.encoder.model, data.title(), facts.date.as_deref()),
+        title: facts.title(&format!("{}: a map of its images", data.title()), settings.as_ref()),
         facts,
         of: answer.of,
         layouts: answer.layouts.clone(),
@@ -137,14 +139,6 @@ pub(crate) fn run(args: &MapArgs, global: &Global) -> anyhow::Result<()> {
         return json(&Printed { map: &args.out, answer: &answer });
     }
     line(args.out.display().to_string())
-}
-
-/// The set, the recipe and the seed of a run, and the day.
-fn title(model: &Path, set: &str, date: Option<&str>) -> String {
-    let run = Run::open(model).and_then(|run| run.settings());
-    let recipe = run.map(|s| format!(", recipe {}, seed {}", s.recipe, s.seed)).unwrap_or_default();
-    let date = date.map(|date| format!(", {date}")).unwrap_or_default();
-    format!("{set}: a map of its images{recipe}{date}")
 }
 
 /// The command that was typed, as words for a shell; it may replace what it made.

@@ -106,8 +106,8 @@ pub(crate) fn run(args: &TuneArgs, global: &Global) -> anyhow::Result<()> {
     remark(&data, global);
     let trained: Vec<usize> = (0..data.train.len()).filter(|i| !data.held_out.contains(i)).collect();
     let by_class = matches!(args.by, JudgeArg::Class);
-    let learned = train::Learned { trained: &trained, rotations: args.rotations, by_class };
-    let (recipe, choices) = train::recipe(&args.recipe, &data, &learned, &args.data)?;
+    let on = train::TrainedOn { images: &trained, rotations: args.rotations, by_class };
+    let (recipe, choices) = train::recipe(&args.recipe, &data, &on, &args.data)?;
     // These are what is searched.
     let mut given = vec!["loss", "sampler", "batch-size", "optimizer", "augment"];
     given.extend(args.epochs.map(|_| "epochs"));

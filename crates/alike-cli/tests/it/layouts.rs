@@ -433,21 +433,21 @@ fn classes_with_commas_and_quotes_can_be_excluded_and_commands_can_be_pasted() {
     assert!(kept("e").contains("exclude-class = [\"cat, domestic\"]"));
     // The page's commands, pasted into a shell, are the words that were meant.
     let page = scene.alike_with("report -o page.html -q", |c| {
-        c.arg("run 1");
+        c.arg("run 1/");
     });
     assert_eq!(page.code, 0, "{}", page.stderr);
     let html = std::fs::read_to_string(scene.path("page.html")).unwrap();
     let begins = html.find("alike train --config").unwrap();
     let lines = &html[begins..][..html[begins..].find("</pre>").unwrap()];
     let bin = std::path::Path::new(env!("CARGO_BIN_EXE_alike")).parent().unwrap();
+    let usual = std::env::var_os("PATH").unwrap_or_default();
+    let path =
+        std::env::join_paths([bin.to_owned()].into_iter().chain(std::env::split_paths(&usual))).unwrap();
     for line in lines.lines() {
-        let path = std::env::join_paths(
-            [bin.to_owned()].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
-        );
         let said = std::process::Command::new("sh")
             .args(["-c", line])
             .current_dir(scene.path("."))
-            .env("PATH", path.unwrap())
+            .env("PATH", &path)
             .output()
             .unwrap();
         assert!(said.status.success(), "{line}: {}", String::from_utf8_lossy(&said.stderr));

@@ -68,15 +68,11 @@ pub(super) fn finish(
 pub(super) fn unreadable(first: &Failure, count: usize, total: usize, origin: &str) -> DataError {
     let (first, why) = (first.name.clone(), first.why.clone());
     // Several sources have no one inspection.
-    let see = if origin.contains(", ") {
-        String::new()
+    let path = if origin.contains(", ") { "PATH".to_owned() } else { shell_path(origin) };
+    let hint = if count == total {
+        format!("None can; see why with: alike data stats {path}")
     } else {
-        format!(", or see them all with: alike data stats {}", shell_path(origin))
-    };
-    let hint = match (count == total, see.as_str()) {
-        (true, "") => "None can; alike data stats PATH says why of each".to_owned(),
-        (true, _) => format!("None can; see why with: alike data stats {}", shell_path(origin)),
-        (false, see) => format!("Give --on-error skip to leave them out{see}"),
+        format!("Give --on-error skip to leave them out, or see them all with: alike data stats {path}")
     };
     DataError::Unreadable { count, total, first, why, hint }
 }

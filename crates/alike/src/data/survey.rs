@@ -156,14 +156,7 @@ impl Survey {
                 let side = |n: usize| ((n + by / 2) / by).max(1);
                 (
                     usual(side(h), side(w)),
-                    [
-                        format!("{kind}, all of {h} x {w}"),
-                        if by == 2 {
-                            "scaled to half of it".to_owned()
-                        } else {
-                            format!("scaled to a {} of it", ordinal(by))
-                        },
-                    ],
+                    [format!("{kind}, all of {h} x {w}"), format!("scaled to {} of it", one_of(by))],
                 )
             }
             None => {
@@ -181,14 +174,13 @@ impl Survey {
     }
 }
 
-fn ordinal(n: usize) -> String {
+/// One of `n` equal parts.
+fn one_of(n: usize) -> String {
     match n {
-        3 => "third".to_owned(),
-        4 => "quarter".to_owned(),
-        n if n % 10 == 1 && n % 100 != 11 => format!("{n}st"),
-        n if n % 10 == 2 && n % 100 != 12 => format!("{n}nd"),
-        n if n % 10 == 3 && n % 100 != 13 => format!("{n}rd"),
-        n => format!("{n}th"),
+        2 => "half".to_owned(),
+        3 => "a third".to_owned(),
+        4 => "a quarter".to_owned(),
+        n => format!("1/{n}"),
     }
 }
 

@@ -192,13 +192,13 @@ function all(unit, dx, dy) {
 
 /** Where the map lies comes as arguments: what reads a variable of the script is compiled anew when it changes. */
 function some(from, to, pass, unit, dx, dy) {
-  const { at } = layouts[layout], of = pass ? palette : pale, all = caught === null;
+  const { at } = layouts[layout], of = pass ? palette : pale, every = caught === null;
   const [right, bottom] = [width + 8, height + 8];
   for (let i = from; i < to; i++) {
     const x = at[2 * i] * unit + dx, y = dy - at[2 * i + 1] * unit;
     sx[i] = x;
     sy[i] = y;
-    if (shown[i] && (all || marked[i] === pass) && x >= -8 && y >= -8 && x <= right && y <= bottom) put(i, x, y, of[tint[i]]);
+    if (shown[i] && (every || marked[i] === pass) && x >= -8 && y >= -8 && x <= right && y <= bottom) put(i, x, y, of[tint[i]]);
   }
 }
 

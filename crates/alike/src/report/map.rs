@@ -128,16 +128,16 @@ impl MapPoints<'_> {
                             p { button #save type="button" { "Save the list as CSV" } " " button #clear type="button" { "Let go" } }
                             div #sheet {}
                         }
-                    }
-                    @if let Some(command) = &self.facts.command {
-                        section #made aria-labelledby="made-title" {
-                            h2 #made-title { "How this was made" }
-                            p {
-                                "By Alike " (env!("CARGO_PKG_VERSION"))
-                                @if let Some(date) = &self.facts.date { ", from a model of " (date) }
-                                ". This command makes it again:"
+                        @if let Some(command) = &self.facts.command {
+                            section #made aria-labelledby="made-title" {
+                                h2 #made-title { "How this was made" }
+                                p {
+                                    "By Alike " (env!("CARGO_PKG_VERSION"))
+                                    @if let Some(date) = &self.facts.date { ", from a model of " (date) }
+                                    ". This command makes it again:"
+                                }
+                                pre tabindex="0" { (command) }
                             }
-                            pre tabindex="0" { (command) }
                         }
                     }
                     div #tip hidden {}

@@ -13,6 +13,7 @@ use crate::data::{Progress, Unit};
 use crate::eval::{Baseline, Pairs};
 use crate::files::FileError;
 use crate::images::{Shape, Vectors, with_pixels};
+use crate::train::Settings;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use std::collections::BTreeSet;
 
@@ -36,6 +37,19 @@ pub struct PageFacts {
 }
 
 impl PageFacts {
+    /// A page's title: what it shows, the recipe and the seed of a model that was trained here, and the day.
+    pub fn title(&self, what: &str, settings: Option<&Settings>) -> String {
+        let mut title = what.to_owned();
+        if let Some(s) = settings {
+            let recipe = if s.recipe.is_empty() { "own settings" } else { &s.recipe };
+            title.push_str(&format!(", recipe {recipe}, seed {}", s.seed));
+        }
+        if let Some(date) = &self.date {
+            title.push_str(&format!(", {date}"));
+        }
+        title
+    }
+
     /// Links to the pages beside this one.
     pub(super) fn links(&self) -> Markup {
         html! {
@@ -280,15 +294,7 @@ fn unbroken(text: &str) -> String {
 
 /// A page's title: the set, the recipe, the seed and the day.
 pub(super) fn title(run: &ReportInput<'_>, facts: &PageFacts) -> String {
-    let mut title = run.data.title().to_owned();
-    if let Some(t) = run.training {
-        let recipe = if t.settings.recipe.is_empty() { "own settings" } else { &t.settings.recipe };
-        title.push_str(&format!(", recipe {recipe}, seed {}", t.settings.seed));
-    }
-    if let Some(date) = &facts.date {
-        title.push_str(&format!(", {date}"));
-    }
-    title
+    facts.title(run.data.title(), run.training.map(|t| t.settings))
 }
 
 /// A title whose last part, the day, is not broken at its hyphens.

@@ -17,8 +17,9 @@ pub(super) struct Placer {
     bounds: Rect,
     dots: Vec<(f64, f64)>,
     taken: Vec<Rect>,
-    /// Where lines from names end, and those lines that are drawn.
+    /// What names lead to.
     ends: Vec<(f64, f64)>,
+    /// From names that have a place to what they name.
     lines: Vec<Line>,
 }
 
@@ -27,6 +28,11 @@ type Line = [(f64, f64); 2];
 
 fn overlap(a: Rect, b: Rect) -> bool {
     a[0] < b[0] + b[2] && b[0] < a[0] + a[2] && a[1] < b[1] + b[3] && b[1] < a[1] + a[3]
+}
+
+/// Whether a box covers some of a dot of this radius.
+fn covers([x, y, w, h]: Rect, (px, py): (f64, f64), radius: f64) -> bool {
+    px > x - radius && px < x + w + radius && py > y - radius && py < y + h + radius
 }
 
 /// Whether a line has a part inside a box: what is left of it between the box's sides, one pair after the other (Liang and Barsky 1984).
@@ -57,9 +63,9 @@ impl Placer {
         Placer { ends, ..self }
     }
 
+    /// Whether a name covers nothing that another names and no line, and its own line runs under no name.
     fn is_off_lines(&self, rect: Rect, line: Line) -> bool {
-        let covers = |e: &&(f64, f64)| **e != line[1] && crosses(rect, [**e, (e.0 + 1e-6, e.1)]);
-        !self.ends.iter().any(|e| covers(&e))
+        !self.ends.iter().any(|end| *end != line[1] && covers(rect, *end, 0.0))
             && !self.lines.iter().any(|l| crosses(rect, *l))
             && !self.taken.iter().any(|t| crosses(*t, line))
     }
@@ -73,9 +79,7 @@ impl Placer {
         let wide = [x - CLEAR, y - CLEAR, w + 2.0 * CLEAR, h + 2.0 * CLEAR];
         inside
             && !self.taken.iter().any(|t| overlap(wide, *t))
-            && !self.dots.iter().any(|(px, py)| {
-                *px > x - radius && *px < x + w + radius && *py > y - radius && *py < y + h + radius
-            })
+            && !self.dots.iter().any(|dot| covers([x, y, w, h], *dot, radius))
     }
 
     /// The centre of a free box of this size that is near `at`: 16 directions at each of 26 distances are tried, the nearest first.

@@ -13,10 +13,11 @@ pub(super) const SMALL: f64 = 11.0;
 pub(super) const BODY: f64 = 12.0;
 /// The size of titles.
 pub(super) const TITLE: f64 = 14.0;
-/// Letters of a name that is shortened only where nothing tells it apart.
-const LONG: usize = 20;
 /// From one line of small text to the next.
 pub(super) const LINE: f64 = 13.0;
+
+/// Classes whose names have at most so many letters keep them whole.
+const LONG: usize = 20;
 
 /// Widths of letters, as shares of the font's size: of the regular font and of the bold one.
 static WIDTHS: LazyLock<[BTreeMap<char, f64>; 2]> = LazyLock::new(|| {

@@ -371,13 +371,8 @@ fn copies(l: &Looked<'_>) -> Result<Option<Figure>, FileError> {
 
 fn page(l: &Looked<'_>, figures: &[Figure], facts: &PageFacts) -> Result<Markup, FileError> {
     let input = &l.input;
-    let mut title = input.data.title().to_owned();
-    if let Some(t) = input.training {
-        title.push_str(&format!(", without classes, recipe {}, seed {}", t.settings.recipe, t.settings.seed));
-    }
-    if let Some(date) = &facts.date {
-        title.push_str(&format!(", {date}"));
-    }
+    let what = format!("{}, without classes", input.data.title());
+    let title = facts.title(&what, input.training.map(|t| t.settings));
     let c = input.consistency;
     let baseline = Baseline::of(input.data).name();
     let lead = html! {

@@ -70,7 +70,7 @@ pub(super) fn run(args: &FewShotArgs, global: &Global) -> anyhow::Result<()> {
     }
     let subject = subject(open_judged(&args.model, args.subject.last, global)?, &args.subject, global)?;
     let data = &subject.data;
-    if !data.is_open_set() && args.subject.data.is_none() {
+    if data.labelled && !data.is_open_set() && args.subject.data.is_none() {
         note(global, "these classes were trained on; name others with --data, or train with --split class");
     }
     let options = FewShotOptions {

@@ -96,6 +96,8 @@ pub(crate) fn draw(figure: &Figure, path: &Path) -> anyhow::Result<Vec<u8>> {
 
 /// What a page says of itself.
 pub(crate) fn facts(page: &Path, model: &Path, unseen: Option<&Path>, data: Option<&str>) -> PageFacts {
+    // Without a slash at its end: names are made from it.
+    let model = &model.components().collect::<PathBuf>();
     let mut command = format!("alike report {}", shell_path(model));
     if let Some(data) = data {
         command.push_str(&format!(" --data {}", shell_path(data)));

@@ -9,7 +9,7 @@ mod settings;
 mod start;
 
 use budget::budget;
-pub(crate) use settings::{Learned, recipe, tell};
+pub(crate) use settings::{TrainedOn, recipe, tell};
 
 use super::{data_paths, remark};
 use crate::args::{Global, NetworkArgs, ObjectiveArgs, RewriteArgs, ScheduleArgs, SourceArgs};

@@ -11,10 +11,10 @@ use alike::model::named_network;
 use alike::text::{self, Choice};
 use alike::train::{AutoChoice, DatasetProfile, Settings, Start, divide};
 
-/// What a recipe is found for.
-pub(crate) struct Learned<'a> {
-    /// The images that are trained on.
-    pub(crate) trained: &'a [usize],
+/// What is trained on, as far as `auto` asks.
+pub(crate) struct TrainedOn<'a> {
+    /// Which images.
+    pub(crate) images: &'a [usize],
     /// Whether each class's rotations are further classes.
     pub(crate) rotations: bool,
     /// Whether some of the classes will be held out and judged.
@@ -25,15 +25,15 @@ pub(crate) struct Learned<'a> {
 pub(crate) fn recipe(
     name: &str,
     data: &Dataset,
-    learned: &Learned<'_>,
+    on: &TrainedOn<'_>,
     what: &str,
 ) -> Result<(Settings, Vec<AutoChoice>), FileError> {
     if let Some(settings) = Settings::recipe(name, what) {
         return Ok((settings, Vec::new()));
     }
-    let profile = DatasetProfile::of_trained(data, learned.trained)?;
-    let profile = DatasetProfile { unseen: profile.unseen || learned.by_class, ..profile };
-    let chosen = if learned.rotations { profile.with_rotations() } else { profile }.choose(&data.name);
+    let profile = DatasetProfile::of_trained(data, on.images)?;
+    let profile = DatasetProfile { unseen: profile.unseen || on.by_class, ..profile };
+    let chosen = if on.rotations { profile.with_rotations() } else { profile }.choose(&data.name);
     Ok((chosen.settings, chosen.why))
 }
 
@@ -163,12 +163,8 @@ pub(super) fn resolve(
     // Recipes hold nothing out of their own, nor do they choose a seed.
     let usual = Settings::seed_recipe(what);
     let (trained, _) = divide(data, &exclude_class, validate.unwrap_or(usual.validate), seed)?;
-    let (recipe, choices) = self::recipe(
-        recipe,
-        data,
-        &Learned { trained: &trained, rotations: *rotations, by_class: false },
-        what,
-    )?;
+    let on = TrainedOn { images: &trained, rotations: *rotations, by_class: false };
+    let (recipe, choices) = self::recipe(recipe, data, &on, what)?;
     let recipe_is_auto = recipe.recipe == "auto";
     let shallow = if whitened { named_network("shallow", data.shape()) } else { None };
     // Another loss has its own way with distances and elements.

@@ -40,9 +40,9 @@ pub(in crate::report) fn confusion(e: &ReportInput<'_>) -> Option<Figure> {
     }
     // What is drawn, and nothing else.
     let is = |what: Shown| shown.contains(&what);
-    let counted = if is(Shown::Numbers) { "; numbers are test images" } else { "" };
+    let images = if is(Shown::Numbers) { "; numbers are test images" } else { "" };
     let cells = format!(
-        "A row is a true class, a column the answer{counted}. The diagonal (framed) is correct. Off it, the stronger a cell's colour, the larger \
+        "A row is a true class, a column the answer{images}. The diagonal (framed) is correct. Off it, the stronger a cell's colour, the larger \
          its share of the row, as its panel's scale says. "
     );
     let cells = if shown.iter().any(|s| *s != Shown::List) { &cells } else { "" };
@@ -191,7 +191,7 @@ fn unnamed(counts: &BTreeMap<(u32, u32), u32>, names: &[String]) -> String {
     } else {
         format!("; most often taken, in feature space: {}", worst.join(", "))
     };
-    format!("There is no room for names and numbers: classes are in their order{most}. ")
+    format!("There is no room for names and numbers: classes stand in the order of their names{most}. ")
 }
 
 /// The scale of the colour.
@@ -231,7 +231,10 @@ fn list<'a>(worst: &[(u32, u32, u32)], name: impl Fn(u32) -> &'a str) -> (Markup
     let shown = &worst[..worst.len().min(LISTED)];
     let height = 24.0 + 18.0 * shown.len() as f64;
     let body = html! {
-        text class="s f-faint" x="0" y="12" { @if shown.len() < worst.len() { "the " (shown.len()) " commonest confusions of " (worst.len()) } @else { "the commonest confusions" } }
+        text class="s f-faint" x="0" y="12" {
+            @if shown.len() < worst.len() { "the " (shown.len()) " commonest confusions of " (worst.len()) }
+            @else { "the commonest confusions" }
+        }
         @for (i, (v, t, p)) in shown.iter().enumerate() {
             (written("f-ink", (0.0, 32.0 + 18.0 * i as f64), Anchor::Start, &format!("{v} × {} taken for {}", name(*t), name(*p)), WIDTH))
         }

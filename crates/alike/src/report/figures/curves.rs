@@ -2,8 +2,7 @@
 
 use crate::report::axes::{Frame, Unit, range};
 use crate::report::figure::{Figure, N, Panel};
-use crate::report::input::TrainingInput;
-use crate::report::input::counted;
+use crate::report::input::{TrainingInput, counted};
 use crate::report::numbers::{Numbers, exact};
 use crate::report::text::{SMALL, width};
 use crate::train::Metric;
