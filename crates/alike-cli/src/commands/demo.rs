@@ -115,7 +115,7 @@ fn command(args: &DemoArgs, global: &Global) -> String {
     if let Some(seed) = global.seed {
         line.push_str(&format!(" --seed {seed}"));
     }
-    line
+    line + " --force"
 }
 
 /// MNIST if it can be had; otherwise digits that need no file.
