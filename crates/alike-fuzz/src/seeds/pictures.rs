@@ -2,6 +2,7 @@
 
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
 use std::io::Cursor;
+use std::sync::LazyLock;
 
 fn colours() -> DynamicImage {
     DynamicImage::ImageRgb8(RgbImage::from_fn(9, 7, |x, y| {
@@ -15,12 +16,16 @@ fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
-pub(crate) fn png() -> Vec<u8> {
-    encoded(&colours(), ImageFormat::Png)
+/// Made once: targets lay it beside every input.
+pub(crate) fn png() -> &'static [u8] {
+    static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| encoded(&colours(), ImageFormat::Png));
+    &BYTES
 }
 
-pub(crate) fn bmp() -> Vec<u8> {
-    encoded(&colours(), ImageFormat::Bmp)
+/// As [`png`].
+pub(crate) fn bmp() -> &'static [u8] {
+    static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| encoded(&colours(), ImageFormat::Bmp));
+    &BYTES
 }
 
 /// A note of how a camera was held, as JPEG files have it: turned by a quarter.

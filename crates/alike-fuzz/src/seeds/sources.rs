@@ -114,27 +114,27 @@ fn contents() -> Vec<Vec<(&'static str, Vec<u8>)>> {
     let (png, bmp) = (pictures::png(), pictures::bmp());
     vec![
         vec![
-            ("train/a/1.png", png.clone()),
-            ("train/b/2.bmp", bmp.clone()),
-            ("test/a/3.png", png.clone()),
+            ("train/a/1.png", png.to_vec()),
+            ("train/b/2.bmp", bmp.to_vec()),
+            ("test/a/3.png", png.to_vec()),
             ("test/b/4.png@", b"../../train/b/2.bmp".to_vec()),
             ("again@", b"train".to_vec()),
         ],
         vec![
             ("manifest.csv", b"path,label,group\n1.png,a,x\nb/2.bmp,b,y\n".to_vec()),
-            ("1.png", png.clone()),
-            ("b/2.bmp", bmp.clone()),
+            ("1.png", png.to_vec()),
+            ("b/2.bmp", bmp.to_vec()),
         ],
         vec![
-            ("000.png", png.clone()),
+            ("000.png", png.to_vec()),
             ("000.cls", b"3".to_vec()),
-            ("001.bmp", bmp.clone()),
+            ("001.bmp", bmp.to_vec()),
             ("001.json", b"{\"label\": 4}".to_vec()),
         ],
         vec![
             ("run01/class_labels.txt", b"run01/test/1.png run01/training/1.png\n".to_vec()),
-            ("run01/test/1.png", png),
-            ("run01/training/1.png", bmp),
+            ("run01/test/1.png", png.to_vec()),
+            ("run01/training/1.png", bmp.to_vec()),
         ],
     ]
 }
