@@ -132,21 +132,21 @@ impl Quality {
 
     /// Names and values, those of the `K`s first.
     pub fn named(&self, ks: &[usize]) -> Vec<(String, f64)> {
-        let at = |name: &str, list: &[f64]| -> Vec<(String, f64)> {
-            ks.iter().zip(list).map(|(k, v)| (format!("{name}@{k}"), *v)).collect()
-        };
-        let mut all = at("Recall", &self.recall_at);
-        all.extend(at("Precision", &self.precision_at));
-        all.extend(at("NDCG", &self.ndcg_at));
-        let rest = [
-            ("R-Precision", self.r_precision),
-            ("MAP@R", self.map_at_r),
-            ("MAP", self.map),
-            ("MRR", self.mrr),
-        ];
-        all.extend(rest.map(|(name, v)| (name.to_owned(), v)));
-        all
+        names(ks).into_iter().zip(self.values()).collect()
     }
+
+    /// Values in the order of [`names`].
+    fn values(&self) -> impl Iterator<Item = f64> {
+        let of_ks = [&self.recall_at, &self.precision_at, &self.ndcg_at].into_iter().flatten().copied();
+        of_ks.chain([self.r_precision, self.map_at_r, self.map, self.mrr])
+    }
+}
+
+/// What measures are called, those of the `K`s first.
+fn names(ks: &[usize]) -> Vec<String> {
+    let at = |name| ks.iter().map(move |k| format!("{name}@{k}"));
+    let of_ks = ["Recall", "Precision", "NDCG"].into_iter().flat_map(at);
+    of_ks.chain(["R-Precision", "MAP@R", "MAP", "MRR"].map(str::to_owned)).collect()
 }
 
 /// How well a space retrieves.
@@ -167,7 +167,7 @@ pub struct RetrievalReport {
     pub per_class: Quality,
     /// By measure: between what the mean over queries lies, 95 % (see [`mean_interval`]). Classes are the unit where the set is an open
     /// one, for then other classes are what another sample would have; queries elsewhere.
-    pub intervals: BTreeMap<&'static str, [f64; 2]>,
+    pub intervals: BTreeMap<String, [f64; 2]>,
     /// By class: the mean over its queries.
     pub by_class: BTreeMap<String, Quality>,
     /// By category: the mean over its queries.
@@ -196,23 +196,18 @@ impl RetrievalReport {
         } else {
             found.iter().map(|(_, q)| vec![*q]).collect()
         };
-        type Measure = fn(&Quality) -> f64;
-        let measures: [(&str, Measure); 4] = [
-            ("R-Precision", |q| q.r_precision),
-            ("MAP@R", |q| q.map_at_r),
-            ("MAP", |q| q.map),
-            ("Recall@1", |q| q.recall_at.first().copied().unwrap_or(0.0)),
-        ];
-        let first_is_one = ks.first() == Some(&1);
-        let intervals = measures
-            .into_iter()
-            .filter(|(name, _)| *name != "Recall@1" || first_is_one)
-            .map(|(name, of)| {
-                let sums: Vec<(f64, f64)> =
-                    groups.iter().map(|g| (g.iter().map(|q| of(q)).sum(), g.len() as f64)).collect();
-                (name, mean_interval(&sums))
-            })
-            .collect();
+        // By measure: the sum over each group, and how many queries it has.
+        let names = names(ks);
+        let mut sums = vec![Vec::with_capacity(groups.len()); names.len()];
+        for group in &groups {
+            let mut of_group = vec![0.0; names.len()];
+            for quality in group {
+                of_group.iter_mut().zip(quality.values()).for_each(|(sum, value)| *sum += value);
+            }
+            let n = group.len() as f64;
+            sums.iter_mut().zip(of_group).for_each(|(sums, sum)| sums.push((sum, n)));
+        }
+        let intervals = names.into_iter().zip(sums.iter().map(|sums| mean_interval(sums))).collect();
         RetrievalReport {
             ks: ks.to_vec(),
             queries: found.len(),

@@ -202,20 +202,81 @@ function some(from, to, pass, unit, dx, dy) {
   }
 }
 
-/** Names of kinds at the middle of their points, where there is room. */
+/** The middles of kinds' points, and the names that are written near them. */
 let middles = [];
 function findMiddles() {
   const { kinds, of, short } = colours[colour];
   middles = [];
-  if (!kinds || kinds.length > MOST_NAMES) return;
+  $('names').hidden = !kinds || kinds.length > MOST_NAMES;
+  if ($('names').hidden) return;
   const { at } = layouts[layout];
   const members = kinds.map(() => [[], []]);
   for (let i = 0; i < n; i++) { members[of[i]][0].push(at[2 * i]); members[of[i]][1].push(at[2 * i + 1]); }
   const median = list => (list.sort((a, b) => a - b)[list.length - 1 >> 1] + list[list.length >> 1]) / 2;
-  members.forEach(([x, y], k) => { if (x.length) middles.push({ k, name: short[k], x: median(x), y: median(y) }); });
+  const brief = name => name.length > 24 ? `${name.slice(0, 12)}…${name.slice(-11)}` : name;
+  members.forEach(([x, y], k) => { if (x.length) middles.push({ k, text: brief(short[k]), x: median(x), y: median(y), off: null }); });
 }
 
+// Dots by squares of the screen: each sum is of all squares above and before it, so that a box is counted by its corners.
+const SQUARE = 6;
+let sums = new Uint32Array(0), squares = 0;
+function count() {
+  squares = Math.ceil(width / SQUARE) + 1;
+  const rows = Math.ceil(height / SQUARE) + 1;
+  sums = new Uint32Array(squares * rows);
+  for (let i = 0; i < n; i++) {
+    if (shown[i] && sx[i] >= 0 && sy[i] >= 0 && sx[i] < width && sy[i] < height)
+      sums[((sy[i] / SQUARE | 0) + 1) * squares + (sx[i] / SQUARE | 0) + 1]++;
+  }
+  for (let y = 1; y < rows; y++) {
+    for (let x = 1, row = 0; x < squares; x++) {
+      row += sums[y * squares + x];
+      sums[y * squares + x] = sums[(y - 1) * squares + x] + row;
+    }
+  }
+}
+function hides([x0, y0, x1, y1]) {
+  const [a, b, c, d] = [Math.floor(x0 / SQUARE), Math.floor(y0 / SQUARE), Math.ceil(x1 / SQUARE), Math.ceil(y1 / SQUARE)];
+  return sums[d * squares + c] - sums[b * squares + c] - sums[d * squares + a] + sums[b * squares + a];
+}
+
+// Places that are tried for a name: so many heights of it up or down, and so many widths to a side.
+const ROWS = [0, -1, 1, -2, 2, -3, 3, -4, 4, -5, 5, -6, 6], COLUMNS = [0, -0.5, 0.5, -1, 1, -1.5, 1.5];
+// A name may lie farther off by so many pixels, to hide a dot less.
+const WORTH = 30;
+let named = true;
+
+/** Finds a place for every name: the one of those nearer to its kind's middle than to another's that hides the fewest dots. */
+function place() {
+  count();
+  const at = middles.map(m => [m.x * unit + dx, dy - m.y * unit]);
+  const meant = middles.map(m => !hiddenKinds[colour].has(m.k));
+  const taken = [];
+  let left = 0;
+  middles.forEach((m, i) => {
+    m.off = null;
+    const [x0, y0] = at[i], [w, h] = [pen.measureText(m.text).width + 8 * fine, 18 * fine];
+    if (!meant[i] || x0 < 0 || y0 < 0 || x0 > width || y0 > height) return;
+    let best = null, least = Infinity;
+    for (const row of ROWS) for (const column of COLUMNS) {
+      const [ox, oy] = [column * w, row * h], [x, y] = [x0 + ox, y0 + oy];
+      const box = [x - w / 2, y - h / 2, x + w / 2, y + h / 2];
+      if (box[0] < 0 || box[1] < 0 || box[2] > width || box[3] > height) continue;
+      if (taken.some(t => box[0] < t[2] && t[0] < box[2] && box[1] < t[3] && t[1] < box[3])) continue;
+      const far = Math.hypot(ox, oy), cost = hides(box) + far / (WORTH * fine);
+      if (cost >= least || at.some(([ax, ay], k) => k !== i && meant[k] && Math.hypot(ax - x, ay - y) < far)) continue;
+      [best, least] = [{ off: [ox, oy], box }, cost];
+    }
+    if (!best) { left++; return; }
+    m.off = best.off;
+    taken.push(best.box);
+  });
+  $('names').textContent = left ? `names (no room for ${left})` : 'names';
+}
+
+/** Writes the names: where they were placed, as long as the map moves. */
 function names() {
+  if (!named || !middles.length) return;
   pen.font = `bold ${13 * fine}px system-ui, 'DejaVu Sans', sans-serif`;
   pen.textAlign = 'center';
   pen.textBaseline = 'middle';
@@ -223,21 +284,12 @@ function names() {
   pen.lineWidth = 4 * fine;
   pen.strokeStyle = ink('card');
   pen.fillStyle = ink('ink');
-  const taken = [];
-  for (const m of middles) {
-    if (hiddenKinds[colour].has(m.k)) continue;
-    const name = m.name.length > 24 ? `${m.name.slice(0, 12)}…${m.name.slice(-11)}` : m.name;
-    const w = pen.measureText(name).width + 8 * fine, h = 18 * fine;
-    const x = m.x * unit + dx, y0 = dy - m.y * unit;
-    for (const step of [0, -1, 1, -2, 2, -3, 3, -4, 4]) {
-      const y = y0 + step * h, box = [x - w / 2, y - h / 2, x + w / 2, y + h / 2];
-      if (box[0] < 0 || box[1] < 0 || box[2] > width || box[3] > height) continue;
-      if (taken.some(t => box[0] < t[2] && t[0] < box[2] && box[1] < t[3] && t[1] < box[3])) continue;
-      taken.push(box);
-      pen.strokeText(name, x, y);
-      pen.fillText(name, x, y);
-      break;
-    }
+  if (!moving) place();
+  for (const { x, y, off, text } of middles) {
+    if (!off) continue;
+    const [at, down] = [x * unit + dx + off[0], dy - y * unit + off[1]];
+    pen.strokeText(text, at, down);
+    pen.fillText(text, at, down);
   }
 }
 
@@ -428,7 +480,7 @@ function inside() {
 }
 
 // Pointer, wheel, keys ------------------------------------------------------------------------------
-const place = event => {
+const spot = event => {
   const box = canvas.getBoundingClientRect();
   return [(event.clientX - box.left) * fine, (event.clientY - box.top) * fine];
 };
@@ -445,14 +497,14 @@ function zoom(factor, x, y) {
 
 canvas.addEventListener('pointerdown', event => {
   canvas.setPointerCapture(event.pointerId);
-  const at = place(event);
+  const at = spot(event);
   touches.set(event.pointerId, at);
   if (touches.size > 1) { drag = null; lasso = []; return; }
   drag = { from: at, at, catching: (mode === 'lasso') !== event.shiftKey, moved: false };
   if (drag.catching) lasso = at.slice();
 });
 canvas.addEventListener('pointermove', event => {
-  const at = place(event);
+  const at = spot(event);
   if (touches.size > 1 && touches.has(event.pointerId)) {
     const [other] = [...touches].filter(([id]) => id !== event.pointerId).map(([, p]) => p);
     const was = touches.get(event.pointerId);
@@ -493,9 +545,9 @@ canvas.addEventListener('pointerleave', () => { if (!drag) { tip.hidden = true; 
 canvas.addEventListener('wheel', event => {
   event.preventDefault();
   const lines = event.deltaMode ? 32 : 1;
-  zoom(Math.exp(-event.deltaY * lines * 0.0015), ...place(event));
+  zoom(Math.exp(-event.deltaY * lines * 0.0015), ...spot(event));
 }, { passive: false });
-canvas.addEventListener('dblclick', event => zoom(2, ...place(event)));
+canvas.addEventListener('dblclick', event => zoom(2, ...spot(event)));
 
 const ways = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 canvas.addEventListener('keydown', event => {
@@ -527,6 +579,11 @@ function setMode(to) {
 $('move').addEventListener('click', () => setMode('move'));
 $('lasso').addEventListener('click', () => setMode('lasso'));
 $('whole').addEventListener('click', whole);
+$('names').addEventListener('click', () => {
+  named = !named;
+  $('names').setAttribute('aria-pressed', String(named));
+  redraw();
+});
 $('clear').addEventListener('click', release);
 
 let lower = null, typing = 0;

@@ -3,15 +3,17 @@
 use super::figure::{document, encoded, sprite};
 use super::input::thousands;
 use super::marks;
-use super::page::PageFacts;
+use super::page::{PageFacts, headline};
 use super::text::short_names;
 use super::theme;
 use crate::files::FileError;
 use crate::images::{Images, Shape};
+use crate::meter::stage;
 use crate::tasks::Colouring;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, PreEscaped, html};
+use rayon::prelude::*;
 use serde_json::{Value, json};
 
 /// What a map shows.
@@ -95,7 +97,7 @@ impl MapPoints<'_> {
                     header {
                         p.brand { "Alike" }
                         button #theme type="button" aria-label="Switch between light and dark" { "◐" }
-                        h1 { (self.title) }
+                        h1 { (headline(&self.title)) }
                         p.lead { (count) ", each where its embedding puts it. Drag to move, turn the wheel or pinch to zoom, click a dot to see it \
                             and its nearest; with the lasso, draw around some to list them." }
                         (self.facts.links())
@@ -107,6 +109,7 @@ impl MapPoints<'_> {
                                 button #move type="button" aria-pressed="true" { "move" }
                                 button #lasso type="button" aria-pressed="false" { "lasso" }
                                 button #whole type="button" { "whole map" }
+                                button #names type="button" aria-pressed="true" { "names" }
                             }
                             label { "colour by " select #colour {} }
                             label { "find " input #find type="search" placeholder="part of a name" autocomplete="off"; }
@@ -158,8 +161,8 @@ impl MapPoints<'_> {
         let longest = (share * shape.h.max(shape.w) as f64).max(LEAST as f64) / shape.h.max(shape.w) as f64;
         let side = |n: usize| ((n as f64 * longest.min(1.0)).round() as usize).max(1);
         let small = Shape { h: side(shape.h), w: side(shape.w), c: shape.c };
-        let mut sprites = Vec::new();
-        for some in self.pictures.chunks(COLUMNS * ROWS) {
+        let stage = stage("packing pictures", self.pictures.len());
+        let sheet = |some: &[(&Images, usize)]| {
             let mut bytes = Vec::with_capacity(some.len() * small.len());
             let mut scratch = Vec::new();
             for (images, i) in some {
@@ -170,8 +173,12 @@ impl MapPoints<'_> {
                 }
             }
             let all = Images::new(small, bytes);
-            sprites.push(sprite(&all, &(0..all.len()).collect::<Vec<_>>(), COLUMNS)?);
-        }
+            let sheet = sprite(&all, &(0..all.len()).collect::<Vec<_>>(), COLUMNS);
+            stage.advance(some.len());
+            sheet
+        };
+        let sheets = self.pictures.par_chunks(COLUMNS * ROWS);
+        let sprites = sheets.map(sheet).collect::<Result<Vec<String>, FileError>>()?;
         Ok((small, sprites))
     }
 

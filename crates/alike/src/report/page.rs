@@ -298,7 +298,7 @@ pub(super) fn title(run: &ReportInput<'_>, facts: &PageFacts) -> String {
 }
 
 /// A title whose last part, the day, is not broken at its hyphens.
-fn headline(title: &str) -> Markup {
+pub(super) fn headline(title: &str) -> Markup {
     let (rest, last) = title.rsplit_once(", ").map_or(("", title), |(rest, last)| (rest, last));
     html! {
         (rest)

@@ -3,12 +3,14 @@
 use super::input::{ReportInput, TrainingInput, thousands};
 use super::page::PageFacts;
 use crate::engine::Tier;
-use crate::eval::{Baseline, RetrievalReport};
+use crate::eval::{Baseline, RetrievalReport, Spaces};
 use maud::{Markup, html};
 
 /// Every headline number as text.
 pub(super) fn numbers(run: &ReportInput<'_>, without: Option<&ReportInput<'_>>) -> Markup {
     let exact = |v: f64| format!("{:.2} %", 100.0 * v);
+    let Spaces { image, feature } = &run.judgement.spaces;
+    let rules = image.rules().into_iter().zip(feature.rules()).map(|(image, feature)| [image, feature]);
     html! {
         section #numbers aria-labelledby="numbers-title" {
             h2 #numbers-title { "The numbers" }
@@ -16,8 +18,9 @@ pub(super) fn numbers(run: &ReportInput<'_>, without: Option<&ReportInput<'_>>) 
                 table {
                     thead { tr { th scope="col" { "accuracy" } th scope="col" { (run.baseline().space()) } th scope="col" { "feature space" } th scope="col" { "difference" } } }
                     tbody {
-                        @for (c, (_, rule)) in run.judgement.comparison.iter().zip(run.judgement.spaces.feature.rules()) {
-                            tr { th scope="row" { (c.rule) } td { (exact(c.image)) } td { (exact(c.feature)) (rule.interval.map_or(String::new(), bracketed)) }
+                        @for (c, rules) in run.judgement.comparison.iter().zip(rules) {
+                            @let [image, feature] = rules.map(|(_, rule)| rule.interval.map_or(String::new(), bracketed));
+                            tr { th scope="row" { (c.rule) } td { (exact(c.image)) (image) } td { (exact(c.feature)) (feature) }
                                 td { (format!("{:+.2} points, {}", 100.0 * (c.feature - c.image), c.paired.verdict())) } }
                         }
                         @if let (Some(i), Some(f)) = (run.judgement.spaces.image.verification, run.judgement.spaces.feature.verification) {
@@ -51,6 +54,8 @@ fn retrieval(feature: &RetrievalReport, image: Option<&RetrievalReport>, baselin
     let exact = |v: f64| format!("{:.2} %", 100.0 * v);
     let pixels: Option<Vec<(String, f64)>> = image.map(|i| i.micro.named(&i.ks));
     let rows = feature.micro.named(&feature.ks).into_iter().zip(feature.per_class.named(&feature.ks));
+    let interval =
+        |of: &RetrievalReport, name: &str| of.intervals.get(name).copied().map_or(String::new(), bracketed);
     html! {
         h3 #retrieval { "Retrieval" }
         p.hint {
@@ -67,8 +72,8 @@ fn retrieval(feature: &RetrievalReport, image: Option<&RetrievalReport>, baselin
                     @for (k, ((name, value), (_, by_class))) in rows.enumerate() {
                         tr {
                             th scope="row" { (name) }
-                            @if let Some(pixels) = &pixels { td { (exact(pixels[k].1)) } }
-                            td { (exact(value)) (feature.intervals.get(name.as_str()).copied().map_or(String::new(), bracketed)) }
+                            @if let (Some(pixels), Some(image)) = (&pixels, image) { td { (exact(pixels[k].1)) (interval(image, &name)) } }
+                            td { (exact(value)) (interval(feature, &name)) }
                             td { (exact(by_class)) }
                         }
                     }

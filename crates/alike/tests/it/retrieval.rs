@@ -50,8 +50,11 @@ fn every_measure_agrees_with_the_references() {
                     );
                 }
             }
-            let [low, high] = report.intervals["MAP@R"];
-            assert!(low < report.micro.map_at_r && report.micro.map_at_r < high);
+            for (measure, value) in report.micro.named(&ks) {
+                let [low, high] = report.intervals[&measure];
+                assert!(low < value && value < high, "{measure}: {value} in {low} to {high}");
+            }
+            assert_eq!(report.intervals.len(), 3 * ks.len() + 4);
         }
     }
     let ours =

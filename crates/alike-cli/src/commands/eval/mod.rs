@@ -8,8 +8,9 @@ mod verification;
 
 use super::report::{AT, KS};
 use super::{refuse_existing, write_table};
+use crate::bars::{comparing, doing};
 use crate::models::{open_judged, subject};
-use crate::printer::{comparing, doing, json, line, note};
+use crate::printer::{json, line, note};
 use alike::eval::{
     AccuracyOptions, Baseline, ConsistencyAnswer, ConsistencyOptions, Judgement, RetrievalReport, Spaces,
     accuracy_protocol, consistency_protocol,
@@ -105,8 +106,7 @@ fn judge(model: &Path, args: &EvalArgs, global: &Global) -> anyhow::Result<()> {
     // Neighbours and ranks, in both spaces.
     let pairs = 4 * subject.data.test.len() * subject.data.gallery().0.len();
     let what = format!("judging {} and embeddings", Baseline::of(&subject.data).name());
-    let answer =
-        comparing(&what, pairs, global, || accuracy_protocol(subject.encoder(), &subject.data, &options))?;
+    let answer = comparing(&what, pairs, || accuracy_protocol(subject.encoder(), &subject.data, &options))?;
     let Spaces { image, feature } = &answer.retrieval;
     if let Some(path) = &args.csv {
         write_table(path, by_class(&[("image", image), ("feature", feature)])?.into_bytes(), global)?;
@@ -132,7 +132,7 @@ fn without_classes(subject: &Subject, args: &EvalArgs, global: &Global) -> anyho
         Some(s) if s.self_supervised => ConsistencyOptions { augment: s.augment, ..usual },
         _ => usual,
     };
-    let answer = doing("embedding images and their views", global, || {
+    let answer = doing("embedding images and their views", || {
         consistency_protocol(subject.encoder(), &subject.data, &options)
     })?;
     if global.json {
@@ -182,11 +182,14 @@ fn retrieval(image: &RetrievalReport, feature: &RetrievalReport, spaces: [&str; 
         feature.queries,
         if feature.by_classes { "classes" } else { "queries" }
     ))?;
-    line(format!("{:14} {:>12} {:>14} {:>26}", "", spaces[0], spaces[1], "over classes"))?;
+    line(format!("{:14} {:>26} {:>26} {:>13}", "", spaces[0], spaces[1], "over classes"))?;
     let rows = image.micro.named(&image.ks).into_iter().zip(feature.micro.named(&feature.ks));
     for (((name, i), (_, f)), (_, c)) in rows.zip(feature.per_class.named(&feature.ks)) {
-        let interval = feature.intervals.get(name.as_str()).copied().map_or(String::new(), bracketed);
-        line(format!("{name:14} {:>12} {:>14} {interval:16} {:>9}", percent(i), percent(f), percent(c)))?;
+        let told = |of: &RetrievalReport, value| {
+            let interval = of.intervals.get(&name).copied().map_or(String::new(), bracketed);
+            format!("{} {interval:16}", percent(value))
+        };
+        line(format!("{name:14} {:>26} {:>26} {:>13}", told(image, i), told(feature, f), percent(c)))?;
     }
     Ok(())
 }
