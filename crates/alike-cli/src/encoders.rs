@@ -16,7 +16,7 @@ pub(crate) fn open(what: &Path, global: &Global) -> anyhow::Result<Option<Box<dy
         alike::data::Keep::Memory => Cached::without_file(encoder),
         alike::data::Keep::Disk { .. } => Cached::new(encoder, &alike::data::image_cache(&paths)),
     };
-    Ok(Some(Box::new(cached.watched(crate::printer::embedding(global)))))
+    Ok(Some(Box::new(cached)))
 }
 
 /// In a build without ONNX, an ONNX file is refused and nothing has a name.

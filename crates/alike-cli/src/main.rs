@@ -1,6 +1,7 @@
 //! The binary `alike`: arguments, then settings, then one of [`commands`].
 
 mod args;
+mod bars;
 mod collections;
 mod commands;
 mod config;
@@ -59,6 +60,7 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     if let Some(threads) = cli.global.threads {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     }
+    bars::watch(&cli.global);
     cli.command.run(&cli.global)
 }
 

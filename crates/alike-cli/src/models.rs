@@ -1,10 +1,11 @@
 //! A model as the command line opens it: what it reads is told to the user.
 
 use crate::args::{EncoderArgs, Global, OnErrorArg, SubjectArgs};
+use crate::bars::Bars;
 use crate::collections::{self, Kept};
 use crate::commands::{data_paths, remark};
 use crate::encoders;
-use crate::printer::{Bars, note};
+use crate::printer::note;
 use alike::data::{Dataset, Request};
 #[cfg(feature = "collections")]
 use alike::data::{list_catalogue, load_listing};

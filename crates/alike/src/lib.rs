@@ -58,7 +58,7 @@
 //!
 //! Data flow one way, and the modules stand in that order; each uses only those before it:
 //!
-//! 1. [`images`], [`identity`], [`sample`], [`distance`], [`rng`], [`files`], [`guard`], [`limits`], [`suggest`], [`text`], [`names`], [`own_files`]: the
+//! 1. [`images`], [`identity`], [`sample`], [`distance`], [`rng`], [`files`], [`guard`], [`limits`], [`meter`], [`suggest`], [`text`], [`names`], [`own_files`]: the
 //!    shared vocabulary.
 //! 2. [`data`]: where images come from.
 //! 3. [`model`]: what a network is, and the files that hold one.
@@ -100,6 +100,7 @@ pub mod guard;
 pub mod identity;
 pub mod images;
 pub mod limits;
+pub mod meter;
 pub mod names;
 mod npy;
 pub mod own_files;

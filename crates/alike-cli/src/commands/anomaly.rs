@@ -3,8 +3,9 @@
 use super::report::draw;
 use super::{refuse_existing, write_table};
 use crate::args::{EncoderArgs, Global, share};
+use crate::bars::doing;
 use crate::models::{OpenModel, bursts_sentence};
-use crate::printer::{doing, json, line, note};
+use crate::printer::{json, line, note};
 use alike::data::{Dataset, exclude};
 use alike::eval::AnomalyMethod;
 use alike::files::{self, FileError};
@@ -71,8 +72,7 @@ pub(crate) fn run(args: &AnomalyArgs, global: &Global) -> anyhow::Result<()> {
         shown: if args.out.is_some() { DRAWN } else { 0 },
         beside: BESIDE,
     };
-    let answer =
-        doing("scoring images", global, || anomaly(&model, &asked, &known, held_out.as_ref(), &options))?;
+    let answer = doing("scoring images", || anomaly(&model, &asked, &known, held_out.as_ref(), &options))?;
     let mut trained = vec![false; asked.train.len()];
     answer.images.iter().for_each(|s| trained[s.index] = s.trained_on);
     model.note_trained(&asked, &trained);

@@ -2,8 +2,9 @@
 
 use super::{refuse_existing, write_table};
 use crate::args::{EncoderArgs, Global, share};
+use crate::bars::doing;
 use crate::models::{OpenModel, bursts_sentence};
-use crate::printer::{doing, json, line, note};
+use crate::printer::{json, line, note};
 use alike::eval::Rule;
 use alike::own_files::OwnTable;
 use alike::tasks::{CalibratedOn, Classified, ClassifyAnswer, ClassifyOptions, TaskError, classify};
@@ -88,7 +89,7 @@ pub(crate) fn run(args: &ClassifyArgs, global: &Global) -> anyhow::Result<()> {
         leave_group: args.leave_group,
         own_images,
     };
-    let answer = doing("calibrating and classifying", global, || classify(&model, &asked, &known, &options))?;
+    let answer = doing("calibrating and classifying", || classify(&model, &asked, &known, &options))?;
     let trained: Vec<bool> = answer.answers.iter().map(|a| a.trained_on).collect();
     model.note_trained(&asked, &trained);
     notes(&answer, args, global);

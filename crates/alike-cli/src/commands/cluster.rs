@@ -3,8 +3,9 @@
 use super::report::draw;
 use super::{refuse_existing, write_table};
 use crate::args::{EncoderArgs, Global};
+use crate::bars::doing;
 use crate::models::OpenModel;
-use crate::printer::{doing, json, line};
+use crate::printer::{json, line};
 use alike::files::{self, FileError};
 use alike::images::Images;
 use alike::own_files::OwnTable;
@@ -76,7 +77,7 @@ pub(crate) fn run(args: &ClusterArgs, global: &Global) -> anyhow::Result<()> {
         ClusterArg::Density => ClusterMethod::Density { min_cluster_size: args.min_cluster_size as usize },
     };
     let seed = global.seed.unwrap_or(0);
-    let answer = doing("clustering", global, || cluster(&known, method, seed))?;
+    let answer = doing("clustering", || cluster(&known, method, seed))?;
     if let Some(path) = &args.csv {
         write_table(path, table(&answer, &known)?, global)?;
     }

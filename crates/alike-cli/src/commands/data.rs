@@ -2,7 +2,8 @@
 
 use super::{data_paths, refuse_existing, remark, report};
 use crate::args::{Global, SourceArgs};
-use crate::printer::{Bars, json, line};
+use crate::bars::Bars;
+use crate::printer::{json, line};
 use alike::data::{
     Augment, DIGITS, KNOWN_FOLDERS, NAMED, Request, cached, image_cache, inspect, load, named,
 };

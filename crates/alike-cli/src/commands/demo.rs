@@ -4,7 +4,8 @@ use super::eval::{SPACES, as_many_as, table, unseen};
 use super::report::{AT, KS, facts, figures_beside, write_report};
 use super::{data_paths, refuse_existing, train};
 use crate::args::Global;
-use crate::printer::{Bars, comparing, json, line, note};
+use crate::bars::{Bars, comparing};
+use crate::printer::{json, line, note};
 use alike::data::{DIGITS, Dataset, load};
 use alike::eval::{Judge, Judgement, SpaceJudgement};
 use alike::names::shell_path;
@@ -75,18 +76,17 @@ pub(crate) fn run(args: &DemoArgs, global: &Global) -> anyhow::Result<()> {
     let fast = learn(&fast, "fast", &[])?;
     note(global, "judging pixels and embeddings");
     let pairs = data.test.len() * data.gallery().0.len();
-    let image: SpaceJudgement = comparing("judging pixels", pairs, global, || judge.image_space(&data))?;
-    let (without, fast, judged) = comparing("judging embeddings", 3 * pairs, global, || {
+    let image: SpaceJudgement = comparing("judging pixels", pairs, || judge.image_space(&data))?;
+    let (without, fast, judged) = comparing("judging embeddings", 3 * pairs, || {
         let judged = |run: Opened| run.judge(&judge, &data, image.clone());
         Ok::<_, anyhow::Error>((judged(unseeing)?, judged(fast)?, judged(seen)?))
     })?;
-    let image = comparing("ranking by pixels", pairs, global, || quick_pixel_retrieval(&judge, &data, &at))?;
+    let image = comparing("ranking by pixels", pairs, || quick_pixel_retrieval(&judge, &data, &at))?;
     for (page, other, run, folder, beside) in [
         (&page, &fast_page, &judged, &all, Some((&without, &unseen_folder))),
         (&fast_page, &page, &fast, &fast_folder, None),
     ] {
-        let feature =
-            comparing("ranking by embeddings", pairs, global, || run.retrieval(&judge, &data, &at))?;
+        let feature = comparing("ranking by embeddings", pairs, || run.retrieval(&judge, &data, &at))?;
         let input =
             ReportInput { retrieval: Some((&feature, image.as_ref())), ..ReportInput::of(run, &data) };
         let mut about = facts(page, folder, beside.map(|b| b.1.as_path()), None);

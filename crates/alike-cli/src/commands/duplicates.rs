@@ -2,8 +2,9 @@
 
 use super::{refuse_existing, write_table};
 use crate::args::{EncoderArgs, Global, OnErrorArg};
+use crate::bars::Bars;
 use crate::models::OpenModel;
-use crate::printer::{Bars, json, line, note};
+use crate::printer::{json, line, note};
 use alike::gallery::Gallery;
 use alike::own_files::OwnTable;
 use alike::tasks::{

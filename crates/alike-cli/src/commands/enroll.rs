@@ -76,7 +76,7 @@ fn enroll_in(path: &Path, args: &EnrollArgs, global: &Global) -> anyhow::Result<
     let model = OpenModel::new(&args.encoder, global)?;
     let mut collection = Collection::open(path, Access::Write)?;
     let class = args.class.trim();
-    let bars = &mut crate::printer::Bars::new(global);
+    let bars = &mut crate::bars::Bars::new(global);
     let added =
         alike_store::add(&mut collection, &model.embedder(), &args.images, Some(class), Taken::Refuse, bars)?;
     let (gallery, class) = (path.to_owned(), class.to_owned());

@@ -3,8 +3,9 @@
 use super::report::draw;
 use super::{as_wanted, data_paths, refuse_existing};
 use crate::args::{EncoderArgs, Global, SourceArgs};
+use crate::bars::comparing;
 use crate::models::OpenModel;
-use crate::printer::{comparing, json, line, note};
+use crate::printer::{json, line, note};
 use alike::data::{Quiet, Removed, Rows, Source};
 use alike::eval::{Confused, Fitness, Verdict};
 use alike::files::{FileError, StagedFiles};
@@ -95,9 +96,8 @@ pub(crate) fn run(args: &HealthArgs, global: &Global) -> anyhow::Result<()> {
     let n = data.train.len() + data.test.len();
     let passes = if data.train.groups.is_empty() { 1 } else { 2 };
     let pairs = passes * n * n;
-    let report = comparing("judging labels by their neighbours", pairs, global, || {
-        health(&model, &data, source, &options)
-    })?;
+    let report =
+        comparing("judging labels by their neighbours", pairs, || health(&model, &data, source, &options))?;
     if let Some(out) = &args.out {
         write(out, &report, nameless, global)?;
     }

@@ -3,8 +3,9 @@
 use super::refuse_existing;
 use super::report::facts;
 use crate::args::{EncoderArgs, Global};
+use crate::bars::{Bars, doing};
 use crate::models::OpenModel;
-use crate::printer::{Bars, doing, json, line, note};
+use crate::printer::{json, line, note};
 use alike::data::{Progress, Unit};
 use alike::files;
 use alike::names::shell;
@@ -106,7 +107,7 @@ pub(crate) fn run(args: &MapArgs, global: &Global) -> anyhow::Result<()> {
         };
         note(global, format!("placing {images} images by {}{time}", method.name()));
     };
-    let answer = doing("placing images", global, || map(&model, &data, &parts, &options, said))?;
+    let answer = doing("placing images", || map(&model, &data, &parts, &options, said))?;
     if args.method.is_empty() && !answer.methods.contains(&MapMethod::Tsne) {
         let time = minutes(tsne_seconds(answer.images));
         note(
@@ -130,7 +131,7 @@ pub(crate) fn run(args: &MapArgs, global: &Global) -> anyhow::Result<()> {
         neighbours: answer.neighbours.clone(),
         assets,
     };
-    let page = doing("writing the page", global, || points.html())?;
+    let page = doing("writing the page", || points.html())?;
     if let Some(folder) = &args.assets {
         write_assets(folder, &points, global)?;
     }

@@ -3,7 +3,8 @@
 use super::train::{self, stop};
 use super::{data_paths, remark};
 use crate::args::{Global, SourceArgs};
-use crate::printer::{Bars, json, line, note};
+use crate::bars::Bars;
+use crate::printer::{json, line, note};
 use alike::data::load;
 use alike::files::{self, Claim};
 use alike::names::shell_path;

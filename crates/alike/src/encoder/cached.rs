@@ -11,6 +11,7 @@ use super::{Encoder, EncoderError, EncoderFacts, check_shape};
 use crate::data::FEATURES;
 use crate::files;
 use crate::images::{Features, Images};
+use crate::meter::stage;
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -23,14 +24,10 @@ const HEAD: u64 = 40;
 /// Images that are embedded before their embeddings are written down.
 const AT_ONCE: usize = 64;
 
-/// Told how many of the images that had to be embedded are done.
-pub type Watch = dyn Fn(usize, usize) + Send + Sync;
-
 /// An encoder that embeds no image twice.
 pub struct Cached<E> {
     encoder: E,
     store: Option<Mutex<Store>>,
-    watch: Option<Box<Watch>>,
 }
 
 impl<E: Encoder> Cached<E> {
@@ -40,17 +37,12 @@ impl<E: Encoder> Cached<E> {
         let own = xxh3_128(facts.fingerprint.as_bytes());
         let path = folder.join(format!("{own:032x}.{FEATURES}"));
         let store = Store::open(path, facts.dimension, own).ok().map(Mutex::new);
-        Cached { encoder, store, watch: None }
+        Cached { encoder, store }
     }
 
     /// Keeps nothing.
     pub fn without_file(encoder: E) -> Cached<E> {
-        Cached { encoder, store: None, watch: None }
-    }
-
-    /// Calls `watch` with the number of images that are embedded, and that of all that have to be, again and again.
-    pub fn watched(self, watch: Box<Watch>) -> Cached<E> {
-        Cached { watch: Some(watch), ..self }
+        Cached { encoder, store: None }
     }
 
     /// Reads what is known of some images, by their digests.
@@ -77,10 +69,8 @@ impl<E: Encoder> Encoder for Cached<E> {
             .map(|i| Ok(xxh3_128(images.image(i, &mut scratch)?)))
             .collect::<Result<_, EncoderError>>()?;
         let unknown = self.find(&digests, &mut out);
-        for (number, some) in unknown.chunks(AT_ONCE).enumerate() {
-            if let Some(watch) = &self.watch {
-                watch(number * AT_ONCE, unknown.len());
-            }
+        let stage = stage("embedding", unknown.len());
+        for some in unknown.chunks(AT_ONCE) {
             let made = self.encoder.embed(&images.select(some))?;
             for (i, row) in some.iter().zip(made.rows()) {
                 out[i * d..][..d].copy_from_slice(row);
@@ -90,9 +80,7 @@ impl<E: Encoder> Encoder for Cached<E> {
                 // A full disk is no reason to give up: the next image is tried again.
                 let _ = store.add(some.iter().map(|i| digests[*i]).zip(made.rows()));
             }
-        }
-        if let (Some(watch), false) = (&self.watch, unknown.is_empty()) {
-            watch(unknown.len(), unknown.len());
+            stage.advance(some.len());
         }
         Ok(Features::new(d, out))
     }

@@ -10,7 +10,7 @@ mod mirrored;
 mod prepared;
 mod trained;
 
-pub use cached::{Cached, Watch};
+pub use cached::Cached;
 pub use ensemble::Ensemble;
 pub use headed::{Headed, embedded, embedded_views};
 pub use mirrored::Mirrored;

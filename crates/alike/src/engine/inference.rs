@@ -4,6 +4,7 @@ use super::workspace::Workspace;
 use super::{Plan, lock, pack};
 use crate::files::FileError;
 use crate::images::{Features, Images};
+use crate::meter::stage;
 use crate::model::Network;
 use alike_kernels::{AlignedBuffer, Tier};
 use rayon::prelude::*;
@@ -67,6 +68,7 @@ pub(super) fn embed(
 ) -> Result<Features, FileError> {
     assert_eq!(images.shape(), plan.input, "engine: images of another shape");
     let d = plan.embedding;
+    let stage = stage("embedding", images.len());
     let mut out = vec![0.0; images.len() * d];
     out.par_chunks_mut(d * AT_ONCE).enumerate().try_for_each(|(run, out)| {
         let mut workspace = lock(workspaces);
@@ -75,6 +77,7 @@ pub(super) fn embed(
             let image = images.image(run * AT_ONCE + i, &mut buffers.raw)?;
             plan.forward(tier, packed, image, tape, false, (&mut buffers.scratch, &mut buffers.tiles), out);
         }
+        stage.advance(out.len() / d);
         Ok(())
     })?;
     Ok(Features::new(d, out))

@@ -1,5 +1,6 @@
 //! How far a number may be off because these images were drawn and not others (Efron and Tibshirani 1993, chapter 13: percentiles).
 
+use crate::meter::stage;
 use crate::rng::{Purpose, RngExt, stream};
 use rayon::prelude::*;
 
@@ -28,7 +29,13 @@ pub(super) fn draws<T: Send>(
     seed: u64,
     of: impl Fn(&[u32]) -> Option<T> + Sync,
 ) -> Vec<Option<T>> {
-    (0..DRAWS).into_par_iter().map(|draw| of(&counts(n, drawn, seed, draw))).collect()
+    let stage = stage("drawing for intervals", DRAWS as usize);
+    let one = |draw| {
+        let found = of(&counts(n, drawn, seed, draw));
+        stage.advance(1);
+        found
+    };
+    (0..DRAWS).into_par_iter().map(one).collect()
 }
 
 /// Between what 95 % of the values lie; zeros for none. The rank of a share is that share of one more than there are values, and between

@@ -3,6 +3,7 @@
 use super::Agreement;
 use super::density::density_clusters;
 use crate::images::{Features, Vectors};
+use crate::meter::stage;
 use crate::neighbours::{Exact, Exclude, nearest, squared_distance};
 use crate::rng::{Purpose, RngExt, stream};
 use rayon::prelude::*;
@@ -40,7 +41,9 @@ fn lloyd(features: &Features, k: usize, seed: u64, attempt: u64) -> KMeans {
     let mut centres = spread(features, k, seed, attempt);
     let mut assignment: Vec<u32> = Vec::new();
     let mut inertia = f64::INFINITY;
+    let stage = stage("k-means", PASSES);
     for _ in 0..PASSES {
+        stage.advance(1);
         let found = nearest(
             &Exact::new(Vectors::Features(&centres)),
             Vectors::Features(features),

@@ -6,6 +6,7 @@
 
 use super::interval::mean_interval;
 use crate::images::Vectors;
+use crate::meter::stage;
 use crate::neighbours::squared_distance;
 use crate::rng::{Purpose, Rng, RngExt, SliceRandom, stream};
 use rayon::prelude::*;
@@ -307,7 +308,13 @@ fn apart(members: &mut [usize], groups: &[u32], shots: usize, rng: &mut Rng) -> 
 
 /// Plays episodes in a space.
 pub fn few_shot(vectors: Vectors<'_>, episodes: &[Episode]) -> FewShot {
-    let each: Vec<[f64; 2]> = episodes.par_iter().map(|e| e.accuracy(vectors)).collect();
+    let stage = stage("playing episodes", episodes.len());
+    let play = |e: &Episode| {
+        let accuracy = e.accuracy(vectors);
+        stage.advance(1);
+        accuracy
+    };
+    let each: Vec<[f64; 2]> = episodes.par_iter().map(play).collect();
     let of = |rule: usize| Accuracy::of(&each.iter().map(|e| e[rule]).collect::<Vec<_>>());
     let first = episodes.first();
     FewShot {

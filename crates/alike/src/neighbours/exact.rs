@@ -7,10 +7,10 @@
 
 use super::bound::{Bound, above};
 use super::frame::{Frame, square};
-use super::meter::compared;
 use super::product::{GALLERY_BLOCK, MOST_PACKED, PANEL, Packed};
 use super::{Exclude, Index, Neighbour};
 use crate::images::Vectors;
+use crate::meter::{compared, stage};
 use alike_kernels::{AlignedBuffer, Tier};
 use rayon::prelude::*;
 use std::convert::Infallible;
@@ -87,6 +87,7 @@ impl Index for Exact<'_> {
         assert_eq!(queries.d(), self.gallery.d(), "nearest: vectors of different lengths");
         // At least two blocks a thread, so that all have work; at most what memory is meant for.
         let at_once = (MOST_CANDIDATES / k.max(1)).clamp(QUERY_BLOCK * 4, 4096);
+        let stage = stage("searching", queries.len() * self.gallery.len());
         let mut spare = self.packed.is_empty().then(|| self.room());
         for first in (0..queries.len()).step_by(at_once) {
             let count = at_once.min(queries.len() - first);
@@ -109,6 +110,7 @@ impl Index for Exact<'_> {
                 blocks.par_iter_mut().for_each_init(room, |room, block| {
                     block.meet(self.tier, (start, packed), exclude, room);
                     compared(block.candidates.len(), packed.count);
+                    stage.advance(block.candidates.len() * packed.count);
                 });
             }
             blocks.into_par_iter().for_each(|block| block.finish(queries, self.gallery, take));
@@ -337,10 +339,10 @@ mod tests {
     fn pairs_are_counted_as_they_are_compared() {
         let features = super::super::product::cloud(3, 3000, 5, 0.0, 1.0, false);
         let v = Vectors::Features(&features);
-        let before = crate::neighbours::pairs_compared();
+        let before = crate::meter::pairs_compared();
         nearest(&Exact::new(v), v, 3, Exclude::Itself, |_, _| ());
         // Other tests may search at the same time.
-        assert!(crate::neighbours::pairs_compared() - before >= 3000 * 3000);
+        assert!(crate::meter::pairs_compared() - before >= 3000 * 3000);
     }
 
     /// Of 1e10 beside 1e30, products in `f32` overflow or tell nothing of the small ones.

@@ -5,13 +5,11 @@ mod exact;
 mod excluded;
 mod frame;
 mod index;
-mod meter;
 mod product;
 mod ranks;
 
 pub use exact::Exact;
 pub use index::{Index, Neighbour, SureIndex, nearest, try_nearest};
-pub use meter::pairs_compared;
 pub use product::squared_distance;
 pub use ranks::ranks_of_matches;
 

@@ -4,6 +4,7 @@
 //! of one piece, laid out so that a graph made the same way from the plane agrees with it. Written here because the plane
 //! must be the same for the same seed, which the crates there are do not promise.
 
+use crate::meter::stage;
 use crate::neighbours::Neighbour;
 use crate::rng::{Purpose, RngExt, stream};
 use std::collections::BTreeMap;
@@ -33,7 +34,9 @@ pub fn umap(neighbours: &[Vec<Neighbour>], begin: &[[f64; 2]], seed: u64) -> Vec
     let edges: Vec<(usize, usize, f64)> =
         edges.into_iter().map(|(i, j, w)| (i, j, most / w)).filter(|e| e.2 <= f64::from(epochs)).collect();
     let mut next: Vec<f64> = edges.iter().map(|e| e.2).collect();
+    let stage = stage("placing by UMAP", epochs as usize);
     for epoch in 0..epochs {
+        stage.advance(1);
         let rate = 1.0 - f64::from(epoch) / f64::from(epochs);
         let rng = &mut stream(seed, Purpose::Map, u64::from(epoch), 1);
         for (edge, next) in edges.iter().zip(&mut next) {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// In reading order, as on the library's front page; the shared vocabulary first.
-const VOCABULARY: [&str; 13] = [
+const VOCABULARY: [&str; 14] = [
     "images",
     "identity",
     "sample",
@@ -12,6 +12,7 @@ const VOCABULARY: [&str; 13] = [
     "files",
     "guard",
     "limits",
+    "meter",
     "suggest",
     "text",
     "names",

@@ -2,8 +2,9 @@
 
 use super::address_of;
 use crate::args::{EncoderArgs, Global};
+use crate::bars::Bars;
 use crate::models::OpenModel;
-use crate::printer::{Bars, json, line, say};
+use crate::printer::{json, line, say};
 use alike_store::Access;
 use clap::Args;
 use std::path::PathBuf;

@@ -2,7 +2,8 @@
 
 use super::{model_of, tell};
 use crate::args::{Global, OnErrorArg};
-use crate::printer::{Bars, json};
+use crate::bars::Bars;
+use crate::printer::json;
 use alike_store::{Access, SyncOptions};
 use clap::Args;
 use std::path::PathBuf;

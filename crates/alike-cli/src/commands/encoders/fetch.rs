@@ -2,8 +2,9 @@
 
 use super::add::{SetupArgs, add};
 use crate::args::Global;
+use crate::bars::Bars;
 use crate::encoders::{MOST_SECONDS, isolation};
-use crate::printer::{Bars, note};
+use crate::printer::note;
 use alike::suggest::did_you_mean;
 use alike_onnx::{Draft, Hub, HubFile, KNOWN_ENCODERS, KnownEncoder};
 use anyhow::{Context, bail};

@@ -2,9 +2,10 @@
 
 use super::{bracketed, percent};
 use crate::args::{Global, SubjectArgs};
+use crate::bars::doing;
 use crate::commands::{refuse_existing, write_table};
 use crate::models::{open_judged, other_data, subject};
-use crate::printer::{doing, json, line, note};
+use crate::printer::{json, line, note};
 use alike::data::find_class;
 use alike::eval::AnomalyMethod;
 use alike::eval::{
@@ -65,7 +66,7 @@ pub(super) fn run(args: &AnomalyProtocolArgs, global: &Global) -> anyhow::Result
         leave_group: args.leave_group,
         seed: global.seed.unwrap_or(0),
     };
-    let answer = doing("scoring images", global, || {
+    let answer = doing("scoring images", || {
         anomaly_protocol(subject.encoder(), &subject.data, against.as_ref(), &options)
     })?;
     if let Some(left_out) = &answer.left_out {

@@ -2,10 +2,11 @@
 
 use super::{bracketed, percent};
 use crate::args::{Global, SubjectArgs};
+use crate::bars::{Bars, doing};
 use crate::commands::report::draw;
 use crate::commands::{data_paths, refuse_existing, write_table};
 use crate::models::{beside, open_judged, subject};
-use crate::printer::{Bars, doing, json, line, note};
+use crate::printer::{json, line, note};
 use alike::data::load_one_shot_runs;
 use alike::eval::{
     Accuracy, Baseline, FewShot, FewShotOptions, OneShotAnswer, Played, Spaces, few_shot_protocol,
@@ -82,7 +83,7 @@ pub(super) fn run(args: &FewShotArgs, global: &Global) -> anyhow::Result<()> {
         leave_group: args.leave_group,
         seed: global.seed.unwrap_or(0),
     };
-    let answer = doing("playing episodes", global, || few_shot_protocol(subject.encoder(), data, &options))?;
+    let answer = doing("playing episodes", || few_shot_protocol(subject.encoder(), data, &options))?;
     if let Some(lowered) = &answer.lowered {
         note(global, lowered);
     }

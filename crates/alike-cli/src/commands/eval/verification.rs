@@ -2,10 +2,11 @@
 
 use super::{bracketed, percent};
 use crate::args::{Global, SubjectArgs, share};
+use crate::bars::doing;
 use crate::commands::report::draw;
 use crate::commands::{data_paths, refuse_existing, write_table};
 use crate::models::{open_judged, subject};
-use crate::printer::{doing, json, line};
+use crate::printer::{json, line};
 use alike::data::{Request, column};
 use alike::eval::{
     AtFar, Baseline, Pairs, Spaces, VerificationAnswer, VerificationOptions, VerifiedSpace, read_pairs,
@@ -79,7 +80,7 @@ pub(super) fn run(args: &VerificationArgs, global: &Global) -> anyhow::Result<()
         seed: global.seed.unwrap_or(0),
     };
     let answer =
-        doing("judging pairs", global, || verification_protocol(subject.encoder(), &subject.data, &options))?;
+        doing("judging pairs", || verification_protocol(subject.encoder(), &subject.data, &options))?;
     let Spaces { image, feature } = &answer.pairs;
     if let Some(out) = &args.out {
         let mut network = subject.pixel_gradients().filter(|_| !split.images.are_floats());

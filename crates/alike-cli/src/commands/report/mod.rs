@@ -8,8 +8,9 @@ pub(super) use write::{draw, facts, figures_beside, write_report};
 use super::eval::as_many_as;
 use super::refuse_existing;
 use crate::args::{Global, SourceArgs};
+use crate::bars::{Bars, comparing, doing};
 use crate::models::{open_judged, other_data, own_data, source};
-use crate::printer::{Bars, comparing, doing, json, line, note};
+use crate::printer::{json, line, note};
 use alike::data::Dataset;
 use alike::eval::Judge;
 use alike::report::{FIGURES, Figure, PageFacts, Report, ReportInput, UnlabelledInput};
@@ -200,8 +201,7 @@ impl Material {
         }
         if !data.labelled {
             let seed = opened.settings().map_or(0, |s| s.seed);
-            let unjudged =
-                doing("embedding images and their views", global, || opened.unjudged(&data, seed))?;
+            let unjudged = doing("embedding images and their views", || opened.unjudged(&data, seed))?;
             return Ok(Material::Unjudged(Box::new(unjudged), Box::new(data)));
         }
         let judge = Judge::new(&[]);
@@ -211,13 +211,11 @@ impl Material {
         let (ks, at) = (as_many_as(&KS, there, global), as_many_as(&AT, there, global));
         let judge = Judge::new(&ks);
         let pairs = data.test.len() * data.gallery().0.len();
-        let image = comparing("judging pixels", pairs, global, || judge.image_space(&data))?;
+        let image = comparing("judging pixels", pairs, || judge.image_space(&data))?;
         let without = without.map(|o| o.judge(&judge, &data, image.clone())).transpose()?;
-        let judged = comparing("judging embeddings", pairs, global, || opened.judge(&judge, &data, image))?;
-        let feature =
-            comparing("ranking by embeddings", pairs, global, || judged.retrieval(&judge, &data, &at))?;
-        let image =
-            comparing("ranking by pixels", pairs, global, || quick_pixel_retrieval(&judge, &data, &at))?;
+        let judged = comparing("judging embeddings", pairs, || opened.judge(&judge, &data, image))?;
+        let feature = comparing("ranking by embeddings", pairs, || judged.retrieval(&judge, &data, &at))?;
+        let image = comparing("ranking by pixels", pairs, || quick_pixel_retrieval(&judge, &data, &at))?;
         Ok(Material::Judged(Box::new(JudgedMaterial { data, judged, without, retrieval: (feature, image) })))
     }
 }

@@ -1,8 +1,9 @@
 //! What a report writes: the page, its figures as SVG and PNG, and each figure's numbers as CSV.
 
 use crate::args::Global;
+use crate::bars::Bars;
 use crate::commands::as_wanted;
-use crate::printer::{Bars, note};
+use crate::printer::note;
 use alike::data::{Progress, Unit};
 use alike::files::{self, StagedFiles};
 use alike::names::shell_path;

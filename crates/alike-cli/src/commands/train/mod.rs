@@ -13,7 +13,8 @@ pub(crate) use settings::{TrainedOn, recipe, tell};
 
 use super::{data_paths, remark};
 use crate::args::{Global, NetworkArgs, ObjectiveArgs, RewriteArgs, ScheduleArgs, SourceArgs};
-use crate::printer::{Bars, Live, json, line, note, say};
+use crate::bars::{Bars, Live};
+use crate::printer::{json, line, note, say};
 use alike::data::Augment;
 use alike::data::{Dataset, Request, leaks, load};
 use alike::engine::Tier;

@@ -4,7 +4,8 @@ use super::scores::tell_choice;
 use super::settings::{asks_nothing, resolve};
 use super::{TrainArgs, stop};
 use crate::args::Global;
-use crate::printer::Bars;
+use crate::bars::Bars;
+
 use alike::data::Dataset;
 use alike::train::{AutoChoice, Pace, Settings, Start};
 use alike::tune::choose_start;

@@ -11,9 +11,9 @@ use super::Exclude;
 use super::bound::Bound;
 use super::excluded::Excluded;
 use super::frame::{Frame, square};
-use super::meter::compared;
 use super::product::{MOST_PACKED, Packed};
 use crate::images::Vectors;
+use crate::meter::{compared, stage};
 use alike_kernels::{AlignedBuffer, Tier};
 use query::{Query, Scratch};
 use rayon::prelude::*;
@@ -52,6 +52,7 @@ pub fn ranks_of_matches<T: Send>(
     let mut order: Vec<usize> = (0..queries.len()).collect();
     order.sort_by_key(|q| asked[*q]);
 
+    let stage = stage("ranking", queries.len() * gallery.len());
     let mut results: Vec<Option<T>> = (0..queries.len()).map(|_| None).collect();
     let chunks = gallery.len().div_ceil(MEMBERS);
     let span = (MOST_PACKED / (MEMBERS * frame.depth() * size_of::<f32>())).clamp(1, chunks.max(1));
@@ -83,6 +84,7 @@ pub fn ranks_of_matches<T: Send>(
                 for (packed, start) in packed.iter().zip(starts.clone()) {
                     block.meet(&all, &excluded, (start, packed), room, scratch);
                     compared(block.queries.len(), packed.count);
+                    stage.advance(block.queries.len() * packed.count);
                 }
             });
         }
