@@ -146,12 +146,14 @@ fn words(shown: &Shown<'_>, room: f64) -> Vec<String> {
     wrapped(&format!("{mark}{}", shown.text), SMALL, false, room, LINES)
 }
 
-/// What a row of pictures needs below them: lines of words, and whether there is a note.
+/// What a row of pictures needs below them: the line at which notes stand, below the words of all that have one, and the height of all.
 fn below<'s, 'a: 's>(shown: impl Iterator<Item = &'s Shown<'a>> + Clone, room: f64) -> (usize, f64) {
-    let lines = shown.clone().map(|s| words(s, room).len()).max().unwrap_or(0);
-    let notes = usize::from(shown.clone().any(|s| !s.note.is_empty()));
-    let text = (lines + notes) as f64 * LINE;
-    (lines, if text > 0.0 { text + SPACE } else { SPACE })
+    let longest = |noted: bool| {
+        shown.clone().filter(|s| !noted || !s.note.is_empty()).map(|s| words(s, room).len()).max()
+    };
+    let (words, notes) = (longest(false).unwrap_or(0), longest(true));
+    let lines = notes.map_or(words, |line| words.max(line + 1));
+    (notes.unwrap_or(0), if lines > 0 { lines as f64 * LINE + SPACE } else { SPACE })
 }
 
 pub(super) fn panel(title: &str, rows: &[PictureRow<'_>]) -> Result<Panel, FileError> {
