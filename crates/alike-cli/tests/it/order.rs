@@ -51,7 +51,6 @@ fn everything(scene: &Scene) -> Vec<(String, String)> {
     for verb in [
         "eval run --json".to_owned(),
         "eval run --json --leave-group".to_owned(),
-        "eval verification run --json".to_owned(),
         "eval few-shot run --episodes 50 --json".to_owned(),
         "eval anomaly run --json".to_owned(),
         format!("search run {asked} --json"),
@@ -63,7 +62,6 @@ fn everything(scene: &Scene) -> Vec<(String, String)> {
         format!("anomaly run {asked} --json"),
         format!("anomaly run {asked} --gallery table.csv --method mahalanobis --json"),
         format!("anomaly run {asked} --gallery all.npy --method lof --json"),
-        "cluster run -k 9 --json".to_owned(),
         "cluster run all.npy --method density --json".to_owned(),
         "health run --json".to_owned(),
     ] {
@@ -76,11 +74,11 @@ fn everything(scene: &Scene) -> Vec<(String, String)> {
     for (verb, file) in [
         ("report run -o page.html --force -q", "page.html"),
         ("map run -o map.html --method pca,umap --max-images 300 --force -q", "map.html"),
-        ("eval verification run -o curves.svg --force -q", "curves.svg"),
-        ("cluster run -k 9 -o clusters.svg --force -q", "clusters.svg"),
+        ("eval verification run -o curves.svg --json --force -q", "curves.svg"),
+        ("cluster run -k 9 -o clusters.svg --json --force -q", "clusters.svg"),
     ] {
-        scene.ok(verb);
-        said.push((verb.to_owned(), std::fs::read_to_string(scene.path(file)).unwrap()));
+        let printed = scene.ok(verb);
+        said.push((verb.to_owned(), printed + &std::fs::read_to_string(scene.path(file)).unwrap()));
     }
     said
 }
