@@ -14,12 +14,13 @@ pub(super) fn numbers(run: &ReportInput<'_>, without: Option<&ReportInput<'_>>) 
     html! {
         section #numbers aria-labelledby="numbers-title" {
             h2 #numbers-title { "The numbers" }
+            p.hint { "In brackets 95 % intervals, over other " (if run.data.is_open_set() { "classes" } else { "queries" }) "." }
             div.scroll tabindex="0" role="region" aria-label="Table" {
                 table {
                     thead { tr { th scope="col" { "accuracy" } th scope="col" { (run.baseline().space()) } th scope="col" { "feature space" } th scope="col" { "difference" } } }
                     tbody {
                         @for (c, rules) in run.judgement.comparison.iter().zip(rules) {
-                            @let [image, feature] = rules.map(|(_, rule)| rule.interval.map_or(String::new(), bracketed));
+                            @let [image, feature] = rules.map(|(_, rule)| bracketed(rule.interval));
                             tr { th scope="row" { (c.rule) } td { (exact(c.image)) (image) } td { (exact(c.feature)) (feature) }
                                 td { (format!("{:+.2} points, {}", 100.0 * (c.feature - c.image), c.paired.verdict())) } }
                         }
@@ -44,9 +45,13 @@ pub(super) fn numbers(run: &ReportInput<'_>, without: Option<&ReportInput<'_>>) 
     }
 }
 
-/// Between what a number lies, 95 %, in percent.
-fn bracketed([low, high]: [f64; 2]) -> String {
-    format!(" [{:.2}, {:.2}]", 100.0 * low, 100.0 * high)
+/// Between what a number lies, 95 %, in percent; nothing where that is not known.
+fn bracketed(interval: Option<[f64; 2]>) -> Markup {
+    html! {
+        @if let Some([low, high]) = interval.map(|ends| ends.map(|v| 100.0 * v)) {
+            " " span.interval { (format!("[{low:.2}, {high:.2}]")) }
+        }
+    }
 }
 
 /// Every measure of retrieval, over queries and over classes.
@@ -54,15 +59,13 @@ fn retrieval(feature: &RetrievalReport, image: Option<&RetrievalReport>, baselin
     let exact = |v: f64| format!("{:.2} %", 100.0 * v);
     let pixels: Option<Vec<(String, f64)>> = image.map(|i| i.micro.named(&i.ks));
     let rows = feature.micro.named(&feature.ks).into_iter().zip(feature.per_class.named(&feature.ks));
-    let interval =
-        |of: &RetrievalReport, name: &str| of.intervals.get(name).copied().map_or(String::new(), bracketed);
+    let interval = |of: &RetrievalReport, name: &str| bracketed(of.intervals.get(name).copied());
     html! {
         h3 #retrieval { "Retrieval" }
         p.hint {
             (thousands(feature.queries)) " queries"
             @if feature.without_match > 0 { "; " (thousands(feature.without_match)) " more have no match in the gallery and are left out" }
-            ". In brackets 95 % intervals of the mean over "
-            @if feature.by_classes { "other classes" } @else { "other queries" } "."
+            ". Means over queries, and over classes."
         }
         div.scroll tabindex="0" role="region" aria-label="Table" {
             table {
