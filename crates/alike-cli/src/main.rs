@@ -61,7 +61,10 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     }
     bars::watch(&cli.global);
-    cli.command.run(&cli.global)
+    let done = cli.command.run(&cli.global);
+    // Whatever was not printed after leaves no line behind.
+    bars::away(|| ());
+    done
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
