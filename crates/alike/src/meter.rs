@@ -87,14 +87,14 @@ mod tests {
 
     #[test]
     fn a_stage_tells_its_share_and_ends_when_dropped() {
-        let outer = stage("outer of this test", 4);
-        let find = || open().iter().position(|s| Arc::ptr_eq(s, &outer.0)).unwrap();
-        let inner = stage("inner of this test", 10);
-        outer.advance(1);
         // Other tests may be at work, too.
         let seen = |name: &str| open().iter().any(|s| s.name == name);
-        assert!(seen("inner of this test") && current_stage().is_some());
-        assert_eq!(open()[find()].done.load(Ordering::Relaxed), 1);
+        let outer = stage("outer of this test", 4);
+        let inner = stage("inner of this test", 10);
+        outer.advance(1);
+        assert!(seen("inner of this test"));
+        assert!(current_stage().is_some());
+        assert_eq!(outer.0.done.load(Ordering::Relaxed), 1);
         drop(inner);
         assert!(!seen("inner of this test") && seen("outer of this test"));
         drop(outer);
