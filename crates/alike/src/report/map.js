@@ -121,7 +121,8 @@ function frame() {
 }
 function redraw() { stale = true; frame(); }
 
-// While many dots move they are small; they get their size when they rest.
+// From so many dots on, they are small while they move; they get their size when they rest.
+const MANY = 20000;
 let moving = 0;
 function move() {
   clearTimeout(moving);
@@ -136,11 +137,11 @@ function push(x, y) {
   move();
 }
 
-let gridded = false;
+let gridded = false, thinned = false;
 function draw() {
   const zoomed = unit * 65535 / Math.min(width, height);
   const base = n > 20000 ? 3 : n > 3000 ? 5 : 7;
-  const dot = Math.min(moving && n > 20000 ? 3 : 11, Math.round((base + (n > 20000 ? 0.8 : 1.5) * Math.max(0, Math.log2(zoomed))) * Math.max(1, fine * 0.8))) | 1;
+  const dot = Math.min(moving && n > MANY ? 3 : 11, Math.round((base + (n > 20000 ? 0.8 : 1.5) * Math.max(0, Math.log2(zoomed))) * Math.max(1, fine * 0.8))) | 1;
   if (stamps.dot !== dot || stamps.wide !== wide) {
     stamps = facts.marks.map(m => stamp(m, dot));
     Object.assign(stamps, { dot, wide });
@@ -155,10 +156,10 @@ function draw() {
   above();
 }
 
-/** Shifts what is drawn by as much as it was pushed, and draws what is missing at the edges then. False where nothing would be left. */
+/** Shifts what is drawn by as much as it was pushed, and draws what is missing at the edges then. False where nothing would be left, or not all is drawn. */
 function shift() {
   const [x, y] = pushed, by = y * wide + x, rows = height + 2 * MARGIN;
-  if (Math.abs(x) >= width - 16 || Math.abs(y) >= height - 16) return false;
+  if (thinned || Math.abs(x) >= width - 16 || Math.abs(y) >= height - 16) return false;
   pixels.copyWithin(Math.max(0, by), Math.max(0, -by), pixels.length - Math.max(0, by));
   const [left, right] = x > 0 ? [0, MARGIN + x] : [wide - MARGIN + x, wide];
   for (let row = 0; row < rows; row++) pixels.fill(ground, row * wide + left, row * wide + right);
@@ -185,16 +186,19 @@ function put(i, x, y, c) {
 /** Draws all dots, some at a time: a browser compiles a function that is called often, and the first drawings would be slow otherwise. */
 function all(unit, dx, dy) {
   pixels.fill(ground);
+  // While very many move, every other one is drawn: they overlap, and all of them come back when the map rests.
+  const step = moving && n > MANY ? 2 : 1;
+  thinned = step > 1;
   // What is not meant lies below what is.
   for (let pass = caught ? 0 : 1; pass < 2; pass++)
-    for (let from = 0; from < n; from += 1024) some(from, Math.min(n, from + 1024), pass, unit, dx, dy);
+    for (let from = 0; from < n; from += 1024) some(from, Math.min(n, from + 1024), step, pass, unit, dx, dy);
 }
 
 /** Where the map lies comes as arguments: what reads a variable of the script is compiled anew when it changes. */
-function some(from, to, pass, unit, dx, dy) {
+function some(from, to, step, pass, unit, dx, dy) {
   const { at } = layouts[layout], of = pass ? palette : pale, every = caught === null;
   const [right, bottom] = [width + 8, height + 8];
-  for (let i = from; i < to; i++) {
+  for (let i = from; i < to; i += step) {
     const x = at[2 * i] * unit + dx, y = dy - at[2 * i + 1] * unit;
     sx[i] = x;
     sy[i] = y;
@@ -293,7 +297,7 @@ function names() {
   }
 }
 
-/** What changes at every move: rings and the lasso, on a canvas of their own. */
+/** Rings and the lasso, on a canvas of their own. */
 function above() {
   line.clearRect(0, 0, width, height);
   line.strokeStyle = ink('ink');
@@ -304,15 +308,16 @@ function above() {
     line.arc(sx[i], sy[i], r * fine, 0, 7);
     line.stroke();
   }
-  if (lasso.length > 2) {
-    line.setLineDash([5 * fine, 4 * fine]);
-    line.beginPath();
-    line.moveTo(lasso[0], lasso[1]);
-    for (let k = 2; k < lasso.length; k += 2) line.lineTo(lasso[k], lasso[k + 1]);
-    line.closePath();
-    line.stroke();
-    line.setLineDash([]);
-  }
+  stretch(0);
+}
+
+/** Draws the lasso from a corner on: as it grows, its last stretch alone, so that a long one takes no longer. */
+function stretch(from) {
+  if (lasso.length < 4) return;
+  line.beginPath();
+  line.moveTo(lasso[from], lasso[from + 1]);
+  for (let k = from + 2; k < lasso.length; k += 2) line.lineTo(lasso[k], lasso[k + 1]);
+  line.stroke();
 }
 
 // Finding a point --------------------------------------------------------------------------------
@@ -499,9 +504,9 @@ canvas.addEventListener('pointerdown', event => {
   canvas.setPointerCapture(event.pointerId);
   const at = spot(event);
   touches.set(event.pointerId, at);
-  if (touches.size > 1) { drag = null; lasso = []; return; }
+  if (touches.size > 1) { drag = null; lasso = []; above(); return; }
   drag = { from: at, at, catching: (mode === 'lasso') !== event.shiftKey, moved: false };
-  if (drag.catching) lasso = at.slice();
+  if (drag.catching) { lasso = at.slice(); above(); }
 });
 canvas.addEventListener('pointermove', event => {
   const at = spot(event);
@@ -516,7 +521,7 @@ canvas.addEventListener('pointermove', event => {
   touches.set(event.pointerId, at);
   if (Math.hypot(at[0] - drag.from[0], at[1] - drag.from[1]) > 4 * fine) drag.moved = true;
   tip.hidden = true;
-  if (drag.catching) { lasso.push(...at); above(); }
+  if (drag.catching) { lasso.push(...at); stretch(lasso.length - 4); }
   else if (drag.moved) {
     const by = [Math.round(at[0] - drag.at[0]), Math.round(at[1] - drag.at[1])];
     push(...by);
