@@ -39,6 +39,16 @@ pub struct MapPoints<'a> {
     pub assets: Option<String>,
 }
 
+/// The page's script, in the order in which its parts are read.
+const SCRIPT: &str = concat!(
+    include_str!("map/state.js"),
+    include_str!("map/draw.js"),
+    include_str!("map/names.js"),
+    include_str!("map/find.js"),
+    include_str!("map/show.js"),
+    include_str!("map/input.js"),
+);
+
 /// Pictures in a row of a sprite, and sprites' rows: so that none is too large for a browser.
 const COLUMNS: usize = 64;
 const ROWS: usize = 64;
@@ -91,7 +101,7 @@ impl MapPoints<'_> {
                     meta name="viewport" content="width=device-width,initial-scale=1";
                     meta name="generator" content=(concat!("alike ", env!("CARGO_PKG_VERSION")));
                     title { (self.title) " · Alike" }
-                    style { (PreEscaped(theme::for_page())) (PreEscaped(include_str!("page.css"))) (PreEscaped(include_str!("map.css"))) }
+                    style { (PreEscaped(theme::for_page())) (PreEscaped(include_str!("page.css"))) (PreEscaped(include_str!("map/style.css"))) }
                 }
                 body.map {
                     header {
@@ -146,7 +156,7 @@ impl MapPoints<'_> {
                     div #tip hidden {}
                     // In a script element text is not escaped, and a `<` could end it early.
                     script #facts type="application/json" { (PreEscaped(facts.to_string().replace('<', "\\u003c"))) }
-                    script { (PreEscaped(include_str!("map.js"))) }
+                    script { (PreEscaped(SCRIPT)) }
                 }
             }
         };

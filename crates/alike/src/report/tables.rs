@@ -24,7 +24,7 @@ pub(super) fn numbers(run: &ReportInput<'_>, without: Option<&ReportInput<'_>>) 
                             tr { th scope="row" { (c.rule) } td { (exact(c.image)) (image) } td { (exact(c.feature)) (feature) }
                                 td { (format!("{:+.2} points, {}", 100.0 * (c.feature - c.image), c.paired.verdict())) } }
                         }
-                        @if let (Some(i), Some(f)) = (run.judgement.spaces.image.verification, run.judgement.spaces.feature.verification) {
+                        @if let (Some(i), Some(f)) = (image.verification, feature.verification) {
                             tr { th scope="row" { "equal error rate of all pairs" } td { (exact(i.eer)) } td { (exact(f.eer)) }
                                 td { (format!("{:+.2} points; less is better", 100.0 * (f.eer - i.eer))) } }
                         }
