@@ -1,7 +1,7 @@
 """Fuzzes every parser for long: python bench/fuzz.py [TARGET...] [--minutes 20] [--inputs 1000000] [--plain]
 
 Needs cargo-fuzz (`cargo install cargo-fuzz`). Builds the targets, writes their seeds, and runs each until it has had so many CPU minutes and
-so many inputs, whichever is later: under the address sanitizer, or with `--plain` without, which is two to three times as fast and enough for what
+so many inputs, whichever is later: under the address sanitizer, or with `--plain` without, which is five to ten times as fast and enough for what
 is written in safe Rust alone. After every slice, `fuzz/long.json` holds what was done, so that a run that was stopped goes on where
 it was; `--table` prints it for RESULTS.md. An input that fails ends its target; the file lies in `fuzz/artifacts/TARGET/`.
 """

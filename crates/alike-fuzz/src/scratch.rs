@@ -17,14 +17,19 @@ pub(crate) fn parts<const N: usize>(mut bytes: &[u8]) -> [&[u8]; N] {
     parts
 }
 
-/// One input in so many is tried as it is, too, where its sums and lengths can be put right.
-pub(crate) const SELDOM: u64 = 8;
-
-/// Which of `n` ways an input goes: it follows from its bytes alone. One way an input is enough, for like inputs go the others.
-pub(crate) fn way(bytes: &[u8], n: u64) -> u64 {
+/// Which of `n` ways an input goes at a fork: it follows from its bytes and the fork's name alone. One way is enough for an input, because
+/// inputs like it go the others.
+pub(crate) fn way(fork: &str, bytes: &[u8], n: u64) -> u64 {
     let mut hasher = DefaultHasher::new();
+    hasher.write(fork.as_bytes());
     hasher.write(bytes);
     hasher.finish() % n
+}
+
+/// Whether an input is tried as it is, beside what it is with sums and lengths put right: always where there is nothing to put right, and
+/// otherwise seldom, for most such inputs are refused at once, or made anew, which takes longest.
+pub(crate) fn as_it_is(bytes: &[u8], repaired: &[u8]) -> bool {
+    bytes == repaired || way("as it is", bytes, 8) == 0
 }
 
 /// Several files as one input.

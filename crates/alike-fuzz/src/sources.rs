@@ -1,7 +1,7 @@
 //! Whatever holds images: tables, arrays, archives, pictures.
 
 use crate::repair;
-use crate::scratch::{SELDOM, Scratch, parts, way};
+use crate::scratch::{Scratch, as_it_is, joined, parts, way};
 use crate::seeds::pictures;
 use alike::data::{
     DataPaths, Dataset, Decoding, Keep, OnError, Preparation, Quiet, Request, Table, column, decode, header,
@@ -42,7 +42,7 @@ fn used(scratch: &Scratch, path: &Path, bytes: &[u8]) {
             sound(&data);
         }
     };
-    match way(bytes, 5) {
+    match way("use", bytes, 5) {
         0 | 1 => loaded(&request),
         2 => loaded(&Request { nested: true, split: "class".parse().ok(), ..request }),
         3 => {
@@ -60,7 +60,7 @@ pub(crate) fn manifest(bytes: &[u8]) {
     let scratch = Scratch::new();
     scratch.write("1.png", pictures::png());
     scratch.write("b/2.bmp", pictures::bmp());
-    let ending = ["csv", "jsonl"][way(bytes, 10) as usize / 5];
+    let ending = ["csv", "jsonl"][way("ending", bytes, 2) as usize];
     let path = scratch.write(&format!("pictures.{ending}"), bytes);
     let _ = Table::read(&path);
     let _ = Table::columns_of(&path, &bytes[..bytes.len().min(100)]);
@@ -84,7 +84,7 @@ pub(crate) fn npy(bytes: &[u8]) {
     let [values, labels] = parts(bytes);
     let repaired = [values, labels].map(|file| repair::npy(file).unwrap_or_else(|| file.to_vec()));
     let path = scratch.at("x.npy");
-    if [values, labels] == repaired.each_ref().map(Vec::as_slice) || way(bytes, SELDOM * 5) < 5 {
+    if as_it_is(bytes, &joined(&repaired)) {
         scratch.write("x.npy", values);
         used(&scratch, &path, bytes);
     }
@@ -97,7 +97,7 @@ pub(crate) fn npy(bytes: &[u8]) {
 fn archive(name: &str, bytes: &[u8]) {
     let scratch = Scratch::new();
     let path = scratch.write(name, bytes);
-    if way(bytes, 6) == 5 {
+    if way("one-shot runs", bytes, 6) == 0 {
         let small = Preparation::exact(Shape { h: 8, w: 8, c: 1 });
         let _ = load_one_shot_runs(&path, &small, &paths(&scratch), &mut Quiet);
         return;
@@ -105,38 +105,32 @@ fn archive(name: &str, bytes: &[u8]) {
     used(&scratch, &path, bytes);
 }
 
-/// Bytes as they are, and as they would be with right sums and lengths. Most of the former are refused at once, and so they are tried seldom.
-fn both(bytes: &[u8], repaired: Vec<u8>, run: impl Fn(&[u8])) {
-    if repaired == bytes || way(bytes, SELDOM * 30) < 30 {
-        run(bytes);
+/// Bytes as they are, and with sums and lengths put right.
+fn archives([name, name_of_repaired]: [&str; 2], bytes: &[u8], repaired: &[u8]) {
+    if as_it_is(bytes, repaired) {
+        archive(name, bytes);
     }
     if repaired != bytes {
-        run(&repaired);
+        archive(name_of_repaired, repaired);
     }
 }
 
 pub(crate) fn npz(bytes: &[u8]) {
-    both(bytes, repair::zip(bytes), |bytes| archive("x.npz", bytes));
+    archives(["x.npz"; 2], bytes, &repair::zip(bytes));
 }
 
 pub(crate) fn zip(bytes: &[u8]) {
-    both(bytes, repair::zip(bytes), |bytes| archive("x.zip", bytes));
+    archives(["x.zip"; 2], bytes, &repair::zip(bytes));
 }
 
 pub(crate) fn tar(bytes: &[u8]) {
-    let repaired = repair::tar(bytes);
-    if repaired == bytes || way(bytes, SELDOM * 30) < 30 {
-        archive("x.tar", bytes);
-    }
-    if repaired != bytes {
-        archive("x.tar.gz", &repaired);
-    }
+    archives(["x.tar", "x.tar.gz"], bytes, &repair::tar(bytes));
 }
 
 pub(crate) fn cifar(bytes: &[u8]) {
     let scratch = Scratch::new();
     let [first, test, names, kinds] = parts(bytes);
-    if way(bytes, 10) < 5 {
+    if way("kind", bytes, 2) == 0 {
         scratch.write("ten/data_batch_1.bin", first);
         scratch.write("ten/test_batch.bin", test);
         scratch.write("ten/batches.meta.txt", names);

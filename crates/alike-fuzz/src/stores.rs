@@ -1,7 +1,7 @@
 //! Collections and encoders: conditions, files of codes, manifests.
 
 use crate::repair;
-use crate::scratch::{SELDOM, Scratch, way};
+use crate::scratch::{Scratch, as_it_is};
 use crate::seeds::stores::{WIDTH, kept, read};
 use alike::images::Features;
 use alike::names::shown;
@@ -23,12 +23,11 @@ pub(crate) fn filter(bytes: &[u8]) {
 }
 
 pub(crate) fn codes(bytes: &[u8]) {
-    let repaired = repair::codes(bytes).filter(|r| r != bytes);
-    // A file with wrong sums is made anew, which takes longest.
-    if repaired.is_none() || way(bytes, SELDOM) == 0 {
+    let repaired = repair::codes(bytes).unwrap_or_else(|| bytes.to_vec());
+    if as_it_is(bytes, &repaired) {
         coded(bytes);
     }
-    if let Some(repaired) = repaired {
+    if repaired != bytes {
         coded(&repaired);
     }
 }
