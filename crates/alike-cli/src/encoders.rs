@@ -4,8 +4,7 @@ use crate::args::Global;
 use alike::encoder::Encoder;
 use std::path::Path;
 
-/// The encoder that a user means by an ONNX file or a name; nothing where neither is meant. What it embeds is kept in the cache, and how far
-/// it is is shown.
+/// The encoder that a user means by an ONNX file or a name; nothing where neither is meant. What it embeds is kept in the cache.
 #[cfg(feature = "onnx")]
 pub(crate) fn open(what: &Path, global: &Global) -> anyhow::Result<Option<Box<dyn Encoder>>> {
     use alike::encoder::Cached;

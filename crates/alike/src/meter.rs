@@ -17,17 +17,22 @@ pub fn pairs_compared() -> u64 {
     PAIRS.load(Ordering::Relaxed)
 }
 
-/// Queries have met members.
-pub(crate) fn compared(queries: usize, members: usize) {
-    PAIRS.fetch_add(queries as u64 * members as u64, Ordering::Relaxed);
-}
-
 #[derive(Debug)]
 struct Counted {
     name: &'static str,
     total: u64,
     done: AtomicU64,
     began: Instant,
+}
+
+impl Counted {
+    fn report(&self) -> StageReport {
+        StageReport {
+            name: self.name,
+            share: (self.done.load(Ordering::Relaxed) as f64 / self.total.max(1) as f64).min(1.0),
+            elapsed: self.began.elapsed(),
+        }
+    }
 }
 
 /// A stage of work; it ends when this is dropped.
@@ -52,6 +57,12 @@ impl Stage {
     pub fn advance(&self, by: usize) {
         self.0.done.fetch_add(by as u64, Ordering::Relaxed);
     }
+
+    /// Queries have met members: steps of a stage whose steps are pairs.
+    pub(crate) fn compared(&self, queries: usize, members: usize) {
+        self.advance(queries * members);
+        PAIRS.fetch_add(queries as u64 * members as u64, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Stage {
@@ -74,11 +85,7 @@ pub struct StageReport {
 
 /// The stage that work is in: of stages within stages the outermost, which takes longest.
 pub fn current_stage() -> Option<StageReport> {
-    open().first().map(|stage| StageReport {
-        name: stage.name,
-        share: (stage.done.load(Ordering::Relaxed) as f64 / stage.total.max(1) as f64).min(1.0),
-        elapsed: stage.began.elapsed(),
-    })
+    open().first().map(|stage| stage.report())
 }
 
 #[cfg(test)]
@@ -92,9 +99,9 @@ mod tests {
         let outer = stage("outer of this test", 4);
         let inner = stage("inner of this test", 10);
         outer.advance(1);
-        assert!(seen("inner of this test"));
-        assert!(current_stage().is_some());
-        assert_eq!(outer.0.done.load(Ordering::Relaxed), 1);
+        inner.compared(3, 5);
+        assert!(seen("inner of this test") && current_stage().is_some());
+        assert_eq!([outer.0.report().share, inner.0.report().share], [0.25, 1.0]);
         drop(inner);
         assert!(!seen("inner of this test") && seen("outer of this test"));
         drop(outer);

@@ -10,7 +10,7 @@ use super::frame::{Frame, square};
 use super::product::{GALLERY_BLOCK, MOST_PACKED, PANEL, Packed};
 use super::{Exclude, Index, Neighbour};
 use crate::images::Vectors;
-use crate::meter::{compared, stage};
+use crate::meter::stage;
 use alike_kernels::{AlignedBuffer, Tier};
 use rayon::prelude::*;
 use std::convert::Infallible;
@@ -109,8 +109,7 @@ impl Index for Exact<'_> {
                 let room = || AlignedBuffer::new(QUERY_BLOCK * GALLERY_BLOCK);
                 blocks.par_iter_mut().for_each_init(room, |room, block| {
                     block.meet(self.tier, (start, packed), exclude, room);
-                    compared(block.candidates.len(), packed.count);
-                    stage.advance(block.candidates.len() * packed.count);
+                    stage.compared(block.candidates.len(), packed.count);
                 });
             }
             blocks.into_par_iter().for_each(|block| block.finish(queries, self.gallery, take));

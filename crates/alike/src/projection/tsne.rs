@@ -184,7 +184,7 @@ fn descend(affinities: &Affinities, mut at: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
     let most = (WORK / n.max(1)).clamp(STEPS[0], STEPS[1]);
     let (mut speed, mut gain) = (vec![[0.0; 2]; n], vec![[1.0; 2]; n]);
     let mut seen: Vec<f64> = Vec::new();
-    let stage = stage("placing by t-SNE", most);
+    let stage = stage("t-SNE", most);
     for step in 0..most {
         stage.advance(1);
         let (exaggeration, momentum) = if step < EXAGGERATED { (EXAGGERATION, 0.5) } else { (1.0, 0.8) };

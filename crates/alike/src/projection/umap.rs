@@ -34,7 +34,7 @@ pub fn umap(neighbours: &[Vec<Neighbour>], begin: &[[f64; 2]], seed: u64) -> Vec
     let edges: Vec<(usize, usize, f64)> =
         edges.into_iter().map(|(i, j, w)| (i, j, most / w)).filter(|e| e.2 <= f64::from(epochs)).collect();
     let mut next: Vec<f64> = edges.iter().map(|e| e.2).collect();
-    let stage = stage("placing by UMAP", epochs as usize);
+    let stage = stage("UMAP", epochs as usize);
     for epoch in 0..epochs {
         stage.advance(1);
         let rate = 1.0 - f64::from(epoch) / f64::from(epochs);

@@ -5,7 +5,6 @@ use super::settings::{asks_nothing, resolve};
 use super::{TrainArgs, stop};
 use crate::args::Global;
 use crate::bars::Bars;
-
 use alike::data::Dataset;
 use alike::train::{AutoChoice, Pace, Settings, Start};
 use alike::tune::choose_start;

@@ -13,7 +13,7 @@ use super::excluded::Excluded;
 use super::frame::{Frame, square};
 use super::product::{MOST_PACKED, Packed};
 use crate::images::Vectors;
-use crate::meter::{compared, stage};
+use crate::meter::stage;
 use alike_kernels::{AlignedBuffer, Tier};
 use query::{Query, Scratch};
 use rayon::prelude::*;
@@ -83,8 +83,7 @@ pub fn ranks_of_matches<T: Send>(
             blocks.par_iter_mut().for_each_init(room, |(room, scratch), block| {
                 for (packed, start) in packed.iter().zip(starts.clone()) {
                     block.meet(&all, &excluded, (start, packed), room, scratch);
-                    compared(block.queries.len(), packed.count);
-                    stage.advance(block.queries.len() * packed.count);
+                    stage.compared(block.queries.len(), packed.count);
                 }
             });
         }
