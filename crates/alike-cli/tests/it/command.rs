@@ -1,5 +1,6 @@
 //! Running the binary, and small sets to run it on.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -68,6 +69,23 @@ impl Scene {
     /// Starts a command that goes on; what it prints is read from its standard output.
     pub(crate) fn start(&self, arguments: &str) -> Child {
         self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    /// What a command has said on its standard error up to the line that contains `last`; then it is killed.
+    #[track_caller]
+    pub(crate) fn heard_until(&self, arguments: &str, last: &str) -> String {
+        let mut child = self.command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut heard = String::new();
+        for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+            heard.push_str(&(line.unwrap() + "\n"));
+            if heard.contains(last) {
+                break;
+            }
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(heard.contains(last), "{heard}");
+        heard
     }
 
     fn command(&self, arguments: &str) -> Command {
