@@ -151,22 +151,24 @@ fn notes(answer: &ClassifyAnswer, args: &ClassifyArgs, global: &Global) {
 }
 
 fn table(answer: &ClassifyAnswer) -> anyhow::Result<Vec<u8>> {
-    let header = ["path", "answer", "known", "nearest_class", "distance", "confidence", "nearest"];
+    let header = ["path", "answer", "known", "nearest_class", "distance", "confidence", "nearest", "by_hand"];
     let mut csv = OwnTable::new("classify", Vec::new(), &header)?;
     for a in &answer.answers {
         let (path, number) = (a.path.as_str(), |v: Option<f64>| v.map_or(String::new(), |v| v.to_string()));
+        let yes_or_no = |yes| if yes { "true" } else { "false" };
         let Some(nearest_class) = &a.nearest_class else {
-            csv.row([path, "", "", "", "", "", ""])?;
+            csv.row([path, "", "", "", "", "", "", ""])?;
             continue;
         };
         csv.row([
             path,
             a.class.as_deref().unwrap_or("unknown"),
-            if a.known { "true" } else { "false" },
+            yes_or_no(a.known),
             nearest_class,
             &number(a.distance),
             &number(a.confidence),
             a.nearest.as_deref().unwrap_or_default(),
+            yes_or_no(a.by_hand),
         ])?;
     }
     Ok(csv.finish()?)

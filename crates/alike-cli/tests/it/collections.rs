@@ -193,6 +193,10 @@ fn what_a_person_said_is_obeyed_and_trains() {
     assert_eq!(classified("c1/0"), (Some("odd".into()), Some(true)));
     assert_eq!(classified("c0/0"), (Some("odd".into()), Some(true)), "it shows the same as one that is odd");
     assert_eq!(classified("c2/3").1, Some(false));
+    scene.ok("classify photos photos/c1/0.png photos/c2/3.png --csv said.csv -q");
+    let said = std::fs::read_to_string(scene.path("said.csv")).unwrap();
+    let said: Vec<&str> = said.lines().map(|line| line.rsplit(',').nth(1).unwrap()).collect();
+    assert_eq!(said, ["by_hand", "true", "false"]);
 
     // One of the two that differ is left out, and the class of the pair is what was set by hand.
     std::fs::rename(scene.path("photos"), scene.path("pictures")).unwrap();

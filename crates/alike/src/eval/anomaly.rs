@@ -12,7 +12,7 @@ use crate::identity::Shared;
 use crate::images::Vectors;
 use crate::neighbours::{Exact, Exclude, Neighbour, SureIndex, nearest};
 use crate::sample;
-use gaussian::{Gaussian, gaussians};
+use gaussian::{Gaussians, gaussians};
 use nalgebra::DVector;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
@@ -42,7 +42,7 @@ enum Model<'a> {
         density: Vec<f64>,
         scores: Vec<f64>,
     },
-    Gaussians(Vec<Gaussian>),
+    Gaussians(Vec<Gaussians>),
 }
 
 /// Folds that a reference is scored by where it cannot be left out image by image.

@@ -2,27 +2,43 @@
 
 use crate::images::Vectors;
 use crate::projection::shrunk;
-use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
+use nalgebra::{Cholesky, DMatrixView, DVector, Dyn};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-/// A class's mean, and the factor of a covariance.
+/// Classes that share a covariance: a vector is whitened once for all of them.
 #[derive(Clone, Debug)]
-pub(super) struct Gaussian {
-    mean: DVector<f64>,
-    covariance: Arc<Cholesky<f64, Dyn>>,
+pub(super) struct Gaussians {
+    covariance: Cholesky<f64, Dyn>,
+    /// The mean of the classes' means, so that little is lost where all lie far from the origin.
+    centre: DVector<f64>,
+    /// The classes' means, whitened as a vector is.
+    means: Vec<DVector<f64>>,
 }
 
-impl Gaussian {
-    pub(super) fn distance(&self, x: &DVector<f64>) -> f64 {
-        let mut centred = x - &self.mean;
+impl Gaussians {
+    fn new(means: &[DVector<f64>], covariance: Cholesky<f64, Dyn>) -> Gaussians {
+        let mut centre = DVector::zeros(means[0].len());
+        means.iter().for_each(|m| centre += m / means.len() as f64);
+        let mut classes = Gaussians { covariance, centre, means: Vec::new() };
+        classes.means = means.iter().map(|m| classes.whitened(m)).collect();
+        classes
+    }
+
+    fn whitened(&self, x: &DVector<f64>) -> DVector<f64> {
+        let mut centred = x - &self.centre;
         self.covariance.l_dirty().solve_lower_triangular_mut(&mut centred);
-        centred.norm()
+        centred
+    }
+
+    /// To the nearest class.
+    pub(super) fn distance(&self, x: &DVector<f64>) -> f64 {
+        let x = self.whitened(x);
+        self.means.iter().map(|m| (&x - m).norm()).fold(f64::INFINITY, f64::min)
     }
 }
 
-/// A Gaussian a class; with `own`, each has a covariance of its own where it has two images.
-pub(super) fn gaussians(vectors: Vectors<'_>, labels: &[u32], own: bool) -> Vec<Gaussian> {
+/// The classes by their covariances: with `own`, each has one of its own where it has two images.
+pub(super) fn gaussians(vectors: Vectors<'_>, labels: &[u32], own: bool) -> Vec<Gaussians> {
     let d = vectors.d();
     let rows = vectors.select(&(0..vectors.len()).collect::<Vec<_>>());
     let mut classes: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
@@ -36,32 +52,27 @@ pub(super) fn gaussians(vectors: Vectors<'_>, labels: &[u32], own: bool) -> Vec<
     let centred = |of: &[usize], mean: &DVector<f64>| -> Vec<f64> {
         of.iter().flat_map(|i| rows.row(*i).iter().zip(mean.iter()).map(|(v, m)| f64::from(*v) - m)).collect()
     };
-    let mut pooled = Vec::new();
-    let mut all: Vec<(DVector<f64>, Vec<f64>)> = Vec::new();
+    let (mut shared, mut pooled, mut found) = (Vec::new(), Vec::new(), Vec::new());
     for of in classes.into_values() {
         let mean = mean(&of);
         let deviations = centred(&of, &mean);
         if own && of.len() > 1 {
-            all.push((mean, deviations));
+            found.push(Gaussians::new(&[mean], shrunk_covariance(&deviations, d)));
         } else {
             pooled.extend_from_slice(&deviations);
-            all.push((mean, Vec::new()));
+            shared.push(mean);
         }
     }
-    let shared = (!pooled.is_empty()).then(|| Arc::new(shrunk_covariance(&pooled, d)));
-    let each = all.into_iter().map(|(mean, deviations)| {
-        let covariance = match &shared {
-            Some(shared) if deviations.is_empty() => shared.clone(),
-            _ => Arc::new(shrunk_covariance(&deviations, d)),
-        };
-        Gaussian { mean, covariance }
-    });
-    each.collect()
+    if !shared.is_empty() {
+        found.push(Gaussians::new(&shared, shrunk_covariance(&pooled, d)));
+    }
+    found
 }
 
 fn shrunk_covariance(rows: &[f64], d: usize) -> Cholesky<f64, Dyn> {
     let n = rows.len() / d;
-    let x = DMatrix::from_row_slice(n, d, rows);
+    let transposed = DMatrixView::from_slice(rows, d, n);
+    let x = DMatrixView::from_slice_with_strides(rows, n, d, d, 1);
     let fourth: f64 = rows.chunks_exact(d).map(|r| r.iter().map(|v| v * v).sum::<f64>().powi(2)).sum();
-    shrunk(x.tr_mul(&x) / n as f64, n, fourth / n as f64)
+    shrunk(transposed * x / n as f64, n, fourth / n as f64)
 }
