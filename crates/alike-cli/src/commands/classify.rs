@@ -155,7 +155,6 @@ fn table(answer: &ClassifyAnswer) -> anyhow::Result<Vec<u8>> {
     let mut csv = OwnTable::new("classify", Vec::new(), &header)?;
     for a in &answer.answers {
         let (path, number) = (a.path.as_str(), |v: Option<f64>| v.map_or(String::new(), |v| v.to_string()));
-        let yes_or_no = |yes| if yes { "true" } else { "false" };
         let Some(nearest_class) = &a.nearest_class else {
             csv.row([path, "", "", "", "", "", "", ""])?;
             continue;
@@ -163,12 +162,12 @@ fn table(answer: &ClassifyAnswer) -> anyhow::Result<Vec<u8>> {
         csv.row([
             path,
             a.class.as_deref().unwrap_or("unknown"),
-            yes_or_no(a.known),
+            &a.known.to_string(),
             nearest_class,
             &number(a.distance),
             &number(a.confidence),
             a.nearest.as_deref().unwrap_or_default(),
-            yes_or_no(a.by_hand),
+            &a.by_hand.to_string(),
         ])?;
     }
     Ok(csv.finish()?)

@@ -1,6 +1,6 @@
 //! Collections, as a user has them.
 
-use crate::command::Scene;
+use crate::command::{Scene, kill};
 use crate::sources::picture;
 use serde_json::Value;
 
@@ -254,8 +254,7 @@ fn a_watched_folder_is_followed_until_it_is_ended() {
     std::fs::rename(scene.path("photos/c1/new.png"), scene.path("photos/c2/new.png")).unwrap();
     let moved = next();
     assert_eq!((&moved["moved"], &moved["images"]), (&1.into(), &19.into()));
-    watching.kill().unwrap();
-    watching.wait().unwrap();
+    kill(watching);
     assert!(scene.ok("collection check photos").contains("nothing wrong"));
 }
 

@@ -17,6 +17,12 @@ pub(crate) struct Ended {
     pub(crate) stderr: String,
 }
 
+/// Kills a process of the test's own.
+pub(crate) fn kill(mut child: Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 /// 90 training and 30 test images of three classes, 12 x 10.
 const COUNTS: [usize; 2] = [90, 30];
 const SIZE: (usize, usize) = (12, 10);
@@ -82,8 +88,7 @@ impl Scene {
                 break;
             }
         }
-        child.kill().unwrap();
-        child.wait().unwrap();
+        kill(child);
         assert!(heard.contains(last), "{heard}");
         heard
     }

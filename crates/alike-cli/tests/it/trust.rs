@@ -1,9 +1,9 @@
 //! Nothing is lost, whoever dies, listens no more, or works on the same files.
 
-use crate::command::Scene;
+use crate::command::{Scene, kill};
 use std::fs::File;
 use std::io::Read;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 const TRAIN: &str = "train --data data --recipe seed --epochs 2";
 
@@ -65,12 +65,6 @@ fn a_run_is_trained_by_one_process_at_a_time() {
         1,
         &["search", "another process"],
     );
-}
-
-/// Kills a process of the test's own.
-fn kill(mut child: Child) {
-    child.kill().unwrap();
-    child.wait().unwrap();
 }
 
 #[cfg(unix)]
