@@ -167,9 +167,6 @@ pub(super) fn decode_held(bytes: &[u8], how: Decoding) -> Result<Decoded, Pictur
         }
         let (format, mut decoder) = open(bytes)?;
         let (w, h) = decoder.dimensions();
-        if w == 0 || h == 0 {
-            return Err(PictureError::Damaged("it has no pixels".into()));
-        }
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
         let size = [h as usize, w as usize];
         let jpeg = format == ImageFormat::Jpeg;
@@ -267,6 +264,27 @@ mod tests {
         let mut bytes = Cursor::new(Vec::new());
         image::write_buffer_with_format(&mut bytes, data, w, h, colour, format).unwrap();
         bytes.into_inner()
+    }
+
+    #[test]
+    fn a_picture_without_pixels_is_refused_by_its_header_already() {
+        let one = |format| encode(format, 1, 1, ExtendedColorType::Rgb8, &[0; 3]);
+        // Where the width stands, then the height, in so many bytes.
+        for (format, at, size) in [(ImageFormat::Bmp, 18, 4), (ImageFormat::Gif, 6, 2)] {
+            let whole = one(format);
+            assert!(header(&whole).is_ok(), "{format:?}");
+            for side in [0, size] {
+                let mut file = whole.clone();
+                file[at + side..][..size].fill(0);
+                assert!(header(&file).is_err(), "{format:?}");
+                assert!(decode(&file, Decoding::default()).is_err(), "{format:?}");
+            }
+        }
+        for size in ["0 1", "1 0", "0 0"] {
+            let file = format!("P5 {size} 255\n\0");
+            assert!(header(file.as_bytes()).is_err(), "{size}");
+            assert!(decode(file.as_bytes(), Decoding::default()).is_err(), "{size}");
+        }
     }
 
     #[test]

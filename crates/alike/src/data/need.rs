@@ -1,14 +1,18 @@
 //! How much memory a picture needs, from what its header says, before any decoder takes it.
 
+use super::decode::PictureError;
 use crate::limits::{self, DECODING, Held, Limit, LimitError};
 use image::{ColorType, ImageFormat};
 
 /// What is not worth counting: tables of a decoder, a profile of colours.
 pub(super) const LEAST: u64 = 16 << 20;
 
-/// Refuses a picture of too many pixels.
-pub(super) fn check_size(w: u32, h: u32) -> Result<(), LimitError> {
-    Limit::Pixels.check(u64::from(w) * u64::from(h), || format!("it claims {w} x {h} pixels"))
+/// Refuses a picture of no pixels or of too many.
+pub(super) fn check_size(w: u32, h: u32) -> Result<(), PictureError> {
+    if w == 0 || h == 0 {
+        return Err(PictureError::Damaged("it has no pixels".into()));
+    }
+    Ok(Limit::Pixels.check(u64::from(w) * u64::from(h), || format!("it claims {w} x {h} pixels"))?)
 }
 
 /// What is done with a decoded picture: whether it is turned, and whether its brightness is spread.
