@@ -86,6 +86,10 @@ pub(crate) struct ScheduleArgs {
     /// Weight decay, applied to weights but not to biases and normalisations
     #[arg(long)]
     pub(crate) weight_decay: Option<f64>,
+    /// Progressive resizing: in the first epoch, images have this share of their height and width;
+    /// they grow to full size over three quarters of the epochs, as in 0.625
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) first_size: Option<f64>,
     /// Clip the gradient to this norm
     #[arg(long, value_name = "LENGTH")]
     pub(crate) clip: Option<f64>,

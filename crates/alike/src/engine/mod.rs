@@ -24,7 +24,7 @@ pub use plan::Plan;
 pub use spinning::with_spinning_threads;
 
 use crate::files::FileError;
-use crate::images::{Features, Images};
+use crate::images::{Features, Images, Shape};
 use crate::model::Network;
 use alike_kernels::AlignedBuffer;
 pub use alike_kernels::{Tier, TierError};
@@ -96,9 +96,21 @@ impl Engine {
         self.activation_memory = bytes;
     }
 
+    /// Another engine that runs as this one does, for the same network on images of another shape.
+    pub(crate) fn with_input(&self, network: &Network) -> Engine {
+        let mut other = Engine::with_tier(network, self.tier);
+        other.activation_memory = self.activation_memory;
+        other
+    }
+
     /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// The shape of the images that it runs on.
+    pub(crate) fn input(&self) -> Shape {
+        self.plan.input
     }
 
     /// The instructions in use.
@@ -138,7 +150,8 @@ impl Engine {
         self.forward_prepared(parameters, images, indices, None)
     }
 
-    /// Embeds the images at `indices` as [`Engine::forward`] does, each changed by `prepare` in its own work.
+    /// Embeds the images at `indices` as [`Engine::forward`] does, each changed by `prepare` in its own work: to the shape of the network's
+    /// input, whatever theirs is.
     ///
     /// # Errors
     ///
@@ -154,7 +167,7 @@ impl Engine {
         indices: &[usize],
         prepare: Option<&dyn Prepare>,
     ) -> Result<&[f32], FileError> {
-        assert_eq!(images.shape(), self.plan.input, "engine: images of another shape");
+        assert!(prepare.is_some() || images.shape() == self.plan.input, "engine: images of another shape");
         pack::pack(&self.plan, self.tier, parameters, &mut self.packed);
         let (n, d) = (indices.len(), self.plan.embedding);
         self.batch.clear();
@@ -278,7 +291,7 @@ impl Engine {
 
 /// Changes an image as training sees it, in the image's own work. The same position and image must always give the same.
 pub trait Prepare: Sync {
-    /// Writes image number `image`, whose bytes are `from`, as position `position` of the batch has it.
+    /// Writes image number `image`, whose bytes are `from`, as position `position` of the batch has it: `to` has the bytes of the network's input.
     fn prepare(&self, position: usize, image: usize, from: &[u8], to: &mut [u8]);
 }
 

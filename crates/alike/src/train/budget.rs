@@ -1,5 +1,6 @@
 //! How long training takes here: a budget of time becomes epochs, by the work of an epoch and by how fast this machine does such work.
 
+use super::resizing::Resizing;
 use super::rotations::copies;
 use super::{Observer, Outcome, StepReport, TrainError, Training, TrainingPlan, divide};
 use crate::data::Dataset;
@@ -43,7 +44,8 @@ impl Pace {
             1.0
         };
         let images = trained.len() * copies(settings);
-        Ok(3.0 * network.flop() as f64 * views * images as f64 * settings.epochs as f64)
+        let share = Resizing::new(settings, data.shape()).mean_work();
+        Ok(3.0 * network.flop() as f64 * share * views * images as f64 * settings.epochs as f64)
     }
 
     /// Trains a copy for about `time`, or an epoch where that is less, and throws it away.
@@ -65,7 +67,10 @@ impl Pace {
         let [seen, timed] = watch.images;
         let per_step = seen as f64 / training.steps_done().max(1) as f64;
         let took = watch.took.as_secs_f64().max(f64::MIN_POSITIVE);
-        Ok(Pace { epoch: each * per_step * steps as f64, rate: each * timed as f64 / took })
+        // Steps of the first epoch were timed, whose images may be small.
+        let resizing = Resizing::new(plan.settings(), data.shape());
+        let (first, mean) = (each * resizing.work(0), each * resizing.mean_work());
+        Ok(Pace { epoch: mean * per_step * steps as f64, rate: first * timed as f64 / took })
     }
 
     /// Seconds that so many epochs take.

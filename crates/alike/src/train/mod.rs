@@ -10,6 +10,7 @@ mod observer;
 mod optimizer;
 mod patches;
 mod plan;
+mod resizing;
 mod rotations;
 mod run;
 mod sampler;

@@ -125,6 +125,10 @@ pub struct Settings {
     #[serde(default = "no_change", with = "text::as_text")]
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub augment: Augment,
+    /// The share of the height and width that images have in the first epoch; they grow to their full size over three quarters of the epochs. 1 for full
+    /// images throughout.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub first_size: f64,
     /// Changed copies of each picture whose embeddings a head is trained on in turn, beside those of the picture itself: one an epoch.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub views: usize,
@@ -168,6 +172,10 @@ fn is_false(b: &bool) -> bool {
 
 fn is_zero(n: &usize) -> bool {
     *n == 0
+}
+
+fn is_one(x: &f64) -> bool {
+    *x == 1.0
 }
 
 fn is_random(s: &Start) -> bool {

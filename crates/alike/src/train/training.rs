@@ -7,6 +7,7 @@ mod steps;
 pub use error::TrainError;
 
 use super::batches::Batches;
+use super::resizing::Resizing;
 use super::rotations::Rotations;
 use super::{
     Observer, Optimizer, Settings, SettingsError, Start, TrainingPlan, WhitenBy, groups, identity, whiten,
@@ -59,6 +60,9 @@ pub struct Training {
     of_triplets: Option<TripletMargin>,
     batches: Batches,
     rotations: Rotations,
+    resizing: Resizing,
+    /// For the images of the epoch at hand, where these are small.
+    small: Option<Engine>,
     /// The images that are trained on, and those held out for validation.
     trained: Vec<usize>,
     held_out: Vec<usize>,
@@ -214,6 +218,8 @@ impl Training {
         if steps == 0 {
             return Err(TrainError::BatchTooLarge { batch: settings.batch_size, anchors });
         }
+        let resizing = Resizing::new(&settings, data.shape());
+        resizing.check(&network)?;
         let engine = Engine::new(&network)?;
         check_distances(&settings, &spec, &batches, all.len())?;
         let of_triplets = plain_triplets(&settings, &spec);
@@ -237,6 +243,8 @@ impl Training {
             network,
             batches,
             rotations,
+            resizing,
+            small: None,
             trained,
             held_out,
             epochs: 0,

@@ -98,16 +98,34 @@ pub(super) fn leaves_head(args: &TrainArgs) -> bool {
 pub(super) fn asks_nothing(args: &TrainArgs) -> bool {
     let ObjectiveArgs { loss: _, margin: _, distance, miner, reducer, regularizer, memory, self_supervised } =
         &args.objective;
-    let ScheduleArgs { optimizer: _, learning_rate, curve, warmup, weight_decay, clip, average, proxy_rate } =
-        &args.schedule;
+    let ScheduleArgs {
+        optimizer: _,
+        learning_rate,
+        curve,
+        warmup,
+        weight_decay,
+        first_size,
+        clip,
+        average,
+        proxy_rate,
+    } = &args.schedule;
     let objective = distance.is_some()
         || miner.is_some()
         || reducer.is_some()
         || !regularizer.is_empty()
         || memory.is_some()
         || *self_supervised;
-    let numbers =
-        [learning_rate, warmup, weight_decay, clip, average, proxy_rate, &args.minutes, &args.validate];
+    let numbers = [
+        learning_rate,
+        warmup,
+        weight_decay,
+        first_size,
+        clip,
+        average,
+        proxy_rate,
+        &args.minutes,
+        &args.validate,
+    ];
     let schedule = curve.is_some() || numbers.iter().any(|n| n.is_some());
     leaves_head(args) && !args.network.normalize && !args.rotations && !objective && !schedule
 }
@@ -154,8 +172,17 @@ pub(super) fn resolve(
     } = args;
     let ObjectiveArgs { loss, margin, distance, miner, reducer, regularizer, memory, self_supervised } =
         objective;
-    let ScheduleArgs { optimizer, learning_rate, curve, warmup, weight_decay, clip, average, proxy_rate } =
-        schedule;
+    let ScheduleArgs {
+        optimizer,
+        learning_rate,
+        curve,
+        warmup,
+        weight_decay,
+        first_size,
+        clip,
+        average,
+        proxy_rate,
+    } = schedule;
     // A start that is a model already: what a recipe says of learning is not to the point.
     let start = if whitened { Some(StartArg::Whitened) } else { *start };
     let whitened = start == Some(StartArg::Whitened);
@@ -198,6 +225,7 @@ pub(super) fn resolve(
         schedule: curve.unwrap_or(recipe.schedule),
         warmup: warmup.unwrap_or(recipe.warmup),
         weight_decay: weight_decay.unwrap_or(recipe.weight_decay),
+        first_size: first_size.unwrap_or(recipe.first_size),
         clip: clip.or(recipe.clip),
         average: average.unwrap_or(recipe.average),
         proxy_rate: proxy_rate.unwrap_or(recipe.proxy_rate),

@@ -7,7 +7,9 @@ use crate::files::FileError;
 use crate::images::Shape;
 use crate::loss::{LossReport, mean_triplet_loss};
 use crate::mining::{Lists, Tuples};
+use crate::model::Network;
 use crate::rng::{Purpose, RngExt, stream};
+use crate::train::resizing::shrink;
 use crate::train::rotations::Rotations;
 use crate::train::{EmbeddingHealth, EpochReport, Observer, StepReport, View, clip};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,6 +46,7 @@ impl Training {
                 self.batches.begin(self.epochs);
                 self.mine_order(data, self.epochs)?;
             }
+            self.resize()?;
             while self.step < steps {
                 self.fill(&mut batch, data);
                 let loss = self.compute(&mut batch, data, &mut health)?;
@@ -70,6 +73,17 @@ impl Training {
             }
         }
         Ok(Outcome::Finished)
+    }
+
+    /// Makes an engine for the images of the epoch, where these are small and it is not there.
+    fn resize(&mut self) -> Result<(), TrainError> {
+        let shape = self.resizing.shape(self.epochs);
+        if shape == self.network.input() {
+            self.small = None;
+        } else if self.small.as_ref().is_none_or(|e| e.input() != shape) {
+            self.small = Some(self.engine.with_input(&Network::new(self.network.spec().clone(), shape)?));
+        }
+        Ok(())
     }
 
     /// The images of this step, and what they are.
@@ -100,12 +114,15 @@ impl Training {
         let (epoch, steps, images) = (self.epochs, self.steps_per_epoch(), data.seen_in(self.epochs));
         let views = if self.settings.self_supervised { labels.len() / 2 } else { labels.len() };
         let changes = self.augment_of(data).changes();
-        let as_they_are = changes.is_none() && !self.settings.rotations;
+        let engine = self.small.as_mut().unwrap_or(&mut self.engine);
+        let (shape, input) = (data.shape(), engine.input());
+        let as_they_are = changes.is_none() && !self.settings.rotations && shape == input;
         let seen = Views {
             changes,
             rotations: self.rotations,
             numbers,
-            shape: data.shape(),
+            shape,
+            input,
             seed: self.settings.seed,
             step: epoch * steps + self.step,
             epoch,
@@ -113,7 +130,7 @@ impl Training {
         };
         let prepare = (!as_they_are).then_some(&seen as &dyn Prepare);
         let (n, d) = (self.network.parameter_count(), self.network.embedding());
-        let embeddings = self.engine.forward_prepared(&self.parameters[..n], images, indices, prepare)?;
+        let embeddings = engine.forward_prepared(&self.parameters[..n], images, indices, prepare)?;
         gradient.resize(embeddings.len(), 0.0);
         let own = &mut self.gradient[n..];
         let of_triplets =
@@ -135,7 +152,7 @@ impl Training {
         if self.step + 1 == steps {
             *health = EmbeddingHealth::of(embeddings, d);
         }
-        self.engine.backward_prepared(images, prepare, gradient, &mut self.gradient[..n])?;
+        engine.backward_prepared(images, prepare, gradient, &mut self.gradient[..n])?;
         Ok(report)
     }
 
@@ -238,6 +255,8 @@ struct Views<'a> {
     /// The batch's images, rotated ones by their own numbers.
     numbers: &'a [usize],
     shape: Shape,
+    /// The shape that the network takes in this epoch.
+    input: Shape,
     seed: u64,
     step: u64,
     epoch: u64,
@@ -250,10 +269,20 @@ impl Prepare for Views<'_> {
         let number = self.numbers[position];
         let rotated = self.rotations.rotated(number, self.shape, from);
         let from = rotated.as_deref().unwrap_or(from);
-        let Some(changes) = &self.changes else { return to.copy_from_slice(from) };
         let view = (position / self.views.max(1)) as u64;
         let (seed, step, epoch, image) = (self.seed, self.step, self.epoch, number as u64);
         let occasion = Occasion { seed, step, epoch, image, view };
-        changes.apply(self.shape, occasion, from, to);
+        let change = |to: &mut [u8]| match &self.changes {
+            Some(changes) => changes.apply(self.shape, occasion, from, to),
+            None => to.copy_from_slice(from),
+        };
+        if self.input == self.shape {
+            change(to);
+        } else {
+            // As it is changed at full size, so that a shift by pixels is the same share of the image.
+            let mut full = vec![0; self.shape.len()];
+            change(&mut full);
+            shrink(self.shape, &full, self.input, to);
+        }
     }
 }
