@@ -38,6 +38,12 @@ fn main() -> ExitCode {
         Err(e) => {
             match renamed::flag(&e, &argv) {
                 Some(instead) => say(format!("error: {instead}")),
+                // What was typed is part of the message: control characters in it are not for a terminal.
+                None if e.use_stderr()
+                    && argv.iter().any(|word| word.to_string_lossy().contains(char::is_control)) =>
+                {
+                    say(e.render().to_string().trim_end());
+                }
                 None => e.print().unwrap_or_default(),
             }
             return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));

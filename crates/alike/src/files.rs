@@ -3,6 +3,7 @@
 
 use crate::limits::Limit;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 use std::fs::{File, FileType, TryLockError};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -203,17 +204,21 @@ impl StagedFiles {
         fill: impl FnOnce(&mut (dyn Write + Send)) -> io::Result<()>,
     ) -> Result<(), FileError> {
         let folder = folder_of(path);
-        // A device or a folder is nothing that a new file may replace.
-        if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
-            return Err(FileError::writing(path)(io::Error::other("it is there, and is no file")));
+        match std::fs::metadata(path) {
+            // A device or a folder is nothing that a new file may replace.
+            Ok(there) if !there.is_file() => {
+                return Err(FileError::writing(path)(io::Error::other("it is there, and is no file")));
+            }
+            // The name is too long: told before any file of the batch is there.
+            Err(e) if e.kind() == io::ErrorKind::InvalidFilename => return Err(FileError::writing(path)(e)),
+            _ => {}
         }
         self.made.push(Made::folder(folder)?);
         let hasty = self.hasty;
-        let mut name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        name.truncate(name.floor_char_boundary(NAMED));
+        let prefix = prefix(path);
         let attempt = || -> io::Result<NamedTempFile> {
             let temporary = tempfile::Builder::new()
-                .prefix(&format!(".{name}."))
+                .prefix(&prefix)
                 .suffix(PART)
                 .permissions_as_usual()
                 .tempfile_in(folder)
@@ -239,6 +244,10 @@ impl StagedFiles {
     ///
     /// If a file cannot be renamed.
     pub fn commit(mut self) -> Result<(), FileError> {
+        // What is written often and soon lies in a folder whose owner sweeps it.
+        if !self.hasty {
+            self.sweep();
+        }
         for (temporary, path) in self.staged.drain(..) {
             temporary.persist(&path).map_err(|e| FileError::writing(&path)(e.error))?;
             // The rename itself lasts only once the folder is on disk; not every system can sync a folder.
@@ -250,6 +259,26 @@ impl StagedFiles {
         }
         Ok(())
     }
+}
+
+impl StagedFiles {
+    /// Removes what writers of the same files left behind when they died.
+    fn sweep(&self) {
+        let mut names: BTreeMap<&Path, Vec<String>> = BTreeMap::new();
+        for (_, path) in &self.staged {
+            names.entry(folder_of(path)).or_default().push(prefix(path));
+        }
+        for (folder, names) in names {
+            sweep_where(folder, |file| names.iter().any(|name| file.starts_with(name)));
+        }
+    }
+}
+
+/// How the temporary name of a file begins.
+fn prefix(path: &Path) -> String {
+    let mut name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    name.truncate(name.floor_char_boundary(NAMED));
+    format!(".{name}.")
 }
 
 impl Drop for StagedFiles {
@@ -332,9 +361,14 @@ pub fn is_part(path: &Path) -> bool {
 
 /// Removes what writers that died left in a folder: part files that nobody holds the lock of.
 pub fn sweep(folder: &Path) {
+    sweep_where(folder, |_| true);
+}
+
+/// The same of part files whose names are `wanted`.
+fn sweep_where(folder: &Path, wanted: impl Fn(&str) -> bool) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
-        if !is_part(&path) {
+        if !is_part(&path) || !wanted(&entry.file_name().to_string_lossy()) {
             continue;
         }
         let age = entry.metadata().and_then(|m| m.modified()).map(|t| SystemTime::now().duration_since(t));
@@ -421,6 +455,14 @@ mod tests {
             write(&folder.path().join(&name), b"1").unwrap();
             assert_eq!(read(&folder.path().join(&name), Limit::Text).unwrap(), b"1", "{name}");
         }
+        // One more is too much, which is told before anything is written.
+        let before = std::fs::read_dir(folder.path()).unwrap().count();
+        let mut batch = StagedFiles::default();
+        batch.stage(&folder.path().join("short"), |w| w.write_all(b"1")).unwrap();
+        let error = batch.stage(&folder.path().join("n".repeat(256)), |w| w.write_all(b"1"));
+        assert!(error.unwrap_err().to_string().contains("too long"));
+        drop(batch);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), before);
     }
 
     #[cfg(unix)]
@@ -451,9 +493,17 @@ mod tests {
         let mut batch = StagedFiles::default();
         batch.stage(&folder.path().join("b"), |w| w.write_all(b"1")).unwrap();
         aged(batch.staged[0].0.path());
+        // Of the same file, and of another one.
+        let [again, apart] =
+            [".b.5678.alike.part", ".c.5678.alike.part"].map(|name| folder.path().join(name));
         sweep(folder.path());
         assert!(!dead.exists() && other.exists(), "another program's files are its own");
+        for path in [&again, &apart] {
+            std::fs::write(path, "half").unwrap();
+            aged(path);
+        }
         batch.commit().unwrap();
+        assert!(!again.exists() && apart.exists(), "who writes a file removes what its dead writers left");
         assert_eq!(read(&folder.path().join("b"), Limit::Text).unwrap(), b"1");
     }
 

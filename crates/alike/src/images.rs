@@ -20,9 +20,9 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Bytes of one image.
+    /// Bytes of one image; the most that there are, where it would be more.
     pub fn len(self) -> usize {
-        self.h * self.w * self.c
+        self.h.saturating_mul(self.w).saturating_mul(self.c)
     }
 
     /// Whether this is the shape of features, which are numbers in a row, rather than of pictures.

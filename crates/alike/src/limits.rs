@@ -95,7 +95,10 @@ impl Limit {
             "G" => 3,
             _ => return None,
         };
-        digits.parse::<u64>().ok()?.checked_mul(self.kilo().pow(power)).filter(|n| *n > 0)
+        let unit = u128::from(self.kilo().pow(power));
+        let n = u128::from(digits.parse::<u64>().ok()?) * unit;
+        // What was rounded up from the most that there is may be a little more.
+        (1..=u128::from(u64::MAX) + unit).contains(&n).then(|| u64::try_from(n).unwrap_or(u64::MAX))
     }
 
     /// The most that is let through.
@@ -314,7 +317,7 @@ mod tests {
             error.to_string(),
             "it claims 65500 x 65500 pixels, 4291M; the limit for the pixels of a picture is 256M: --limit pixels=4291M raises it"
         );
-        for n in [1, 999, 1024, 1025, 300 << 20, (300 << 20) + 1, 7 << 50, u64::MAX >> 1] {
+        for n in [1, 999, 1024, 1025, 300 << 20, (300 << 20) + 1, 7 << 50, u64::MAX >> 1, u64::MAX] {
             for limit in Limit::ALL {
                 let enough = limit.read(&limit.shown(n)).unwrap();
                 assert!(enough >= n && enough - n <= n / 100 + 1, "{n} {limit:?}: {enough}");

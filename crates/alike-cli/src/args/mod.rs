@@ -52,7 +52,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) json: bool,
     /// In tables of results (CSV), put an apostrophe before cells that a spreadsheet would take for a formula: those that begin
-    /// with =, +, - or @ and are no number. Without it, names are written as they are
+    /// with =, +, - or @ and are no number. Without it, names are written as they are. Tables that Alike reads again are never changed
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) spreadsheet: bool,
     /// A TOML file with a table per verb, whose keys are that verb's flags; flags win

@@ -9,7 +9,7 @@ use alike::images::Features;
 use alike::tasks::{Found, GallerySummary, Match, SearchAnswer};
 use alike_store::{Access, BestOf, Collection, CollectionIndex, Filter, Hit, Wanted, user};
 use anyhow::{Context, ensure};
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
 /// Vectors that are asked about.
@@ -165,6 +165,9 @@ fn answer(
     Ok(SearchAnswer { gallery: gallery.clone(), within: wanted.within, queries: queries.collect() })
 }
 
+/// Bytes of a line of standard input, at most: systems allow paths of 4,096.
+const LONGEST: u64 = 1 << 16;
+
 /// Answers each path as it comes. A picture that cannot be read is told, and the next is answered.
 fn from_input(
     model: &OpenModel<'_>,
@@ -173,8 +176,16 @@ fn from_input(
     answer: impl Fn(&Asked) -> anyhow::Result<SearchAnswer>,
 ) -> anyhow::Result<()> {
     let mut failed = 0;
-    for path in std::io::stdin().lock().lines() {
+    let mut input = std::io::stdin().lock();
+    let mut text = Vec::new();
+    while (&mut input).take(LONGEST).read_until(b'\n', &mut text)? > 0 {
+        ensure!(
+            (text.len() as u64) < LONGEST,
+            "a line of standard input has more than {LONGEST} bytes; give a path a line"
+        );
+        let path = String::from_utf8(std::mem::take(&mut text));
         let path = path.context("standard input cannot be read as lines of text")?;
+        let path = path.strip_suffix('\n').map_or(&*path, |path| path.strip_suffix('\r').unwrap_or(path));
         if path.trim().is_empty() {
             continue;
         }
@@ -182,7 +193,7 @@ fn from_input(
             let data = model.pictures(&[path.to_owned()], &mut alike::data::Quiet)?;
             answer(&embedded(model, collection, &data)?)
         };
-        match one(Path::new(&path)) {
+        match one(Path::new(path)) {
             Ok(found) => tell(&found, 0, global)?,
             Err(e) => {
                 failed += 1;

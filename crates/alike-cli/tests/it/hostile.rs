@@ -92,15 +92,7 @@ fn jpeg(h: u16, w: u16, planes: u8, progressive: bool, whole: bool) -> Vec<u8> {
 /// A grey PNG of zeros, which are a thousandth of their size once they are packed.
 fn png(h: u32, w: u32, whole: bool) -> Vec<u8> {
     let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
-    let mut chunk = |kind: &[u8; 4], content: &[u8]| {
-        file.extend((content.len() as u32).to_be_bytes());
-        let mut crc = Crc::new();
-        for part in [&kind[..], content] {
-            crc.update(part);
-            file.extend(part);
-        }
-        file.extend(crc.sum().to_be_bytes());
-    };
+    let mut chunk = |kind: &[u8; 4], content: &[u8]| file.extend(png_chunk(kind, content));
     let header = [&w.to_be_bytes()[..], &h.to_be_bytes(), &[8, 0, 0, 0, 0]].concat();
     chunk(b"IHDR", &header);
     let mut packed = ZlibEncoder::new(Vec::new(), Compression::fast());
@@ -109,6 +101,44 @@ fn png(h: u32, w: u32, whole: bool) -> Vec<u8> {
     chunk(b"IDAT", &packed.finish().unwrap());
     chunk(b"IEND", &[]);
     file
+}
+
+fn png_chunk(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
+    let mut crc = Crc::new();
+    [&kind[..], content].iter().for_each(|part| crc.update(part));
+    [&(content.len() as u32).to_be_bytes()[..], kind, content, &crc.sum().to_be_bytes()].concat()
+}
+
+/// A small PNG whose packed colour profile is of so many bytes.
+fn png_with_profile(bytes: usize) -> Vec<u8> {
+    let mut packed = ZlibEncoder::new(b"x\0\0".to_vec(), Compression::fast());
+    let block = vec![0; 1 << 20];
+    (0..bytes.div_ceil(block.len())).for_each(|_| packed.write_all(&block).unwrap());
+    let mut file = png(20, 20, true);
+    // After the first chunk, which has 25 bytes.
+    file.splice(33..33, png_chunk(b"iCCP", &packed.finish().unwrap()));
+    file
+}
+
+/// A zip archive whose only member, called `a/1.png`, is listed so many times more.
+fn overlapping(zip: &[u8], times: usize) -> Vec<u8> {
+    let at = |place: usize| u32::from_le_bytes(zip[place..place + 4].try_into().unwrap()) as usize;
+    let end = zip.len() - 22;
+    let (size, start) = (at(end + 12), at(end + 16));
+    let mut listed = zip[start..start + size].to_vec();
+    for i in 0..times {
+        let mut entry = zip[start..start + size].to_vec();
+        // The name follows 46 bytes.
+        let digit = entry[46..].iter().position(|b| *b == b'1').unwrap() + 46;
+        entry[digit] = b'2' + i as u8;
+        listed.extend(entry);
+    }
+    let mut last = zip[end..].to_vec();
+    let count = (times as u16 + 1).to_le_bytes();
+    last[8..10].copy_from_slice(&count);
+    last[10..12].copy_from_slice(&count);
+    last[12..16].copy_from_slice(&(listed.len() as u32).to_le_bytes());
+    [&zip[..start], &listed, &last].concat()
 }
 
 /// The beginning of a grey TIFF of so many pixels in one strip.
@@ -185,7 +215,9 @@ fn sparse(scene: &Scene, name: &str, head: &[u8], len: u64) {
 fn good(scene: &Scene) {
     for i in 0..10u32 {
         let class = if i % 2 == 0 { "ant" } else { "bee" };
-        scene.write(&format!("pictures/{class}/{i}.png"), &png(20 + i, 24, true));
+        // A profile of four megabytes is none too many.
+        let file = if i == 0 { png_with_profile(4 << 20) } else { png(20 + i, 24, true) };
+        scene.write(&format!("pictures/{class}/{i}.png"), &file);
     }
 }
 
@@ -194,12 +226,14 @@ fn good(scene: &Scene) {
 fn pictures_that_ask_for_much_are_left_out_and_memory_stays_bounded() {
     let scene = Scene::new();
     good(&scene);
+    let profile = png_with_profile(1 << 30);
     // Twice each, so that both threads meet them at once.
     for twice in ["ant", "bee"] {
         let write = |name: &str, bytes: &[u8]| drop(scene.write(&format!("pictures/{twice}/{name}"), bytes));
         write("vast-progressive.jpg", &jpeg(65_500, 65_500, 1, true, false));
         write("vast.jpg", &jpeg(65_500, 65_500, 3, false, false));
         write("vast.png", &png(60_000, 60_000, false));
+        write("profile.png", &profile);
         write("vast.tif", &tiff(60_000, 60_000));
         write("vast.gif", &gif(65_535, 65_535));
         write("vast.bmp", &bmp(60_000, 60_000));
@@ -233,6 +267,7 @@ fn pictures_that_ask_for_much_are_left_out_and_memory_stays_bounded() {
         "ant/vast-progressive.jpg: it claims 65500 x 65500 pixels, 4291M; the limit for the pixels of a picture is 256M: \
          --limit pixels=4291M raises it",
         "ant/scans.jpg: it is not supported: it is a JPEG of 1001 scans; 100 are the most",
+        "ant/profile.png: decoding it takes more memory than it may",
         "bee/sparse.png: the file is too large, 1024G; the limit for the memory of decoding is 1G: --limit memory=1024G raises it",
         "left out: 4 pictures that are pipes, sockets or devices",
         "links lead to folders that are read already",
@@ -240,7 +275,7 @@ fn pictures_that_ask_for_much_are_left_out_and_memory_stays_bounded() {
         assert!(ended.stderr.contains(said), "no '{said}' in: {}", ended.stderr);
     }
     // Ten good ones, and the two that are large and whole.
-    assert!(ended.stderr.contains("26 of 38 images cannot be read"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("28 of 40 images cannot be read"), "{}", ended.stderr);
     let (ended, most) = measured(&scene, "data stats pictures --threads 2 --json");
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     let j: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
@@ -315,6 +350,13 @@ fn archives_and_arrays_that_ask_for_much_are_refused() {
     refused(&scene, "data show header.npy", &["a header of 4294967295 bytes"]);
     sparse(&scene, "sparse.npy", &npy("1000000, 1024, 1024"), 1 << 40);
     refused(&scene, "data show sparse.npy", &["--limit array=1024G"]);
+    // Forty members that share the bytes of one.
+    scene.write("overlap.zip", &overlapping(&zip("a/1.png", &png(9, 9, true), 1 << 20), 40));
+    refused(
+        &scene,
+        "data show overlap.zip --limit unpacked=16M",
+        &["its members overlap", "--limit unpacked="],
+    );
     scene.write("a.tar.gz", &gzip(&[], 64 << 20));
     refused(&scene, "data show a.tar.gz --limit unpacked=16M", &["--limit unpacked=32M"]);
     // A name of 64 MB, and then the member that is called so.

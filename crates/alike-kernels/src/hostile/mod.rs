@@ -4,6 +4,7 @@
 //! Everything here runs on every tier. Each call is made twice: on vectors of exactly the length, at whose ends the address
 //! sanitizer stands guard, and inside longer ones, whose surroundings must neither be changed nor matter.
 
+mod codes;
 mod images;
 mod named;
 mod products;

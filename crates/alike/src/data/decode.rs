@@ -9,11 +9,15 @@ use super::picture::{Picture, turns};
 use super::{jpeg, tiff};
 use crate::guard;
 use crate::images::Shape;
-use crate::limits::{self, Held, Limit, LimitError};
+use crate::limits::{Held, Limit, LimitError};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use std::io::Cursor;
 use std::ops::Deref;
+
+/// The share of [`Limit::Memory`] that the beginning of a file may take in a thread, before its size is known and memory is asked for: the packed colour
+/// profile of a PNG is unpacked there. Real ones have at most some megabytes.
+const OF_A_HEADER: u64 = 32;
 
 /// A file is not a whole picture.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -212,7 +216,7 @@ fn open(bytes: &[u8]) -> Result<(ImageFormat, impl ImageDecoder + '_), PictureEr
     let mut reader =
         ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|_| PictureError::Unknown)?;
     let mut most = Limits::no_limits();
-    most.max_alloc = Some(limits::alone());
+    most.max_alloc = Some(Limit::Memory.most() / OF_A_HEADER);
     reader.limits(most);
     let format = reader
         .format()

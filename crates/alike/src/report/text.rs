@@ -49,7 +49,13 @@ pub(super) fn shortened(text: &str, size: f64, bold: bool, room: f64) -> String 
         let [head, tail] = [&letters[..head], &letters[letters.len() - tail..]].map(String::from_iter);
         format!("{}…{}", head.trim_end(), tail.trim_start())
     };
-    (0..letters.len()).rev().map(cut).find(|t| width(t, size, bold) <= room).unwrap_or_default()
+    // No letter narrows a text, so that the fewest letters that are too many are found by halving.
+    let (mut fit, mut too_many) = (0, letters.len());
+    while fit + 1 < too_many {
+        let kept = fit + (too_many - fit) / 2;
+        if width(&cut(kept), size, bold) <= room { fit = kept } else { too_many = kept }
+    }
+    Some(cut(fit)).filter(|t| width(t, size, bold) <= room).unwrap_or_default()
 }
 
 /// A text in lines no wider than `room`, broken between words; what does not fit into `most` lines is left out of the middle of the
@@ -60,9 +66,13 @@ pub(super) fn wrapped(text: &str, size: f64, bold: bool, room: f64, most: usize)
     let mut from = 0;
     while from < words.len() {
         let last = lines.len() + 1 == most;
-        let fits = |to: &usize| width(&words[from..*to].join(" "), size, bold) <= room;
-        let to =
-            if last { words.len() } else { (from + 1..=words.len()).rev().find(fits).unwrap_or(from + 1) };
+        let mut wide = 0.0;
+        let fits = |word: &&&str| {
+            wide += width(word, size, bold) + if wide > 0.0 { width(" ", size, bold) } else { 0.0 };
+            wide <= room
+        };
+        let fitting = words[from..].iter().take_while(fits).count().max(1);
+        let to = if last { words.len() } else { from + fitting };
         lines.push(shortened(&words[from..to].join(" "), size, bold, room));
         from = to;
     }

@@ -10,6 +10,9 @@ use crate::text;
 /// Augmented copies of a picture that a head is trained on, at most.
 const MOST_VIEWS: usize = 100;
 
+/// Embeddings of past batches that are kept, at most.
+const MOST_MEMORY: usize = 1 << 30;
+
 /// Settings that can be trained with, as far as that can be told without data: [`Settings::resolve`] makes them.
 #[derive(Clone, Debug)]
 pub struct TrainingPlan {
@@ -176,6 +179,10 @@ impl Settings {
             let why = "weights come from a miner's tuples: give --miner, as multi-similarity";
             return refuse("sampler", text::write(&self.sampler), why);
         }
+        if self.memory > MOST_MEMORY {
+            let why = format!("{MOST_MEMORY} embeddings are the most");
+            return refuse("memory", self.memory.to_string(), &why);
+        }
         let memory_least = images * if self.self_supervised { 2 } else { 1 };
         if self.memory > 0 && self.memory < memory_least {
             let why = format!("it must hold a batch, {memory_least} images, at least");
@@ -219,6 +226,7 @@ mod tests {
         assert!(refused(|s| (s.loss, s.distance) = ("vicreg".into(), None)).contains("--self-supervised"));
         assert!(refused(|s| s.self_supervised = true).contains("--sampler random"));
         assert!(refused(|s| s.memory = 10).contains("192 images"));
+        assert!(refused(|s| s.memory = usize::MAX).contains("1073741824 embeddings are the most"));
         // Numbers that would be taken at their word: memory, or days.
         for (sampler, why) in [
             ("fixed-triplets:count=1000000000", "before the first step"),

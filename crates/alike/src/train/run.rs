@@ -42,6 +42,9 @@ pub enum RunError {
     /// Something is there already.
     #[error("{} exists already; name another folder, or give --force to replace it, or --resume to continue it", .0.display())]
     Exists(PathBuf),
+    /// Something else than a run is there.
+    #[error("{} exists already and is no run; name another folder", .0.display())]
+    Foreign(PathBuf),
     /// Another process trains it.
     #[error("{} is being trained by another process; wait for it, or name another folder", .0.display())]
     Busy(PathBuf),
@@ -109,7 +112,10 @@ impl Run {
         // A file that was never finished is no run.
         let mut there = std::fs::read_dir(folder).map_err(FileError::reading(folder))?.flatten();
         let occupied = there.any(|entry| !files::is_part(&entry.path()));
-        if occupied && (!force || !run.path(CONFIG).exists()) {
+        if occupied && !run.path(CONFIG).exists() {
+            return Err(RunError::Foreign(folder.to_owned()));
+        }
+        if occupied && !force {
             return Err(RunError::Exists(folder.to_owned()));
         }
         Ok(run)
@@ -182,9 +188,13 @@ impl Run {
     pub fn check_split(&self, data: &Dataset) -> Result<(), RunError> {
         let path = self.path(SPLIT);
         let now = data.split_table().unwrap_or_default();
-        let before = if path.is_file() { files::read_lines(&path)? } else { String::new() };
+        let before = if path.exists() { files::read_lines(&path)? } else { String::new() };
         if now == before {
             return Ok(());
+        }
+        if path.exists() && !now.is_empty() && before.lines().next() != now.lines().next() {
+            let why = "its first line is not that of a table of parts; put it back, or train anew".to_owned();
+            return Err(RunError::Content { path, why });
         }
         // An image that vanished may move others from part to part: it is named, not they.
         let image = |line: &str| line.split_once(',').map_or("", |(_, image)| image).to_owned();

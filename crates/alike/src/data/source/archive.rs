@@ -90,8 +90,10 @@ pub(super) fn zip_pictures(
     count(path, zip.len())?;
     let mut unpacked = Unpacked::default();
     let mut links = Vec::new();
+    let mut packed = Vec::with_capacity(zip.len());
     for i in 0..zip.len() {
         let entry = zip.by_index_data(i).map_err(damaged)?;
+        packed.push([entry.header_start(), entry.compressed_size(), entry.size()]);
         let raw = entry.name_raw();
         // What is no UTF-8 may be Shift-JIS, where a backslash is half of a character.
         let name = match std::str::from_utf8(raw) {
@@ -110,6 +112,7 @@ pub(super) fn zip_pictures(
             unpacked.add(name, place);
         }
     }
+    check_overlap(path, packed)?;
     let archive = Archive { path: path.to_owned(), content: Content::Zip(zip) };
     if !links.is_empty() {
         let holder = Listing { archives: vec![archive.clone(); number as usize + 1], ..Listing::default() };
@@ -123,6 +126,20 @@ pub(super) fn zip_pictures(
     let (members, left) = unpacked.finish(path)?;
     let (members, drawn) = without_drawn(std::slice::from_ref(&archive), number, members);
     Ok((archive, members, left.into_iter().chain(drawn).collect()))
+}
+
+/// Refuses an archive whose members share their bytes and that would be too large if it were unpacked: a small file could else hold any number of large
+/// pictures. Of each member, where it begins, and its size packed and unpacked.
+fn check_overlap(path: &Path, mut members: Vec<[u64; 3]>) -> Result<(), DataError> {
+    members.retain(|[_, packed, _]| *packed > 0);
+    members.sort_unstable();
+    if members.windows(2).all(|m| m[0][0].saturating_add(m[0][1]) <= m[1][0]) {
+        return Ok(());
+    }
+    let all = members.iter().fold(0u64, |all, [_, _, size]| all.saturating_add(*size));
+    let limited =
+        Limit::Unpacked.check(all, || "its members overlap, and are large when they are unpacked".into());
+    limited.map_err(|error| DataError::Limit { path: path.to_owned(), error })
 }
 
 /// Refuses an archive of more members than there may be images.

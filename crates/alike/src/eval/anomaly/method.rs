@@ -78,7 +78,8 @@ impl AnomalyMethod {
     pub fn needs(self) -> usize {
         match self {
             AnomalyMethod::Knn { k } => k,
-            AnomalyMethod::Lof { k } => k + 1,
+            // As many as cannot be there are refused like any other number of too many.
+            AnomalyMethod::Lof { k } => k.saturating_add(1),
             AnomalyMethod::Mahalanobis | AnomalyMethod::MahalanobisByClass => 2,
         }
     }
