@@ -216,7 +216,7 @@ fn open(bytes: &[u8]) -> Result<(ImageFormat, impl ImageDecoder + '_), PictureEr
     let mut reader =
         ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|_| PictureError::Unknown)?;
     let mut most = Limits::no_limits();
-    most.max_alloc = Some(Limit::Memory.most() / OF_A_HEADER);
+    most.max_alloc = Some((Limit::Memory.most() / OF_A_HEADER).max(LEAST));
     reader.limits(most);
     let format = reader
         .format()
