@@ -20,7 +20,7 @@ const MULTIPLE: f64 = 4.0;
 pub(super) struct Resizing {
     /// The share of height and width in the first epoch.
     first: f64,
-    /// Epochs until images have their full size.
+    /// Epochs until images have their full size; none where they have it throughout.
     growing: u64,
     epochs: u64,
     full: Shape,
@@ -29,7 +29,8 @@ pub(super) struct Resizing {
 impl Resizing {
     /// What the settings ask for, of images of this shape.
     pub(super) fn new(settings: &Settings, full: Shape) -> Resizing {
-        let growing = (GROWN * settings.epochs as f64) as u64;
+        // Full images stay as they are, whatever their sides are multiples of.
+        let growing = if settings.first_size < 1.0 { (GROWN * settings.epochs as f64) as u64 } else { 0 };
         Resizing { first: settings.first_size, growing, epochs: settings.epochs, full }
     }
 
@@ -140,6 +141,10 @@ mod tests {
         let work = [320.0, 384.0, 560.0, 560.0, 768.0, 768.0].map(|pixels| pixels / 768.0);
         assert!((of(6).mean_work() - work.iter().sum::<f64>() / 6.0).abs() < 1e-12);
         assert_eq!(Resizing::new(&settings(1.0, 6), full).mean_work(), 1.0);
+        for side in 1..70 {
+            let full = Shape { h: side, w: 2 * side + 1, c: 1 };
+            assert_eq!(Resizing::new(&settings(1.0, 8), full).shape(0), full, "as it is, unless asked for");
+        }
     }
 
     #[test]
