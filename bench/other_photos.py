@@ -114,7 +114,7 @@ class Peer:
         return F.normalize(found.float())
 
     def changed(self, batch):
-        """Crops of the padded images, every second one mirrored, a square of each painted over."""
+        """Crops of the padded images, half of them mirrored by chance, a square of each painted over."""
         n, side = len(batch), torch.arange(32)
         rows = torch.randint(0, 2 * PAD + 1, (n, 1)) + side
         columns = torch.randint(0, 2 * PAD + 1, (n, 1)) + torch.where(torch.rand(n, 1) < 0.5, 31 - side, side)

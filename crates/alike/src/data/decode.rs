@@ -16,7 +16,7 @@ use std::io::Cursor;
 use std::ops::Deref;
 
 /// The share of [`Limit::Memory`] that the beginning of a file may take in a thread, before its size is known and memory is asked for: the packed colour
-/// profile of a PNG is unpacked there. Real ones have at most some megabytes.
+/// profile of a PNG is unpacked there, and left out where it needs more. Real ones have at most some megabytes.
 const OF_A_HEADER: u64 = 32;
 
 /// A file is not a whole picture.
