@@ -3,11 +3,11 @@
 
 use crate::limits::Limit;
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, FileType, TryLockError};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 use tempfile::NamedTempFile;
 
@@ -262,12 +262,17 @@ impl StagedFiles {
 }
 
 impl StagedFiles {
-    /// Removes what writers of the same files left behind when they died.
+    /// Removes what writers of the same files left behind when they died. A process looks into a folder once: thousands of files may be written to it, one
+    /// after the other.
     fn sweep(&self) {
+        static SEEN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
         let mut names: BTreeMap<&Path, Vec<String>> = BTreeMap::new();
         for (_, path) in &self.staged {
             names.entry(folder_of(path)).or_default().push(prefix(path));
         }
+        let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+        names.retain(|folder, _| seen.insert(folder.to_path_buf()));
+        drop(seen);
         for (folder, names) in names {
             sweep_where(folder, |file| names.iter().any(|name| file.starts_with(name)));
         }

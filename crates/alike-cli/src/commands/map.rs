@@ -181,6 +181,7 @@ fn address(page: &Path, folder: &Path) -> anyhow::Result<String> {
 
 /// Every picture as a file. They are too many to appear together: the page that needs them comes last.
 fn write_assets(folder: &Path, points: &MapPoints<'_>, global: &Global) -> anyhow::Result<()> {
+    files::sweep(folder);
     let mut bars = Bars::new(global);
     bars.begin("writing pictures", Some(points.pictures.len() as u64), Unit::Images);
     for i in 0..points.pictures.len() {
