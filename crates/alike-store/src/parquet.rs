@@ -13,9 +13,9 @@ use crate::collection::Collection;
 use crate::error::StoreError;
 use crate::filter::Filter;
 use crate::item::{Added, Item, NewItem, Occasion, Taken};
-use alike::data::FileStamp;
+use alike::data::{FileStamp, ParquetFile};
 use alike::files::{self, FileError};
-use alike::guard::guarded;
+use alike::guard::{GaveUp, Headway, Patience, guarded_within};
 use alike::images::Features;
 use alike::limits::Limit;
 use parquet::basic::Type;
@@ -161,11 +161,23 @@ pub fn import(
     same_encoder: bool,
     taken: Taken,
 ) -> Result<Added, StoreError> {
+    import_within(Patience::default(), collection, path, same_encoder, taken)
+}
+
+fn import_within(
+    patience: Patience,
+    collection: &mut Collection,
+    path: &Path,
+    same_encoder: bool,
+    taken: Taken,
+) -> Result<Added, StoreError> {
     let wrong = |why: String| StoreError::File(FileError::reading(path)(io::Error::other(why)));
     let damaged = |e: ParquetError| wrong(format!("it is damaged or no Parquet file ({e})"));
-    let gave_up = || wrong("it is damaged: its decoder gave up".to_owned());
-    let file = files::open(path)?;
-    let reader = guarded(|| SerializedFileReader::new(file)).ok_or_else(gave_up)?.map_err(damaged)?;
+    let gave_up = |e: GaveUp| wrong(e.to_string());
+    let headway = Headway::default();
+    let file = ParquetFile::open(path, headway.clone())?;
+    let open = move || SerializedFileReader::new(file).map(Arc::new);
+    let reader = guarded_within(patience, &headway, open).map_err(gave_up)?.map_err(damaged)?;
     let about = reader.metadata().file_metadata();
     let says = about.key_value_metadata().into_iter().flatten().find(|says| says.key == FINGERPRINT);
     match says.and_then(|says| says.value.as_deref()) {
@@ -190,9 +202,10 @@ pub fn import(
         Limit::Member
             .check(bytes, || "a group of its rows is too large".into())
             .map_err(|e| wrong(e.to_string()))?;
-        let read = || -> Result<Rows, ParquetError> { rows(&*reader.get_row_group(group)?, &columns) };
+        let shared = Arc::clone(&reader);
+        let read = move || -> Result<Rows, ParquetError> { rows(&*shared.get_row_group(group)?, columns) };
         let Rows { texts: [paths, classes, groups, facts], vectors, lengths } =
-            guarded(read).ok_or_else(gave_up)?.map_err(damaged)?;
+            guarded_within(patience, &headway, read).map_err(gave_up)?.map_err(damaged)?;
         let d = collection.about().dimension;
         if let Some(got) = lengths.iter().copied().find(|n| *n != d) {
             return Err(StoreError::Dimension { path: collection.path().to_owned(), expected: d, got });
@@ -218,14 +231,13 @@ pub fn import(
 }
 
 /// The numbers of the columns: path, class, group, facts; and that of the vectors.
+#[derive(Clone, Copy)]
 struct Columns {
     texts: [Option<usize>; 4],
     vector: usize,
 }
 
-fn columns<R: parquet::file::reader::ChunkReader + 'static>(
-    reader: &SerializedFileReader<R>,
-) -> Result<Columns, String> {
+fn columns(reader: &SerializedFileReader<ParquetFile>) -> Result<Columns, String> {
     let schema = reader.metadata().file_metadata().schema_descr();
     let find = |names: &[&str], is: Type| {
         let column = |c: &parquet::schema::types::ColumnDescriptor| {
@@ -255,7 +267,7 @@ struct Rows {
     lengths: Vec<usize>,
 }
 
-fn rows(group: &dyn RowGroupReader, columns: &Columns) -> Result<Rows, ParquetError> {
+fn rows(group: &dyn RowGroupReader, columns: Columns) -> Result<Rows, ParquetError> {
     let n = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
     let mut texts: [Vec<Option<String>>; 4] = Default::default();
     for (into, column) in texts.iter_mut().zip(columns.texts) {
@@ -264,6 +276,10 @@ fn rows(group: &dyn RowGroupReader, columns: &Columns) -> Result<Rows, ParquetEr
         let mut reader = get_typed_column_reader::<ByteArrayType>(group.get_column_reader(column)?);
         let (mut values, mut levels) = (Vec::new(), Vec::new());
         reader.read_records(n, (most > 0).then_some(&mut levels), None, &mut values)?;
+        // How many rows there are is the file's word: nothing is made of rows that it does not hold.
+        if most > 0 && levels.len() != n {
+            return Err(ParquetError::General("its texts are not as many as its rows".into()));
+        }
         let mut values = values.into_iter();
         let mut next = || -> Result<String, ParquetError> {
             let bytes = values.next().ok_or_else(|| ParquetError::General("a value is missing".into()))?;
@@ -300,6 +316,7 @@ mod tests {
     use alike::data::Preparation;
     use alike::encoder::EncoderFacts;
     use alike::images::Shape;
+    use std::time::Duration;
 
     fn collection(path: &Path, fingerprint: &str) -> Collection {
         let facts = EncoderFacts {
@@ -372,6 +389,66 @@ mod tests {
                 .faults
                 .is_empty()
         );
+    }
+
+    /// A field that nobody knows, a list of 2^31 - 1 numbers of 8 bytes, lies where the first page's header was.
+    #[test]
+    fn a_page_that_claims_more_than_the_file_has_fails_where_the_file_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("all.parquet");
+        export(&filled(&folder.path().join("a.alike"), 3), None, &out).unwrap();
+        let mut damaged = std::fs::read(&out).unwrap();
+        damaged[4..11].copy_from_slice(&[0xf9, 0xf7, 0xff, 0xff, 0xff, 0xff, 0x07]);
+        std::fs::write(&out, damaged).unwrap();
+        let mut into = collection(&folder.path().join("b.alike"), "one");
+        // Long enough for any machine that is busy, and too short for 2^31 reads.
+        let patience = Patience { ticks: 10, ..Patience::default() };
+        let error = import_within(patience, &mut into, &out, true, Taken::Keep).unwrap_err().to_string();
+        assert!(error.contains("unexpected end of file"), "{error}");
+    }
+
+    /// Booleans in a list take no bytes, so nothing is read, and nothing fails, while the decoder counts to 2^30.
+    #[test]
+    fn a_footer_whose_decoding_does_not_end_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("all.parquet");
+        let footer = [0xf9, 0xf1, 0x80, 0x80, 0x80, 0x80, 0x04, 0];
+        std::fs::write(&out, [&b"PAR1"[..], &footer, &8_u32.to_le_bytes(), b"PAR1"].concat()).unwrap();
+        let mut into = collection(&folder.path().join("b.alike"), "one");
+        let patience = Patience { tick: Duration::from_millis(5), ticks: 2 };
+        let error = import_within(patience, &mut into, &out, true, Taken::Keep).unwrap_err().to_string();
+        assert!(error.ends_with("it is damaged: its decoder has not ended after 0 s"), "{error}");
+    }
+
+    #[test]
+    fn rows_that_are_claimed_and_not_there_are_not_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("all.parquet");
+        let schema = SCHEMA.replace("required binary path", "optional binary path");
+        let schema: String =
+            schema.lines().filter(|l| !l.contains("optional") || l.contains("path")).collect();
+        let schema = Arc::new(parse_message_type(&schema).unwrap());
+        let file = std::fs::File::create(&out).unwrap();
+        let mut writer = SerializedFileWriter::new(file, schema, Arc::default()).unwrap();
+        let mut group = writer.next_row_group().unwrap();
+        let mut column = next(&mut group).unwrap();
+        let path = [ByteArray::from("/p/0.png")];
+        column.typed::<ByteArrayType>().write_batch(&path, Some(&[1]), None).unwrap();
+        column.close().unwrap();
+        let mut column = next(&mut group).unwrap();
+        column.typed::<FloatType>().write_batch(&[1.0; 3], Some(&[1; 3]), Some(&[0, 1, 1])).unwrap();
+        column.close().unwrap();
+        group.close().unwrap();
+        writer.close().unwrap();
+        let mut into = collection(&folder.path().join("b.alike"), "one");
+        assert_eq!(import(&mut into, &out, true, Taken::Keep).unwrap().added, 1);
+        // The group's field 3, an i64, says 63 in place of 1.
+        let mut damaged = std::fs::read(&out).unwrap();
+        let at = damaged.windows(2).rposition(|w| w == [0x16, 0x02]).unwrap();
+        damaged[at + 1] = 0x7e;
+        std::fs::write(&out, damaged).unwrap();
+        let error = import(&mut into, &out, true, Taken::Replace).unwrap_err().to_string();
+        assert!(error.contains("its texts are not as many as its rows"), "{error}");
     }
 
     #[test]

@@ -1,23 +1,28 @@
 //! A manifest as a Parquet file: the columns of [`super::manifest`].
 
 use super::{Wish, manifest, wrong};
-use crate::data::DataError;
 use crate::data::listing::Listing;
 use crate::data::table::Table;
-use crate::files;
-use crate::guard::guarded;
+use crate::data::{DataError, ParquetFile};
+use crate::guard::{Headway, Patience, guarded_within};
 use crate::limits::{Limit, LimitError};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use std::path::Path;
 
 pub(super) fn open(table: &Path, wish: &Wish<'_>) -> Result<Listing, DataError> {
-    let damaged = || Err(wrong(table, "it is damaged: its decoder gave up"));
-    manifest::from_table(table, &guarded(|| read(table)).unwrap_or_else(damaged)?, wish)
+    manifest::from_table(table, &read_within(Patience::default(), table)?, wish)
 }
 
-fn read(table: &Path) -> Result<Table, DataError> {
-    let file = files::open(table)?;
+fn read_within(patience: Patience, table: &Path) -> Result<Table, DataError> {
+    let headway = Headway::default();
+    let (path, counted) = (table.to_owned(), headway.clone());
+    let read = move || read(&path, &counted);
+    guarded_within(patience, &headway, read).unwrap_or_else(|e| Err(wrong(table, e.to_string())))
+}
+
+fn read(table: &Path, headway: &Headway) -> Result<Table, DataError> {
+    let file = ParquetFile::open(table, headway.clone())?;
     let damaged =
         |e: parquet::errors::ParquetError| wrong(table, format!("it is damaged or no Parquet file ({e})"));
     let reader = SerializedFileReader::new(file).map_err(damaged)?;
@@ -40,6 +45,7 @@ fn read(table: &Path) -> Result<Table, DataError> {
     let rows = reader.get_row_iter(None).map_err(damaged)?.enumerate().map(|(i, row)| {
         let row = row.map_err(damaged)?;
         Limit::Images.check(i as u64, || "it has too many rows".into()).map_err(limited)?;
+        headway.rows(1);
         Ok((i + 1, row.get_column_iter().map(|(_, field)| cell(field)).collect()))
     });
     Ok(Table { columns, rows: rows.collect::<Result<_, DataError>>()? })
@@ -53,6 +59,7 @@ mod tests {
     use parquet::schema::parser::parse_message_type;
     use std::fs::File;
     use std::sync::Arc;
+    use std::time::Duration;
 
     /// Paths, labels, and the part of the first.
     fn table(path: &Path) {
@@ -86,6 +93,34 @@ mod tests {
         assert_eq!(facts, [(Some("7"), true), (Some("8"), false)]);
         std::fs::write(&path, b"PAR1 no").unwrap();
         assert!(open(&path, &Wish::default()).unwrap_err().to_string().contains("no Parquet file"));
+    }
+
+    /// A field that nobody knows, a list of 2^31 - 1 numbers of 8 bytes, lies where the first page's header was.
+    #[test]
+    fn a_page_that_claims_more_than_the_file_has_fails_where_the_file_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.parquet");
+        table(&path);
+        let mut damaged = std::fs::read(&path).unwrap();
+        damaged[4..11].copy_from_slice(&[0xf9, 0xf7, 0xff, 0xff, 0xff, 0xff, 0x07]);
+        std::fs::write(&path, damaged).unwrap();
+        // Long enough for any machine that is busy, and too short for 2^31 reads.
+        let patience = Patience { ticks: 10, ..Patience::default() };
+        let error = read_within(patience, &path).unwrap_err().to_string();
+        assert!(error.contains("unexpected end of file"), "{error}");
+    }
+
+    /// Booleans in a list take no bytes, so nothing is read, and nothing fails, while the decoder counts to 2^30.
+    #[test]
+    fn a_footer_whose_decoding_does_not_end_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.parquet");
+        let footer = [0xf9, 0xf1, 0x80, 0x80, 0x80, 0x80, 0x04, 0];
+        std::fs::write(&path, [&b"PAR1"[..], &footer, &8_u32.to_le_bytes(), b"PAR1"].concat()).unwrap();
+        let patience = Patience { tick: Duration::from_millis(5), ticks: 2 };
+        let error = read_within(patience, &path).unwrap_err().to_string();
+        let stuck = "t.parquet cannot be used: it is damaged: its decoder has not ended after 0 s";
+        assert!(error.ends_with(stuck), "{error}");
     }
 
     /// Some of these make the reader panic.
