@@ -25,8 +25,8 @@ impl RewriteArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct NetworkArgs {
-    /// The network: a name (seed, plain, conv4, residual-small, aligned, residual, residual-large, shallow, head, deep-head), its layers as in "norm relu
-    /// conv(32) maxpool(2) norm relu conv(32) gap", or @FILE to read it from
+    /// The network: a name (seed, plain, conv4, residual-small, aligned, residual, resnet9, residual-large, shallow, head, deep-head), its
+    /// layers as in "norm relu conv(32) maxpool(2) norm relu conv(32) gap", or @FILE to read it from
     #[arg(long, value_name = "SPEC")]
     pub(crate) network: Option<String>,
     /// Embedding dimension: the output channels of the last convolution or linear layer
@@ -77,7 +77,7 @@ pub(crate) struct ScheduleArgs {
     /// Learning rate
     #[arg(long)]
     pub(crate) learning_rate: Option<f64>,
-    /// Learning rate schedule: constant, cosine, one-cycle, step:epochs=N,factor=F
+    /// Learning rate schedule: constant, cosine, one-cycle:fall=cosine|linear|sqrt,rise=0.3, step:epochs=N,factor=F
     #[arg(long = "schedule", value_parser = clap::value_parser!(Schedule))]
     pub(crate) curve: Option<Schedule>,
     /// Epochs of learning rate warm-up

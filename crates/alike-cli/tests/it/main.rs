@@ -19,6 +19,7 @@ mod layouts;
 mod licences;
 mod order;
 mod pages;
+mod photos;
 mod protocols;
 mod schemas;
 mod sources;

@@ -30,7 +30,7 @@ pub use patches::{PatchesError, whiten_patches};
 pub use plan::TrainingPlan;
 pub use run::{Metric, Recorder, Run, RunError, read_metrics, settings_text};
 pub use sampler::{SamplerError, TripletSampler};
-pub use schedule::{OneCycle, Schedule, Steps};
+pub use schedule::{Fall, OneCycle, Schedule, Steps};
 pub use settings::{RECIPES, Settings, SettingsError, Start};
 pub use training::{Outcome, TrainError, Training, divide};
 pub use whiten::{WIDEST, WhitenBy, WhitenError, whiten};

@@ -89,6 +89,12 @@ impl Resizing {
     }
 }
 
+/// The work of many epochs as a share of that with full images, about: of a side that grows evenly to full size, and stays there.
+pub(super) fn mean_work(first_size: f64) -> f64 {
+    let growing = (1.0 + first_size + first_size * first_size) / 3.0;
+    GROWN * growing + (1.0 - GROWN)
+}
+
 /// An image scaled down: every pixel is the weighted mean of what it covers.
 pub(super) fn shrink(from: Shape, pixels: &[u8], to: Shape, out: &mut [u8]) {
     let picture = Pixels { size: [from.h, from.w], channels: from.c, bytes: pixels };
@@ -141,6 +147,8 @@ mod tests {
         let work = [320.0, 384.0, 560.0, 560.0, 768.0, 768.0].map(|pixels| pixels / 768.0);
         assert!((of(6).mean_work() - work.iter().sum::<f64>() / 6.0).abs() < 1e-12);
         assert_eq!(Resizing::new(&settings(1.0, 6), full).mean_work(), 1.0);
+        let large = Resizing::new(&settings(0.625, 2000), Shape { h: 1024, w: 1024, c: 3 });
+        assert!((large.mean_work() - mean_work(0.625)).abs() < 1e-3 && mean_work(1.0) == 1.0);
         for side in 1..70 {
             let full = Shape { h: side, w: 2 * side + 1, c: 1 };
             assert_eq!(Resizing::new(&settings(1.0, 8), full).shape(0), full, "as it is, unless asked for");

@@ -198,6 +198,10 @@ pub(super) fn resolve(
     let (old_distance, old_reducer) =
         if loss.is_some() { (None, None) } else { (recipe.distance, recipe.reducer.clone()) };
     let loss = loss.clone().unwrap_or_else(|| recipe.loss.clone());
+    // The rate and decay of Muon, whose steps have a length of their own, are far too large for others.
+    let others = optimizer.is_some_and(|o| recipe.optimizer.name() == "muon" && o.name() != "muon");
+    let of = if others { &usual } else { &recipe };
+    let (rate, decay) = (of.learning_rate, of.weight_decay);
     let settings = Settings {
         exclude_class,
         network: model::spec(network, shallow.as_ref().unwrap_or(&recipe.network), data.shape())?.to_string(),
@@ -221,11 +225,12 @@ pub(super) fn resolve(
         augment: augment.unwrap_or(recipe.augment),
         views: recipe.views,
         optimizer: optimizer.unwrap_or(recipe.optimizer),
-        learning_rate: learning_rate.unwrap_or(recipe.learning_rate),
+        learning_rate: learning_rate.unwrap_or(rate),
         schedule: curve.unwrap_or(recipe.schedule),
         warmup: warmup.unwrap_or(recipe.warmup),
-        weight_decay: weight_decay.unwrap_or(recipe.weight_decay),
-        first_size: first_size.unwrap_or(recipe.first_size),
+        weight_decay: weight_decay.unwrap_or(decay),
+        // So does its progressive resizing, which not every network can have.
+        first_size: first_size.unwrap_or(if network.network.is_some() { 1.0 } else { recipe.first_size }),
         clip: clip.or(recipe.clip),
         average: average.unwrap_or(recipe.average),
         proxy_rate: proxy_rate.unwrap_or(recipe.proxy_rate),
