@@ -1,6 +1,8 @@
 //! What `train` chooses for thousands of photos, and what it leaves alone where something is asked for.
 
-use crate::command::Scene;
+use crate::command::{Scene, kill};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// CIFAR-10's files with 3,000 training images of two classes, in middling colours.
 fn photos() -> Scene {
@@ -21,12 +23,21 @@ fn photos() -> Scene {
 #[test]
 fn thousands_of_photos_get_their_own_settings() {
     let scene = photos();
-    let config = |flags: &[&str]| {
+    // A run says what it will do before it begins, so none is waited for.
+    let config = |flags: &str| {
         let run = scene.path("run");
         let _ = std::fs::remove_dir_all(&run);
-        let usual = ["train", "--data", "photos", "--out", "run", "--epochs", "0", "-q"];
-        scene.ok_words(&[&usual, flags].concat());
-        std::fs::read_to_string(run.join("config.toml")).unwrap()
+        let child = scene.start(&format!("train --data photos --out run --epochs 1 -q {flags}"));
+        let began = Instant::now();
+        let written = loop {
+            match std::fs::read_to_string(run.join("config.toml")) {
+                Ok(written) => break written,
+                Err(_) if began.elapsed() < Duration::from_secs(60) => sleep(Duration::from_millis(20)),
+                Err(e) => panic!("{flags}: no settings after a minute: {e}"),
+            }
+        };
+        kill(child);
+        written
     };
     let has = |config: &str, settings: &[&str]| {
         for setting in settings {
@@ -34,17 +45,18 @@ fn thousands_of_photos_get_their_own_settings() {
         }
     };
     let muon = ["learning-rate = 0.01", "weight-decay = 0.5"];
-    let chosen = config(&[]);
+    let chosen = config("");
     has(&chosen, &muon);
     has(&chosen, &["first-size = 0.625", "start = \"patches\""]);
     assert!(chosen.contains("conv(24) norm(3)") && chosen.contains("fall=sqrt"), "{chosen}");
     // A network that is named begins as any does, and need not be one that takes small images.
-    let named = config(&["--network", "norm conv(8) maxpool(4) relu linear(16) l2"]);
+    scene.write("network", b"norm conv(8) maxpool(4) relu linear(16) l2");
+    let named = config("--network @network");
     has(&named, &muon);
-    has(&named, &["first-size = 1.0", "start = \"random\""]);
+    assert!(!named.contains("first-size") && !named.contains("start ="), "{named}");
     // Muon's rate is none for others.
-    let adamw = config(&["--optimizer", "adamw"]);
+    let adamw = config("--optimizer adamw");
     assert!(!muon.iter().any(|setting| adamw.contains(setting)), "{adamw}");
-    has(&config(&["--optimizer", "adamw", "--learning-rate", "0.01"]), &muon[..1]);
-    has(&config(&["--optimizer", "muon:momentum=0.8"]), &muon);
+    has(&config("--optimizer adamw --learning-rate 0.01"), &muon[..1]);
+    has(&config("--optimizer muon:momentum=0.8"), &muon);
 }
