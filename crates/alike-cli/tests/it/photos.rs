@@ -54,7 +54,7 @@ fn thousands_of_photos_get_their_own_settings() {
     let named = config("--network @network");
     has(&named, &muon);
     assert!(!named.contains("first-size") && !named.contains("start ="), "{named}");
-    // Muon's rate is none for others.
+    // Other optimisers do not take Muon's rate.
     let adamw = config("--optimizer adamw");
     assert!(!muon.iter().any(|setting| adamw.contains(setting)), "{adamw}");
     has(&config("--optimizer adamw --learning-rate 0.01"), &muon[..1]);

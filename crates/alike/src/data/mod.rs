@@ -53,7 +53,7 @@ pub use load::{OnError, Request, column, list, load};
 pub use load_pictures::{list_pictures, load_listing, load_pictures};
 pub use one_shot::{OneShotRun, OneShotRuns, load_one_shot_runs};
 #[cfg(feature = "parquet")]
-pub use parquet_file::{FromHere, ParquetFile};
+pub use parquet_file::{ParquetFile, ParquetFileReader};
 pub use picture::{Picture, is_picture};
 pub use prepare::{Filter, Preparation, PreparationWish, Resize};
 pub use progress::{Progress, Quiet, Unit};

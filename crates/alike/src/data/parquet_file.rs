@@ -43,10 +43,10 @@ impl Length for ParquetFile {
 }
 
 impl ChunkReader for ParquetFile {
-    type T = BufReader<FromHere>;
+    type T = BufReader<ParquetFileReader>;
 
     fn get_read(&self, start: u64) -> Result<Self::T> {
-        Ok(BufReader::new(FromHere { file: self.clone(), at: start }))
+        Ok(BufReader::new(ParquetFileReader { file: self.clone(), at: start }))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
@@ -67,12 +67,12 @@ impl ChunkReader for ParquetFile {
 
 /// A [`ParquetFile`] read from some position on.
 #[derive(Debug)]
-pub struct FromHere {
+pub struct ParquetFileReader {
     file: ParquetFile,
     at: u64,
 }
 
-impl Read for FromHere {
+impl Read for ParquetFileReader {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let left = usize::try_from(self.file.len.saturating_sub(self.at)).unwrap_or(usize::MAX);
         let n = left.min(into.len());

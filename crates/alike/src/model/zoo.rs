@@ -19,7 +19,7 @@ pub const NETWORKS: [(&str, &str); 11] = [
     ("residual", "as residual-small, from 64 channels on: thousands of images"),
     (
         "resnet9",
-        "full size for two convolutions, then two units: thousands of small photos, trained on for minutes (Page 2018)",
+        "two convolutions at full size, residual units at a half and an eighth: thousands of small photos (Page 2018)",
     ),
     ("residual-large", "two units a scale, wider: many images, and time"),
     (
@@ -88,8 +88,8 @@ fn residual(shape: Shape, widths: &[usize], units: usize, embedding: usize) -> S
     format!("{text} {} conv({embedding}) gap l2", norm(width(scales - 1)))
 }
 
-/// Page's network for CIFAR-10 (2018, <https://myrtle.ai/learn/how-to-train-your-resnet/>), narrower, with group normalisation after pools: they
-/// cost a quarter of the work there. It ends at an eighth of the size.
+/// Page's network for CIFAR-10 (2018, <https://myrtle.ai/learn/how-to-train-your-resnet/>), narrower. Groups are normalised after a pool,
+/// where there is a quarter of the pixels. It ends at an eighth of the size.
 fn resnet9(shape: Shape) -> String {
     let norm = |channels: usize| format!("norm({}) relu", channels / 8);
     let unit = |channels: usize| {

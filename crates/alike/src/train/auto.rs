@@ -11,7 +11,7 @@ use crate::model::{Network, named_network};
 
 /// Floating-point operations that a run may take, about: minutes on two cores.
 const WORK: f64 = 100e12;
-/// The same of many photos, whose network does fewer of them a second.
+/// The same of many photos: `resnet9` does fewer of them a second.
 const PHOTO_WORK: f64 = 85e12;
 /// Epochs are so many over the root of the number of images, but no more than 60: more passes over few images teach a network
 /// those images rather than what they have in common (found on splits of the ORL faces that are not reported).
@@ -23,14 +23,14 @@ const FEW: usize = 3000;
 // What many photos are learned by: the parts of published recipes for CIFAR-10 (Jordan 2024, <https://arxiv.org/abs/2404.00498>), with
 // values found on training photos of CIFAR-10 that were held out.
 const PHOTO_LOSS: &str = "normalized-softmax:smoothing=0.2,temperature=0.14";
-/// For few epochs, and for more, in which photos are seen so often that they must change more.
+/// For up to [`FEW_EPOCHS`], where milder changes were better; and for more, which were not searched.
 const PHOTO_AUGMENTS: [&str; 2] = ["photo:pad=0.0625", "photo:cutout=0.25"];
 const FEW_EPOCHS: u64 = 15;
 const PHOTO_OPTIMIZER: &str = "muon:momentum=0.9";
 const PHOTO_SCHEDULE: &str = "one-cycle:fall=sqrt,rise=0.1";
 const PHOTO_RATE: f64 = 1e-2;
 const PHOTO_DECAY: f64 = 0.5;
-/// The first photos by the full ones: a tenth better, for the work that it saves goes into more epochs.
+/// The side of photos in the first epoch, as a share of the full one. What it saves goes into more epochs.
 const PHOTO_FIRST_SIZE: f64 = 0.625;
 /// Sides of photos that the network for small ones is for; larger ones are halved sooner.
 const SMALL_PHOTOS: std::ops::Range<usize> = 24..48;
@@ -175,7 +175,7 @@ impl DatasetProfile {
         let first_size = if photos { PHOTO_FIRST_SIZE } else { base.first_size };
         if photos {
             let text = format!(
-                "first size {first_size}: photos grow to full size, which leaves time for more epochs"
+                "first size {first_size}: the first epochs see smaller photos, which leaves time for more epochs"
             );
             say(&["first-size", "network"], text);
         }
