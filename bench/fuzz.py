@@ -31,6 +31,9 @@ def build(plain):
     without = ["--sanitizer", "none", "--target-dir", FUZZ / PLAIN] if plain else []
     subprocess.run(["cargo", "fuzz", "build", "--release", *without], cwd=ROOT, env=environment, check=True)
     subprocess.run(["cargo", "run", "-q", "-p", "alike-fuzz", "--bin", "corpus"], cwd=ROOT, check=True)
+    subprocess.run(["cargo", "build", "-q", "--release", "-p", "alike-fuzz", "--bin", "decode-parquet"], cwd=ROOT, check=True)
+    # A process for each table: one without libFuzzer starts in a fifth of the time.
+    os.environ["ALIKE_FUZZ_DECODER"] = str(ROOT / "target/release/decode-parquet")
 
 
 def binary(target, plain):

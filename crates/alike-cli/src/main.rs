@@ -14,7 +14,7 @@ mod schema;
 
 use args::Cli;
 use clap::{CommandFactory, FromArgMatches};
-use printer::say;
+use printer::{say, say_lines};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
                 None if e.use_stderr()
                     && argv.iter().any(|word| word.to_string_lossy().contains(char::is_control)) =>
                 {
-                    say(e.render().to_string().trim_end());
+                    say_lines(e.render().to_string().trim_end());
                 }
                 None => e.print().unwrap_or_default(),
             }
@@ -66,11 +66,21 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
     if let Some(threads) = cli.global.threads {
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     }
+    #[cfg(feature = "parquet")]
+    decode_parquet_apart();
     bars::watch(&cli.global);
     let done = cli.command.run(&cli.global);
     // Whatever was not printed after leaves no line behind.
     bars::away(|| ());
     done
+}
+
+/// Parquet files are decoded by this program, in a process of its own.
+#[cfg(feature = "parquet")]
+fn decode_parquet_apart() {
+    // Where the system does not tell, whoever reads such a file learns that the process cannot be started.
+    let program = std::env::current_exe().unwrap_or_else(|_| "alike".into());
+    alike::data::parquet::decode_by(program, ["data", "read-parquet"].map(Into::into).to_vec());
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

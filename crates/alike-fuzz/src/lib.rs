@@ -65,6 +65,9 @@ pub fn targets() -> Vec<Target> {
 /// What files may ask for here: little, so that a limit that is not kept is seen at once.
 const LIMITS: &str = "pixels=1M,memory=32M,member=4M,unpacked=16M,model=16M,text=1M,array=16M,images=2K";
 
+/// The first argument of a program that is to decode a Parquet file.
+const DECODE: &str = "decode-parquet";
+
 thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
     static SAID: RefCell<String> = const { RefCell::new(String::new()) };
@@ -109,6 +112,28 @@ impl Target {
         INSIDE.set(false);
         done.map_err(|_| SAID.take())
     }
+}
+
+/// Makes this program the decoder of Parquet files too: started again by itself, it decodes one and ends. Where `ALIKE_FUZZ_DECODER` names a program that
+/// starts sooner, it is that one. Not under the address sanitizer, which takes more memory than a decoder may.
+pub fn decode_parquet_apart() {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    match &arguments[..] {
+        [_, what, request, _, path] if what == DECODE => {
+            let done = alike::data::parquet::serve(&request.to_string_lossy(), path.as_ref());
+            std::process::exit(done.is_err().into());
+        }
+        _ => {
+            let named = std::env::var_os("ALIKE_FUZZ_DECODER").map(Into::into);
+            let itself = || std::env::current_exe().unwrap_or_else(|e| panic!("a program has a path: {e}"));
+            decode_parquet_by(named.unwrap_or_else(itself));
+        }
+    }
+}
+
+/// Names a program that calls [`decode_parquet_apart`] first of all.
+pub fn decode_parquet_by(program: std::path::PathBuf) {
+    alike::data::parquet::decode_by(program, vec![DECODE.into()]);
 }
 
 /// Feeds bytes to the target of a name, and ends the program if it panics: what cargo-fuzz calls a crash.

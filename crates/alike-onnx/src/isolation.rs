@@ -5,6 +5,7 @@ use crate::error::OnnxError;
 use crate::manifest::Manifest;
 use crate::trial::{Answer, Request, Tried, What};
 use alike::limits::Limit;
+use alike::process::{BASE_MEMORY, ran_out_of_memory};
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -24,8 +25,6 @@ pub struct Isolation {
     pub seconds: u64,
 }
 
-/// Memory that a process takes before it has read a model.
-const BASE: u64 = 1 << 30;
 /// Bytes of an answer, or of what is said on standard error.
 const MOST_SAID: u64 = 64 << 20;
 
@@ -58,7 +57,7 @@ impl Isolation {
         let no_process = |why| OnnxError::NoProcess { path: model.to_owned(), why };
         let file = Limit::Model.most();
         let library = crate::runtime::library();
-        let memory = file.saturating_add(BASE);
+        let memory = file.saturating_add(BASE_MEMORY);
         let request = Request { model: model.to_owned(), memory, file, library, what };
         let request = serde_json::to_vec(&request).map_err(|e| no_process(e.into()))?;
         let mut command = Command::new(&self.program);
@@ -110,8 +109,7 @@ impl Isolation {
 }
 
 fn died(model: &Path, status: ExitStatus, said: &str) -> OnnxError {
-    // What Rust's allocator says before it ends a process.
-    if said.contains("memory allocation of") {
+    if ran_out_of_memory(said) {
         return OnnxError::Memory {
             path: model.to_owned(),
             limit: Limit::Model.exceeded("it takes more memory than a model may"),

@@ -8,6 +8,7 @@ use alike::encoder::{Encoder, EncoderError};
 use alike::files;
 use alike::images::Images;
 use alike::limits::{Limit, Limits};
+use alike::process::limit_memory;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -86,20 +87,6 @@ fn with_library(request: &Request) -> Result<(), OnnxError> {
         }),
         None => Ok(()),
     }
-}
-
-/// Where a system has such limits, allocations beyond this many bytes end the process.
-fn limit_memory(bytes: u64) {
-    #[cfg(unix)]
-    {
-        use rustix::process::{Resource, Rlimit, setrlimit};
-        // A system that refuses leaves the limit for time.
-        let _ = setrlimit(Resource::As, Rlimit { current: Some(bytes), maximum: Some(bytes) });
-        // A process that is ended on purpose needs no image of its memory.
-        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
-    }
-    #[cfg(not(unix))]
-    let _ = bytes;
 }
 
 fn answer(request: &Request) -> Result<Answer, OnnxError> {

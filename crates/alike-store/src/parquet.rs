@@ -13,18 +13,14 @@ use crate::collection::Collection;
 use crate::error::StoreError;
 use crate::filter::Filter;
 use crate::item::{Added, Item, NewItem, Occasion, Taken};
-use alike::data::{FileStamp, ParquetFile};
+use alike::data::FileStamp;
+use alike::data::parquet::{Cell, Only, ParquetRows};
 use alike::files::{self, FileError};
-use alike::guard::{GaveUp, Headway, Patience, guarded_within};
 use alike::images::Features;
-use alike::limits::Limit;
-use parquet::basic::Type;
-use parquet::column::reader::get_typed_column_reader;
 use parquet::data_type::{ByteArray, ByteArrayType, FloatType};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
-use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 use serde_json::Value;
@@ -34,6 +30,8 @@ use std::sync::Arc;
 
 /// Pictures of a group of rows, and of a transaction.
 const AT_ONCE: usize = 8192;
+/// Bytes of texts after which no more pictures are added at once.
+const MOST_BYTES: usize = 64 << 20;
 const FINGERPRINT: &str = "alike.fingerprint";
 const SCHEMA: &str = "message collection {
   required binary path (STRING);
@@ -161,27 +159,11 @@ pub fn import(
     same_encoder: bool,
     taken: Taken,
 ) -> Result<Added, StoreError> {
-    import_within(Patience::default(), collection, path, same_encoder, taken)
-}
-
-fn import_within(
-    patience: Patience,
-    collection: &mut Collection,
-    path: &Path,
-    same_encoder: bool,
-    taken: Taken,
-) -> Result<Added, StoreError> {
+    let mut rows =
+        ParquetRows::open(path, Only::Named(ALL.concat().iter().map(|n| (*n).to_owned()).collect()))?;
     let wrong = |why: String| StoreError::File(FileError::reading(path)(io::Error::other(why)));
-    let damaged = |e: ParquetError| wrong(format!("it is damaged or no Parquet file ({e})"));
-    let gave_up = |e: GaveUp| wrong(e.to_string());
-    let headway = Headway::default();
-    let file = ParquetFile::open(path, headway.clone())?;
-    let open = move || SerializedFileReader::new(file).map(Arc::new);
-    let reader = guarded_within(patience, &headway, open).map_err(gave_up)?.map_err(damaged)?;
-    let about = reader.metadata().file_metadata();
-    let says = about.key_value_metadata().into_iter().flatten().find(|says| says.key == FINGERPRINT);
-    match says.and_then(|says| says.value.as_deref()) {
-        Some(of) if of == collection.about().fingerprint => {}
+    match rows.says().get(FINGERPRINT) {
+        Some(of) if *of == collection.about().fingerprint => {}
         Some(_) => {
             let address = collection.about().address.to_string();
             return Err(StoreError::Fingerprint { path: collection.path().to_owned(), address });
@@ -193,120 +175,80 @@ fn import_within(
             ));
         }
     }
-    let columns = columns(&reader).map_err(wrong)?;
+    let columns = ALL.map(|names| rows.columns().iter().position(|c| names.contains(&c.as_str())));
+    for (name, column) in [("path", columns[0]), ("vector", columns[4])] {
+        if column.is_none() {
+            let kind = if name == "path" { "texts" } else { "lists of floats" };
+            return Err(wrong(format!("it has no column '{name}' of {kind}")));
+        }
+    }
     let mut why = Occasion::new("import", path.display().to_string());
     let mut all = Added::default();
-    for group in 0..reader.num_row_groups() {
-        let bytes = reader.metadata().row_group(group).columns().iter();
-        let bytes = bytes.fold(0, |sum: u64, c| sum.saturating_add(c.uncompressed_size().unsigned_abs()));
-        Limit::Member
-            .check(bytes, || "a group of its rows is too large".into())
-            .map_err(|e| wrong(e.to_string()))?;
-        let shared = Arc::clone(&reader);
-        let read = move || -> Result<Rows, ParquetError> { rows(&*shared.get_row_group(group)?, columns) };
-        let Rows { texts: [paths, classes, groups, facts], vectors, lengths } =
-            guarded_within(patience, &headway, read).map_err(gave_up)?.map_err(damaged)?;
-        let d = collection.about().dimension;
-        if let Some(got) = lengths.iter().copied().find(|n| *n != d) {
-            return Err(StoreError::Dimension { path: collection.path().to_owned(), expected: d, got });
+    loop {
+        let batch = batch(&mut rows, columns, collection, &wrong)?;
+        if batch.items.is_empty() {
+            return Ok(all);
         }
-        let mut items = Vec::with_capacity(lengths.len());
-        for i in 0..lengths.len() {
-            let at =
-                |column: &[Option<String>]| column.get(i).cloned().flatten().filter(|text| !text.is_empty());
-            let place = at(&paths).ok_or_else(|| wrong("a row has no path".into()))?;
-            let known = match at(&facts).map(|text| serde_json::from_str(&text)) {
-                None => serde_json::Map::new(),
-                Some(Ok(Value::Object(known))) => known,
-                Some(_) => return Err(wrong(format!("the facts of {place} are no JSON object"))),
-            };
-            let file = Path::new(&place);
-            let stamp = if file.is_file() { FileStamp::of(file) } else { FileStamp::default() };
-            let (class, group) = (at(&classes), at(&groups));
-            items.push(NewItem { place, stamp, class, group, facts: known, ..NewItem::default() });
-        }
-        all += collection.add(&items, &Features::new(d, vectors), &mut why, taken)?;
+        let vectors = Features::new(collection.about().dimension, batch.vectors);
+        all += collection.add(&batch.items, &vectors, &mut why, taken)?;
     }
-    Ok(all)
 }
 
-/// The numbers of the columns: path, class, group, facts; and that of the vectors.
-#[derive(Clone, Copy)]
-struct Columns {
-    texts: [Option<usize>; 4],
-    vector: usize,
-}
+/// Names of the columns: path, class, group, facts, vector.
+const ALL: [&[&str]; 5] = [
+    &["path", "file", "image"],
+    &["class", "label"],
+    &["group"],
+    &["facts"],
+    &["vector", "embedding", "features"],
+];
 
-fn columns(reader: &SerializedFileReader<ParquetFile>) -> Result<Columns, String> {
-    let schema = reader.metadata().file_metadata().schema_descr();
-    let find = |names: &[&str], is: Type| {
-        let column = |c: &parquet::schema::types::ColumnDescriptor| {
-            c.path().parts().first().is_some_and(|first| names.contains(&first.as_str()))
-                && c.physical_type() == is
-        };
-        schema.columns().iter().position(|c| column(c))
-    };
-    let text = |names: &[&str]| {
-        let found = find(names, Type::BYTE_ARRAY);
-        // Levels are read as a flat column has them.
-        found.filter(|i| schema.column(*i).max_rep_level() == 0 && schema.column(*i).max_def_level() <= 1)
-    };
-    let path = text(&["path", "file", "image"]).ok_or("it has no column 'path' of texts")?;
-    let vector = find(&["vector", "embedding", "features"], Type::FLOAT)
-        .filter(|i| schema.column(*i).max_rep_level() == 1)
-        .ok_or("it has no column 'vector' of lists of 32-bit floats")?;
-    let texts = [Some(path), text(&["class", "label"]), text(&["group"]), text(&["facts"])];
-    Ok(Columns { texts, vector })
-}
-
-/// What a group of rows holds.
-struct Rows {
-    texts: [Vec<Option<String>>; 4],
+/// Pictures that are added at once, and their vectors.
+#[derive(Default)]
+struct Batch {
+    items: Vec<NewItem>,
     vectors: Vec<f32>,
-    /// Numbers of each vector.
-    lengths: Vec<usize>,
 }
 
-fn rows(group: &dyn RowGroupReader, columns: Columns) -> Result<Rows, ParquetError> {
-    let n = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
-    let mut texts: [Vec<Option<String>>; 4] = Default::default();
-    for (into, column) in texts.iter_mut().zip(columns.texts) {
-        let Some(column) = column else { continue };
-        let most = group.metadata().column(column).column_descr().max_def_level();
-        let mut reader = get_typed_column_reader::<ByteArrayType>(group.get_column_reader(column)?);
-        let (mut values, mut levels) = (Vec::new(), Vec::new());
-        reader.read_records(n, (most > 0).then_some(&mut levels), None, &mut values)?;
-        // How many rows there are is the file's word: nothing is made of rows that it does not hold.
-        if most > 0 && levels.len() != n {
-            return Err(ParquetError::General("its texts are not as many as its rows".into()));
-        }
-        let mut values = values.into_iter();
-        let mut next = || -> Result<String, ParquetError> {
-            let bytes = values.next().ok_or_else(|| ParquetError::General("a value is missing".into()))?;
-            String::from_utf8(bytes.data().to_vec()).map_err(|e| ParquetError::General(e.to_string()))
+/// The next pictures; none at the end.
+fn batch(
+    rows: &mut ParquetRows,
+    columns: [Option<usize>; 5],
+    collection: &Collection,
+    wrong: &dyn Fn(String) -> StoreError,
+) -> Result<Batch, StoreError> {
+    let mut batch = Batch::default();
+    let mut bytes = 0;
+    while batch.items.len() < AT_ONCE && bytes < MOST_BYTES {
+        let Some(mut row) = rows.next().transpose()? else { break };
+        let cells = columns.map(|c| c.map_or(Cell::Null, |c| std::mem::replace(&mut row[c], Cell::Null)));
+        let [path, class, group, facts, vector] = cells;
+        let text = |cell: Cell| match cell {
+            Cell::Text(text) if !text.is_empty() => Some(text),
+            _ => None,
         };
-        for i in 0..n {
-            let is_there = most == 0 || levels.get(i) == Some(&most);
-            into.push(if is_there { Some(next()?) } else { None });
+        let place = text(path).ok_or_else(|| wrong("a row has no path".into()))?;
+        let facts = text(facts).unwrap_or_default();
+        bytes += place.len() + facts.len();
+        let facts = match serde_json::from_str(&facts) {
+            _ if facts.is_empty() => serde_json::Map::new(),
+            Ok(Value::Object(facts)) => facts,
+            _ => return Err(wrong(format!("the facts of {place} are no JSON object"))),
+        };
+        let expected = collection.about().dimension;
+        match vector {
+            Cell::Numbers(vector) if vector.len() == expected => batch.vectors.extend(vector),
+            other => {
+                let got = if let Cell::Numbers(vector) = other { vector.len() } else { 0 };
+                return Err(StoreError::Dimension { path: collection.path().to_owned(), expected, got });
+            }
         }
+        let file = Path::new(&place);
+        let stamp = if file.is_file() { FileStamp::of(file) } else { FileStamp::default() };
+        let (class, group) = (text(class), text(group));
+        batch.items.push(NewItem { place, stamp, class, group, facts, ..NewItem::default() });
     }
-    let most = group.metadata().column(columns.vector).column_descr().max_def_level();
-    let mut reader = get_typed_column_reader::<FloatType>(group.get_column_reader(columns.vector)?);
-    let (mut vectors, mut defined, mut repeated) = (Vec::new(), Vec::new(), Vec::new());
-    reader.read_records(n, Some(&mut defined), Some(&mut repeated), &mut vectors)?;
-    let mut lengths: Vec<usize> = Vec::new();
-    for (defined, repeated) in defined.iter().zip(&repeated) {
-        if *repeated == 0 {
-            lengths.push(0);
-        }
-        if let (true, Some(last)) = (*defined == most, lengths.last_mut()) {
-            *last += 1;
-        }
-    }
-    if lengths.len() != n || lengths.iter().sum::<usize>() != vectors.len() {
-        return Err(ParquetError::General("its vectors are not as many as its rows".into()));
-    }
-    Ok(Rows { texts, vectors, lengths })
+    Ok(batch)
 }
 
 #[cfg(test)]
@@ -316,7 +258,6 @@ mod tests {
     use alike::data::Preparation;
     use alike::encoder::EncoderFacts;
     use alike::images::Shape;
-    use std::time::Duration;
 
     fn collection(path: &Path, fingerprint: &str) -> Collection {
         let facts = EncoderFacts {
@@ -391,35 +332,6 @@ mod tests {
         );
     }
 
-    /// A field that nobody knows, a list of 2^31 - 1 numbers of 8 bytes, lies where the first page's header was.
-    #[test]
-    fn a_page_that_claims_more_than_the_file_has_fails_where_the_file_ends() {
-        let folder = tempfile::tempdir().unwrap();
-        let out = folder.path().join("all.parquet");
-        export(&filled(&folder.path().join("a.alike"), 3), None, &out).unwrap();
-        let mut damaged = std::fs::read(&out).unwrap();
-        damaged[4..11].copy_from_slice(&[0xf9, 0xf7, 0xff, 0xff, 0xff, 0xff, 0x07]);
-        std::fs::write(&out, damaged).unwrap();
-        let mut into = collection(&folder.path().join("b.alike"), "one");
-        // Long enough for any machine that is busy, and too short for 2^31 reads.
-        let patience = Patience { ticks: 10, ..Patience::default() };
-        let error = import_within(patience, &mut into, &out, true, Taken::Keep).unwrap_err().to_string();
-        assert!(error.contains("unexpected end of file"), "{error}");
-    }
-
-    /// Booleans in a list take no bytes, so nothing is read, and nothing fails, while the decoder counts to 2^30.
-    #[test]
-    fn a_footer_whose_decoding_does_not_end_is_an_error() {
-        let folder = tempfile::tempdir().unwrap();
-        let out = folder.path().join("all.parquet");
-        let footer = [0xf9, 0xf1, 0x80, 0x80, 0x80, 0x80, 0x04, 0];
-        std::fs::write(&out, [&b"PAR1"[..], &footer, &8_u32.to_le_bytes(), b"PAR1"].concat()).unwrap();
-        let mut into = collection(&folder.path().join("b.alike"), "one");
-        let patience = Patience { tick: Duration::from_millis(5), ticks: 2 };
-        let error = import_within(patience, &mut into, &out, true, Taken::Keep).unwrap_err().to_string();
-        assert!(error.ends_with("it is damaged: its decoder has not ended after 0 s"), "{error}");
-    }
-
     #[test]
     fn rows_that_are_claimed_and_not_there_are_not_made() {
         let folder = tempfile::tempdir().unwrap();
@@ -448,7 +360,7 @@ mod tests {
         damaged[at + 1] = 0x7e;
         std::fs::write(&out, damaged).unwrap();
         let error = import(&mut into, &out, true, Taken::Replace).unwrap_err().to_string();
-        assert!(error.contains("its texts are not as many as its rows"), "{error}");
+        assert!(error.contains("it is damaged or no Parquet file"), "{error}");
     }
 
     #[test]

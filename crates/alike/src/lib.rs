@@ -58,7 +58,7 @@
 //!
 //! Data flow one way, and the modules stand in that order; each uses only those before it:
 //!
-//! 1. [`images`], [`identity`], [`sample`], [`distance`], [`rng`], [`files`], [`guard`], [`limits`], [`meter`], [`suggest`], [`text`], [`names`], [`own_files`]: the
+//! 1. [`images`], [`identity`], [`sample`], [`distance`], [`rng`], [`files`], [`guard`], [`limits`], [`meter`], [`suggest`], [`text`], [`names`], [`own_files`], [`process`]: the
 //!    shared vocabulary.
 //! 2. [`data`]: where images come from.
 //! 3. [`model`]: what a network is, and the files that hold one.
@@ -104,6 +104,7 @@ pub mod meter;
 pub mod names;
 mod npy;
 pub mod own_files;
+pub mod process;
 pub mod rng;
 pub mod sample;
 pub mod suggest;

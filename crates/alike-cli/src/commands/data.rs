@@ -3,7 +3,7 @@
 use super::{data_paths, refuse_existing, remark, report};
 use crate::args::{Global, SourceArgs};
 use crate::bars::Bars;
-use crate::printer::{json, line};
+use crate::printer::{heading, json, line};
 use alike::data::{
     Augment, DIGITS, KNOWN_FOLDERS, NAMED, Request, cached, image_cache, inspect, load, named,
 };
@@ -72,6 +72,19 @@ pub(crate) enum DataVerb {
         /// Replace an existing file
         #[arg(long)]
         force: bool,
+    },
+    /// Decode a Parquet file that another process of alike asks for
+    #[cfg(feature = "parquet")]
+    #[command(
+        hide = true,
+        after_help = "Examples:
+  alike data read-parquet REQUEST -- pictures.parquet      what alike does in a process of its own wherever it reads Parquet"
+    )]
+    ReadParquet {
+        /// What is wanted, as JSON
+        request: String,
+        /// The file
+        path: PathBuf,
     },
 }
 
@@ -163,6 +176,8 @@ pub(crate) fn run(args: &DataCommand, global: &Global) -> anyhow::Result<()> {
         }
         DataVerb::Stats { data, source } => stats(&source.request(data), source.on_error.is_some(), global),
         DataVerb::Cache { clear } => cache(*clear, global),
+        #[cfg(feature = "parquet")]
+        DataVerb::ReadParquet { request, path } => Ok(alike::data::parquet::serve(request, path)?),
     }
 }
 
@@ -209,20 +224,20 @@ fn stats(request: &Request, ignore: bool, global: &Global) -> anyhow::Result<()>
     for (what, counts) in
         [("formats", &s.formats), ("sizes, height x width", &s.sizes), ("channels", &s.channels)]
     {
-        line(format!("\n{what}"))?;
+        heading(what)?;
         table(counts.iter().map(|(k, n)| (k.as_str(), *n)).collect())?;
     }
     if !s.parts.is_empty() {
-        line("\nparts")?;
+        heading("parts")?;
         table(s.parts.iter().map(|(k, n)| (*k, *n)).collect())?;
     }
-    line(format!("\nclasses: {}", s.classes.len()))?;
+    heading(format!("classes: {}", s.classes.len()))?;
     table(s.classes.iter().map(|(k, n)| (k.as_str(), *n)).collect())?;
     let list = |what: &str, names: Vec<String>| -> anyhow::Result<()> {
         if names.is_empty() {
             return Ok(());
         }
-        line(format!("\n{what}: {}", names.len()))?;
+        heading(format!("{what}: {}", names.len()))?;
         names.iter().take(LISTED).try_for_each(|name| line(format!("  {name}")))?;
         if names.len() > LISTED { line("  ... (all with --json)") } else { Ok(()) }
     };
@@ -231,11 +246,11 @@ fn stats(request: &Request, ignore: bool, global: &Global) -> anyhow::Result<()>
     list("near duplicates", s.near.iter().map(|p| p.join(" ~ ")).collect())?;
     list("classes of fewer than 5 images", s.few.clone())?;
     if s.across_classes > 0 {
-        line(format!("\n{} pairs of identical or near images are of different classes", s.across_classes))?;
+        heading(format!("{} pairs of identical or near images are of different classes", s.across_classes))?;
     }
     if s.across_parts > 0 {
-        line(format!(
-            "\n{} pairs of identical or near images are in training and test both",
+        heading(format!(
+            "{} pairs of identical or near images are in training and test both",
             s.across_parts
         ))?;
     }

@@ -22,7 +22,7 @@ mod load_pictures;
 mod need;
 mod one_shot;
 #[cfg(feature = "parquet")]
-mod parquet_file;
+pub mod parquet;
 mod picture;
 mod prepare;
 mod progress;
@@ -52,8 +52,6 @@ pub use listing::{Entry, LeftOut, Listing, Part, Role, Why};
 pub use load::{OnError, Request, column, list, load};
 pub use load_pictures::{list_pictures, load_listing, load_pictures};
 pub use one_shot::{OneShotRun, OneShotRuns, load_one_shot_runs};
-#[cfg(feature = "parquet")]
-pub use parquet_file::{ParquetFile, ParquetFileReader};
 pub use picture::{Picture, is_picture};
 pub use prepare::{Filter, Preparation, PreparationWish, Resize};
 pub use progress::{Progress, Quiet, Unit};

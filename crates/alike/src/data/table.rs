@@ -22,7 +22,7 @@ pub struct Table {
 /// Columns of a table; nobody writes more, and looking one up takes as long as there are many.
 const MOST_COLUMNS: usize = 4096;
 /// Cells of a table whose rows do not spell them out.
-const MOST_CELLS: usize = 1 << 25;
+pub(super) const MOST_CELLS: usize = 1 << 25;
 
 /// Names of columns that mean something to one of the readers; they tell what sets cells apart.
 const KNOWN: [&[&str]; 9] =
@@ -218,7 +218,7 @@ fn cells(text: &str, delimiter: char) -> Vec<String> {
     cells
 }
 
-fn check_columns(n: usize) -> Result<(), String> {
+pub(super) fn check_columns(n: usize) -> Result<(), String> {
     if n <= MOST_COLUMNS { Ok(()) } else { Err(format!("it has more than {MOST_COLUMNS} columns")) }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// In reading order, as on the library's front page; the shared vocabulary first.
-const VOCABULARY: [&str; 14] = [
+const VOCABULARY: [&str; 15] = [
     "images",
     "identity",
     "sample",
@@ -18,6 +18,7 @@ const VOCABULARY: [&str; 14] = [
     "names",
     "npy",
     "own_files",
+    "process",
 ];
 const ROOMS: [&str; 14] = [
     "data",

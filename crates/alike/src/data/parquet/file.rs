@@ -4,7 +4,6 @@
 //! nothing where a file ends, again and again: a list that claims 2^31 numbers took a minute, in a file of 600 bytes. This one fails there.
 
 use crate::files::{self, FileError};
-use crate::guard::Headway;
 use bytes::Bytes;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
@@ -13,26 +12,17 @@ use std::io::{self, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Bytes that are read at once: each such piece is headway.
-const PIECE: usize = 1 << 20;
-
-/// A file for `SerializedFileReader`, which fails where the file ends, takes no memory before it knows that the bytes are there, and counts what it has read.
+/// A file for `SerializedFileReader`, which fails where the file ends, and takes no memory before it knows that the bytes are there.
 #[derive(Clone, Debug)]
-pub struct ParquetFile {
+pub(super) struct ParquetFile {
     file: Arc<File>,
     len: u64,
-    headway: Headway,
 }
 
 impl ParquetFile {
-    /// Opens a file; what is read of it counts as `headway`.
-    ///
-    /// # Errors
-    ///
-    /// If it is not there, or is no file.
-    pub fn open(path: &Path, headway: Headway) -> std::result::Result<ParquetFile, FileError> {
+    pub(super) fn open(path: &Path) -> std::result::Result<ParquetFile, FileError> {
         let (file, len) = files::open_sized(path).map_err(FileError::reading(path))?;
-        Ok(ParquetFile { file: Arc::new(file), len, headway })
+        Ok(ParquetFile { file: Arc::new(file), len })
     }
 }
 
@@ -55,19 +45,14 @@ impl ChunkReader for ParquetFile {
             return Err(ParquetError::EOF(why));
         }
         let mut bytes = vec![0; length];
-        let mut at = start;
-        for piece in bytes.chunks_mut(PIECE) {
-            files::read_at(&self.file, piece, at)?;
-            at += piece.len() as u64;
-            self.headway.bytes(piece.len() as u64);
-        }
+        files::read_at(&self.file, &mut bytes, start)?;
         Ok(bytes.into())
     }
 }
 
 /// A [`ParquetFile`] read from some position on.
 #[derive(Debug)]
-pub struct ParquetFileReader {
+pub(super) struct ParquetFileReader {
     file: ParquetFile,
     at: u64,
 }
@@ -81,7 +66,6 @@ impl Read for ParquetFileReader {
         }
         files::read_at(&self.file.file, &mut into[..n], self.at)?;
         self.at += n as u64;
-        self.file.headway.bytes(n as u64);
         Ok(n)
     }
 }
@@ -95,7 +79,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f");
         std::fs::write(&path, b"0123456789").unwrap();
-        let file = ParquetFile::open(&path, Headway::default()).unwrap();
+        let file = ParquetFile::open(&path).unwrap();
         assert_eq!(file.len(), 10);
         assert_eq!(&file.get_bytes(3, 7).unwrap()[..], b"3456789");
         for (start, length) in [(3, 8), (11, 0), (0, usize::MAX), (u64::MAX, 1)] {
