@@ -7,7 +7,8 @@ use crate::args::Cli;
 use crate::renamed;
 use alike::files;
 use alike::suggest::did_you_mean;
-use anyhow::{Context, bail};
+use alike::text::toml_fault;
+use anyhow::{anyhow, bail};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory};
 use std::ffi::OsString;
@@ -24,7 +25,8 @@ pub(crate) fn arguments(argv: Vec<OsString>) -> anyhow::Result<Vec<OsString>> {
     let typed = Typed::new(&matches);
     let Some(path) = typed.config() else { return Ok(argv) };
     let text = files::read_text(&path)?;
-    let table: Table = text.parse().with_context(|| format!("{} is not TOML", path.display()))?;
+    let table: Table =
+        text.parse().map_err(|e| anyhow!("{} is not TOML: {}", path.display(), toml_fault(&text, &e)))?;
     let mut command = Cli::command();
     command.build();
     let mut extra = Vec::new();

@@ -5,6 +5,7 @@ use crate::pooling::Pooling;
 use alike::data::{Crop, Filter, Preparation, Resize};
 use alike::files;
 use alike::images::Shape;
+use alike::text::toml_fault;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -222,12 +223,7 @@ impl Manifest {
     /// If it makes no sense.
     pub fn parse(text: &str, path: &Path) -> Result<Manifest, OnnxError> {
         let wrong = |why: String| OnnxError::Manifest { path: path.to_owned(), why };
-        let manifest: Manifest = toml::from_str(text).map_err(|e| {
-            // The place, then what the reader says, in one line.
-            let line = e.span().map(|s| 1 + text[..s.start.min(text.len())].matches('\n').count());
-            let said = e.message().split_whitespace().collect::<Vec<_>>().join(" ");
-            wrong(line.map_or(said.clone(), |line| format!("line {line}: {said}")))
-        })?;
+        let manifest: Manifest = toml::from_str(text).map_err(|e| wrong(toml_fault(text, &e)))?;
         match manifest.fault() {
             Some(why) => Err(wrong(why)),
             None => Ok(manifest),

@@ -51,10 +51,10 @@ pub fn from_bytes(bytes: Vec<u8>) -> Option<OsString> {
 }
 
 /// Text as a terminal may have it: characters that would move its cursor, change its colours or turn the direction of writing are
-/// written as `\x1B` or `\u{202E}`. Ends of lines and tabs stay.
+/// written as `\x1B` or `\u{202E}`, and ends of lines too: a file's name may hold one. Tabs stay.
 pub fn printable(text: &str) -> Cow<'_, str> {
     let turns = |c: char| matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
-    let unfit = |c: char| (c.is_control() && !"\n\t".contains(c)) || turns(c);
+    let unfit = |c: char| (c.is_control() && c != '\t') || turns(c);
     if !text.contains(unfit) {
         return Cow::Borrowed(text);
     }
@@ -67,6 +67,11 @@ pub fn printable(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(clean)
+}
+
+/// Text of several lines, each as [`printable`] has it.
+pub fn printable_lines(text: &str) -> String {
+    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
 }
 
 /// A word as a shell takes it: as it is where that is safe, else in quotes. Every command that Alike proposes is made with this.
@@ -123,7 +128,9 @@ mod tests {
 
     #[test]
     fn a_terminal_gets_no_commands() {
-        assert_eq!(printable("plain \n\tü 日"), "plain \n\tü 日");
+        assert_eq!(printable("plain \tü 日"), "plain \tü 日");
+        assert_eq!(printable("two\nlines\r\n"), "two\\x0Alines\\x0D\\x0A");
+        assert_eq!(printable_lines("two\nlines\r\n"), "two\nlines\\x0D\n");
         assert_eq!(printable("\x1B[2Ja\rb\u{7f}\u{9b}c\u{202E}"), "\\x1B[2Ja\\x0Db\\x7F\\u{9B}c\\u{202E}");
     }
 

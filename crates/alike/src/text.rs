@@ -8,6 +8,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+/// What is wrong with a text that should be TOML, in one line: where, then what the reader says.
+pub fn toml_fault(text: &str, error: &toml::de::Error) -> String {
+    let said = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
+    match error.span() {
+        Some(span) => {
+            format!("line {}: {said}", 1 + text[..span.start.min(text.len())].matches('\n').count())
+        }
+        None => said,
+    }
+}
+
 /// A choice that can be written as text.
 pub trait Choice: Serialize + DeserializeOwned {
     /// What is chosen, for messages: "loss".

@@ -4,7 +4,7 @@ use super::eval::{bracketed, percent};
 use super::{refuse_existing, write_table};
 use crate::args::{Global, SubjectArgs};
 use crate::models::{open_judged, runs_of, subject};
-use crate::printer::{json, line};
+use crate::printer::{heading, json, line};
 use alike::eval::Spread;
 use alike::files;
 use alike::tasks::{COMPARED_MEASURES, CompareAnswer, CompareOptions, ComparedRun, SeedGroup, compare};
@@ -83,8 +83,8 @@ fn of(run: &ComparedRun, measure: &str) -> String {
 fn difference(run: &ComparedRun, first: &ComparedRun) -> anyhow::Result<()> {
     let groups = run.against_first.values().next().map_or(0, |d| d.groups);
     let unit = if run.by_classes() { "classes" } else { "queries" };
-    line(format!(
-        "\n{} against {}: difference, 95 % interval, p by a permutation test over {groups} {unit}",
+    heading(format!(
+        "{} against {}: difference, 95 % interval, p by a permutation test over {groups} {unit}",
         run.run, first.run
     ))?;
     for (name, d) in &run.against_first {
@@ -105,7 +105,10 @@ fn difference(run: &ComparedRun, first: &ComparedRun) -> anyhow::Result<()> {
 
 /// What runs that differ in their seed come to.
 fn seeds(group: &SeedGroup) -> anyhow::Result<()> {
-    line(format!("\nseeds {}: mean ± standard deviation [95 % interval of the mean]", listed(&group.seeds)))?;
+    heading(format!(
+        "seeds {}: mean ± standard deviation [95 % interval of the mean]",
+        listed(&group.seeds)
+    ))?;
     for (name, s) in measures(group) {
         line(format!("{name:12} {}", spread(s)))?;
     }

@@ -6,5 +6,5 @@ use clap::CommandFactory;
 pub(crate) fn run(shell: clap_complete::Shell) -> anyhow::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "alike", &mut script);
-    crate::printer::line(String::from_utf8_lossy(&script).trim_end())
+    crate::printer::lines(String::from_utf8_lossy(&script).trim_end())
 }

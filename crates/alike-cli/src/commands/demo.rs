@@ -5,7 +5,7 @@ use super::report::{AT, KS, facts, figures_beside, write_report};
 use super::{data_paths, refuse_existing, train};
 use crate::args::Global;
 use crate::bars::{Bars, comparing};
-use crate::printer::{json, line, note};
+use crate::printer::{heading, json, line, note};
 use alike::data::{DIGITS, Dataset, load};
 use alike::eval::{Judge, Judgement, SpaceJudgement};
 use alike::names::shell_path;
@@ -171,7 +171,8 @@ fn print(
     line("by the recipe 'seed'")?;
     table(&judged.judgement, true, SPACES)?;
     unseen(&without.judgement, SPACES)?;
-    line("\nby the recipe 'fast'")?;
+    heading("by the recipe 'fast'")?;
     table(&fast.judgement, true, SPACES)?;
-    line(format!("\n{fast_page}\n{page}"))
+    heading(fast_page)?;
+    line(page)
 }

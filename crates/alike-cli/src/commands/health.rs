@@ -5,7 +5,7 @@ use super::{as_wanted, data_paths, refuse_existing};
 use crate::args::{EncoderArgs, Global, SourceArgs};
 use crate::bars::comparing;
 use crate::models::OpenModel;
-use crate::printer::{json, line, note};
+use crate::printer::{heading, json, line, note};
 use alike::data::{Quiet, Removed, Rows, Source};
 use alike::eval::{Confused, Fitness, Verdict};
 use alike::files::{FileError, StagedFiles};
@@ -112,7 +112,7 @@ pub(crate) fn run(args: &HealthArgs, global: &Global) -> anyhow::Result<()> {
         all.labels.len(),
         (args.k as usize).min(all.labels.len().saturating_sub(1))
     ))?;
-    line(format!("\nlabels that neighbours contradict: {}", doubtful.len()))?;
+    heading(format!("labels that neighbours contradict: {}", doubtful.len()))?;
     for v in doubtful.iter().take(PRINTED) {
         line(format!(
             "  {:.3}  {}  is '{}', looks like '{}'",
@@ -125,8 +125,8 @@ pub(crate) fn run(args: &HealthArgs, global: &Global) -> anyhow::Result<()> {
     let across = |differ: &dyn Fn(usize, usize) -> bool| {
         found.twice.iter().filter(|group| group.iter().any(|i| differ(group[0], *i))).count()
     };
-    line(format!(
-        "\npictures that are there twice, or more often: {}; {} of them in training and test both, {} with different labels",
+    heading(format!(
+        "pictures that are there twice, or more often: {}; {} of them in training and test both, {} with different labels",
         found.twice.len(),
         across(&|a, b| all.is_trained(a) != all.is_trained(b)),
         across(&|a, b| all.labels[a] != all.labels[b]),
@@ -134,7 +134,7 @@ pub(crate) fn run(args: &HealthArgs, global: &Global) -> anyhow::Result<()> {
     for group in found.twice.iter().take(PRINTED) {
         line(format!("  {}", group.iter().map(|i| all.name(*i)).collect::<Vec<_>>().join("  =  ")))?;
     }
-    line("\nclasses that are taken for each other")?;
+    heading("classes that are taken for each other")?;
     for c in found.confused.iter().take(PRINTED) {
         let [a, b] = c.classes.map(|l| all.class(l));
         line(format!("  {a} and {b}: {} images, {:.2} % of both", c.images, 100.0 * c.share))?;

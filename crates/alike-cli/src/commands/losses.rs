@@ -1,7 +1,7 @@
 //! `alike losses`.
 
 use crate::args::Global;
-use crate::printer::{json, line};
+use crate::printer::{heading, json, line};
 use alike::data::Augment;
 use alike::distance::Distance;
 use alike::loss::{Loss, Reducer, Regularizer};
@@ -136,7 +136,7 @@ pub(crate) fn run(args: &LossesArgs, global: &Global) -> anyhow::Result<()> {
     if all {
         list::<Miner>("--miner", |m| m.summary().to_owned())?;
         list::<Reducer>("--reducer", |_| String::new())?;
-        line("\n--distance")?;
+        heading("--distance")?;
         line(format!("  {}, lp:P", Distance::NAMED.map(|(name, _)| name).join(", ")))?;
         list::<Regularizer>("--regularizer \"WEIGHT * NAME\"", |_| String::new())?;
         list::<Sampler>("--sampler", |_| String::new())?;
@@ -152,7 +152,7 @@ fn values<C: Choice>(choice: &C) -> String {
 }
 
 fn list<C: Choice>(flag: &str, summary: impl Fn(&C) -> String) -> anyhow::Result<()> {
-    line(format!("\n{flag}"))?;
+    heading(flag)?;
     for choice in C::all() {
         let text = format!("  {:30} {}  {}", choice.name(), values(&choice), summary(&choice));
         line(text.trim_end())?;

@@ -1,7 +1,7 @@
 //! `alike model`.
 
 use crate::args::{Global, NetworkArgs, RewriteArgs};
-use crate::printer::{json, line};
+use crate::printer::{json, line, lines};
 use alike::engine::{Plan, Rewrites};
 use alike::files;
 use alike::images::Shape;
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &ModelCommand, global: &Global) -> anyhow::Result<()> {
     };
     if *plan {
         let rewrites = rewrites.changed().unwrap_or(Rewrites::ALL);
-        return line(Plan::with(&network, rewrites).to_string());
+        return lines(Plan::with(&network, rewrites).to_string());
     }
     show(&network, global)
 }

@@ -4,7 +4,7 @@ use super::train::{self, stop};
 use super::{data_paths, remark};
 use crate::args::{Global, SourceArgs};
 use crate::bars::Bars;
-use crate::printer::{json, line, note};
+use crate::printer::{heading, json, line, note};
 use alike::data::load;
 use alike::files::{self, Claim};
 use alike::names::shell_path;
@@ -263,7 +263,7 @@ fn finish(search: &Search, folder: &Path, global: &Global) -> anyhow::Result<()>
             flags(t, search.settings(0))
         ))?;
     }
-    line(format!("\n{}", folder.join("tune.png").display()))?;
+    heading(folder.join("tune.png").display().to_string())?;
     line(format!(
         "train it with: alike train --config {} --data {} --out RUN",
         shell_path(&config),

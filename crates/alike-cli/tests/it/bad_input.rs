@@ -229,6 +229,6 @@ fn a_toml_file_with_a_wrong_name_is_refused_with_the_nearest_right_one() {
     scene.write("a.toml", b"[trian]\nepochs = 3\n");
     scene.refused("train --data data --out run --config a.toml", 2, &["[trian]", "did you mean 'train'"]);
     scene.write("a.toml", b"[train\n");
-    scene.refused("train --data data --out run --config a.toml", 2, &["a.toml is not TOML"]);
+    scene.refused("train --data data --out run --config a.toml", 2, &["a.toml is not TOML: line 1: "]);
     scene.refused("train --data data --out run --config b.toml", 2, &["cannot read b.toml"]);
 }

@@ -37,6 +37,50 @@ fn a_terminal_gets_no_commands_from_names() {
     );
 }
 
+/// What a command writes to a terminal.
+#[cfg(unix)]
+fn on_a_terminal(scene: &Scene, command: &str) -> String {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&ours).unwrap();
+    unlockpt(&ours).unwrap();
+    let theirs = ptsname(&ours, Vec::new()).unwrap().into_string().unwrap();
+    let theirs = File::options().write(true).open(theirs).unwrap();
+    let read = std::thread::spawn(move || {
+        let mut all = Vec::new();
+        // A terminal that nobody holds any more ends with an error.
+        let _ = File::from(ours).read_to_end(&mut all);
+        String::from_utf8(all).unwrap()
+    });
+    let ended = scene.alike_with(command, |c| {
+        c.stdout(theirs);
+    });
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    read.join().unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_name_stays_on_its_line() {
+    let scene = Scene::new();
+    for i in 0..4 {
+        let class = if i < 2 { "a\nb" } else { "c" };
+        let path = scene.write(&format!("odd/{class}/{i}.png"), b"");
+        image::GrayImage::from_pixel(8, 8, image::Luma([60 * i as u8])).save(path).unwrap();
+    }
+    let said = on_a_terminal(&scene, "data stats odd");
+    assert!(said.lines().any(|line| line.trim_start().starts_with("a\\x0Ab ")), "{said}");
+    // Headings have an empty line before them.
+    assert!(said.contains("\n\r\n") || said.contains("\n\n"), "{said:?}");
+    // A file or another program gets names as they are.
+    assert!(scene.ok("data stats odd").contains("  a\nb "));
+    let ended = scene.alike_with("data stats", |c| {
+        c.arg("no such\nfolder");
+    });
+    assert!(ended.stderr.trim_end().lines().count() == 1, "{}", ended.stderr);
+    assert!(ended.stderr.contains("no such\\x0Afolder"), "{}", ended.stderr);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_run_is_trained_by_one_process_at_a_time() {

@@ -14,6 +14,7 @@ use crate::data::{DataError, DataPaths, Dataset, Progress, load};
 use crate::files::{self, Claim, FileError};
 use crate::model::{Checkpoint, CheckpointError};
 use crate::own_files;
+use crate::text::toml_fault;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fs::OpenOptions;
@@ -451,7 +452,7 @@ impl Run {
     /// If the file cannot be read, or makes no sense.
     pub fn settings(&self) -> Result<Settings, RunError> {
         let parse = |text: &str| -> Result<Settings, String> {
-            let plain = |e: toml::de::Error| e.message().to_owned();
+            let plain = |e: toml::de::Error| toml_fault(text, &e);
             let mut table: toml::Table = text.parse().map_err(plain)?;
             let train = table.remove(TRAIN).ok_or("it has no [train] table")?;
             train.try_into().map_err(plain)

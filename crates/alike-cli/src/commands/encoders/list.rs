@@ -1,7 +1,7 @@
 //! `alike encoders list`.
 
 use crate::args::Global;
-use crate::printer::{json, line, note};
+use crate::printer::{heading, json, line, note};
 use alike_onnx::{EncoderStore, KNOWN_ENCODERS, KnownEncoder, StoredEncoder};
 use clap::Args;
 use serde::Serialize;
@@ -115,8 +115,8 @@ pub(super) fn run(_: &ListArgs, global: &Global) -> anyhow::Result<()> {
     } else {
         print(&encoders)?;
     }
-    line(
-        "\ncan be fetched (alike encoders fetch NAME); addresses and sizes were not checked against the hub",
+    heading(
+        "can be fetched (alike encoders fetch NAME); addresses and sizes were not checked against the hub",
     )?;
     for e in KNOWN_ENCODERS {
         let mark = if e.non_commercial { " (not for commercial use)" } else { "" };

@@ -3,7 +3,7 @@
 use super::model;
 use crate::args::Global;
 use crate::encoders::{MOST_SECONDS, isolation};
-use crate::printer::{json, line, note};
+use crate::printer::{json, line, lines, note};
 use alike_onnx::{Contents, EncoderStore, Manifest, OnnxError};
 use clap::Args;
 use serde::Serialize;
@@ -69,7 +69,8 @@ pub(super) fn run(args: &ShowArgs, global: &Global) -> anyhow::Result<()> {
     match manifest {
         Some(manifest) => {
             line(format!("{:12} {}", "test run", if tried { "done" } else { "not yet" }))?;
-            line(format!("\n{}", manifest.to_text().trim_end()))
+            line("")?;
+            lines(manifest.to_text().trim_end())
         }
         None => {
             note(global, format!("no manifest yet: alike encoders add {} writes it", model.display()));

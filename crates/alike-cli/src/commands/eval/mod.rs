@@ -10,7 +10,7 @@ use super::report::{AT, KS};
 use super::{refuse_existing, write_table};
 use crate::bars::{comparing, doing};
 use crate::models::{open_judged, subject};
-use crate::printer::{json, line, note};
+use crate::printer::{heading, json, line, note};
 use alike::eval::{
     AccuracyOptions, Baseline, ConsistencyAnswer, ConsistencyOptions, Judgement, RetrievalReport, Spaces,
     accuracy_protocol, consistency_protocol,
@@ -177,8 +177,8 @@ fn retrieval(image: &RetrievalReport, feature: &RetrievalReport, spaces: [&str; 
         0 => String::new(),
         n => format!("; {n} without a match are left out"),
     };
-    line(format!(
-        "\nretrieval, mean over {} queries [95 % interval over other {}] and over classes{left_out}",
+    heading(format!(
+        "retrieval, mean over {} queries [95 % interval over other {}] and over classes{left_out}",
         feature.queries,
         if feature.by_classes { "classes" } else { "queries" }
     ))?;
@@ -273,7 +273,7 @@ pub(super) fn table(j: &Judgement, own: bool, spaces: [&str; 2]) -> anyhow::Resu
 /// The headline figures of classes that training never saw.
 pub(super) fn unseen(j: &Judgement, spaces: [&str; 2]) -> anyhow::Result<()> {
     if let Some(unseen) = &j.unseen {
-        line(format!("\nnever seen in training: {}", unseen.classes.join(", ")))?;
+        heading(format!("never seen in training: {}", unseen.classes.join(", ")))?;
         line(format!("{:22} {:>12} {:>14}", "", spaces[0], spaces[1]))?;
         for (name, image, feature) in unseen.headline() {
             line(format!("{name:22} {:>12} {:>14}", percent(image), percent(feature)))?;
