@@ -197,6 +197,7 @@ impl Graph {
                 self.node("AveragePool", &[x], &attributes)
             }
             Layer::Gap => self.node("GlobalAveragePool", &[x], &[]),
+            Layer::Gmp => self.node("GlobalMaxPool", &[x], &[]),
             Layer::Linear { width } => {
                 let flat = self.node("Flatten", &[x], &[Attribute::Int("axis", 1)]);
                 let weight = self.floats(&[width, info.input.len()], values(0));

@@ -240,6 +240,7 @@ mod tests {
             ("conv(8, pad=0) maxpool(3, stride=2) residual(norm(2) relu conv(8) norm(4, eps=1e-3) relu conv(8)) gap l2", shape(16, 16, 3)),
             ("norm linear(12) relu residual(linear(5) relu linear(12)) linear(4)", shape(5, 4, 1)),
             ("conv(4) avgpool(3, stride=2) relu linear(3)", shape(9, 11, 3)),
+            ("norm conv(12) relu conv(5) gmp", shape(13, 9, 3)),
         ]
         .into_iter()
         .enumerate()

@@ -49,6 +49,8 @@ pub enum Layer {
     },
     /// Global average pooling: one pixel comes out.
     Gap,
+    /// Global max-pooling: one pixel comes out.
+    Gmp,
     /// A full connection with a bias: one pixel comes out.
     Linear {
         /// Its channels.
@@ -63,8 +65,8 @@ pub enum Layer {
 }
 
 /// The names of layers, as a specification has them.
-pub(super) const NAMES: [&str; 9] =
-    ["norm", "relu", "conv", "maxpool", "avgpool", "gap", "linear", "residual", "l2"];
+pub(super) const NAMES: [&str; 10] =
+    ["norm", "relu", "conv", "maxpool", "avgpool", "gap", "gmp", "linear", "residual", "l2"];
 
 const DEFAULT_EPS: f32 = 1e-5;
 // What a layer's arguments may be.
@@ -91,6 +93,7 @@ impl Layer {
                 .map(|width| Layer::Linear { width }),
             "relu" => arguments.named([]).map(|[]| Layer::Relu),
             "gap" => arguments.named([]).map(|[]| Layer::Gap),
+            "gmp" => arguments.named([]).map(|[]| Layer::Gmp),
             "l2" => arguments.named([]).map(|[]| Layer::L2),
             _ => return None,
         })
@@ -139,7 +142,7 @@ impl Layer {
                 &[("size", size, WINDOW), ("stride", stride, STRIDE)]
             }
             Layer::Linear { width } => &[("width", at_least_one(width), CHANNELS)],
-            Layer::Relu | Layer::Gap | Layer::Fork | Layer::Add | Layer::L2 => &[],
+            Layer::Relu | Layer::Gap | Layer::Gmp | Layer::Fork | Layer::Add | Layer::L2 => &[],
         };
         match sizes.iter().find(|(_, size, range)| !range.contains(size)) {
             Some((name, size, range)) => Err(outside(name, range, size)),
@@ -220,7 +223,7 @@ impl Layer {
                 input.claim(0, out.len() as u64)?;
                 (out, (out.len() * size * size) as u64)
             }
-            Layer::Gap => (Shape { h: 1, w: 1, c: shape.c }, shape.len() as u64),
+            Layer::Gap | Layer::Gmp => (Shape { h: 1, w: 1, c: shape.c }, shape.len() as u64),
             Layer::L2 if !input.is_last => return Err("l2 must be the last layer".into()),
             Layer::L2 => (shape, 3 * shape.len() as u64),
         })
@@ -264,6 +267,7 @@ impl fmt::Display for Layer {
             Layer::AvgPool { size, stride } if size == stride => write!(f, "avgpool({size})"),
             Layer::AvgPool { size, stride } => write!(f, "avgpool({size}, stride={stride})"),
             Layer::Gap => write!(f, "gap"),
+            Layer::Gmp => write!(f, "gmp"),
             Layer::Linear { width } => write!(f, "linear({width})"),
             Layer::Fork => write!(f, "residual("),
             Layer::Add => write!(f, ")"),

@@ -17,6 +17,7 @@
 //! | `maxpool(size, stride=size)` | maximum of each window, no padding | size at most 16 |
 //! | `avgpool(size, stride=size)` | average of each window, no padding | size at most 16 |
 //! | `gap` | global average pooling | |
+//! | `gmp` | global max-pooling | |
 //! | `linear(width)` | every output sees every input | |
 //! | `residual(layers)` | what the layers inside make of their input, added to it | shapes must agree |
 //! | `l2` | each embedding is scaled to length 1; the last layer | |

@@ -89,7 +89,7 @@ fn residual(shape: Shape, widths: &[usize], units: usize, embedding: usize) -> S
 }
 
 /// Page's network for CIFAR-10 (2018, <https://myrtle.ai/learn/how-to-train-your-resnet/>), narrower. Groups are normalised after a pool,
-/// where there is a quarter of the pixels. It ends at an eighth of the size.
+/// where there is a quarter of the pixels. It ends at an eighth of the size, with the largest of each channel.
 fn resnet9(shape: Shape) -> String {
     let norm = |channels: usize| format!("norm({}) relu", channels / 8);
     let unit = |channels: usize| {
@@ -103,7 +103,7 @@ fn resnet9(shape: Shape) -> String {
         format!("conv({channels}){pool} {}", norm(channels))
     };
     let (second, third, fourth) = (halved(48), halved(96), halved(192));
-    format!("norm conv(24) {} {second} {} {third} {fourth} {} gap l2", norm(24), unit(48), unit(192))
+    format!("norm conv(24) {} {second} {} {third} {fourth} {} gmp l2", norm(24), unit(48), unit(192))
 }
 
 /// A convolution over at most 64 pixels along the shorter side, averaged over about 4 x 4 fields, all of which the last layer

@@ -49,7 +49,7 @@ impl Resizing {
                 Err(e) => return refuse(format!("at {small}, {e}")),
                 Ok(n) if parameters(&n) != parameters(network) => {
                     return refuse(
-                        "the network's weights depend on the size of images; end it with gap".into(),
+                        "the network's weights depend on the size of images; end it with gap or gmp".into(),
                     );
                 }
                 Ok(_) => {}
@@ -209,7 +209,7 @@ mod tests {
         for share in [0.0, 0.2, 1.5, f64::NAN] {
             assert!(why(share, &usual).contains("a share from 0.25 to 1"), "{share}");
         }
-        assert!(why(0.5, "norm conv(8) linear(8) l2").contains("end it with gap"));
+        assert!(why(0.5, "norm conv(8) linear(8) l2").contains("end it with gap or gmp"));
         let deep = "norm conv(8) maxpool(2) maxpool(2) maxpool(2) maxpool(2) conv(8) gap l2";
         assert!(why(0.25, deep).starts_with("first-size cannot be 0.25: at 8x8"), "{}", why(0.25, deep));
     }

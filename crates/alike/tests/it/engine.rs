@@ -100,6 +100,11 @@ fn strides_wide_pads_and_two_channels_agree_with_pytorch() {
 }
 
 #[test]
+fn the_largest_of_each_channel_agrees_with_pytorch() {
+    check("largest");
+}
+
+#[test]
 fn convolutions_with_fewer_multiplications_agree_with_pytorch_both_ways() {
     check("wide");
 }

@@ -8,6 +8,7 @@ mod averaged_convolution;
 mod convolution;
 mod convolution_weights;
 mod global_average;
+mod global_max;
 mod l2;
 mod linear;
 mod max_pool;
@@ -86,6 +87,7 @@ steps! {
     MaxPool(max_pool::MaxPool),
     AveragePool(average_pool::AveragePool),
     GlobalAverage(global_average::GlobalAverage),
+    GlobalMax(global_max::GlobalMax),
     Fork(residual::Fork),
     Add(residual::Add),
     L2(l2::L2),
@@ -105,6 +107,7 @@ pub(super) fn plan(builder: &mut Builder, info: &LayerInfo, next: Option<&LayerI
         Layer::AvgPool { size, stride } => average_pool::plan(builder, info, size, stride),
         Layer::MaxPool { size, stride } => max_pool::plan(builder, info, size, stride),
         Layer::Gap => global_average::plan(builder, info),
+        Layer::Gmp => global_max::plan(builder, info),
         Layer::L2 => l2::plan(builder, info),
     }
     1

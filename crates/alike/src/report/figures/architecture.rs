@@ -18,7 +18,7 @@ pub(in crate::report) fn architecture(network: &Network) -> Figure {
     for layer in network.layers() {
         let last = stages.len() - 1;
         stages[last].push(layer);
-        let smaller = matches!(layer.layer, Layer::MaxPool { .. } | Layer::Gap);
+        let smaller = matches!(layer.layer, Layer::MaxPool { .. } | Layer::Gap | Layer::Gmp);
         if smaller || stages[last].len() == MOST_ROWS {
             stages.push(Vec::new());
         }
