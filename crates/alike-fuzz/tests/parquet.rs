@@ -113,7 +113,7 @@ fn columns_that_are_claimed_take_no_memory_here() {
     assert!(error.contains("--limit memory=2G raises it"), "{error}");
 }
 
-/// A few kilobytes that become 2 GB of one text.
+/// A megabyte that becomes a text of a gigabyte.
 #[test]
 fn a_page_that_unpacks_to_more_than_there_may_be_is_an_error() {
     let mut file = texts(Compression::GZIP(Default::default()), &"a".repeat(1 << 30), 1);

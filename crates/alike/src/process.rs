@@ -2,6 +2,9 @@
 //!
 //! Decoders and models of others run in such a process where they may take any amount of memory, or end it: whatever they do, the process that asked goes on.
 
+/// Memory that a process takes before it has read a file, in bytes: its own code, and stacks.
+pub const BASE_MEMORY: u64 = 1 << 30;
+
 /// Where a system has such limits, allocations beyond this many bytes end the process.
 pub fn limit_memory(bytes: u64) {
     #[cfg(unix)]
@@ -21,6 +24,3 @@ pub fn ran_out_of_memory(said: &str) -> bool {
     // What Rust's allocator says before it ends a process.
     said.contains("memory allocation of")
 }
-
-/// Memory that a process takes before it has read a file, in bytes: its own code, and stacks.
-pub const BASE_MEMORY: u64 = 1 << 30;
