@@ -2,8 +2,8 @@
 
 Needs cargo-fuzz (`cargo install cargo-fuzz`). Builds the targets, writes their seeds, and runs each until it has had so many CPU minutes and
 so many inputs, whichever is later: under the address sanitizer, or with `--plain` without, which is five to ten times as fast and enough for what
-is written in safe Rust alone. After every slice, `fuzz/long.json` holds what was done, so that a run that was stopped goes on where
-it was; `--table` prints it for RESULTS.md. An input that fails ends its target; the file lies in `fuzz/artifacts/TARGET/`.
+is written in safe Rust alone. `parquet` needs `--plain`: the sanitizer takes more memory than its decoder may. After every slice,
+`fuzz/long.json` holds what was done, so that a run that was stopped goes on where it was; `--table` prints it for RESULTS.md. An input that fails ends its target; the file lies in `fuzz/artifacts/TARGET/`.
 """
 
 import argparse
@@ -20,6 +20,8 @@ FUZZ = ROOT / "fuzz"
 STATE = FUZZ / "long.json"
 # Where the binaries without the sanitizer are built, in the folder of the targets.
 PLAIN = "plain"
+# A process for each table of Parquet: one without libFuzzer starts in a fifth of the time.
+DECODER = ROOT / "target/release/decode-parquet"
 # The limits in `crates/alike-fuzz` are far below this: an input that needs more is a finding.
 MEMORY_MB = 2048
 # Wall clock: on a busy machine, an input of a few CPU seconds may take minutes.
@@ -32,8 +34,6 @@ def build(plain):
     subprocess.run(["cargo", "fuzz", "build", "--release", *without], cwd=ROOT, env=environment, check=True)
     subprocess.run(["cargo", "run", "-q", "-p", "alike-fuzz", "--bin", "corpus"], cwd=ROOT, check=True)
     subprocess.run(["cargo", "build", "-q", "--release", "-p", "alike-fuzz", "--bin", "decode-parquet"], cwd=ROOT, check=True)
-    # A process for each table: one without libFuzzer starts in a fifth of the time.
-    os.environ["ALIKE_FUZZ_DECODER"] = str(ROOT / "target/release/decode-parquet")
 
 
 def binary(target, plain):
@@ -50,8 +50,9 @@ def run_slice(target, seconds, plain):
     kept.mkdir(parents=True, exist_ok=True)
     words = [f"-max_total_time={seconds}", "-print_final_stats=1", f"-rss_limit_mb={MEMORY_MB}", f"-timeout={SECONDS}"]
     words += [f"-artifact_prefix={kept}/", str(corpus)]
+    environment = os.environ | ({"ALIKE_FUZZ_DECODER": str(DECODER)} if DECODER.exists() else {})
     with tempfile.TemporaryFile() as log:
-        child = subprocess.Popen([binary(target, plain), *words], stdout=log, stderr=log, cwd=FUZZ)
+        child = subprocess.Popen([binary(target, plain), *words], stdout=log, stderr=log, cwd=FUZZ, env=environment)
         _, status, usage = os.wait4(child.pid, 0)
         log.seek(0)
         text = log.read().decode(errors="replace")
