@@ -41,6 +41,15 @@ const SCHEMA: &str = "message collection {
   required group vector (LIST) { repeated group list { required float element; } }
 }";
 
+/// What columns may be called: path, class, group, facts, vector.
+const COLUMNS: [&[&str]; 5] = [
+    &["path", "file", "image"],
+    &["class", "label"],
+    &["group"],
+    &["facts"],
+    &["vector", "embedding", "features"],
+];
+
 /// Writes the pictures of which a condition holds; returns how many there were.
 ///
 /// # Errors
@@ -160,7 +169,7 @@ pub fn import(
     taken: Taken,
 ) -> Result<Added, StoreError> {
     let mut rows =
-        ParquetRows::open(path, Only::Named(ALL.concat().iter().map(|n| (*n).to_owned()).collect()))?;
+        ParquetRows::open(path, Only::Named(COLUMNS.concat().iter().map(|n| (*n).to_owned()).collect()))?;
     let wrong = |why: String| StoreError::File(FileError::reading(path)(io::Error::other(why)));
     match rows.says().get(FINGERPRINT) {
         Some(of) if *of == collection.about().fingerprint => {}
@@ -175,10 +184,11 @@ pub fn import(
             ));
         }
     }
-    let columns = ALL.map(|names| rows.columns().iter().position(|c| names.contains(&c.as_str())));
-    for (name, column) in [("path", columns[0]), ("vector", columns[4])] {
+    let columns = COLUMNS.map(|names| rows.columns().iter().position(|c| names.contains(&c.as_str())));
+    let [path_column, .., vector_column] = columns;
+    for (column, name, kind) in [(path_column, "path", "texts"), (vector_column, "vector", "lists of floats")]
+    {
         if column.is_none() {
-            let kind = if name == "path" { "texts" } else { "lists of floats" };
             return Err(wrong(format!("it has no column '{name}' of {kind}")));
         }
     }
@@ -193,15 +203,6 @@ pub fn import(
         all += collection.add(&batch.items, &vectors, &mut why, taken)?;
     }
 }
-
-/// Names of the columns: path, class, group, facts, vector.
-const ALL: [&[&str]; 5] = [
-    &["path", "file", "image"],
-    &["class", "label"],
-    &["group"],
-    &["facts"],
-    &["vector", "embedding", "features"],
-];
 
 /// Pictures that are added at once, and their vectors.
 #[derive(Default)]
@@ -222,6 +223,7 @@ fn batch(
     while batch.items.len() < AT_ONCE && bytes < MOST_BYTES {
         let Some(mut row) = rows.next().transpose()? else { break };
         let cells = columns.map(|c| c.map_or(Cell::Null, |c| std::mem::replace(&mut row[c], Cell::Null)));
+        bytes += cells.iter().map(|c| if let Cell::Text(text) = c { text.len() } else { 0 }).sum::<usize>();
         let [path, class, group, facts, vector] = cells;
         let text = |cell: Cell| match cell {
             Cell::Text(text) if !text.is_empty() => Some(text),
@@ -229,7 +231,6 @@ fn batch(
         };
         let place = text(path).ok_or_else(|| wrong("a row has no path".into()))?;
         let facts = text(facts).unwrap_or_default();
-        bytes += place.len() + facts.len();
         let facts = match serde_json::from_str(&facts) {
             _ if facts.is_empty() => serde_json::Map::new(),
             Ok(Value::Object(facts)) => facts,
