@@ -13,7 +13,7 @@ pub fn toml_fault(text: &str, error: &toml::de::Error) -> String {
     let said = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
     match error.span() {
         Some(span) => {
-            format!("line {}: {said}", 1 + text[..span.start.min(text.len())].matches('\n').count())
+            format!("line {}: {said}", 1 + text.bytes().take(span.start).filter(|b| *b == b'\n').count())
         }
         None => said,
     }

@@ -59,16 +59,15 @@ pub(super) fn decode(path: &Path, only: Only, patience: Patience, out: &mut dyn 
     let (give, given) = sync_channel(2);
     let path: PathBuf = path.to_owned();
     let work = move || {
-        let mut rows = Chunks { give: &give, chunk: Vec::new() };
+        let mut out = Chunks { give, chunk: Vec::new() };
         let done =
-            guarded(|| read(&path, &only, &mut rows)).unwrap_or_else(|| Err("its decoder gave up".into()));
-        let mut last = Chunks { give: &give, chunk: Vec::new() };
+            guarded(|| read(&path, &only, &mut out)).unwrap_or_else(|| Err("its decoder gave up".into()));
         // Whoever has stopped reading needs no end.
         let _ = match done {
-            Ok(()) => rows.hand_on().and_then(|()| Writer(&mut last).end()),
-            Err(why) => Writer(&mut last).failure(&why),
+            Ok(()) => Writer(&mut out).end(),
+            Err(why) => Writer(&mut out).failure(&why),
         };
-        let _ = last.hand_on();
+        let _ = out.flush();
     };
     thread::Builder::new().name("decoder".into()).stack_size(STACK).spawn(work)?;
     let mut ticks = 0;
@@ -88,28 +87,22 @@ pub(super) fn decode(path: &Path, only: Only, patience: Patience, out: &mut dyn 
 }
 
 /// Bytes on their way to the thread that writes them.
-struct Chunks<'a> {
-    give: &'a SyncSender<Vec<u8>>,
+struct Chunks {
+    give: SyncSender<Vec<u8>>,
     chunk: Vec<u8>,
 }
 
-impl Chunks<'_> {
-    fn hand_on(&mut self) -> io::Result<()> {
-        self.give.send(std::mem::take(&mut self.chunk)).map_err(|_| io::ErrorKind::BrokenPipe.into())
-    }
-}
-
-impl Write for Chunks<'_> {
+impl Write for Chunks {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.chunk.extend_from_slice(bytes);
         if self.chunk.len() >= CHUNK {
-            self.hand_on()?;
+            self.flush()?;
         }
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.hand_on()
+        self.give.send(std::mem::take(&mut self.chunk)).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 }
 
@@ -161,13 +154,8 @@ fn kind(field: &Type) -> Kind {
     };
     match field {
         t if t.is_primitive() && !is_repeated(t) => Kind::Text,
-        t if t.is_primitive() => {
-            if is_float(t) {
-                Kind::Numbers
-            } else {
-                Kind::Other
-            }
-        }
+        t if is_float(t) => Kind::Numbers,
+        t if t.is_primitive() => Kind::Other,
         // A list holds a repeated field, which is the number, or holds it.
         t if t.get_basic_info().converted_type() == ConvertedType::LIST => match t.get_fields() {
             [inner] if is_repeated(inner) && is_float(inner) => Kind::Numbers,

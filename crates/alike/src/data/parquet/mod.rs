@@ -28,7 +28,7 @@ use stream::{Head, Message};
 /// A value of a row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell {
-    /// None.
+    /// None, or bytes that are no text.
     Null,
     /// A text, or whatever else can be written as one.
     Text(String),
@@ -59,8 +59,8 @@ static DECODER: OnceLock<(PathBuf, Vec<OsString>)> = OnceLock::new();
 
 /// Says which program decodes Parquet files: one that calls [`serve`] with its last two arguments. It counts once, for the whole process.
 ///
-/// Where none is named, files are decoded in this process, in a thread of its own: then what a file may do to the decoder, it may do to this process. Read only files that you
-/// trust so.
+/// Where none is named, files are decoded in this process, in a thread of its own: a file that ends its decoder ends this process. Read only
+/// files that you trust.
 pub fn decode_by(program: PathBuf, arguments: Vec<OsString>) {
     let _ = DECODER.set((program, arguments));
 }
@@ -114,17 +114,14 @@ impl ParquetRows {
     fn message(&mut self) -> Result<Option<Message>, DataError> {
         let Some(decoder) = &mut self.from else { return Ok(None) };
         let limited = |error| DataError::Limit { path: self.path.clone(), error };
-        let failed = match stream::next(&mut decoder.from, Limit::Text.most()) {
-            Ok(Message::End) => {
-                self.from = None;
-                return Ok(None);
-            }
+        let last = match stream::next(&mut decoder.from, Limit::Text.most()) {
+            Ok(Message::End) => Ok(None),
             Ok(Message::TooLong(bytes)) => {
-                Limit::Text.check(bytes, || "a row is too long".into()).map_err(limited).err()
+                Limit::Text.check(bytes, || "a row is too long".into()).map(|()| None).map_err(limited)
             }
-            Ok(Message::Failure(why)) => Some(damaged(&self.path, &why)),
+            Ok(Message::Failure(why)) => Err(damaged(&self.path, &why)),
             Ok(message) => return Ok(Some(message)),
-            Err(e) => Some(match decoder.died(&e) {
+            Err(e) => Err(match decoder.died(&e) {
                 Died::OfMemory => {
                     limited(Limit::Memory.exceeded("its decoder takes more memory than it may"))
                 }
@@ -132,7 +129,7 @@ impl ParquetRows {
             }),
         };
         self.from = None;
-        failed.map_or(Ok(None), Err)
+        last
     }
 }
 
@@ -160,7 +157,7 @@ fn damaged(path: &Path, why: &str) -> DataError {
     wrong(path, format!("it is damaged or no Parquet file ({why})"))
 }
 
-/// Whoever decodes. One that is dropped before its end is ended.
+/// What decodes: a process, or a thread of this one. A process that is dropped before its end is killed.
 struct Decoder {
     child: Option<Child>,
     from: Box<dyn Read + Send>,
@@ -201,7 +198,8 @@ impl Decoder {
 
     /// Why there is no more of it.
     fn died(&mut self, error: &io::Error) -> Died {
-        let Some(child) = &mut self.child else {
+        let closed = error.kind() == io::ErrorKind::UnexpectedEof;
+        let Some(child) = self.child.as_mut().filter(|_| closed) else {
             return Died::Otherwise(format!("its decoder ended: {error}"));
         };
         // It closed its output, so it ends soon, and has little to say.

@@ -50,8 +50,10 @@ impl Writer<'_> {
     }
 
     fn message(&mut self, letter: u8, bytes: &[u8]) -> io::Result<()> {
+        // Nothing is written of a message that is too long.
+        let length = length(bytes)?;
         self.0.write_all(&[letter])?;
-        self.0.write_all(&length(bytes)?)?;
+        self.0.write_all(&length)?;
         self.0.write_all(bytes)
     }
 }
@@ -72,7 +74,7 @@ pub(super) enum Message {
     TooLong(u64),
 }
 
-/// The next message. An error is the end of a decoder that died.
+/// The next message. A decoder that died is an unexpected end of the file.
 pub(super) fn next(from: &mut dyn Read, most: u64) -> io::Result<Message> {
     let mut begin = [0; 5];
     from.read_exact(&mut begin)?;
@@ -84,7 +86,7 @@ pub(super) fn next(from: &mut dyn Read, most: u64) -> io::Result<Message> {
     let mut bytes = vec![0; length as usize];
     from.read_exact(&mut bytes)?;
     match letter {
-        b'H' => Ok(Message::Head(serde_json::from_slice(&bytes)?)),
+        b'H' => serde_json::from_slice(&bytes).map(Message::Head).map_err(|_| no_sense()),
         b'R' => cells(&bytes).map(Message::Row).ok_or_else(no_sense),
         b'E' => Ok(Message::End),
         b'F' => Ok(Message::Failure(String::from_utf8_lossy(&bytes).into_owned())),
