@@ -3,7 +3,8 @@
 Needs cargo-fuzz (`cargo install cargo-fuzz`). Builds the targets, writes their seeds, and runs each until it has had so many CPU minutes and
 so many inputs, whichever is later: under the address sanitizer, or with `--plain` without, which is five to ten times as fast and enough for what
 is written in safe Rust alone. `parquet` needs `--plain`: the sanitizer takes more memory than its decoder may. After every slice,
-`fuzz/long.json` holds what was done, so that a run that was stopped goes on where it was; `--table` prints it for RESULTS.md. An input that fails ends its target; the file lies in `fuzz/artifacts/TARGET/`.
+`fuzz/long.json` holds what was done, so that a run that was stopped goes on where it was; `--table` prints it for RESULTS.md. An input that
+fails ends its target; the file lies in `fuzz/artifacts/TARGET/`.
 """
 
 import argparse
